@@ -1,0 +1,1 @@
+"""The deterministic engine over the same stages."""

@@ -1,0 +1,1 @@
+"""The language of the planes: what crosses a process boundary."""

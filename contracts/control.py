@@ -1,0 +1,174 @@
+"""How the planes and the people who watch them steer a run."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from contracts.base import Closed, Identifier, Message, Money, Name, Symbol, Text, Timestamp
+from contracts.trading import Side
+
+Offset = Annotated[int, Field(ge=0)]
+PartitionOffsets = dict[str, Offset]
+"""Offsets keyed by ``topic/partition``."""
+
+
+class PlaneName(StrEnum):
+    """The planes that report on themselves."""
+
+    DATA = "data"
+    STRATEGY = "strategy"
+    ORDER = "order"
+
+
+class KillScope(StrEnum):
+    """What a kill switch stops."""
+
+    GLOBAL = "GLOBAL"
+    ACCOUNT = "ACCOUNT"
+    STRATEGY = "STRATEGY"
+
+
+class KillSwitchCommand(Message):
+    """Latch (``engage``) or release a kill switch; a release needs a named person and a reason."""
+
+    event_type: Literal["kill_switch_command"] = "kill_switch_command"
+    command_id: Identifier
+    timestamp: Timestamp
+    engage: bool
+    scope: KillScope = KillScope.GLOBAL
+    target: Name = "*"
+    operator: Name
+    reason: Text
+
+
+class AlertSeverity(StrEnum):
+    """How soon a person must look."""
+
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"
+
+
+class RiskAlert(Message):
+    """Something a person must know about."""
+
+    event_type: Literal["risk_alert"] = "risk_alert"
+    timestamp: Timestamp
+    severity: AlertSeverity
+    code: Name
+    detail: Text
+    symbol: Symbol | None = None
+
+
+class Heartbeat(Message):
+    """How far a plane has come.
+
+    ``positions`` are the next offsets it will read, all before them handled and their outputs durable;
+    ``ends`` are one past the newest offset it wrote. Together they show whether anything is in flight.
+    """
+
+    event_type: Literal["heartbeat"] = "heartbeat"
+    timestamp: Timestamp
+    plane: PlaneName
+    instance: Name
+    positions: PartitionOffsets
+    ends: PartitionOffsets
+
+    @property
+    def partition_key(self) -> str:
+        """The plane: the newest heartbeat of each plane survives compaction."""
+        return self.plane.value
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    STARTED = "STARTED"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+
+
+class RunMarker(Message):
+    """A run of the data plane begins or ends; ``published`` counts its market events."""
+
+    event_type: Literal["run_marker"] = "run_marker"
+    timestamp: Timestamp
+    run_id: Name
+    state: RunState
+    published: Annotated[int, Field(ge=0)] = 0
+    quarantined: Annotated[int, Field(ge=0)] = 0
+
+
+class PortfolioState(Message):
+    """Positions (units), cash and equity (account currency) of one strategy at a moment."""
+
+    event_type: Literal["portfolio_state"] = "portfolio_state"
+    timestamp: Timestamp
+    strategy_id: Name
+    cash: Money
+    equity: Money
+    positions: dict[Symbol, Annotated[float, Field(ge=-1e15, le=1e15)]]
+
+    @property
+    def partition_key(self) -> str:
+        """The strategy: its newest state survives compaction."""
+        return self.strategy_id
+
+
+class PlannedTrade(Closed):
+    """One line of a rebalance plan; weights are fractions of equity."""
+
+    symbol: Symbol
+    direction: Side
+    quantity: Annotated[float, Field(gt=0, le=1e15)]
+    current_weight: Annotated[float, Field(ge=-100, le=100)]
+    target_weight: Annotated[float, Field(ge=-100, le=100)]
+
+
+class RebalancePlan(Message):
+    """A set of trades proposed together; ``content_hash`` is the SHA-256 of its canonical text."""
+
+    event_type: Literal["rebalance_plan"] = "rebalance_plan"
+    plan_id: Identifier
+    strategy_id: Name
+    timestamp: Timestamp
+    valid_until: Timestamp
+    trades: Annotated[tuple[PlannedTrade, ...], Field(max_length=5000)]
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.valid_until <= self.timestamp:
+            raise PydanticCustomError("valid_until_order", "valid_until must be after timestamp")
+        return self
+
+    @property
+    def partition_key(self) -> str:
+        """The strategy: its plans and their decisions keep their order."""
+        return self.strategy_id
+
+
+class Verdict(StrEnum):
+    """What a person said of a plan."""
+
+    APPROVED = "APPROVED"
+    REFUSED = "REFUSED"
+
+
+class PlanDecision(Message):
+    """A person approves or refuses the plan whose content has ``content_hash``."""
+
+    event_type: Literal["plan_decision"] = "plan_decision"
+    plan_id: Identifier
+    strategy_id: Name
+    timestamp: Timestamp
+    verdict: Verdict
+    operator: Name
+    reason: Text
+    content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @property
+    def partition_key(self) -> str:
+        """The strategy: its plans and their decisions keep their order."""
+        return self.strategy_id

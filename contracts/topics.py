@@ -1,0 +1,122 @@
+"""The one table of topics: which messages, keyed how, kept how long, written by whom."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from types import MappingProxyType
+
+from contracts.base import Message
+from contracts.control import (
+    Heartbeat,
+    KillSwitchCommand,
+    PlanDecision,
+    PortfolioState,
+    RebalancePlan,
+    RiskAlert,
+    RunMarker,
+)
+from contracts.market import BarEvent, OFIEvent, SliceEvent, TickEvent
+from contracts.trading import ExecutionReport, OrderIntent
+
+MAX_MESSAGE_BYTES = 256 * 1024
+"""A source record larger than this is refused."""
+MAX_DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
+"""A dead letter holds the whole original and the headers that explain it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic of the platform.
+
+    ``messages`` are the contracts it accepts (empty for dead letters, which keep any bytes); ``key`` says
+    what keeps its order; ``owner`` is the only plane that writes to it in normal operation.
+    """
+
+    name: str
+    messages: tuple[type[Message], ...]
+    key: str
+    owner: str
+    partitions: int = 4
+    retention: timedelta = timedelta(days=7)
+    cleanup_policy: str = "delete"
+    dead_letter: str | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+
+def _dead_letter_of(name: str) -> Topic:
+    return Topic(
+        f"dlq_{name}",
+        (),
+        key="as in the source",
+        owner=f"consumers of {name}",
+        retention=timedelta(days=30),
+        max_message_bytes=MAX_DEAD_LETTER_BYTES,
+    )
+
+
+_TABLE = (
+    Topic(
+        "market_events",
+        (BarEvent, TickEvent, OFIEvent, SliceEvent),
+        key="symbol",
+        owner="data",
+        dead_letter="dlq_market_events",
+    ),
+    Topic("order_intents", (OrderIntent,), key="symbol", owner="strategy", dead_letter="dlq_order_intents"),
+    Topic("execution_reports", (ExecutionReport,), key="symbol", owner="order", dead_letter="dlq_execution_reports"),
+    Topic(
+        "control", (KillSwitchCommand, RunMarker), key="none", owner="operator", partitions=1, dead_letter="dlq_control"
+    ),
+    Topic(
+        "plans",
+        (RebalancePlan, PlanDecision),
+        key="strategy",
+        owner="strategy",
+        partitions=1,
+        dead_letter="dlq_control",
+    ),
+    Topic("risk_alerts", (RiskAlert,), key="none", owner="order", partitions=1, dead_letter="dlq_control"),
+    Topic(
+        "portfolio_state",
+        (PortfolioState,),
+        key="strategy",
+        owner="strategy",
+        partitions=1,
+        cleanup_policy="compact",
+        dead_letter="dlq_control",
+    ),
+    Topic(
+        "heartbeats",
+        (Heartbeat,),
+        key="plane",
+        owner="every plane",
+        partitions=1,
+        retention=timedelta(days=1),
+        cleanup_policy="compact,delete",
+        dead_letter="dlq_control",
+    ),
+    _dead_letter_of("market_events"),
+    _dead_letter_of("order_intents"),
+    _dead_letter_of("execution_reports"),
+    _dead_letter_of("control"),
+)
+
+TOPICS: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in _TABLE})
+"""Every topic by its name without prefix."""
+TOPIC_OF: Mapping[type[Message], Topic] = MappingProxyType(
+    {message: topic for topic in _TABLE for message in topic.messages}
+)
+"""Where each message type is published."""
+
+
+def qualified(name: str, prefix: str = "") -> str:
+    """The topic's name on the broker in the environment that ``prefix`` separates."""
+    return f"{prefix}{name}"
+
+
+def unqualified(name: str, prefix: str = "") -> str:
+    """The name in the table of the broker's topic ``name``; raises KeyError for a foreign topic."""
+    bare = name.removeprefix(prefix)
+    if bare not in TOPICS:
+        raise KeyError(f"{name} is not a topic of this platform")
+    return bare

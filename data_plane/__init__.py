@@ -1,0 +1,1 @@
+"""Venue data in, validated market events out."""

@@ -1,0 +1,1 @@
+"""Pure trading facts that every plane shares."""

@@ -1,0 +1,76 @@
+"""Positions and cash as a fold over execution reports."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from contracts.trading import ExecutionReport, Side
+from domain.money import from_micros, to_micros
+
+
+class UnknownDirectionError(ValueError):
+    """A report books a fill and does not say whether it bought or sold."""
+
+
+class Ledger:
+    """What a strategy or an account owns, from what its orders did.
+
+    Reports carry cumulative quantities, so the newest one of an order says everything: repeats and late
+    reports change nothing. Cash is kept in whole micro-units and is the same whatever order the reports
+    of different symbols arrive in.
+    """
+
+    def __init__(self, cash: float = 0.0) -> None:
+        self._cash = to_micros(cash)
+        self._positions: dict[str, float] = {}
+        self._booked: dict[UUID, tuple[float, int, int]] = {}
+
+    @property
+    def cash(self) -> float:
+        """Cash in currency units."""
+        return from_micros(self._cash)
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held by symbol, short negative; flat symbols are absent."""
+        return self._positions
+
+    def apply(self, report: ExecutionReport) -> float:
+        """Book what ``report`` adds to what is known of its order; returns the signed units added.
+
+        Raises:
+            UnknownDirectionError: when a fill has no direction.
+        """
+        quantity, sequence, spent = self._booked.get(report.intent_id, (0.0, 0, 0))
+        if not report.filled_quantity or (report.filled_quantity, report.sequence) <= (quantity, sequence):
+            return 0.0
+        if report.direction is None or report.avg_fill_price is None:
+            raise UnknownDirectionError("an execution report with a fill must name its direction")
+        sign = 1.0 if report.direction is Side.BUY else -1.0
+        total = to_micros(sign * report.filled_quantity * report.avg_fill_price + report.commission)
+        self._cash -= total - spent
+        self._booked[report.intent_id] = (report.filled_quantity, report.sequence, total)
+        added = report.filled_quantity - quantity
+        self._move(report.symbol, sign * added)
+        return sign * added
+
+    def equity(self, marks: Mapping[str, float]) -> float:
+        """Cash plus every position at its mark (currency units per unit).
+
+        Raises:
+            KeyError: when a held symbol has no mark.
+        """
+        value = from_micros(self._cash)
+        for symbol in sorted(self._positions):
+            value += self._positions[symbol] * marks[symbol]
+        return value
+
+    def forget(self, intent_id: UUID) -> None:
+        """Drop what is remembered of a finished order whose reports can no longer repeat."""
+        self._booked.pop(intent_id, None)
+
+    def _move(self, symbol: str, units: float) -> None:
+        held = self._positions.get(symbol, 0.0) + units
+        if held:
+            self._positions[symbol] = held
+        else:
+            self._positions.pop(symbol, None)

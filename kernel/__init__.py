@@ -1,0 +1,1 @@
+"""How any process of the platform runs; knows no trading."""

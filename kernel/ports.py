@@ -1,0 +1,87 @@
+"""The three ports that every process of the platform is built from."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from contracts.base import Message
+from contracts.codec import FieldError
+
+Handler = Callable[[Any], Iterable[Message]]
+"""What a stage does with one kind of message: message in, messages out, no I/O and no clock."""
+
+
+class Stage(Protocol):
+    """A plane's decisions, synchronous and free of I/O."""
+
+    @property
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        """One handler for each kind of message the stage consumes; its subscriptions follow from it."""
+        ...
+
+    def settle(self) -> Iterable[Message]:
+        """Finish what a batch of messages left to do together, and return what it says."""
+        ...
+
+    def restore(self, message: Message) -> None:
+        """Fold in a message that was handled before a restart; says nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A validated message and where it was read."""
+
+    message: Message
+    topic: str
+    partition: int = 0
+    offset: int = 0
+    raw: bytes = b""
+    key: bytes | None = None
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+    timestamp_ms: int = 0
+
+
+class Unprocessable(Exception):
+    """A handler's verdict that a well-formed message cannot be processed: it becomes a dead letter."""
+
+    def __init__(self, error: FieldError) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class Bus(Protocol):
+    """At-least-once messaging with explicit progress: outputs first, offsets last."""
+
+    def poll(self, timeout_seconds: float) -> Sequence[Received]:
+        """Return validated messages, waiting at most ``timeout_seconds`` for the first one."""
+        ...
+
+    def publish(self, message: Message, cause: Received | None = None) -> None:
+        """Validate and send ``message``; ``cause`` hands its trace on."""
+        ...
+
+    def dead_letter(self, received: Received, error: FieldError) -> None:
+        """Send what was received, bytes unchanged, to its dead-letter topic with the reason."""
+        ...
+
+    def flush(self) -> None:
+        """Wait until everything sent is durable; raises `DeliveryFailed` otherwise."""
+        ...
+
+    def commit(self) -> None:
+        """Record that everything polled so far is done."""
+        ...
+
+
+class DeliveryFailed(RuntimeError):
+    """A message may not have reached the broker; the process must stop before it commits."""
+
+
+class Clock(Protocol):
+    """Where wall time comes from; decisions never ask it."""
+
+    def now(self) -> datetime:
+        """The current time, UTC."""
+        ...

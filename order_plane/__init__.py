@@ -1,0 +1,1 @@
+"""Order intents in, broker orders and execution reports out."""

@@ -1,0 +1,1 @@
+"""Market events and execution reports in, order intents out."""

@@ -1,0 +1,1 @@
+"""The stages that turn a strategy into order intents."""

@@ -1,0 +1,1 @@
+"""From expected returns and risk to target weights."""

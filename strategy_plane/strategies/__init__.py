@@ -1,0 +1,1 @@
+"""Named strategies built from signals or rules."""
