@@ -1,14 +1,18 @@
 """The ground every message stands on: frozen, closed, strict, with canonical scalars."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-TIMESTAMP_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+# Years 1700 to 2199 fit into 64-bit nanoseconds and survive a change of zone.
+TIMESTAMP_PATTERN = (
+    r"^(1[7-9]|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+)
 UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
@@ -47,7 +51,7 @@ Timestamp = Annotated[
 Identifier = Annotated[UUID, _CanonicalText(UUID_PATTERN, "uuid", core_schema.uuid_schema(strict=True))]
 Symbol = Annotated[str, Field(pattern=r"^[!-~]{1,32}$")]
 Name = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
-Text = Annotated[str, Field(min_length=1, max_length=512)]
+Text = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\u0000]*$")]
 Price = Annotated[float, Field(ge=1e-10, le=1e12)]
 Quantity = Annotated[float, Field(gt=0, le=1e15)]
 QuantityOrZero = Annotated[float, Field(ge=0, le=1e15)]
@@ -58,6 +62,14 @@ _set_fields = BaseModel.__dict__["__dict__"].__set__
 _set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
 _set_private = BaseModel.__dict__["__pydantic_private__"].__set__
+
+
+def requires(field: str, when: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """JSON Schema for: ``field`` is there and not null whenever the fields in ``when`` match their schemas."""
+    return {
+        "if": {"properties": dict(when), "required": list(when)},
+        "then": {"properties": {field: {"not": {"type": "null"}}}, "required": [field]},
+    }
 
 
 class Closed(BaseModel):
@@ -94,6 +106,16 @@ class Message(Closed):
         _set_extra(message, None)
         _set_private(message, None)
         return message
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the message; unlike pydantic's own, ``update`` is validated.
+
+        Raises:
+            pydantic.ValidationError: when the updated fields are no message.
+        """
+        if update is None:
+            return super().model_copy(deep=deep)
+        return type(self).model_validate({**self.__dict__, **update})
 
     @property
     def partition_key(self) -> str:

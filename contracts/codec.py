@@ -1,21 +1,30 @@
 """Bytes to messages and back, with one verdict and one reason for every bad byte."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, NoReturn
+from itertools import islice, takewhile
+from types import MappingProxyType
+from typing import Any, NoReturn
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import SchemaValidator, core_schema
 
-from contracts.base import Message
+from contracts.base import Closed, Message
 from contracts.topics import MAX_MESSAGE_BYTES, TOPIC_OF
 
-MESSAGE_TYPES: Mapping[str, type[Message]] = {
-    str(message.model_fields["event_type"].default): message for message in TOPIC_OF
-}
+
+def event_type_of(message: type[Message]) -> str:
+    """The ``event_type`` that a contract carries on the wire."""
+    return str(message.model_fields["event_type"].default)
+
+
+MESSAGE_TYPES: Mapping[str, type[Message]] = MappingProxyType({event_type_of(message): message for message in TOPIC_OF})
 """Every contract by the ``event_type`` it carries on the wire."""
+Accepts = tuple[type[Message], ...] | None
+"""The contracts a reader understands; None stands for all of them."""
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -68,49 +77,65 @@ def encode(message: Message) -> bytes:
     return message.__pydantic_serializer__.to_json(message)
 
 
-def decode(raw: bytes, accepts: tuple[type[Message], ...] | None = None) -> Message:
+def decode(raw: bytes, accepts: Accepts = None) -> Message:
     """Parse and validate ``raw`` as one of ``accepts`` (any contract when None).
 
     Raises:
-        ContractViolation: with every broken rule that the validator found.
+        ContractViolation: with the broken rules that the validator found, at most 32.
     """
-    adapter = _adapter(accepts)
     if len(raw) > MAX_MESSAGE_BYTES:
-        _refuse("", f"message exceeds {MAX_MESSAGE_BYTES} bytes", ErrorCode.TOO_LARGE)
+        _refuse(f"message exceeds {MAX_MESSAGE_BYTES} bytes", ErrorCode.TOO_LARGE)
+    validate = _validators.get(accepts) or _compile(accepts)
     try:
-        message: Message = adapter.validate_json(raw)
+        message = validate(raw)
     except ValidationError as error:
-        raise ContractViolation(_explain(raw, error)) from None
-    if _may_repeat_a_key(raw, len(message.__pydantic_fields_set__)):
-        _refuse_repeated_keys(raw)
-    return message
+        found = _explain(raw, error)
+    else:
+        keys = len(message.__pydantic_fields_set__)
+        # A key brings one colon that no escape can hide, and every contract requires a timestamp, whose text
+        # holds two: without escapes, a message with just so many colons has no room for a key twice.
+        if raw.count(b":") != keys + 2 or _BACKSLASH in raw:
+            _refuse_repeated_keys(raw, keys)
+        return message
+    # Raised out here, the refusal does not drag along pydantic's error, which holds the input.
+    raise ContractViolation(found)
 
 
-@cache
-def _adapter(accepts: tuple[type[Message], ...] | None) -> Any:  # noqa: ANN401 - a compiled validator
-    types = accepts or tuple(MESSAGE_TYPES.values())
-    if len(types) == 1:
-        return types[0].__pydantic_validator__
-    union: Any = types[0]
-    for other in types[1:]:
-        union = union | other
-    return TypeAdapter(Annotated[union, Field(discriminator="event_type")]).validator
+def pointer(steps: Iterable[int | str]) -> str:
+    """The JSON Pointer (RFC 6901) of the deepest place that the contracts name.
 
-
-def _may_repeat_a_key(raw: bytes, distinct_keys: int) -> bool:
-    """Whether only a full parse can tell that no key stands twice.
-
-    In text without blanks and escapes every key is followed by ``":`` at once, so as many of them as
-    distinct keys were read leaves no room for a repeated one.
+    It ends before a key that came with the input: an unknown field, an entry of a mapping.
     """
-    return raw.count(b'":') != distinct_keys or b"\\" in raw or b" " in raw or raw.split(None, 1)[0] != raw
+    names = _field_names()
+    known = takewhile(lambda step: isinstance(step, int) or step in names, steps)
+    return "".join(f"/{step}" for step in known)
 
 
-def _refuse_repeated_keys(raw: bytes) -> None:
+_validators: dict[Accepts, Callable[[bytes], Message]] = {}
+
+
+def _compile(accepts: Accepts) -> Callable[[bytes], Message]:
+    types = MESSAGE_TYPES.values() if accepts is None else accepts
+    choices = {event_type_of(message): message.__pydantic_core_schema__ for message in types}
+    schema = core_schema.tagged_union_schema(choices, discriminator="event_type")
+    validate: Callable[[bytes], Message] = SchemaValidator(schema).validate_json
+    _validators[accepts] = validate
+    return validate
+
+
+_BACKSLASH = ord("\\")
+_BLANKS = b" \t\r\n"
+
+
+def _refuse_repeated_keys(raw: bytes, distinct_keys: int) -> None:
+    # In text without blanks every key, however it is spelled, is followed by ``":`` at once.
+    if raw.count(b'":') == distinct_keys and not any(blank in raw for blank in _BLANKS):
+        return
+
     def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen = dict(pairs)
         if len(seen) != len(pairs):
-            _refuse("", "a key stands twice in one object", ErrorCode.DUPLICATE_KEY)
+            _refuse("a key stands twice in one object", ErrorCode.DUPLICATE_KEY)
         return seen
 
     json.loads(raw, object_pairs_hook=no_repeats)
@@ -119,19 +144,21 @@ def _refuse_repeated_keys(raw: bytes) -> None:
 _CODE_OF_RULE = {
     "finite_number": ErrorCode.NON_FINITE,
     "json_invalid": ErrorCode.NOT_JSON,
-    "union_tag_invalid": ErrorCode.UNKNOWN_SCHEMA,
-    "union_tag_not_found": ErrorCode.UNKNOWN_SCHEMA,
     "greater_than": ErrorCode.OUT_OF_RANGE,
     "greater_than_equal": ErrorCode.OUT_OF_RANGE,
     "less_than": ErrorCode.OUT_OF_RANGE,
     "less_than_equal": ErrorCode.OUT_OF_RANGE,
 }
-_QUOTES_INPUT = {
-    "union_tag_invalid": "event_type is not one this topic accepts",
+_NO_SUCH_MOMENT = "not a moment of the calendar, 00:00:00 to 23:59:59, with an offset below 24:00"
+_OWN_WORDS = {
+    "union_tag_invalid": "event_type is not one that is accepted here",
     "union_tag_not_found": "event_type is missing",
-    "json_invalid": "not a JSON object of the contract",
-    "extra_forbidden": "field is not part of the contract",
+    "json_invalid": "not JSON (RFC 8259)",
+    "extra_forbidden": "a field is not part of the contract",
+    "datetime_parsing": _NO_SUCH_MOMENT,
+    "datetime_from_date_parsing": _NO_SUCH_MOMENT,
 }
+_MAX_ERRORS = 32
 
 
 def _explain(raw: bytes, error: ValidationError) -> list[FieldError]:
@@ -141,19 +168,35 @@ def _explain(raw: bytes, error: ValidationError) -> list[FieldError]:
         return [FieldError("", "not UTF-8", ErrorCode.NOT_UTF8)]
     if raw.startswith(_UTF8_BOM):
         return [FieldError("", "starts with a byte order mark", ErrorCode.NOT_UTF8)]
-    return [
+    found = (
         _field_error(found["type"], found["loc"], found["msg"])
         for found in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
+    )
+    return list(islice(dict.fromkeys(found), _MAX_ERRORS))
 
 
 def _field_error(kind: str, location: tuple[int | str, ...], text: str) -> FieldError:
-    steps = [step for step in location if step not in MESSAGE_TYPES]
-    if kind == "extra_forbidden":
-        steps = steps[:-1]  # the unknown name is input too, and must not be echoed
-    path = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
-    return FieldError(path, _QUOTES_INPUT.get(kind, text), _CODE_OF_RULE.get(kind, ErrorCode.SCHEMA_INVALID))
+    steps = location[1:] if location and location[0] in MESSAGE_TYPES else location
+    rule = _OWN_WORDS.get(kind, text)
+    if kind.startswith("union_tag"):
+        return FieldError("/event_type", rule, ErrorCode.UNKNOWN_SCHEMA)
+    if steps and steps[-1] == "[key]":
+        rule = f"a key of this object: {rule}"
+    elif kind != "extra_forbidden" and any(step not in _field_names() for step in steps if isinstance(step, str)):
+        rule = f"an entry of this object: {rule}"
+    return FieldError(pointer(steps), rule, _CODE_OF_RULE.get(kind, ErrorCode.SCHEMA_INVALID))
 
 
-def _refuse(path: str, rule: str, code: ErrorCode) -> NoReturn:
-    raise ContractViolation([FieldError(path, rule, code)])
+@cache
+def _field_names() -> frozenset[str]:
+    names: set[str] = set()
+    models = [Closed]
+    while models:
+        model = models.pop()
+        names.update(model.model_fields)
+        models += model.__subclasses__()
+    return frozenset(names)
+
+
+def _refuse(rule: str, code: ErrorCode) -> NoReturn:
+    raise ContractViolation([FieldError("", rule, code)])

@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from contracts.base import Closed, Identifier, Message, Money, Name, Symbol, Text, Timestamp
 from contracts.trading import Side
 
-Offset = Annotated[int, Field(ge=0)]
-PartitionOffsets = dict[str, Offset]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Partition = Annotated[str, Field(pattern=r"^[!-~]{1,300}$")]
+PartitionOffsets = dict[Partition, Count]
 """Offsets keyed by ``topic/partition``."""
 
 
@@ -96,8 +97,8 @@ class RunMarker(Message):
     timestamp: Timestamp
     run_id: Name
     state: RunState
-    published: Annotated[int, Field(ge=0)] = 0
-    quarantined: Annotated[int, Field(ge=0)] = 0
+    published: Count = 0
+    quarantined: Count = 0
 
 
 class PortfolioState(Message):

@@ -40,11 +40,12 @@ class BarEvent(Message):
 
     @model_validator(mode="after")
     def _range_holds(self) -> Self:
-        if self.high < self.open or self.high < self.close or self.high < self.low:
+        low, high = self.low, self.high
+        if low <= self.open <= high and low <= self.close <= high:
+            return self
+        if high < max(self.open, low, self.close):
             raise PydanticCustomError("ohlc_high", "high must be at least open, low and close")
-        if self.low > self.open or self.low > self.close:
-            raise PydanticCustomError("ohlc_low", "low must be at most open and close")
-        return self
+        raise PydanticCustomError("ohlc_low", "low must be at most open and close")
 
     @property
     def partition_key(self) -> str:

@@ -4,18 +4,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from functools import cache
 from importlib import resources
 from typing import Any
 from uuid import UUID
 
 from contracts.base import Message
-from contracts.codec import ContractViolation, ErrorCode, FieldError, decode
+from contracts.codec import Accepts, ContractViolation, ErrorCode, FieldError, decode, event_type_of, pointer
 from contracts.market import BarEvent, OFIEvent, TickEvent
+from contracts.topics import MAX_MESSAGE_BYTES
 from contracts.trading import ExecutionReport, OrderIntent
 
 Data = bytes | bytearray | memoryview | str | Mapping[str, Any]
+"""One message: JSON as bytes or text, or a mapping of its fields (text, numbers, datetime, UUID)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,9 @@ def validate_message(data: Data, *, json_schema: bool = False) -> ValidationResu
     return _validate(data, None, json_schema=json_schema)
 
 
-def _validate(data: Data, accepts: tuple[type[Message], ...] | None, *, json_schema: bool) -> ValidationResult:
+def _validate(data: Data, accepts: Accepts, *, json_schema: bool) -> ValidationResult:
     try:
-        raw = _as_bytes(data)
+        raw = data if type(data) is bytes else _as_bytes(data)
         message = decode(raw, accepts)
         if json_schema:
             _hold_against_schema(raw, message)
@@ -72,42 +73,49 @@ def _validate(data: Data, accepts: tuple[type[Message], ...] | None, *, json_sch
 
 
 def _as_bytes(data: Data) -> bytes:
-    if isinstance(data, bytes):
-        return data
     try:
+        if isinstance(data, bytes | bytearray | memoryview):
+            return bytes(memoryview(data))
         if isinstance(data, str):
-            return data.encode("utf-8")
-        if isinstance(data, bytearray | memoryview):
-            return bytes(data)
+            return _encoded(data)
         if isinstance(data, Mapping):
-            return json.dumps(dict(data), default=_scalar).encode("utf-8")
+            return json.dumps(_plain(data)).encode("ascii")
     except UnicodeEncodeError:
-        raise ContractViolation([FieldError("", "not UTF-8", ErrorCode.NOT_UTF8)]) from None
-    except (TypeError, ValueError, RecursionError):
-        raise ContractViolation([FieldError("", "a value has no JSON form", ErrorCode.NOT_JSON)]) from None
-    raise ContractViolation([FieldError("", "expected bytes, text or a mapping", ErrorCode.NOT_JSON)])
+        reason = FieldError("", "not UTF-8", ErrorCode.NOT_UTF8)
+    except Exception:  # noqa: BLE001 - a stranger's object may raise anything when it is looked at
+        reason = FieldError("", "a key or a value has no JSON form", ErrorCode.NOT_JSON)
+    else:
+        reason = FieldError("", "expected bytes, text or a mapping", ErrorCode.NOT_JSON)
+    raise ContractViolation([reason])
 
 
-def _scalar(value: object) -> str:
+def _encoded(text: str) -> bytes:
+    # One character is at least one byte, so text cut here is still too large.
+    return str.encode(str.__getitem__(text, slice(MAX_MESSAGE_BYTES + 1)), "utf-8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, UUID | Enum):
-        return str(value)
-    raise TypeError
+    return str(value) if isinstance(value, UUID) else value
 
 
 def _hold_against_schema(raw: bytes, message: Message) -> None:
-    event_type = str(type(message).model_fields["event_type"].default)
-    found = sorted(_schema_validator(event_type).iter_errors(json.loads(raw)), key=lambda e: e.json_path)
+    found = sorted(
+        (pointer(error.absolute_path), str(error.validator))
+        for error in _schema_validator(event_type_of(type(message))).iter_errors(json.loads(raw))
+    )
     if found:
         raise ContractViolation(
             [
-                FieldError(
-                    "".join(f"/{step}" for step in error.absolute_path),
-                    f"breaks the schema's rule {error.validator}",
-                    ErrorCode.SCHEMA_INVALID,
-                )
-                for error in found
+                FieldError(path, f"breaks the rule '{rule}' of the JSON Schema", ErrorCode.SCHEMA_INVALID)
+                for path, rule in found
             ]
         )
 

@@ -3,10 +3,22 @@
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from contracts.base import Identifier, Message, Money, Name, Price, Quantity, QuantityOrZero, Symbol, Text, Timestamp
+from contracts.base import (
+    Identifier,
+    Message,
+    Money,
+    Name,
+    Price,
+    Quantity,
+    QuantityOrZero,
+    Symbol,
+    Text,
+    Timestamp,
+    requires,
+)
 
 
 class Side(StrEnum):
@@ -50,8 +62,9 @@ class OrderStatus(StrEnum):
 
 
 TERMINAL_STATUSES = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
-NEEDS_LIMIT = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-NEEDS_STOP = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_REJECTED = OrderStatus.REJECTED  # looking a member up by name costs more than the rest of its check
+NEEDS_LIMIT = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+NEEDS_STOP = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class OrderIntent(Message):
@@ -60,6 +73,15 @@ class OrderIntent(Message):
     ``quantity`` is in units and positive, prices per unit. ``timestamp`` is the event time of the
     decision; after ``valid_until`` the intent must not be sent.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                requires("limit_price", when={"order_type": {"enum": list(NEEDS_LIMIT)}}),
+                requires("stop_price", when={"order_type": {"enum": list(NEEDS_STOP)}}),
+            ]
+        }
+    )
 
     event_type: Literal["order_intent"] = "order_intent"
     intent_id: Identifier
@@ -77,9 +99,10 @@ class OrderIntent(Message):
 
     @model_validator(mode="after")
     def _prices_match_type(self) -> Self:
-        if self.limit_price is None and self.order_type in NEEDS_LIMIT:
+        order_type = self.order_type
+        if order_type in NEEDS_LIMIT and self.limit_price is None:
             raise PydanticCustomError("limit_price_required", "limit_price is required for LIMIT and STOP_LIMIT")
-        if self.stop_price is None and self.order_type in NEEDS_STOP:
+        if order_type in NEEDS_STOP and self.stop_price is None:
             raise PydanticCustomError("stop_price_required", "stop_price is required for STOP and STOP_LIMIT")
         return self
 
@@ -96,6 +119,15 @@ class ExecutionReport(Message):
     describe the newest execution. ``sequence`` counts the reports of one intent from 1 and ``report_id``
     is derived from both, so a repeated report is recognised.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                requires("avg_fill_price", when={"filled_quantity": {"exclusiveMinimum": 0}}),
+                requires("reject_reason", when={"status": {"const": OrderStatus.REJECTED}}),
+            ]
+        }
+    )
 
     event_type: Literal["execution_report"] = "execution_report"
     intent_id: Identifier
@@ -116,9 +148,9 @@ class ExecutionReport(Message):
 
     @model_validator(mode="after")
     def _tells_the_whole_story(self) -> Self:
-        if self.filled_quantity > 0 and self.avg_fill_price is None:
+        if self.avg_fill_price is None and self.filled_quantity > 0:
             raise PydanticCustomError("avg_fill_price_required", "avg_fill_price is required once anything is filled")
-        if self.reject_reason is None and self.status is OrderStatus.REJECTED:
+        if self.status is _REJECTED and self.reject_reason is None:
             raise PydanticCustomError("reject_reason_required", "reject_reason is required for REJECTED")
         return self
 

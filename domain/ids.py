@@ -1,6 +1,6 @@
 """Identifiers derived from their cause, so that the same decision always has the same name."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -13,8 +13,9 @@ def _namespace(kind: str) -> UUID:
 
 
 def intent_id(strategy_id: str, symbol: str, decided_at: datetime, ordinal: int = 0) -> UUID:
-    """Name of the ``ordinal``-th wish of a strategy for a symbol at a moment (RFC 9562, version 5)."""
-    return uuid5(_namespace("intent"), f"{strategy_id}|{symbol}|{decided_at.isoformat()}|{ordinal}")
+    """Name of the ``ordinal``-th wish of a strategy for a symbol at a moment, in any zone (RFC 9562, version 5)."""
+    # Neither names nor symbols hold a blank, so no two causes share a text.
+    return uuid5(_namespace("intent"), f"{strategy_id} {symbol} {decided_at.astimezone(UTC).isoformat()} {ordinal}")
 
 
 def report_id(intent: UUID, sequence: int) -> UUID:

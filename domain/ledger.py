@@ -6,6 +6,9 @@ from uuid import UUID
 from contracts.trading import ExecutionReport, Side
 from domain.money import from_micros, to_micros
 
+_BILLION = 10**9
+_NOTHING = (0.0, 0, 0, 0)
+
 
 class UnknownDirectionError(ValueError):
     """A report books a fill and does not say whether it bought or sold."""
@@ -15,14 +18,15 @@ class Ledger:
     """What a strategy or an account owns, from what its orders did.
 
     Reports carry cumulative quantities, so the newest one of an order says everything: repeats and late
-    reports change nothing. Cash is kept in whole micro-units and is the same whatever order the reports
-    of different symbols arrive in.
+    reports change nothing. Cash is kept in whole millionths and positions in whole billionths of a unit, so
+    both are the same whatever order the reports arrive in, and a closed position is exactly flat.
     """
 
     def __init__(self, cash: float = 0.0) -> None:
         self._cash = to_micros(cash)
+        self._held: dict[str, int] = {}
         self._positions: dict[str, float] = {}
-        self._booked: dict[UUID, tuple[float, int, int]] = {}
+        self._booked: dict[UUID, tuple[float, int, int, int]] = {}
 
     @property
     def cash(self) -> float:
@@ -40,18 +44,19 @@ class Ledger:
         Raises:
             UnknownDirectionError: when a fill has no direction.
         """
-        quantity, sequence, spent = self._booked.get(report.intent_id, (0.0, 0, 0))
+        quantity, sequence, spent, units = self._booked.get(report.intent_id, _NOTHING)
         if not report.filled_quantity or (report.filled_quantity, report.sequence) <= (quantity, sequence):
             return 0.0
         if report.direction is None or report.avg_fill_price is None:
             raise UnknownDirectionError("an execution report with a fill must name its direction")
         sign = 1.0 if report.direction is Side.BUY else -1.0
         total = to_micros(sign * report.filled_quantity * report.avg_fill_price + report.commission)
+        signed = _to_billionths(sign * report.filled_quantity)
         self._cash -= total - spent
-        self._booked[report.intent_id] = (report.filled_quantity, report.sequence, total)
-        added = report.filled_quantity - quantity
-        self._move(report.symbol, sign * added)
-        return sign * added
+        self._booked[report.intent_id] = (report.filled_quantity, report.sequence, total, signed)
+        if signed != units:
+            self._move(report.symbol, signed - units)
+        return (signed - units) / _BILLION
 
     def equity(self, marks: Mapping[str, float]) -> float:
         """Cash plus every position at its mark (currency units per unit).
@@ -68,9 +73,17 @@ class Ledger:
         """Drop what is remembered of a finished order whose reports can no longer repeat."""
         self._booked.pop(intent_id, None)
 
-    def _move(self, symbol: str, units: float) -> None:
-        held = self._positions.get(symbol, 0.0) + units
+    def _move(self, symbol: str, billionths: int) -> None:
+        held = self._held.get(symbol, 0) + billionths
         if held:
-            self._positions[symbol] = held
+            self._held[symbol] = held
+            self._positions[symbol] = held / _BILLION
         else:
+            self._held.pop(symbol, None)
             self._positions.pop(symbol, None)
+
+
+def _to_billionths(units: float) -> int:
+    """``units`` to the nearest billionth; exact for whole units of any size."""
+    whole = int(units)
+    return whole * _BILLION + round((units - whole) * _BILLION)

@@ -13,17 +13,25 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until it is moved, and never moves back."""
 
     def __init__(self, start: datetime) -> None:
-        self._now = start
+        if start.tzinfo is None:
+            raise ValueError("start needs a time zone; use datetime(..., tzinfo=UTC)")
+        self._now = start.astimezone(UTC)
 
     def now(self) -> datetime:
-        """The time it was last moved to."""
+        """The time it was last moved to, UTC."""
         return self._now
 
     def advance(self, by: timedelta) -> None:
-        """Move forward."""
+        """Move forward.
+
+        Raises:
+            ValueError: when ``by`` is negative.
+        """
+        if by < timedelta(0):
+            raise ValueError("by must not be negative: a clock never moves back")
         self._now += by
 
 

@@ -1,7 +1,7 @@
 """A bus inside one process: first in, first out, the same order on every run."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from contracts.base import Message
 from contracts.codec import FieldError, decode, encode
@@ -15,24 +15,33 @@ class MemoryBus:
     def __init__(self) -> None:
         self._queue: deque[Message] = deque()
         self._routes: dict[type[Message], tuple[Handler, ...]] = {}
+        self._settles: list[Callable[[], Sequence[Message]]] = []
 
     def subscribe(self, message_type: type[Message], handler: Handler) -> None:
         """Call ``handler`` with each message of ``message_type``; what it returns is published."""
         self._routes[message_type] = (*self._routes.get(message_type, ()), handler)
 
     def attach(self, stage: Stage) -> None:
-        """Subscribe every handler of ``stage``."""
+        """Subscribe every handler of ``stage``, and let it settle whenever the queue runs empty."""
         for message_type, handler in stage.handlers.items():
             self.subscribe(message_type, handler)
+        self._settles.append(stage.settle)
 
     def publish(self, message: Message) -> None:
         """Queue ``message`` behind all others."""
         self._queue.append(message)
 
     def drain(self) -> None:
-        """Deliver until nothing is queued."""
+        """Deliver until nothing is queued and no stage has anything left to settle."""
         queue = self._queue
-        take, routes = queue.popleft, self._routes
+        while queue:
+            self._deliver_all()
+            for settle in self._settles:
+                queue.extend(settle())
+
+    def _deliver_all(self) -> None:
+        queue, routes = self._queue, self._routes
+        take = queue.popleft
         while queue:
             message = take()
             for handler in routes.get(type(message), ()):

@@ -20,7 +20,7 @@ class Stage(Protocol):
         """One handler for each kind of message the stage consumes; its subscriptions follow from it."""
         ...
 
-    def settle(self) -> Iterable[Message]:
+    def settle(self) -> Sequence[Message]:
         """Finish what a batch of messages left to do together, and return what it says."""
         ...
 

@@ -1,13 +1,33 @@
 """The one loop that runs a stage on a bus: poll, handle, settle, flush, commit."""
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from threading import Event
+from typing import Protocol
 
 from contracts.base import Message
+from contracts.codec import FieldError
+from kernel.clock import monotonic
 from kernel.ports import Bus, Received, Stage, Unprocessable
 
-Observer = Callable[[Received, Sequence[Message]], None]
-"""Sees each message handled and what the stage said to it: recorder, metrics."""
+HANDLING: ContextVar[Received | None] = ContextVar("handling", default=None)
+"""The message in hand; whatever is logged meanwhile names it as its cause."""
+
+
+class Observer(Protocol):
+    """Sees what a stage was told and what it said: recorder, metrics. Durations are in seconds."""
+
+    def handled(self, received: Received, outputs: Sequence[Message], seconds: float) -> None:
+        """One message was handled and its outputs are on their way."""
+        ...
+
+    def refused(self, received: Received, error: FieldError) -> None:
+        """One message became a dead letter."""
+        ...
+
+    def settled(self, outputs: Sequence[Message], seconds: float) -> None:
+        """The batch is settled; nothing of it is committed yet."""
+        ...
 
 
 class Pump:
@@ -15,7 +35,8 @@ class Pump:
 
     Outputs are durable before the input's offset is committed, so a crash anywhere repeats messages and
     never loses one. Any exception but `Unprocessable` leaves the loop: a broken invariant stops the process
-    and boot starts from what was committed.
+    and boot starts from what was committed. Messages that share a topic with the stage's own and have no
+    handler are passed over.
     """
 
     def __init__(
@@ -26,6 +47,7 @@ class Pump:
         after_commit: Callable[[int], None] = lambda handled: None,
     ) -> None:
         self._stage = stage
+        self._handlers = stage.handlers
         self._bus = bus
         self._observers = tuple(observers)
         self._after_commit = after_commit
@@ -39,10 +61,10 @@ class Pump:
         """Handle one batch and return how many messages it held."""
         batch = self._bus.poll(timeout_seconds)
         for received in batch:
+            HANDLING.set(received)  # stays set when the handler raises, so that the last log line names the cause
             self._handle(received)
-        outputs = self._stage.settle()
-        for output in outputs:
-            self._bus.publish(output)
+        HANDLING.set(None)
+        outputs = self._settle()
         if batch or outputs:
             self._bus.flush()
             self._bus.commit()
@@ -50,12 +72,32 @@ class Pump:
         return len(batch)
 
     def _handle(self, received: Received) -> None:
-        try:
-            outputs = tuple(self._stage.handlers[type(received.message)](received.message))
-        except Unprocessable as verdict:
-            self._bus.dead_letter(received, verdict.error)
+        handler = self._handlers.get(type(received.message))
+        if handler is None:
             return
+        started = monotonic()
+        try:
+            outputs = tuple(handler(received.message))
+        except Unprocessable as verdict:
+            self._refuse(received, verdict.error)
+            return
+        seconds = monotonic() - started
         for output in outputs:
             self._bus.publish(output, received)
-        for observe in self._observers:
-            observe(received, outputs)
+        for observer in self._observers:
+            observer.handled(received, outputs, seconds)
+
+    def _refuse(self, received: Received, error: FieldError) -> None:
+        self._bus.dead_letter(received, error)
+        for observer in self._observers:
+            observer.refused(received, error)
+
+    def _settle(self) -> Sequence[Message]:
+        started = monotonic()
+        outputs = self._stage.settle()
+        seconds = monotonic() - started
+        for output in outputs:
+            self._bus.publish(output)
+        for observer in self._observers:
+            observer.settled(outputs, seconds)
+        return outputs

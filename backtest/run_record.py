@@ -1,0 +1,221 @@
+"""One collector of what happened in a run, the same for a backtest and for a run over Kafka."""
+
+from array import array
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+from pathlib import Path
+from struct import Struct
+from typing import TypeVar
+from uuid import UUID
+
+import numpy as np
+
+from backtest.bar_file import ROWS_PER_GROUP, BarFile
+from backtest.facts import Facts, IntentFacts, ReportFacts
+from backtest.tables import Tables, build_tables
+from contracts.base import Message
+from contracts.market import BarEvent, SliceEvent
+from contracts.trading import ExecutionReport, OrderIntent
+from domain.ledger import Ledger
+from kernel.ports import Handler
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NONE = float("nan")
+# One C call reads a message's fields and one packs them: attributes one by one would double the cost per bar.
+_bar_fields = itemgetter("bar_size", "symbol", "timestamp", "open", "high", "low", "close", "volume")
+_pack_bar = Struct("=qiddddd").pack
+_PACKED_BAR = np.dtype([("at", "=i8"), ("series", "=i4"), ("values", "=f8", 5)])
+_SPILL_BYTES = ROWS_PER_GROUP * _PACKED_BAR.itemsize
+
+Key = TypeVar("Key")
+
+
+class _Codes(dict[Key, int]):
+    """Numbers keys from zero in the order they are first asked for."""
+
+    def __missing__(self, key: Key) -> int:
+        code = self[key] = len(self)
+        return code
+
+
+class RunRecord:
+    """Observes bars, slices, intents and reports, and turns them into the tables of the run.
+
+    Facts are appended to flat arrays (28 bytes per bar, 8 per slice, about 150 per report) and nothing is
+    computed from them until `tables` is asked for, which sorts them by event time and drops repeats. So the
+    tables depend on the set of facts and not on the order they arrived in.
+
+    ``initial_cash`` is in currency units. ``strategies`` keeps only what those strategies ordered; None keeps
+    all. ``bars_to`` streams the bars to a Parquet file that `bar_file` completes.
+    """
+
+    def __init__(
+        self, initial_cash: float, strategies: Iterable[str] | None = None, bars_to: Path | None = None
+    ) -> None:
+        if not initial_cash > 0.0:
+            raise ValueError("initial_cash must be above zero: returns need a base")
+        self._initial_cash = initial_cash
+        self._strategies = None if strategies is None else frozenset(strategies)
+        self._series: list[tuple[str, str]] = []
+        self._codes_by_size: dict[str, dict[str, int]] = {}
+        self._texts: _Codes[str] = _Codes()
+        self._orders: _Codes[UUID] = _Codes()
+        self._at = _EPOCH
+        self._micros = 0
+        self._packed = bytearray()
+        self._bar_at, self._bar_series, self._closes = array("q"), array("i"), array("d")
+        self._slices = array("q")
+        self._intents, self._reports = IntentFacts(), ReportFacts()
+        self._ledger = Ledger(initial_cash)
+        self._sink = None if bars_to is None else BarFile(bars_to)
+        self._handlers: dict[type[Message], Handler] = {
+            BarEvent: self._on_bar,
+            SliceEvent: self._on_slice,
+            OrderIntent: self._on_intent,
+            ExecutionReport: self._on_report,
+        }
+
+    @property
+    def handlers(self) -> dict[type[Message], Handler]:
+        """One handler for each kind of message that is recorded; none says anything."""
+        return self._handlers
+
+    def observe(self, message: Message) -> None:
+        """Record ``message`` if it is of a kind that is recorded."""
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message)
+
+    @property
+    def initial_cash(self) -> float:
+        """Cash at the start, in currency units."""
+        return self._initial_cash
+
+    @property
+    def equity(self) -> float:
+        """Cash and positions at the closes seen last, for showing progress; the tables are the record."""
+        self._unpack()
+        positions, marks = self._ledger.positions, dict[str, float]()
+        for code, close in zip(reversed(self._bar_series), reversed(self._closes), strict=True):
+            if len(marks) == len(positions):
+                break
+            symbol = self._series[code][0]
+            if symbol in positions:
+                marks.setdefault(symbol, close)
+        return self._ledger.equity(dict.fromkeys(positions, 0.0) | marks)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Messages seen so far, repeats included, by what they are; for showing progress."""
+        return {
+            "bars": len(self._bar_at) + len(self._packed) // _PACKED_BAR.itemsize,
+            "slices": len(self._slices),
+            "intents": len(self._intents),
+            "reports": len(self._reports),
+        }
+
+    def tables(self) -> Tables:
+        """Orders, fills, positions and equity of all that was observed so far."""
+        self._unpack()
+        return build_tables(
+            Facts(
+                initial_cash=self._initial_cash,
+                order_ids=tuple(str(intent) for intent in self._orders),
+                texts=tuple(self._texts),
+                series=tuple(self._series),
+                # Views, not copies: the tables keep nothing of them.
+                bar_at=np.frombuffer(self._bar_at, np.int64),
+                bar_series=np.frombuffer(self._bar_series, np.int32),
+                closes=np.frombuffer(self._closes, np.float64),
+                slices=np.array(self._slices, np.int64),
+                intents=self._intents,
+                reports=self._reports,
+            )
+        )
+
+    def bar_file(self) -> Path:
+        """Complete the file of bars and return its path; no bar can be observed afterwards.
+
+        Raises:
+            ValueError: when the record was made without ``bars_to``.
+        """
+        if self._sink is None:
+            raise ValueError("the run record keeps no bars; create it with bars_to=<file>")
+        self._unpack()
+        return self._sink.close()
+
+    def _on_bar(self, bar: BarEvent) -> tuple[()]:
+        bar_size, symbol, at, opened, high, low, close, volume = _bar_fields(bar.__dict__)
+        if at is not self._at:
+            self._at = at
+            self._micros = (at - _EPOCH) // _MICROSECOND
+        try:
+            code = self._codes_by_size[bar_size][symbol]
+        except KeyError:
+            code = self._number(symbol, bar_size)
+        self._packed += _pack_bar(self._micros, code, opened, high, low, close, volume)
+        return ()
+
+    def _on_slice(self, event: SliceEvent) -> tuple[()]:
+        at = event.timestamp
+        if at is not self._at:
+            self._at = at
+            self._micros = (at - _EPOCH) // _MICROSECOND
+        self._slices.append(self._micros)
+        # Here all bars of a moment are in, so what goes to the file ends between two moments.
+        if len(self._packed) >= _SPILL_BYTES:
+            self._unpack()
+        return ()
+
+    def _number(self, symbol: str, bar_size: str) -> int:
+        code = self._codes_by_size.setdefault(bar_size, {})[symbol] = len(self._series)
+        self._series.append((symbol, bar_size))
+        return code
+
+    def _unpack(self) -> None:
+        """Move the bars packed since the last time into the columns, and into the file if there is one."""
+        bars = np.frombuffer(bytes(self._packed), _PACKED_BAR)
+        self._packed.clear()
+        at, codes, values = (np.ascontiguousarray(bars[name]) for name in ("at", "series", "values"))
+        self._bar_at.frombytes(at.tobytes())
+        self._bar_series.frombytes(codes.tobytes())
+        self._closes.frombytes(values[:, 3].tobytes())
+        if self._sink is not None:
+            self._sink.append(at, codes, values, self._series)
+
+    def _on_intent(self, intent: OrderIntent) -> tuple[()]:
+        if self._strategies is not None and intent.strategy_id not in self._strategies:
+            return ()
+        texts, facts = self._texts, self._intents
+        facts.order.append(self._orders[intent.intent_id])
+        facts.at.append((intent.timestamp - _EPOCH) // _MICROSECOND)
+        facts.strategy.append(texts[intent.strategy_id])
+        facts.symbol.append(texts[intent.symbol])
+        facts.side.append(texts[intent.direction.value])
+        facts.order_type.append(texts[intent.order_type.value])
+        facts.quantity.append(intent.quantity)
+        facts.limit_price.append(_NONE if intent.limit_price is None else intent.limit_price)
+        facts.stop_price.append(_NONE if intent.stop_price is None else intent.stop_price)
+        return ()
+
+    def _on_report(self, report: ExecutionReport) -> tuple[()]:
+        if self._strategies is not None and report.strategy_id not in self._strategies:
+            return ()
+        self._ledger.apply(report)
+        texts, facts = self._texts, self._reports
+        facts.order.append(self._orders[report.intent_id])
+        facts.sequence.append(report.sequence)
+        facts.at.append((report.timestamp - _EPOCH) // _MICROSECOND)
+        facts.strategy.append(texts[report.strategy_id])
+        facts.symbol.append(texts[report.symbol])
+        facts.side.append(texts["" if report.direction is None else report.direction.value])
+        facts.status.append(texts[report.status.value])
+        facts.reason.append(texts[report.reject_reason or ""])
+        facts.filled.append(report.filled_quantity)
+        facts.average.append(_NONE if report.avg_fill_price is None else report.avg_fill_price)
+        facts.commission.append(report.commission)
+        facts.last_quantity.append(report.last_quantity)
+        facts.last_price.append(_NONE if report.last_price is None else report.last_price)
+        return ()

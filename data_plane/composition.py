@@ -1,0 +1,156 @@
+"""Builds the data plane's parts from its settings; the same for a backtest and a process."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+from data_plane.bar_intake import BarIntake
+from data_plane.bars import TickAggregator
+from data_plane.completeness import CompletenessGate, Listing
+from data_plane.connectors.port import Connector
+from data_plane.connectors.replay import ReplayConnector, SourceFile
+from data_plane.corporate_actions import CorporateAction, Effect, InvalidActionError, effects_by_symbol
+from data_plane.flow_intake import FlowIntake
+from data_plane.normalize import SymbolNames, closes_by_day
+from data_plane.order_flow import OrderFlow
+from data_plane.pipeline import DataStage, Findings, FindingSink
+from data_plane.quality import Limits
+from data_plane.session_grid import SessionGrid
+from data_plane.settings import DataSettings, ListingSettings, SourceSettings
+from domain.calendar import SessionCalendar, always_open
+from domain.exchange_sessions import load_calendar
+
+_FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2049, 12, 31)
+
+
+def build_connector(settings: DataSettings) -> Connector:
+    """The source of rows that ``settings`` describe.
+
+    Raises:
+        FileNotFoundError: naming a pattern that matches no file.
+    """
+    files = [
+        SourceFile(
+            path=path,
+            kind=source.kind,
+            bar_size=settings.bar_size,
+            columns=source.columns,
+            symbol=source.symbol or path.name.split(".")[0],
+            timezone=source.timezone,
+            stamped_at_open=source.stamp == "open",
+        )
+        for source in settings.sources
+        for path in _paths(source)
+    ]
+    return ReplayConnector(files, settings.start, settings.end)
+
+
+def input_files(settings: DataSettings) -> list[Path]:
+    """Every file that the published events depend on, in a fixed order; raises as `build_connector` does."""
+    files = [path for source in settings.sources for path in _paths(source)]
+    if settings.adjust and settings.actions_file is not None:
+        files.append(settings.actions_file)
+    return files
+
+
+def build_calendar(settings: DataSettings) -> SessionCalendar:
+    """The sessions of the market over the period of ``settings``, with room for bars that close after it."""
+    if settings.calendar == "24/7":
+        return always_open()
+    last = _LAST_DAY if settings.end is None else settings.end + timedelta(days=14)
+    first = _FIRST_DAY if settings.start is None else settings.start - timedelta(days=14)
+    return load_calendar(settings.calendar, first, last)
+
+
+def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda finding: None) -> DataStage:
+    """The stage that turns the connector's rows into messages; ``quarantine_sink`` is told every finding.
+
+    Raises:
+        InvalidActionError: naming the line of the actions file that is not usable.
+        ValueError: when a symbol or the calendar is none.
+    """
+    calendar = build_calendar(settings)
+    names = SymbolNames(settings.aliases)
+    universe = _universe(settings, names)
+    effects = _effects(settings, names, calendar)
+    limits = Limits(settings.gates.outlier_return, settings.gates.stale_repeats)
+    findings = Findings(quarantine_sink)
+    grid = SessionGrid(calendar, settings.bar_size)
+    slices = CompletenessGate(settings.bar_size, universe, settings.patience)
+    bars = BarIntake(
+        settings.bar_size, grid, closes_by_day(calendar), names, universe, effects, limits, slices, findings
+    )
+    interval = settings.order_flow_interval
+    flow = FlowIntake(
+        grid,
+        names,
+        universe,
+        effects,
+        limits,
+        (TickAggregator(grid, settings.bar_size), bars) if settings.aggregate else None,
+        OrderFlow(SessionGrid(calendar, interval)) if interval is not None else None,
+        settings.publish_ticks,
+        findings,
+    )
+    return DataStage(bars, flow, slices, grid, findings, settings.grace)
+
+
+def read_actions(path: Path) -> tuple[CorporateAction, ...]:
+    """The corporate actions of a CSV file with the columns symbol, ex_date, kind and value.
+
+    Raises:
+        InvalidActionError: naming the line that is not usable.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        return tuple(_action(path, rows.line_num, row) for row in rows)
+
+
+def _action(path: Path, line: int, row: Mapping[str, str]) -> CorporateAction:
+    try:
+        value, kind = float(row["value"]), row["kind"]
+        action = CorporateAction(row["symbol"], date.fromisoformat(row["ex_date"]))
+        return {"split": action._replace(split=value), "dividend": action._replace(dividend=value)}[kind]
+    except (KeyError, TypeError, ValueError):
+        raise InvalidActionError(
+            f"{path.name} line {line}: needs symbol, ex_date (YYYY-MM-DD), kind (split or dividend) and value (a number)"
+        ) from None
+
+
+def _effects(settings: DataSettings, names: SymbolNames, calendar: SessionCalendar) -> Mapping[str, Sequence[Effect]]:
+    if not settings.adjust or settings.actions_file is None:
+        return {}
+    actions = read_actions(settings.actions_file)
+    symbols = names.all_canonical(action.symbol for action in actions)
+    named = (action._replace(symbol=symbol) for action, symbol in zip(actions, symbols, strict=True))
+    return effects_by_symbol(named, calendar)
+
+
+def _universe(settings: DataSettings, names: SymbolNames) -> Mapping[str, Listing]:
+    return {
+        symbol: _listing(settings.listings.get(name, ListingSettings()))
+        for name, symbol in zip(settings.symbols, names.all_canonical(settings.symbols), strict=True)
+    }
+
+
+def _listing(chosen: ListingSettings) -> Listing:
+    listing = Listing()
+    if chosen.first is not None:
+        listing = listing._replace(first=datetime.combine(chosen.first, time(), UTC))
+    if chosen.last is not None:
+        listing = listing._replace(last=datetime.combine(chosen.last, time.max, UTC))
+    return listing
+
+
+def _paths(source: SourceSettings) -> Sequence[Path]:
+    found: list[Path] = []
+    for pattern in source.files:
+        path = Path(pattern)
+        matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        if not matches:
+            raise FileNotFoundError(
+                f"sources.files: {pattern!r} matches no file; check the path and the working directory"
+            )
+        found += matches
+    return found

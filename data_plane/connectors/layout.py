@@ -1,0 +1,149 @@
+"""Which columns a kind of row has, and how rows are built from them in bulk."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.market import TickType
+from data_plane.connectors.port import BadRow, RawBar, RawQuote, RawTick, Row
+from data_plane.session_grid import step_of
+from data_plane.settings import RowKind
+
+NUMBERS: Mapping[RowKind, tuple[str, ...]] = {
+    RowKind.BARS: ("open", "high", "low", "close", "volume"),
+    RowKind.TICKS: ("price", "size"),
+    RowKind.QUOTES: ("bid_price", "bid_size", "ask_price", "ask_size"),
+}
+"""The numeric columns of each kind of row, in the order of its fields."""
+
+Keys = npt.NDArray[np.int64]
+UNKNOWN_MOMENT = -(2**63)
+"""Moment of a row whose time could not be read; it keeps its place in the file."""
+MICROS_PER_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class UnreadableSourceError(ValueError):
+    """A file as a whole is not what its settings say."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file and how it is laid out; ``columns`` gives the file's name of a column by the platform's name."""
+
+    path: Path
+    kind: RowKind
+    bar_size: str
+    symbol: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    timezone: str = "UTC"
+    stamped_at_open: bool = False
+
+    def column(self, name: str) -> str:
+        """The file's name of column ``name``."""
+        return self.columns.get(name, name)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Zone of timestamps that name none; raises ValueError for a name that is no zone."""
+        try:
+            return ZoneInfo(self.timezone)
+        except (KeyError, ValueError):
+            raise ValueError(f"sources.timezone: {self.timezone!r} is no time zone; use a name such as UTC") from None
+
+    @property
+    def shift(self) -> timedelta:
+        """What to add to a timestamp to have the close of the bar."""
+        step = step_of(self.bar_size)
+        return step if self.kind is RowKind.BARS and self.stamped_at_open and step is not None else timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows of one file as columns, made into rows only when they are asked for.
+
+    ``columns`` are the fields of ``row_type`` in order, or finished rows as the only column when it is None.
+    ``moments`` are microseconds since 1970; ``symbols`` are what rows of one moment are ordered by.
+    """
+
+    row_type: type[Any] | None
+    columns: tuple[list[Any], ...]
+    moments: Keys
+    symbols: list[str]
+
+    def rows(self) -> Iterator[Row]:
+        """The rows one by one: built here and dropped by the reader, they never burden the garbage collector."""
+        if self.row_type is None:
+            return iter(self.columns[0])
+        return map(partial(tuple.__new__, self.row_type), zip(*self.columns, strict=True))
+
+    def part(self, begin: int, end: int) -> "Chunk":
+        """The rows from ``begin`` to before ``end``."""
+        if begin == 0 and end >= len(self.symbols):
+            return self
+        columns = tuple(column[begin:end] for column in self.columns)
+        return Chunk(self.row_type, columns, self.moments[begin:end], self.symbols[begin:end])
+
+    def chosen(self, keep: npt.NDArray[np.bool_]) -> "Chunk":
+        """The rows that ``keep`` marks."""
+        columns = tuple(list(compress(column, keep)) for column in self.columns)
+        return Chunk(self.row_type, columns, self.moments[keep], list(compress(self.symbols, keep)))
+
+    def with_bad_rows(self, bad: Mapping[int, BadRow]) -> "Chunk":
+        """The chunk with the rows at some places replaced."""
+        if not bad:
+            return self
+        rows, moments, symbols = list(self.rows()), self.moments.copy(), list(self.symbols)
+        for place, row in bad.items():
+            rows[place], moments[place], symbols[place] = row, UNKNOWN_MOMENT, ""
+        return Chunk(None, (rows,), moments, symbols)
+
+
+def joined(chunks: Sequence[Chunk]) -> Chunk:
+    """Chunks behind each other as one of finished rows."""
+    return Chunk(
+        None,
+        ([row for chunk in chunks for row in chunk.rows()],),
+        np.concatenate([chunk.moments for chunk in chunks]),
+        [symbol for chunk in chunks for symbol in chunk.symbols],
+    )
+
+
+def datetimes(moments: Keys) -> list[datetime]:
+    """UTC moments from microseconds since 1970, exactly; the fastest way from numpy to aware datetimes."""
+    return [_EPOCH + delta for delta in moments.astype("m8[us]").tolist()]
+
+
+def moment_of(stamp: datetime | date) -> int:
+    """Microseconds from 1970 to ``stamp``, exactly; to the beginning of the UTC day for a date."""
+    if isinstance(stamp, datetime):
+        return (stamp - _EPOCH) // _MICROSECOND
+    return (stamp.toordinal() - _EPOCH.toordinal()) * MICROS_PER_DAY
+
+
+def chunk_of(
+    source: SourceFile,
+    symbols: list[str],
+    stamps: list[Any],
+    moments: Keys,
+    numbers: Sequence[list[float]],
+    tick_types: list[TickType],
+    lines: list[int],
+) -> Chunk:
+    """A chunk of the source's kind of rows from its columns, all of one length."""
+    name = [source.path.name] * len(symbols)
+    if source.kind is RowKind.BARS:
+        sizes = [source.bar_size] * len(symbols)
+        return Chunk(RawBar, (symbols, stamps, *numbers, sizes, name, lines), moments, symbols)
+    if source.kind is RowKind.TICKS:
+        return Chunk(RawTick, (symbols, stamps, *numbers, tick_types, name, lines), moments, symbols)
+    return Chunk(RawQuote, (symbols, stamps, *numbers, name, lines), moments, symbols)

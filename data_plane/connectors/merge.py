@@ -1,0 +1,99 @@
+"""Several files as one sequence in time."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import numpy as np
+
+from data_plane.connectors.layout import UNKNOWN_MOMENT, Chunk, Keys
+from data_plane.connectors.port import Row
+
+
+class _Pending:
+    """What has been read of one file and not been given yet.
+
+    A row's key is the latest moment read so far, so a row out of order in its file keeps its place there.
+    """
+
+    def __init__(self, chunks: Iterator[Chunk]) -> None:
+        self._unread = chunks
+        self._chunks: deque[Chunk] = deque()
+        self.newest = int(np.iinfo(np.int64).min)
+        self.ended = False
+        self._last_symbol = ""
+
+    def read(self) -> None:
+        """Add the file's next chunk."""
+        chunk = next(self._unread, None)
+        if chunk is None:
+            self.ended = True
+        elif len(chunk.moments):
+            keys = np.maximum.accumulate(np.maximum(chunk.moments, self.newest))
+            self.newest = int(keys[-1])
+            self._chunks.append(Chunk(chunk.row_type, chunk.columns, keys, self._named(chunk)))
+
+    def _named(self, chunk: Chunk) -> list[str]:
+        """The symbols to order by: a row that could not be read stays behind the row before it."""
+        symbols = chunk.symbols
+        for place in np.flatnonzero(chunk.moments == UNKNOWN_MOMENT).tolist():
+            symbols[place] = symbols[place - 1] if place else self._last_symbol
+        self._last_symbol = symbols[-1]
+        return symbols
+
+    def take(self, before: int | None) -> list[Chunk]:
+        """The rows with keys below ``before``, all when None."""
+        taken = []
+        while self._chunks:
+            chunk = self._chunks.popleft()
+            length = len(chunk.moments)
+            count = length if before is None else int(np.searchsorted(chunk.moments, before))
+            if count:
+                taken.append(chunk.part(0, count))
+            if count < length:
+                self._chunks.appendleft(chunk.part(count, length))
+                break
+        return taken
+
+
+def merged(files: Sequence[Iterator[Chunk]]) -> Iterator[Row]:
+    """Every row of every file by time, then symbol, then file and place in it.
+
+    The result does not depend on how the files are cut into chunks: rows of one moment are only given together.
+    """
+    pending = [_Pending(chunks) for chunks in files]
+    while pending:
+        horizon = _read_up(pending)
+        yield from _in_order([chunk for file in pending for chunk in file.take(horizon)])
+        pending = [file for file in pending if not file.ended]
+
+
+def _read_up(pending: Sequence[_Pending]) -> int | None:
+    """Read the files that hold the others back; returns the moment before which every row is at hand."""
+    behind = min(file.newest for file in pending)
+    for file in pending:
+        if file.newest <= behind:
+            file.read()
+    return min((file.newest for file in pending if not file.ended), default=None)
+
+
+def _in_order(chunks: Sequence[Chunk]) -> Iterator[Row]:
+    if not chunks:
+        return iter(())
+    moments = np.concatenate([chunk.moments for chunk in chunks])
+    if (np.diff(moments) > 0).all():
+        return chain.from_iterable(chunk.rows() for chunk in chunks)
+    ranks = _ranks([symbol for chunk in chunks for symbol in chunk.symbols])
+    order = np.lexsort((ranks, moments))
+    origin = np.repeat(np.arange(len(chunks)), [len(chunk.moments) for chunk in chunks])
+    if (np.diff(order[np.argsort(origin[order], kind="stable")]) > 0).all():  # no file is out of order in itself
+        readers = [chunk.rows() for chunk in chunks]
+        return map(next, map(readers.__getitem__, origin[order].tolist()))
+    rows = [row for chunk in chunks for row in chunk.rows()]
+    return map(rows.__getitem__, order.tolist())
+
+
+def _ranks(symbols: Sequence[str]) -> Keys:
+    """Places of the symbols in the order of their names."""
+    rank = {symbol: number for number, symbol in enumerate(sorted(set(symbols)))}
+    return np.fromiter(map(rank.__getitem__, symbols), dtype=np.int64, count=len(symbols))

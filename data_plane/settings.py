@@ -1,0 +1,147 @@
+"""What a user can choose about the data plane."""
+
+from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from contracts.market import BarSize
+from data_plane.session_grid import step_of
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class RowKind(StrEnum):
+    """What the rows of a file are."""
+
+    BARS = "bars"
+    TICKS = "ticks"
+    QUOTES = "quotes"
+
+
+class SourceSettings(_Section):
+    """A set of files that are laid out alike."""
+
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Paths or glob patterns of ``.parquet``, ``.csv`` or ``.csv.gz`` files, relative to the working directory."""
+    kind: RowKind = RowKind.BARS
+    """``bars``, ``ticks`` or ``quotes``."""
+    columns: dict[str, str] = {}
+    """The file's name of a column, by the platform's name, where the two differ: ``{close: "Last"}``."""
+    symbol: str | None = None
+    """Symbol of files without a symbol column; their file name up to the first dot when not given."""
+    timezone: str = "UTC"
+    """Time zone of timestamps that name none."""
+    stamp: Literal["close", "open"] = "close"
+    """Which end of an intraday bar its timestamp is."""
+
+
+class ListingSettings(_Section):
+    """When a symbol trades; an end left out is open."""
+
+    first: date | None = None
+    last: date | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> Self:
+        if self.first is not None and self.last is not None and self.last < self.first:
+            raise ValueError("last must not be before first")
+        return self
+
+
+class GateSettings(_Section):
+    """Limits of the quality gates."""
+
+    outlier_return: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """Largest simple return from one close to any price of the next bar; a second bar at the new level confirms it."""
+    stale_repeats: Annotated[int, Field(ge=0, le=10_000)] = 5
+    """How many equal bars in a row refuse the last one; 0 accepts any number, 1 is not possible."""
+
+    @field_validator("stale_repeats")
+    @classmethod
+    def _compares_bars(cls, value: int) -> int:
+        if value == 1:
+            raise ValueError("stale_repeats must be 0 (off) or at least 2")
+        return value
+
+
+class PaceMode(StrEnum):
+    """What the source waits for before it publishes on."""
+
+    REALTIME = "realtime"
+    WINDOW = "window"
+    LOCKSTEP = "lockstep"
+
+
+class PaceSettings(_Section):
+    """How fast rows are published."""
+
+    mode: PaceMode = PaceMode.WINDOW
+    """``realtime`` follows event time, ``window`` the consumers, ``lockstep`` waits until nothing is in flight."""
+    speed: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Seconds of event time per second, in ``realtime``."""
+    max_rate: Annotated[float, Field(gt=0)] | None = None
+    """At most this many messages per second, in any mode."""
+    window: Annotated[int, Field(ge=1, le=10_000_000)] = 5_000
+    """How many messages the slowest consumer may be behind, over all its inputs."""
+
+
+class DataSettings(_Section):
+    """Where the data plane's rows come from and what is done to them."""
+
+    sources: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
+    bar_size: BarSize = "1d"
+    """Size of the bars that are read, or built from trades: seconds, minutes or hours (``5min``), or ``1d``."""
+    symbols: tuple[str, ...] = ()
+    """The universe; rows of other symbols are ignored. Empty takes every symbol, and slices then wait for the next bar."""
+    listings: dict[str, ListingSettings] = {}
+    """When symbols of the universe trade; a symbol not named here may always trade."""
+    aliases: dict[str, str] = {}
+    """The platform's symbol by the source's symbol."""
+    start: date | None = None
+    """First day (UTC) to read."""
+    end: date | None = None
+    """Last day (UTC) to read."""
+    calendar: str = "XNYS"
+    """Exchange (ISO 10383 code) whose sessions bars belong to, or ``24/7``."""
+    adjust: bool = True
+    """Apply ``actions_file`` forward: total-return prices, volumes in units of the first bar."""
+    actions_file: Path | None = None
+    """CSV of corporate actions: symbol, ex_date, kind (split or dividend), value."""
+    gates: GateSettings = GateSettings()
+    patience: Annotated[int, Field(ge=1)] = 5
+    """After how many moments without a bar a symbol is no longer named as missing."""
+    grace_seconds: Annotated[float, Field(ge=0, le=86_400)] = 5.0
+    """How long after a moment the clock waits for missing bars, with a live source."""
+    aggregate: bool = True
+    """Build bars of ``bar_size`` from trades."""
+    publish_ticks: bool = True
+    """Publish trades and quotes themselves too."""
+    order_flow_interval: BarSize | None = "1min"
+    """Interval of order-flow imbalance from quotes; none for no order flow."""
+    pace: PaceSettings = PaceSettings()
+
+    @field_validator("bar_size", "order_flow_interval")
+    @classmethod
+    def _is_one_session_or_less(cls, value: str | None) -> str | None:
+        if value is not None:
+            step_of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _period_and_names_agree(self) -> Self:
+        if self.start is not None and self.end is not None and self.end < self.start:
+            raise ValueError("end must not be before start")
+        strangers = sorted(set(self.listings) - set(self.symbols))
+        if strangers:
+            raise ValueError(f"listings names symbols that are not in symbols: {', '.join(strangers)}")
+        return self
+
+    @property
+    def grace(self) -> timedelta:
+        """``grace_seconds`` as a duration."""
+        return timedelta(seconds=self.grace_seconds)

@@ -1,0 +1,317 @@
+"""The bus of a process over Kafka: validated both ways, outputs first, offsets last."""
+
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError
+from confluent_kafka import Message as Record
+
+from contracts.base import Message
+from contracts.codec import ContractViolation, FieldError, decode, encode
+from contracts.control import PartitionOffsets
+from contracts.dead_letter import Header
+from contracts.topics import TOPIC_OF, TOPICS
+from kernel.clock import SystemClock, monotonic
+from kernel.dead_letter_writer import DeadLetterWriter, source_of
+from kernel.kafka_admin import check_topics
+from kernel.kafka_consumer import GroupConsumer, Taken
+from kernel.kafka_errors import BrokerUnavailable
+from kernel.kafka_history import read_logs
+from kernel.kafka_offsets import Partition, committed_offsets, watermarks
+from kernel.kafka_producer import OFFSET_UNKNOWN, DurableProducer
+from kernel.kafka_settings import KafkaSettings, application_version
+from kernel.ports import Clock, Received
+from kernel.storm_breaker import StormBreaker
+from kernel.tracing import TRACEPARENT, Traces
+
+_LOG = logging.getLogger(__name__)
+_PROBE_SECONDS = 1.0
+
+
+def schema_name(message: type[Message]) -> str:
+    """The contract and its version as records name it, such as ``bar_event.v1``."""
+    return f"{message.model_fields['event_type'].default}.v{message.schema_version}"
+
+
+class KafkaBus:
+    """A plane's `Bus` over Kafka.
+
+    ``inputs`` are the messages to consume (their topics follow from the table; other messages of those
+    topics are validated and passed over), ``outputs`` those whose ends are to be known. The group is named
+    after ``plane``.
+
+    A storm of dead letters pauses consumption: the process stays alive and a member of its group, `storm`
+    says why, `ready` is False, and `resume` or a restart goes on.
+
+    Raises:
+        BrokerUnavailable: from the constructor when no broker answers.
+        TopicMismatch: from the constructor when a topic is missing or misshapen.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        plane: str,
+        inputs: Iterable[type[Message]],
+        outputs: Iterable[type[Message]] = (),
+        *,
+        clock: Clock | None = None,
+        breaker: StormBreaker | None = None,
+        app_version: str | None = None,
+    ) -> None:
+        self._settings = settings
+        self._writer_name = plane.encode()
+        self._inputs = frozenset(inputs)
+        self._outputs = frozenset(outputs)
+        self._breaker = breaker or StormBreaker()
+        self._topics = {settings.topic(name): topic for name, topic in TOPICS.items()}
+        self._names = {message: settings.topic(topic.name) for message, topic in TOPIC_OF.items()}
+        self._labels = {message: schema_name(message) for message in TOPIC_OF}
+        self._traces = Traces()
+        self._unhandled = False
+        self._down = False
+        self._probe_at = 0.0
+        check_topics(settings, {TOPIC_OF[message].name for message in self._inputs | self._outputs})
+        self._ends = self._read_ends()
+        self._group_name = settings.group(plane)
+        self._producer = DurableProducer(settings, self._delivered, self._on_error)
+        self._dead_letters = DeadLetterWriter(
+            self._producer,
+            settings,
+            self._group_name,
+            instance=f"{plane}-{socket.gethostname()}-{os.getpid()}",
+            app_version=app_version or application_version(),
+            clock=clock or SystemClock(),
+        )
+        self._group = GroupConsumer(settings, self._group_name, _topics_of(self._inputs, self._names), self._on_error)
+
+    def poll(self, timeout_seconds: float) -> Sequence[Received]:
+        """Return validated messages, waiting at most ``timeout_seconds`` for the first one.
+
+        What is no message of its topic is durable in the topic's dead letters when this returns.
+
+        Raises:
+            DeliveryFailed: when something sent, or a dead letter, cannot be made durable.
+            OffsetLost: when messages were removed before they were read.
+        """
+        self._producer.serve()
+        self._probe_when_down()
+        self._group.commit()
+        entries = self._group.take(timeout_seconds)
+        if not entries:
+            return ()
+        refused = self._dead_letters.counts.total()
+        batch = self._validate(entries)
+        if self._dead_letters.counts.total() != refused:
+            self._producer.flush()
+        if batch:
+            self._unhandled = True
+        elif not self._unhandled:  # nothing left for a caller to commit
+            self._group.finish()
+            self._group.commit()
+        return batch
+
+    def publish(
+        self, message: Message, cause: Received | None = None, headers: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Validate the bytes of ``message`` and send them; ``cause`` hands its trace on.
+
+        Raises:
+            ContractViolation: when the message breaks its contract.
+            DeliveryFailed: when this or an earlier message cannot be made durable.
+        """
+        kind = type(message)
+        raw = encode(message)
+        decode(raw, (kind,))
+        wire: list[Header] = [
+            ("schema", self._labels[kind].encode()),
+            ("producer", self._writer_name),
+            (TRACEPARENT, self._traces.next(message, raw, cause.headers if cause else None)),
+        ]
+        if headers:
+            wire += headers.items()
+        self._producer.send(self._names[kind], raw, message.partition_key.encode(), wire)
+
+    def dead_letter(self, received: Received, error: FieldError) -> None:
+        """Send what a handler refused, bytes unchanged, to its dead-letter topic; durable after `flush`.
+
+        One too many of these pauses consumption after the batch in hand.
+        """
+        self._dead_letters.refuse_received(received, error)
+        if not self._breaker.bad():
+            self._pause()
+
+    def flush(self) -> None:
+        """Wait until everything sent is durable; raises `DeliveryFailed` otherwise."""
+        self._producer.flush()
+
+    def commit(self) -> None:
+        """Record that everything polled so far is done, after everything sent is durable.
+
+        Raises:
+            DeliveryFailed: when something sent is not durable; nothing is committed then.
+            CommitFailed: when the broker does not record it.
+        """
+        self._producer.flush()
+        self._dead_letters.forget()
+        self._unhandled = False
+        self._group.finish()
+        self._group.commit()
+
+    def history(
+        self, inputs: Iterable[type[Message]] | None = None, outputs: Iterable[type[Message]] | None = None
+    ) -> Iterator[Received]:
+        """What this plane has handled and said before: call it before the first `poll`.
+
+        Messages of ``inputs`` (default: the constructor's) up to the group's committed offsets, and of
+        ``outputs`` up to the end of their logs, merged by the time they were written. What cannot be decoded
+        is passed over; it was dead-lettered when it was first read.
+
+        Raises:
+            BrokerUnavailable: when the broker stops answering.
+        """
+        handled = self._inputs if inputs is None else frozenset(inputs)
+        said = self._outputs if outputs is None else frozenset(outputs)
+        wanted = {TOPIC_OF[message].name for message in handled | said}
+        marks = watermarks(self._settings, [name for name in TOPICS if name in wanted])
+        own = {self._names[message] for message in said}
+        read = [partition for partition in marks if partition[0] not in own]
+        known = committed_offsets(self._settings, self._group_name, read)
+        ranges = {
+            partition: (low, high if partition[0] in own else known.get(partition, low))
+            for partition, (low, high) in marks.items()
+        }
+        for record in read_logs(self._settings, ranges):
+            received = self._decoded(record, (record.topic() or "", record.partition() or 0), record.offset() or 0)
+            if isinstance(received, Received) and type(received.message) in handled | said:
+                yield received
+
+    @property
+    def positions(self) -> PartitionOffsets:
+        """Next offset to read of every assigned partition, all before it committed as done."""
+        return self._by_name(self._group.committed)
+
+    @property
+    def ends(self) -> PartitionOffsets:
+        """One past the newest durable offset of every partition of the outputs' topics."""
+        if any(end == OFFSET_UNKNOWN for end in self._ends.values()):
+            self._ends = self._read_ends()
+        return self._by_name(self._ends)
+
+    @property
+    def lag(self) -> PartitionOffsets:
+        """Messages not yet read of every assigned partition, as far as the newest fetch knew."""
+        return self._by_name(self._group.behind)
+
+    @property
+    def dead_lettered(self) -> Counter[tuple[str, str]]:
+        """Dead letters written by this process, by topic and error code."""
+        return self._dead_letters.counts
+
+    @property
+    def storm(self) -> str | None:
+        """Why consumption is paused; None while it is not."""
+        return self._breaker.reason
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a broker answered when last heard of."""
+        return not self._down
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages can flow: partitions assigned, a broker in reach, no storm."""
+        return self._group.ready and self.healthy and self.storm is None
+
+    def wait_ready(self, timeout_seconds: float) -> bool:
+        """Wait for partitions to be assigned; returns whether they were."""
+        return self._group.wait_ready(timeout_seconds)
+
+    def resume(self) -> None:
+        """Consume again after a storm, counting anew; for an operator who has looked."""
+        self._breaker.reset()
+        self._group.resume()
+
+    def close(self) -> None:
+        """Leave the group and let go of the broker; what is not flushed may be lost, nothing more is committed."""
+        self._group.close()
+        self._producer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _validate(self, entries: list[Taken]) -> list[Received]:
+        batch = []
+        inputs, good = self._inputs, self._breaker.good
+        for index, (record, partition, offset) in enumerate(entries):
+            received = self._decoded(record, partition, offset)
+            if isinstance(received, Received):
+                good()
+                if type(received.message) in inputs:
+                    self._traces.heard(received.message, received.headers)
+                    batch.append(received)
+            elif self._breaker.bad():
+                topic = self._topics[partition[0]]
+                expected = [self._labels[message] for message in topic.messages]
+                self._dead_letters.refuse(topic, source_of(record), received, expected)
+            else:
+                self._group.give_back(entries[index:])
+                self._pause()
+                break
+        return batch
+
+    def _decoded(self, record: Record, partition: Partition, offset: int) -> Received | FieldError:
+        topic = self._topics[partition[0]]
+        raw = record.value() or b""
+        try:
+            message = decode(raw, topic.messages)
+        except ContractViolation as violation:
+            return violation.first
+        headers = self._dead_letters.headers(record, (topic.name, partition[1], offset))
+        return Received(
+            message, topic.name, partition[1], offset, raw, record.key(), headers, max(0, record.timestamp()[1])
+        )
+
+    def _pause(self) -> None:
+        self._group.pause()
+        _LOG.error("consumption paused: %s; look at the dead letters, then resume or restart", self.storm)
+
+    def _delivered(self, topic: str, partition: int, offset: int) -> None:
+        self._down = False
+        if (topic, partition) in self._ends:
+            self._ends[topic, partition] = offset + 1 if offset >= 0 else OFFSET_UNKNOWN
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._down = True
+            _LOG.error("no broker answers at %s", self._settings.bootstrap_servers)
+
+    def _probe_when_down(self) -> None:
+        if not self._down or monotonic() < self._probe_at:
+            return
+        try:
+            self._producer.reach(_PROBE_SECONDS)
+            self._down = False
+        except BrokerUnavailable:
+            self._probe_at = monotonic() + _PROBE_SECONDS
+
+    def _read_ends(self) -> dict[Partition, int]:
+        marks = watermarks(self._settings, {TOPIC_OF[message].name for message in self._outputs})
+        return {partition: high for partition, (_, high) in marks.items()}
+
+    def _by_name(self, offsets: Mapping[Partition, int]) -> PartitionOffsets:
+        return {f"{self._topics[topic].name}/{partition}": offset for (topic, partition), offset in offsets.items()}
+
+
+def _topics_of(messages: Iterable[type[Message]], names: Mapping[type[Message], str]) -> list[str]:
+    return sorted({names[message] for message in messages})

@@ -1,0 +1,65 @@
+"""What can go wrong between a process and its broker, each with the way out."""
+
+from confluent_kafka import KafkaError, KafkaException
+
+PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._WAIT_COORD,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""Errors that may be gone at the next attempt: an election, a restart, news that has not spread yet."""
+
+
+class BrokerUnavailable(RuntimeError):
+    """No broker answers at the given addresses."""
+
+    def __init__(self, bootstrap_servers: str, reason: str) -> None:
+        super().__init__(
+            f"no Kafka broker answers at {bootstrap_servers}: {reason}; "
+            "start one (algotrade broker start) or correct kafka.bootstrap_servers"
+        )
+
+
+class TopicMismatch(RuntimeError):
+    """A topic is missing or has another shape than the table of topics says."""
+
+
+class OffsetLost(RuntimeError):
+    """The log no longer holds what this group would read next, so messages are gone unread."""
+
+    def __init__(self, topic: str, partition: int, committed: int, low: int, high: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: the group's committed offset {committed} is outside the log [{low}, {high}]: "
+            "messages were removed before they were read, or the topic was made anew. Nothing was skipped. Reconcile "
+            "with the broker's records, then either move the group (kafka-consumer-groups --reset-offsets) or start "
+            "with another kafka.group_prefix"
+        )
+
+
+class ConsumptionFailed(RuntimeError):
+    """The broker refuses to let this process read."""
+
+
+class CommitFailed(RuntimeError):
+    """The broker did not record the progress of this process; it will be repeated after a restart."""
+
+
+def text_of(error: KafkaError) -> str:
+    """Name and reason of a client error; neither holds message content or secrets."""
+    return f"{error.name()} ({error.str()})"
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """What the client library reported."""
+    found = exception.args[0]
+    return found if isinstance(found, KafkaError) else KafkaError(KafkaError._FAIL)

@@ -1,0 +1,71 @@
+"""How far logs reach and how far a group has read them."""
+
+import logging
+import time
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from kernel.clock import monotonic
+from kernel.kafka_errors import PASSING, BrokerUnavailable, error_of, text_of
+from kernel.kafka_settings import KafkaSettings, reader_config
+
+Partition = tuple[str, int]
+"""Topic on the broker and partition number."""
+
+_LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 0.05
+
+
+def low_and_high(consumer: Consumer, partition: Partition, timeout_seconds: float) -> tuple[int, int]:
+    """Oldest offset of a partition and one past its newest; waits while a leader is being elected.
+
+    Raises:
+        KafkaException: when the broker does not say within ``timeout_seconds``.
+    """
+    deadline = monotonic() + timeout_seconds
+    while True:
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout_seconds)
+        except KafkaException as error:
+            if error_of(error).code() not in PASSING or monotonic() > deadline:
+                raise
+        time.sleep(_RETRY_SECONDS)
+
+
+def watermarks(settings: KafkaSettings, names: Iterable[str]) -> dict[Partition, tuple[int, int]]:
+    """Oldest offset and one past the newest of every partition of topics ``names`` (names in the table).
+
+    Raises:
+        BrokerUnavailable: when no broker answers.
+    """
+    timeout = settings.start_timeout_seconds
+    consumer = Consumer({**reader_config(settings, settings.group("reader")), "logger": _LOG})
+    try:
+        known = consumer.list_topics(timeout=timeout).topics
+        return {
+            (topic, partition): low_and_high(consumer, (topic, partition), timeout)
+            for topic in map(settings.topic, names)
+            for partition in sorted(known[topic].partitions)
+        }
+    except KafkaException as error:
+        raise BrokerUnavailable(settings.bootstrap_servers, text_of(error_of(error))) from None
+    finally:
+        consumer.close()
+
+
+def committed_offsets(settings: KafkaSettings, group: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    """The next offset ``group`` will read of each of ``partitions``; absent where it never committed.
+
+    Raises:
+        BrokerUnavailable: when no broker answers.
+    """
+    consumer = Consumer({**reader_config(settings, group), "logger": _LOG})
+    try:
+        asked = [TopicPartition(*partition) for partition in partitions]
+        known = consumer.committed(asked, timeout=settings.start_timeout_seconds) if asked else []
+    except KafkaException as error:
+        raise BrokerUnavailable(settings.bootstrap_servers, text_of(error_of(error))) from None
+    finally:
+        consumer.close()
+    return {(each.topic, each.partition): each.offset for each in known if each.offset >= 0}

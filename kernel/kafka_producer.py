@@ -1,0 +1,113 @@
+"""Send records so that none is lost without somebody being told."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Record
+
+from contracts.dead_letter import Header
+from kernel.clock import monotonic
+from kernel.kafka_errors import BrokerUnavailable, error_of, text_of
+from kernel.kafka_settings import KafkaSettings, producer_config
+from kernel.ports import DeliveryFailed
+
+_LOG = logging.getLogger(__name__)
+_FLUSH_MARGIN_SECONDS = 5.0
+_FULL_QUEUE_WAIT_SECONDS = 0.05
+OFFSET_UNKNOWN = -1
+
+
+class DurableProducer:
+    """An idempotent producer whose every record ends acknowledged by all replicas or as `DeliveryFailed`.
+
+    A failure is remembered: every later call raises it, so nothing is committed behind a hole.
+    """
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        delivered: Callable[[str, int, int], None] = lambda topic, partition, offset: None,
+        on_error: Callable[[KafkaError], None] = lambda error: None,
+    ) -> None:
+        self._timeout_seconds = settings.delivery_timeout_ms / 1000 + _FLUSH_MARGIN_SECONDS
+        self._delivered = delivered
+        self._failure: str | None = None
+        self._where = settings.bootstrap_servers
+        self._producer = Producer({**producer_config(settings), "error_cb": on_error, "logger": _LOG})
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Sequence[Header],
+        partition: int = -1,
+        timestamp_ms: int = 0,
+    ) -> None:
+        """Queue one record for ``topic`` (its name on the broker); waits, bounded, while the queue is full.
+
+        Raises:
+            DeliveryFailed: when this or an earlier record did not or can not become durable.
+        """
+        self._raise_failure()
+        deadline = 0.0
+        while True:
+            try:
+                self._producer.produce(
+                    topic, value, key, partition, self._on_delivery, None, timestamp_ms, list(headers)
+                )
+            except BufferError:
+                deadline = deadline or monotonic() + self._timeout_seconds
+                if monotonic() > deadline:
+                    raise DeliveryFailed(f"{topic}: the broker takes nothing; the queue is full") from None
+                self._producer.poll(_FULL_QUEUE_WAIT_SECONDS)
+                self._raise_failure()
+            except KafkaException as error:
+                raise DeliveryFailed(f"{topic}: {text_of(error_of(error))}") from None
+            else:
+                return
+
+    def serve(self) -> None:
+        """Take in what the broker has acknowledged meanwhile, without waiting."""
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until everything sent is durable.
+
+        Raises:
+            DeliveryFailed: when something is not, after the delivery timeout at the latest.
+        """
+        waiting = self._producer.flush(self._timeout_seconds)
+        self._raise_failure()
+        if waiting:
+            raise DeliveryFailed(f"{waiting} messages were not acknowledged within {self._timeout_seconds:.0f} s")
+
+    @property
+    def unsent(self) -> int:
+        """Records not yet acknowledged."""
+        return len(self._producer)
+
+    def reach(self, timeout_seconds: float) -> None:
+        """Ask the broker for its topics; raises `BrokerUnavailable` when it does not answer in time."""
+        try:
+            self._producer.list_topics(timeout=timeout_seconds)
+        except KafkaException as error:
+            raise BrokerUnavailable(self._where, text_of(error_of(error))) from None
+
+    def close(self) -> None:
+        """Drop what is not acknowledged; call `flush` before when it matters."""
+        self._producer.purge()
+        self._producer.flush(1.0)
+
+    def _on_delivery(self, error: KafkaError | None, record: Record) -> None:
+        topic = record.topic() or ""
+        if error is not None:
+            self._failure = self._failure or f"{topic}/{record.partition()}: {text_of(error)}"
+            return
+        offset = record.offset()
+        self._delivered(topic, record.partition() or 0, OFFSET_UNKNOWN if offset is None else offset)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise DeliveryFailed(self._failure)

@@ -1,0 +1,132 @@
+"""What a plane counts and times, in the words and units that monitoring reads."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from contracts.base import Message
+from contracts.codec import FieldError
+from contracts.topics import TOPIC_OF
+from kernel.clock import SystemClock
+from kernel.kafka_settings import application_version
+from kernel.ports import Clock, Received
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+LATENCY_BUCKETS_SECONDS: Final = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+
+
+class PlaneMetrics:
+    """The metrics of one process, in a registry of its own; an `Observer` of the pump.
+
+    Labels are the plane, topics, partitions and error codes, all bounded; never symbols or strategies.
+    """
+
+    def __init__(
+        self,
+        plane: str,
+        registry: CollectorRegistry | None = None,
+        clock: Clock | None = None,
+        revision: str = "unknown",
+    ) -> None:
+        self.registry = registry or CollectorRegistry()
+        self._clock = clock or SystemClock()
+        self._plane = plane
+        self._in = self._counter("messages_in", "Messages handled", "topic")
+        self._out = self._counter("messages_out", "Messages published", "topic")
+        self._dead = self._counter("dead_letters", "Messages refused and sent to a dead-letter topic", "topic", "code")
+        self._end_to_end = self._histogram("end_to_end_seconds", "From published to handled, by broker time", "topic")
+        self._handling = self._histogram("handling_seconds", "Spent on one message by the stage", "topic")
+        self._lag = self._gauge("consumer_lag_records", "Records not read yet", "topic", "partition")
+        settling = self._histogram("settling_seconds", "Spent on the end of a batch by the stage")
+        submitting = self._histogram(
+            "bar_close_to_submit_seconds", "From the close of a bar to the order at the broker"
+        )
+        in_doubt = self._gauge("orders_in_doubt", "Orders whose fate at the broker is unknown")
+        killed = self._gauge("kill_switch_engaged", "1 while a kill switch stops new orders")
+        self._settling = settling.labels(plane)
+        self.bar_close_to_submit_seconds = submitting.labels(plane)
+        self.orders_in_doubt = in_doubt.labels(plane)
+        self.kill_switch_engaged = killed.labels(plane)
+        self._topics: dict[str, tuple[Counter, Histogram, Histogram]] = {}
+        self._outputs: dict[type[Message], Counter] = {}
+        self._lagging: set[str] = set()
+        self._dead_seen: dict[tuple[str, str], int] = {}
+        Info("algotrade_build", "What is running", registry=self.registry).info(
+            {"version": application_version(), "revision": revision, "plane": plane}
+        )
+        ProcessCollector(registry=self.registry)
+
+    def handled(self, received: Received, outputs: Sequence[Message], seconds: float) -> None:
+        """Count one handled message, its latencies and its outputs."""
+        count, handling, end_to_end = self._topics.get(received.topic) or self._topic(received.topic)
+        count.inc()
+        handling.observe(seconds)
+        if received.timestamp_ms > 0:
+            end_to_end.observe(max(0.0, self._clock.now().timestamp() - received.timestamp_ms / 1000.0))
+        for output in outputs:
+            self.published(output)
+
+    def refused(self, received: Received, error: FieldError) -> None:
+        """Count one message that the stage refused."""
+        self._count_dead(received.topic, error.code, 1)
+
+    def settled(self, outputs: Sequence[Message], seconds: float) -> None:
+        """Count what was said at the end of a batch."""
+        self._settling.observe(seconds)
+        for output in outputs:
+            self.published(output)
+
+    def published(self, output: Message) -> None:
+        """Count one message published; the pump's own are counted by `handled` and `settled`."""
+        kind = type(output)
+        counter = self._outputs.get(kind)
+        if counter is None:
+            counter = self._outputs[kind] = self._out.labels(self._plane, TOPIC_OF[kind].name)
+        counter.inc()
+
+    def progress(self, lag: Mapping[str, int], dead_letters: Mapping[tuple[str, str], int]) -> None:
+        """Take over what the bus knows: records not read yet by ``topic/partition``, dead letters by topic and code.
+
+        Both are totals, so calling it again changes nothing; once a second from the pump's thread is enough.
+        """
+        for partition in self._lagging - lag.keys():
+            self._lag.remove(self._plane, *partition.rsplit("/", 1))
+        for partition, records in lag.items():
+            self._lag.labels(self._plane, *partition.rsplit("/", 1)).set(records)
+        self._lagging = set(lag)
+        for (topic, code), total in dead_letters.items():
+            self._count_dead(topic, code, total - self._dead_seen.get((topic, code), 0))
+
+    def render(self) -> bytes:
+        """Everything in Prometheus text format (`CONTENT_TYPE`)."""
+        return generate_latest(self.registry)
+
+    def _topic(self, topic: str) -> tuple[Counter, Histogram, Histogram]:
+        labels = (self._plane, topic)
+        children = (self._in.labels(*labels), self._handling.labels(*labels), self._end_to_end.labels(*labels))
+        self._topics[topic] = children
+        return children
+
+    def _count_dead(self, topic: str, code: str, more: int) -> None:
+        if more > 0:
+            self._dead.labels(self._plane, topic, code).inc(more)
+            self._dead_seen[topic, code] = self._dead_seen.get((topic, code), 0) + more
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(f"algotrade_{name}", meaning, ("plane", *labels), registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
+        return Gauge(f"algotrade_{name}", meaning, ("plane", *labels), registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
+        return Histogram(
+            f"algotrade_{name}",
+            meaning,
+            ("plane", *labels),
+            registry=self.registry,
+            buckets=LATENCY_BUCKETS_SECONDS,
+        )

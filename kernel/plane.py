@@ -1,0 +1,162 @@
+"""The life of a plane's process: serve health, restore the stage, then pump until told to stop."""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+import structlog
+
+from contracts.base import Message
+from contracts.control import PartitionOffsets, PlaneName
+from kernel.clock import SystemClock, monotonic
+from kernel.health import Check, HealthServer, Pulse
+from kernel.heartbeat import Beat
+from kernel.kafka_errors import BrokerUnavailable
+from kernel.metrics import PlaneMetrics
+from kernel.ports import Bus, Received, Stage
+from kernel.pump import Observer, Pump
+from kernel.recorder import Recorder
+
+_READY_SECONDS = 60.0
+_PULSE_SECONDS = 60.0
+"""Longest silence of the loop before the process counts as hung; a first solve or a long restore fits in it."""
+_METRICS_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the process of a plane is told about itself, whatever it trades."""
+
+    plane: PlaneName
+    run_id: str
+    state_directory: Path
+    heartbeat_seconds: float = 1.0
+    host: str = "127.0.0.1"
+    port: int = 0
+    record: bool = False
+
+    @property
+    def instance(self) -> str:
+        """Names this process among those of the same plane."""
+        return f"{socket.gethostname()}-{os.getpid()}"[-64:]
+
+
+class PlaneBus(Bus, Protocol):
+    """A bus that also knows its progress and its past."""
+
+    def history(self) -> Iterator[Received]:
+        """What this plane handled and said before it was restarted."""
+        ...
+
+    def wait_ready(self, timeout_seconds: float) -> bool:
+        """Wait until messages can flow."""
+        ...
+
+    @property
+    def positions(self) -> PartitionOffsets:
+        """Committed next offset of each assigned partition."""
+        ...
+
+    @property
+    def ends(self) -> PartitionOffsets:
+        """One past the newest offset written, by partition."""
+        ...
+
+    @property
+    def lag(self) -> PartitionOffsets:
+        """Messages not yet read, by partition."""
+        ...
+
+    @property
+    def dead_lettered(self) -> Mapping[tuple[str, str], int]:
+        """Dead letters written, by topic and error code."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages can flow."""
+        ...
+
+
+@contextmanager
+def observed(runtime: Runtime, metrics: PlaneMetrics, checks: Mapping[str, Check]) -> Iterator[Pulse]:
+    """Serve health, readiness and metrics while the plane lives; yields the pulse its loop must keep."""
+    pulse = Pulse(_PULSE_SECONDS)
+    with HealthServer(pulse, checks, metrics.render, runtime.host, runtime.port) as server:
+        structlog.get_logger().info("health is served", host=runtime.host, port=server.port)
+        yield pulse
+
+
+def serve(
+    stage: Stage,
+    bus: PlaneBus,
+    runtime: Runtime,
+    stop: Event,
+    opening: Sequence[Message] = (),
+    checks: Mapping[str, Check] | None = None,
+) -> None:
+    """Run ``stage`` on ``bus`` until ``stop`` is set.
+
+    Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life
+    may not have said (``opening``), join the group, pump.
+
+    Raises:
+        BrokerUnavailable: when no partitions are assigned within a minute.
+    """
+    log = structlog.get_logger()
+    metrics = PlaneMetrics(runtime.plane.value)
+    with ExitStack() as stack:
+        readiness = {"kafka": lambda: bus.ready, **(checks or {})}
+        pulse = stack.enter_context(observed(runtime, metrics, readiness))
+        recorder = stack.enter_context(_recording(runtime))
+        restored = _restore(stage, bus, recorder, pulse)
+        log.info("state restored", messages=restored)
+        for message in opening:
+            bus.publish(message)
+        bus.flush()
+        if not bus.wait_ready(_READY_SECONDS):
+            raise BrokerUnavailable("kafka.bootstrap_servers", "no partitions were assigned to this process")
+        beat = Beat(bus, runtime.plane, runtime.instance, SystemClock(), runtime.heartbeat_seconds)
+        beat.send()
+        observers: Sequence[Observer] = (metrics, *recorder)
+        told_at = 0.0
+
+        def after_commit(handled: int) -> None:
+            nonlocal told_at
+            pulse.beat()
+            beat()
+            if monotonic() - told_at > _METRICS_SECONDS:
+                told_at = monotonic()
+                metrics.progress(bus.lag, bus.dead_lettered)
+
+        log.info("plane is running")
+        Pump(stage, bus, observers, after_commit).run(stop)
+        log.info("plane has drained and stops")
+
+
+def _restore(stage: Stage, bus: PlaneBus, recorder: Sequence[Recorder], pulse: Pulse) -> int:
+    restored = 0
+    for received in bus.history():
+        stage.restore(received.message)
+        for each in recorder:
+            each.restored(received.message)
+        restored += 1
+        pulse.beat()
+    return restored
+
+
+@contextmanager
+def _recording(runtime: Runtime) -> Iterator[tuple[Recorder, ...]]:
+    """A recorder for this life of the process, when asked for."""
+    if not runtime.record:
+        yield ()
+        return
+    path = runtime.state_directory / "recorded" / f"{runtime.plane.value}-{runtime.instance}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        yield (Recorder(file),)

@@ -1,0 +1,180 @@
+"""Settings from one YAML file, secret files, the environment and the command line, refused as a whole when wrong."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, SecretBytes, SecretStr, ValidationError
+from pydantic_core import ErrorDetails, to_json, to_jsonable_python
+
+from kernel.settings_layers import (
+    PREFIX,
+    Entry,
+    Names,
+    Problem,
+    fitted,
+    from_environment,
+    from_variable,
+    nearest,
+    skeleton,
+    variable_of,
+)
+from kernel.yaml_text import UnreadableYamlError, parse
+
+__all__ = ["MASK", "ConfigurationError", "Problem", "config_hash", "load", "resolved", "secret_values"]
+
+MASK = "**********"
+Model = TypeVar("Model", bound=BaseModel)
+_FIXES = {
+    "string_type": "put the value in quotes",
+    "int_type": "write a whole number without quotes",
+    "float_type": "write a number without quotes",
+    "bool_type": "write true or false without quotes",
+    "time_delta_type": "write a duration like PT5S or 00:00:05",
+    "time_delta_parsing": "write a duration like PT5S or 00:00:05",
+}
+
+
+class ConfigurationError(Exception):
+    """The settings are refused; ``problems`` is the whole list and never repeats a value."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def load(
+    model: type[Model],
+    path: Path | None,
+    environ: Mapping[str, str],
+    secrets_dir: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Model:
+    """Build ``model`` from its defaults, the file, secret files, the environment and ``overrides``; later ones win.
+
+    A variable is named ``ALGOTRADE_SECTION__FIELD`` and holds a YAML value; text, paths and secrets are
+    taken as they are written. A secret file bears the name of the variable it stands for. ``overrides``
+    are keyed by dotted names.
+
+    Raises:
+        ConfigurationError: with every problem found.
+    """
+    problems: list[Problem] = []
+    tree = skeleton(model)
+    sources: dict[Names, str] = {}
+    entries = [
+        *_from_file(path, problems),
+        *_from_secret_files(secrets_dir, problems),
+        *from_environment(model, environ),
+        *(Entry(tuple(name.split(".")), value, f"option {name}") for name, value in (overrides or {}).items()),
+    ]
+    for single in (single for entry in entries for single in fitted(model, entry)):
+        if isinstance(single, Problem):
+            problems.append(single)
+        else:
+            _put(tree, single.names, single.value)
+            sources[single.names] = single.source
+    try:
+        # Strict JSON takes a date or a path from text, and refuses "5" or true as a number.
+        loaded = model.model_validate_json(to_json(tree), strict=True)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        problems += [_explain(model, detail, sources) for detail in found]
+    if problems:
+        raise ConfigurationError(problems)
+    return loaded
+
+
+def resolved(settings: BaseModel) -> dict[str, Any]:
+    """Every setting as plain data, secrets masked."""
+    return {name: _plain(getattr(settings, name), MASK) for name in type(settings).model_fields}
+
+
+def config_hash(settings: BaseModel) -> str:
+    """SHA-256 (hex) over the canonical JSON of every setting but the secrets."""
+    text = json.dumps(_plain(settings, None), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def secret_values(value: object) -> Iterator[str]:
+    """Every secret inside ``value``, in clear, so that the log can look out for it."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, SecretBytes):
+        yield value.get_secret_value().decode(errors="replace")
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secret_values(getattr(value, name))
+    elif isinstance(value, Mapping):
+        yield from secret_values(tuple(value.values()))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from secret_values(item)
+
+
+def _from_file(path: Path | None, problems: list[Problem]) -> list[Entry]:
+    if path is None:
+        return []
+    try:
+        tree = parse(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = f"cannot be read ({type(error).__name__})"
+        problems.append(Problem("the settings file", str(path), wrong, "check that it exists and is UTF-8 text"))
+        return []
+    except UnreadableYamlError as error:
+        problems.append(Problem("the settings file", str(path), str(error), "correct the file"))
+        return []
+    return [Entry((), tree, str(path))]
+
+
+def _from_secret_files(folder: Path | None, problems: list[Problem]) -> list[Entry]:
+    if folder is None:
+        return []
+    try:
+        files = [file for file in sorted(folder.iterdir()) if file.name.startswith(PREFIX)]
+        return [from_variable(file.name, file.read_text("utf-8").rstrip("\r\n"), str(file)) for file in files]
+    except (OSError, UnicodeDecodeError) as error:
+        wrong = f"cannot be read ({type(error).__name__})"
+        problems.append(Problem("the folder of secret files", str(folder), wrong, "mount it, or do not name one"))
+        return []
+
+
+def _put(tree: dict[str, Any], names: Names, value: object) -> None:
+    *parents, last = names
+    for name in parents:
+        if not isinstance(tree.get(name), dict):
+            tree[name] = {}
+        tree = tree[name]
+    tree[last] = next(secret_values(value)) if isinstance(value, SecretStr | SecretBytes) else value
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails, sources: Mapping[Names, str]) -> Problem:
+    names = tuple(str(step) for step in detail["loc"])
+    field = ".".join(names) or "the settings"
+    depths = range(len(names), 0, -1)
+    source = next((sources[names[:depth]] for depth in depths if names[:depth] in sources), None)
+    if detail["type"] == "missing":
+        fix = "add it" if source else f"add it to the settings file or set {variable_of(names)}"
+        return Problem(field, source or "not set", "is required", fix)
+    source = source or "several settings together"
+    if detail["type"] == "extra_forbidden":
+        return Problem(field, source, "is not a setting", nearest(model, names))
+    wrong = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return Problem(field, source, wrong, _FIXES.get(detail["type"], "correct the value"))
+
+
+def _plain(value: object, mask: str | None) -> object:
+    if isinstance(value, SecretStr | SecretBytes):
+        return mask
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name), mask) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner, mask) for name, inner in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(item, mask) for item in value), key=str)
+    if isinstance(value, list | tuple):
+        return [_plain(item, mask) for item in value]
+    plain: object = to_jsonable_python(value)
+    return plain

@@ -1,0 +1,109 @@
+"""The ``algotrade`` command."""
+
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from contracts import schema_export
+from kernel.settings import ConfigurationError, resolved
+from launcher import broker_cli, dlq_cli, plane_cli, run_cli, topics_cli
+from launcher.kafka_options import NOTHING, USAGE
+from launcher.settings import load_settings
+
+app = typer.Typer(
+    name="algotrade",
+    help="Trade your own systematic strategies: three planes over Kafka, the same code in backtest, paper and live.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # locals may hold secrets
+)
+schemas = typer.Typer(help="The JSON Schemas of the messages.", no_args_is_help=True)
+config = typer.Typer(help="The configuration.", no_args_is_help=True)
+app.add_typer(topics_cli.app)
+app.add_typer(dlq_cli.app)
+app.add_typer(broker_cli.app)
+app.add_typer(schemas, name="schemas")
+app.add_typer(config, name="config")
+app.command()(run_cli.demo)
+app.command()(run_cli.backtest)
+app.command()(run_cli.up)
+app.command()(plane_cli.plane)
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+SchemaDirectory = Annotated[Path, typer.Option(help="Directory of the schemas.")]
+_SCHEMAS = Path(schema_export.__file__).parent / "schemas"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(version("algo-trade"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+@schemas.command("export")
+def export_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
+    """Write the schemas that follow from the contracts."""
+    for path in schema_export.export(directory):
+        console.print(path, markup=False)
+
+
+@schemas.command("check")
+def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
+    """Hold the committed schemas against the contracts, and against the last release. Exit code 1 when they differ."""
+    found = [*schema_export.check(directory), *schema_export.check_compatibility(directory)]
+    for problem in found:
+        errors.print(problem, style="red", markup=False, soft_wrap=True)
+    if found:
+        raise typer.Exit(NOTHING)
+    console.print("schemas match the contracts and are compatible with the last release")
+
+
+@config.command("show")
+def show_config(
+    path: Annotated[Path, typer.Option("--config", help="The YAML file.", envvar="ALGOTRADE_CONFIG")] = run_cli.DEMO,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML.")] = False,
+) -> None:
+    """Show every setting as a run would see it: file, variables and defaults resolved, secrets masked."""
+    try:
+        settings = resolved(load_settings(path, os.environ))
+    except ConfigurationError as error:
+        for problem in error.problems:
+            errors.print(str(problem), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USAGE) from None
+    if as_json:
+        typer.echo(json.dumps(settings, indent=2))
+    else:
+        typer.echo(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="A run directory, or the name of a run.")],
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+) -> None:
+    """Write the HTML report of a run and check its files against their hashes. Exit code 1 when a file was changed."""
+    run_cli.report(Path(run) if Path(run).is_dir() else runs / run)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Follow a run on its topics and keep the same record of it as a backtest does."""
+
+from collections import Counter
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Message as Record
+
+from backtest.run_record import RunRecord
+from contracts.codec import ContractViolation, decode
+from contracts.control import RunMarker, RunState
+from contracts.dead_letter import parse_dead_letter
+from contracts.topics import TOPICS
+from kernel.dead_letter_writer import wire_headers
+from kernel.kafka_errors import BrokerUnavailable
+from kernel.kafka_offsets import watermarks
+from kernel.kafka_settings import KafkaSettings, reader_config
+
+FOLLOWED = ("market_events", "order_intents", "execution_reports", "control")
+_BATCH = 2000
+
+
+class Collector:
+    """Reads every message of a run from the beginning, without a group, and never blocks for long."""
+
+    def __init__(self, kafka: KafkaSettings, record: RunRecord) -> None:
+        self._kafka = kafka
+        self._record = record
+        self._topics = {kafka.topic(name): TOPICS[name] for name in (*FOLLOWED, *_dead_letter_topics())}
+        self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
+        self.dead_letters: Counter[str] = Counter()
+        self._buried: set[str] = set()
+        self.marker: RunMarker | None = None
+        self._consumer = Consumer(
+            {
+                **reader_config(kafka, kafka.group("collector")),
+                "auto.offset.reset": "earliest",
+                # Nobody waits for the record: leave the machine to the planes.
+                "fetch.wait.max.ms": 250,
+                "fetch.min.bytes": 65_536,
+            }
+        )
+        self._consumer.assign([TopicPartition(*partition, 0) for partition in self._read])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._consumer.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the data plane has said that it has published everything."""
+        return self.marker is not None and self.marker.state is not RunState.STARTED
+
+    def collect(self, timeout_seconds: float) -> int:
+        """Take in what has arrived, waiting at most ``timeout_seconds``; returns how many records that was."""
+        first = self._consumer.poll(timeout_seconds)
+        if first is None:
+            return 0
+        records = [first, *self._consumer.consume(_BATCH, 0)]
+        for record in records:
+            if record.error() is None:
+                self._take(record)
+        return len(records)
+
+    def drain(self) -> None:
+        """Take in everything up to the present end of every topic.
+
+        Raises:
+            BrokerUnavailable: when the broker no longer sends what it has.
+        """
+        ends = {key: high for key, (_, high) in watermarks(self._kafka, self._names()).items()}
+        idle = 0
+        while any(self._read[key] < end for key, end in ends.items()):
+            idle = 0 if self.collect(0.2) else idle + 1
+            if idle > 100:
+                raise BrokerUnavailable(self._kafka.bootstrap_servers, "it stopped sending before the end of the run")
+
+    def _names(self) -> list[str]:
+        return [topic.name for topic in self._topics.values()]
+
+    def _take(self, record: Record) -> None:
+        name = record.topic() or ""
+        topic = self._topics[name]
+        self._read[name, record.partition() or 0] = (record.offset() or 0) + 1
+        if not topic.messages:
+            self._bury(record)
+            return
+        try:
+            message = decode(record.value() or b"", topic.messages)
+        except ContractViolation:
+            return  # its consumer sends it to the dead letters, and there it is counted
+        if isinstance(message, RunMarker):
+            self.marker = message
+        self._record.observe(message)
+
+    def _bury(self, record: Record) -> None:
+        letter = parse_dead_letter(wire_headers(record), record.key(), record.value())
+        if letter.dlq_id not in self._buried:  # one failure can be written twice, around a crash
+            self._buried.add(letter.dlq_id)
+            self.dead_letters[letter.code] += 1
+
+
+def _dead_letter_topics() -> tuple[str, ...]:
+    return tuple(name for name, topic in TOPICS.items() if not topic.messages)

@@ -1,0 +1,112 @@
+"""Run the three planes as three processes on this machine, against any broker."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kernel.clock import SystemClock
+from kernel.embedded_broker import start_embedded_broker
+from kernel.kafka_admin import create_topics
+from kernel.kafka_settings import KafkaSettings
+from kernel.process import ExitCode
+from launcher.apache_kafka import ApacheKafka
+from launcher.settings import Settings
+from launcher.supervisor import Supervisor
+
+PLANES = ("order", "strategy", "data")
+"""In the order they are started: consumers first."""
+STATE = Path(".algotrade")
+_FINAL = frozenset(
+    {
+        int(ExitCode.CONFIGURATION),
+        int(ExitCode.JOURNAL_REFUSED),
+        int(ExitCode.LIVE_GATE_SHUT),
+        int(ExitCode.INTERRUPTED),
+    }
+)
+
+
+class BrokerChoice(StrEnum):
+    """Which Kafka a local run uses."""
+
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+    GIVEN = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """One run of the three planes on this machine."""
+
+    run_id: str
+    config: Path
+    settings: Settings
+    kafka: KafkaSettings
+    state_directory: Path
+
+    def log_path(self, plane: str) -> Path:
+        """Where the process of ``plane`` writes its log."""
+        return self.state_directory / f"{plane}.log"
+
+    def start(self, supervisor: Supervisor, plane: str) -> None:
+        """Start the process of ``plane``."""
+        supervisor.start(
+            plane,
+            [
+                *("-m", "launcher.cli", "plane", plane),
+                *("--config", str(self.config)),
+                *("--run-id", self.run_id),
+                *("--state", str(self.state_directory)),
+            ],
+            self.log_path(plane),
+        )
+
+
+def new_run_id(kind: str) -> str:
+    """A name that sorts by time and is not used twice."""
+    return f"{kind}-{SystemClock().now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def running_broker(choice: BrokerChoice, kafka: KafkaSettings, prefix: str) -> Iterator[KafkaSettings]:
+    """A broker with every topic made under ``prefix``; yields how to reach it.
+
+    Raises:
+        BrokerUnavailable: when it cannot be started or reached.
+    """
+    if choice is BrokerChoice.EMBEDDED:
+        with start_embedded_broker(prefix) as broker:
+            yield kafka.model_copy(
+                update={"bootstrap_servers": broker.bootstrap_servers, "topic_prefix": prefix, "embedded": True}
+            )
+    elif choice is BrokerChoice.KAFKA:
+        with ApacheKafka(STATE / "kafka") as server:
+            own = kafka.model_copy(
+                update={"bootstrap_servers": server.bootstrap_servers, "topic_prefix": prefix, "embedded": False}
+            )
+            create_topics(own)
+            yield own
+    else:
+        create_topics(kafka)
+        yield kafka
+
+
+@contextmanager
+def supervised(run: LocalRun, restart: bool, on_event: Callable[[str, str], None]) -> Iterator[Supervisor]:
+    """Start the planes of ``run``; they are stopped in reverse order on the way out."""
+    environment = {
+        "ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS": run.kafka.bootstrap_servers,
+        "ALGOTRADE_KAFKA__TOPIC_PREFIX": run.kafka.topic_prefix,
+        "ALGOTRADE_KAFKA__EMBEDDED": str(run.kafka.embedded).lower(),
+        # One thread each: three processes share the machine, and results must not depend on its cores.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with Supervisor(environment, restart, _FINAL, on_event) as supervisor:
+        for plane in PLANES:
+            run.start(supervisor, plane)
+        yield supervisor

@@ -1,0 +1,113 @@
+"""Run a configuration over Kafka and in memory, and hold the two against each other."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import metadata
+from pathlib import Path
+
+from backtest.artifacts import Digests, Failures, Provenance, content_digests, git_revision, write_run
+from backtest.run_record import RunRecord
+from backtest.simulation import simulate
+from contracts.control import RunState
+from data_plane.app import QUARANTINE
+from data_plane.composition import input_files
+from kernel.settings import config_hash, resolved
+from launcher.collector import Collector
+from launcher.local import LocalRun, supervised
+from launcher.settings import Settings
+from launcher.supervisor import ChildFailed, Supervisor
+
+OnProgress = Callable[[RunRecord, Collector], None]
+"""Called a few times a second while a run goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did: its tables' digests, its directory, and what did not become a trade or a bar."""
+
+    digests: Digests
+    directory: Path
+    failures: Failures
+
+
+class RunIncomplete(RuntimeError):
+    """The run was stopped, or failed, before its source ended."""
+
+
+def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
+    """Run the three planes in memory and write the run's directory."""
+    record = RunRecord(settings.strategy.initial_cash, bars_to=bars_to)
+    simulated = simulate(settings.data, settings.strategy, settings.order, record)
+    return _written(settings, run_id, record, Failures(quarantined=simulated.quarantined), "simulated, in memory")
+
+
+def run_over_kafka(run: LocalRun, on_progress: OnProgress, on_event: Callable[[str, str], None]) -> Outcome:
+    """Run the three planes as processes until the source ends, and write the run's directory.
+
+    Raises:
+        ChildFailed: when a plane ends with an error.
+        RunIncomplete: when the data plane stops before its source ends.
+    """
+    record = RunRecord(run.settings.strategy.initial_cash, bars_to=run.state_directory / "bars.parquet")
+    with Collector(run.kafka, record) as collector:
+        with supervised(run, restart=False, on_event=on_event) as supervisor:
+            follow(supervisor, collector, lambda: on_progress(record, collector))
+        collector.drain()
+        failures = Failures(dead_letters=collector.dead_letters, quarantined=quarantined(run.state_directory))
+    return _written(run.settings, run.run_id, record, failures, "simulated fills by the paper broker, over Kafka")
+
+
+def follow(supervisor: Supervisor, collector: Collector, on_progress: Callable[[], None]) -> None:
+    """Collect until the data plane has published everything and every plane has handled it.
+
+    Raises:
+        ChildFailed: when a plane ends with an error and is not to be restarted.
+        RunIncomplete: when the data plane ended and the run did not.
+    """
+    while not collector.finished:
+        collector.collect(0.3)
+        supervisor.check()
+        on_progress()
+        if supervisor.done("data"):
+            collector.drain()
+            if not collector.finished:
+                raise RunIncomplete("the data plane stopped before its source ended")
+    if collector.marker is not None and collector.marker.state is RunState.FAILED:
+        raise ChildFailed("the data plane reports that the run failed; its log says why")
+    on_progress()
+
+
+def quarantined(state_directory: Path) -> Counter[str]:
+    """Rows that the data plane refused, by reason; a restart of the data plane finds the same rows again."""
+    findings: set[tuple[str, int, str]] = set()
+    path = state_directory / QUARANTINE
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        found = json.loads(line)
+        if found["refused"]:
+            findings.add((found["source"], found["line"], found["reason"]))
+    return Counter(reason for _, _, reason in findings)
+
+
+def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failures, mode: str) -> Outcome:
+    provenance = Provenance(
+        run_id=run_id,
+        config_hash=config_hash(settings),
+        data_hash=_data_hash(settings),
+        git_sha=git_revision(Path(__file__).parent),
+        package_version=metadata.version("algo-trade"),
+        mode=mode,
+        configuration=resolved(settings),
+    )
+    directory = write_run(settings.run.directory, record, provenance, failures)
+    return Outcome(content_digests(record), directory, failures)
+
+
+def _data_hash(settings: Settings) -> str:
+    digest = sha256()
+    for path in input_files(settings.data):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,68 @@
+"""All settings of a run in one place, one section for each part."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from data_plane.settings import DataSettings
+from kernel.kafka_settings import KafkaSettings
+from kernel.settings import load
+from order_plane.settings import OrderSettings
+from strategy_plane.settings import StrategySettings
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class HealthSettings(BaseModel):
+    """Where each plane serves /health, /ready and /metrics; port 0 takes a free one and logs it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    data_port: Port = 0
+    strategy_port: Port = 0
+    order_port: Port = 0
+
+
+class RunSettings(BaseModel):
+    """How the processes of a run behave, whatever they trade."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    directory: Path = Path("runs")
+    """Each run gets a directory of its own in here."""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    heartbeat_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    """Least time between heartbeats; 0 reports every batch, which lock-step needs."""
+    record: bool = False
+    """Write every input of every stage to the run directory, to be replayed."""
+    health: HealthSettings = HealthSettings()
+
+
+class Settings(BaseModel):
+    """The whole configuration: one YAML file, overridden by ``ALGOTRADE_SECTION__FIELD`` variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: RunSettings = RunSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    data: DataSettings
+    strategy: StrategySettings
+    order: OrderSettings
+
+
+def load_settings(
+    path: Path | None,
+    environ: Mapping[str, str],
+    secrets_dir: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read and check the configuration.
+
+    Raises:
+        ConfigurationError: with every problem at once, each naming the field and the fix.
+    """
+    return load(Settings, path, environ, secrets_dir, overrides)

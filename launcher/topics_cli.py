@@ -1,0 +1,52 @@
+"""Make and list the topics of the table."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from kernel.kafka_admin import TopicState, create_topics, list_topics
+from launcher.kafka_options import NOTHING, Bootstrap, Prefix, connection, console, reported
+
+app = typer.Typer(name="topics", help="The topics of the platform on a broker.", no_args_is_help=True)
+
+
+@app.command("create")
+def create_command(
+    replication_factor: Annotated[
+        int, typer.Option(min=-1, help="Copies of each partition; -1: as the broker likes.")
+    ] = -1,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Make every topic that is missing; existing ones stay as they are. Exit code 1 when one has another shape."""
+    with reported():
+        _show(create_topics(connection(bootstrap, prefix), replication_factor))
+
+
+@app.command("list")
+def list_command(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
+    """Hold the broker against the table of topics. Exit code 1 when one is missing or has another shape."""
+    with reported():
+        _show(list_topics(connection(bootstrap, prefix)))
+
+
+def _show(states: Sequence[TopicState]) -> None:
+    table = Table(header_style="bold")
+    for heading in ("topic", "partitions", "messages", "retention", "cleanup", "owner", "state"):
+        table.add_column(heading, justify="right" if heading in ("partitions", "messages") else "left")
+    for state in states:
+        table.add_row(
+            state.name,
+            str(state.partitions or state.topic.partitions),
+            "" if state.messages is None else f"{state.messages:,}",
+            f"{state.topic.retention.days} d",
+            state.topic.cleanup_policy,
+            state.topic.owner,
+            Text(state.verdict, "green" if state.verdict == "ok" else "red"),
+        )
+    console.print(table)
+    if any(state.verdict != "ok" for state in states):
+        raise typer.Exit(NOTHING)

@@ -1,0 +1,245 @@
+"""A simulated venue: orders trade against the bars it is shown, the same way on every run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from math import inf
+from uuid import UUID
+
+from contracts.market import BarEvent
+from contracts.trading import OrderIntent, TimeInForce
+from domain.calendar import OutsideCalendarError, SessionCalendar
+from domain.costs import Commission, Slippage
+from domain.instrument import Instrument, round_down
+from order_plane.brokers.fills import Pricing, execution_price, is_triggered
+from order_plane.brokers.paper_order import PaperOrder
+from order_plane.brokers.paper_store import PaperStore
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, OpenOrder, Snapshot
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.lifecycle import Fact, FactKind
+
+_DUST = 1e-9
+"""The fraction of an order below which nothing is left of it."""
+
+
+class PaperBroker:
+    """Accepts any order at once and fills it from later bars of its symbol, oldest order first.
+
+    An order is accepted at the time of its intent or of the newest bar the venue has seen of the symbol,
+    whichever is later, and trades in bars after that: never in the bar that caused it. Together the orders of a
+    symbol trade at most ``volume_cap`` (a fraction, None for no limit) of a bar's volume and work on with the
+    rest. IOC and FOK are judged on the first such bar. DAY works to the end of the session it was accepted
+    in, or of the following one when accepted at or after the close; GTD to ``valid_until``; both end with the
+    first bar that reaches the moment.
+
+    A bar that is not newer than the last one of its symbol is ignored, so bars may be delivered twice; a symbol
+    must be shown bars of one size only. Facts are in the store before anyone hears of them.
+    """
+
+    def __init__(
+        self,
+        calendar: SessionCalendar,
+        commission: Commission,
+        slippage: Slippage,
+        store: PaperStore,
+        instruments: Mapping[str, Instrument] | None = None,
+        volume_cap: float | None = None,
+    ) -> None:
+        self._calendar = calendar
+        self._commission = commission
+        self._volume_cap = volume_cap
+        self._instruments = dict(instruments or {})
+        self._slippage = slippage
+        self._any_price = Pricing(slippage)
+        self._pricing: dict[str, Pricing] = {
+            symbol: Pricing(slippage, rules.tick_size) for symbol, rules in self._instruments.items()
+        }
+        self._store = store
+        self._durable = store.durable
+        self._seen = dict(store.last_bars())
+        self._positions = dict(store.positions())
+        self._books: dict[str, list[PaperOrder]] = {}
+        self._changed: list[PaperOrder] = []
+        self._unsaved: list[tuple[PaperOrder, Fact]] = []
+        self._news: list[Fact] = []
+        self.duplicates_refused = 0
+        for order in store.open_orders():
+            self._put(order)
+
+    @property
+    def key_life(self) -> KeyLife:
+        """An intent id is known for ever."""
+        return KeyLife.LIFETIME
+
+    def observe(self, bar: BarEvent) -> None:
+        """Trade what ``bar`` lets trade."""
+        symbol = bar.symbol
+        at = bar.timestamp
+        seen = self._seen.get(symbol)
+        if seen is not None and at <= seen:
+            return
+        self._seen[symbol] = at
+        book = self._books.get(symbol)
+        if book is not None:
+            self._match(bar, book)
+
+    def submit(self, order: SubmitOrder) -> Sequence[Fact]:
+        """Accept ``order``; a second order of the same intent is never accepted.
+
+        Raises:
+            BrokerRefused: when the calendar does not reach the end of a DAY order.
+            BrokerStateUnknown: when the venue has an order of this intent already.
+        """
+        intent = order.intent
+        if self._store.has(intent.intent_id):
+            self.duplicates_refused += 1
+            raise BrokerStateUnknown("the venue has an order of this intent already")
+        at = intent.timestamp
+        seen = self._seen.get(intent.symbol)
+        if seen is not None and seen > at:
+            at = seen
+        accepted = PaperOrder(intent, at, self._expiry(intent, at))
+        self._put(accepted)
+        ack = self._record(accepted, Fact(intent.intent_id, FactKind.ACK, "ack", at, accepted.order_id))
+        self._save()
+        return (ack,)
+
+    def cancel(self, order: CancelOrder) -> Sequence[Fact]:
+        """Cancel the rest of an order.
+
+        Raises:
+            BrokerRefused: when no such order works here.
+        """
+        found = next((each for each in self._working() if each.intent.intent_id == order.intent_id), None)
+        if found is None:
+            raise BrokerRefused("UNKNOWN_ORDER: no such order works at the venue")
+        symbol = found.intent.symbol
+        at = max(found.accepted_at, self._seen.get(symbol, found.accepted_at))
+        cancelled = self._finish(found, FactKind.CANCELLED, at)
+        self._drop_finished(symbol, self._books[symbol])
+        self._save()
+        return (cancelled,)
+
+    def drain(self) -> Sequence[Fact]:
+        """What traded or expired since the last call."""
+        if not self._unsaved and not self._changed and not self._durable:
+            return ()
+        self._save()
+        news, self._news = self._news, []
+        return news
+
+    def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
+        """Every fact of an order, None when there never was one."""
+        return self._store.facts_of(intent_id) if self._store.has(intent_id) else None
+
+    def snapshot(self) -> Snapshot:
+        """The account as this venue sees it."""
+        working = tuple(
+            OpenOrder(order.intent.intent_id, order.order_id, order.intent.symbol, order.filled)
+            for order in self._working()
+        )
+        held = {symbol: units for symbol, units in self._positions.items() if units}
+        return Snapshot(working, tuple(self._store.executions()), held)
+
+    def close(self) -> None:
+        """Close the store."""
+        self._store.close()
+
+    def _match(self, bar: BarEvent, book: list[PaperOrder]) -> None:
+        symbol = bar.symbol
+        available = inf if self._volume_cap is None else bar.volume * self._volume_cap
+        pricing = self._pricing.get(symbol, self._any_price)
+        finished = False
+        for order in book:
+            if order.accepted_at < bar.timestamp:
+                available -= self._trade(order, bar, available, pricing)
+                finished = finished or order.finished
+        if finished:
+            self._drop_finished(symbol, book)
+
+    def _trade(self, order: PaperOrder, bar: BarEvent, available: float, pricing: Pricing) -> float:
+        """Trade what one order can in ``bar`` and return the units it took of the bar's volume."""
+        at, until = bar.timestamp, order.expires_at
+        if until is not None and at > until:
+            self._news.append(self._finish(order, FactKind.EXPIRED, until))
+            return 0.0
+        intent = order.intent
+        price = execution_price(intent, bar, order.triggered, pricing)
+        if not order.triggered and intent.stop_price is not None and is_triggered(intent, bar):
+            order.triggered = True
+            self._changed.append(order)
+        quantity = 0.0 if price is None else self._tradable(order, available)
+        if price is not None and quantity > 0:
+            self._fill(order, quantity, price, at)
+        if not order.finished:
+            self._end_if_due(order, at)
+        return quantity
+
+    def _tradable(self, order: PaperOrder, available: float) -> float:
+        """Units that may trade: all that is left, or whole lots of what the bar has; all or nothing for FOK."""
+        remaining = order.remaining
+        if available >= remaining:
+            return remaining
+        if order.intent.time_in_force is TimeInForce.FOK:
+            return 0.0
+        rules = self._instruments.get(order.intent.symbol)
+        return max(0.0, available if rules is None else round_down(available, rules.lot_size))
+
+    def _fill(self, order: PaperOrder, quantity: float, price: float, at: datetime) -> None:
+        order.executions += 1
+        order.filled += quantity
+        order.value += quantity * price
+        total = self._commission(order.filled, order.value)
+        fee, order.commission = total - order.commission, total
+        intent = order.intent
+        fact = Fact(intent.intent_id, FactKind.FILL, str(order.executions), at, order.order_id, quantity, price, fee)
+        self._news.append(fact)
+        self._positions[intent.symbol] = self._positions.get(intent.symbol, 0.0) + order.signed(quantity)
+        if order.remaining <= intent.quantity * _DUST:
+            order.finished = True
+        self._record(order, fact)
+
+    def _end_if_due(self, order: PaperOrder, at: datetime) -> None:
+        if order.intent.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+            self._news.append(self._finish(order, FactKind.CANCELLED, at))
+        elif order.expires_at is not None and at >= order.expires_at:
+            self._news.append(self._finish(order, FactKind.EXPIRED, order.expires_at))
+
+    def _finish(self, order: PaperOrder, kind: FactKind, at: datetime) -> Fact:
+        order.finished = True
+        return self._record(order, Fact(order.intent.intent_id, kind, kind.value.lower(), at, order.order_id))
+
+    def _record(self, order: PaperOrder, fact: Fact) -> Fact:
+        self._unsaved.append((order, fact))
+        self._changed.append(order)
+        order.facts.append(fact)
+        return fact
+
+    def _save(self) -> None:
+        self._store.save(self._changed, self._unsaved, self._seen)
+        self._changed.clear()
+        self._unsaved.clear()
+
+    def _put(self, order: PaperOrder) -> None:
+        self._books.setdefault(order.intent.symbol, []).append(order)
+
+    def _working(self) -> Iterator[PaperOrder]:
+        return chain.from_iterable(self._books.values())
+
+    def _drop_finished(self, symbol: str, book: list[PaperOrder]) -> None:
+        left = [order for order in book if not order.finished]
+        if left:
+            self._books[symbol] = left
+        else:
+            del self._books[symbol]
+
+    def _expiry(self, intent: OrderIntent, at: datetime) -> datetime | None:
+        if intent.time_in_force is TimeInForce.GTD:
+            return intent.valid_until
+        if intent.time_in_force is not TimeInForce.DAY:
+            return None
+        try:
+            end = self._calendar.session_end(at)
+            return end if end is not None and end > at else self._calendar.following_close(at)
+        except OutsideCalendarError:
+            raise BrokerRefused(f"MARKET_CLOSED: calendar {self._calendar.name} has no session for the order") from None

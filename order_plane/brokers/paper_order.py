@@ -1,0 +1,49 @@
+"""One order as the paper venue sees it."""
+
+from datetime import datetime
+
+from contracts.trading import OrderIntent, Side
+from order_plane.lifecycle import Fact
+
+
+class PaperOrder:
+    """An accepted order and what has traded of it.
+
+    It trades in bars later than ``accepted_at`` and no later than ``expires_at``; ``value`` is the sum of
+    quantity times price of its ``executions``, ``commission`` what they cost together (currency units).
+    ``facts`` are those made since this process began.
+    """
+
+    __slots__ = (
+        "accepted_at",
+        "commission",
+        "executions",
+        "expires_at",
+        "facts",
+        "filled",
+        "finished",
+        "intent",
+        "order_id",
+        "triggered",
+        "value",
+    )
+
+    def __init__(self, intent: OrderIntent, accepted_at: datetime, expires_at: datetime | None) -> None:
+        self.intent = intent
+        self.order_id = f"paper-{intent.intent_id}"
+        self.accepted_at = accepted_at
+        self.expires_at = expires_at
+        self.triggered = False
+        self.filled = self.value = self.commission = 0.0
+        self.executions = 0
+        self.facts: list[Fact] = []
+        self.finished = False
+
+    @property
+    def remaining(self) -> float:
+        """Units still to trade."""
+        return self.intent.quantity - self.filled
+
+    def signed(self, quantity: float) -> float:
+        """``quantity`` as a change of position."""
+        return quantity if self.intent.direction is Side.BUY else -quantity

@@ -1,0 +1,106 @@
+"""The port of a broker: what the order plane asks of any venue."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from contracts.market import BarEvent
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.lifecycle import Fact
+
+
+class KeyLife(StrEnum):
+    """How long a venue refuses a second order with the same client key.
+
+    Only LIFETIME makes it safe to send an order again that the venue says it never got; a venue that
+    forgets keys, or answers from a copy that lags, must not claim it.
+    """
+
+    NONE = "NONE"
+    WHILE_OPEN = "WHILE_OPEN"
+    LIFETIME = "LIFETIME"
+
+
+class BrokerRefused(Exception):
+    """The venue said no; ``reason`` is ``CODE: sentence``. There is no order."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+class BrokerUnavailable(Exception):
+    """Nothing was sent: the venue could not be reached at all."""
+
+
+class BrokerStateUnknown(Exception):
+    """Something may have been sent and no clear answer came: a timeout, a cut line, an unreadable reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order that works at the venue."""
+
+    intent_id: UUID
+    order_id: str
+    symbol: str
+    filled: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the venue says of the account: working orders, executions it still lists, units by symbol."""
+
+    open_orders: tuple[OpenOrder, ...]
+    executions: tuple[Fact, ...]
+    positions: Mapping[str, float]
+
+
+class Broker(Protocol):
+    """A venue; every call is synchronous and made from one thread."""
+
+    @property
+    def key_life(self) -> KeyLife:
+        """How long this venue knows an intent id as the key of its order."""
+        ...
+
+    def submit(self, order: SubmitOrder) -> Sequence[Fact]:
+        """Send ``order`` once, keyed by its intent id, and return what is known at once.
+
+        Raises:
+            BrokerRefused: there is no order.
+            BrokerUnavailable: nothing was sent.
+            BrokerStateUnknown: there may be an order.
+        """
+        ...
+
+    def cancel(self, order: CancelOrder) -> Sequence[Fact]:
+        """Ask for the rest of an order to be cancelled; raises as `submit` does."""
+        ...
+
+    def drain(self) -> Sequence[Fact]:
+        """Facts that arrived since the last call, oldest first within each order."""
+        ...
+
+    def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
+        """Every fact of the order of ``intent_id``; None when the venue answers that it has none.
+
+        Raises:
+            BrokerUnavailable: the venue could not be asked.
+            BrokerStateUnknown: it gave no clear answer.
+        """
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """The account as the venue sees it; raises as `lookup` does."""
+        ...
+
+    def observe(self, bar: BarEvent) -> None:
+        """Take note of a market event; only a simulated venue needs it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the venue."""
+        ...

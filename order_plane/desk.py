@@ -1,0 +1,282 @@
+"""The pure heart of the order plane: intents and facts in, effects and reports out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import nan
+from uuid import UUID
+
+from contracts.base import Message
+from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
+from contracts.market import BarEvent, TickEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.exposure import Exposure
+from order_plane.journal import Past, RowState
+from order_plane.kill_switch import KillSwitch
+from order_plane.lifecycle import TERMINAL, Fact, FactKind, History, Status
+from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
+from order_plane.risk.halt import not_halted
+from order_plane.risk.port import Refusal, RiskCheck, RiskView
+from order_plane.risk.session import not_expired
+from order_plane.throttle import TokenBucket
+
+_BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
+_SILENT = (FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED)
+"""Facts that no report follows from."""
+
+
+class _Order:
+    """An order that is not known to be finished; ``working`` are the units counted as still to trade."""
+
+    __slots__ = ("attempt", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
+
+    def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
+        self.intent = intent
+        self.attempt = attempt
+        self.order_id = order_id
+        self.sequence = sequence
+        self.history = History(intent.quantity)
+        self.history.submitted = True
+        self.status = Status.SUBMITTED
+        self.in_doubt = False
+        self.working = 0.0
+
+
+class Desk:
+    """Judges intents, keeps every open order and the account's exposure, and says what is to be reported.
+
+    Event time is the newest time of any market event seen; an intent is judged at that time or at its own,
+    whichever is later, so that no intent can move the clock for others.
+    """
+
+    def __init__(self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket) -> None:
+        self._account = account
+        self._checks = tuple(checks)
+        self._cancels = cancels
+        self._now = _BEFORE_ALL_TIME
+        self._marks: dict[str, BarEvent | TickEvent] = {}
+        self._orders: dict[UUID, _Order] = {}
+        self._kill = KillSwitch(account)
+        self._halted: dict[str, str] = {}
+        self._doubtful: set[UUID] = set()
+        self._exposure = Exposure()
+
+    @property
+    def now(self) -> datetime:
+        """Event time."""
+        return self._now
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held by symbol, short negative."""
+        return self._exposure.positions
+
+    @property
+    def open_orders(self) -> tuple[SubmitOrder, ...]:
+        """Every order that is not known to be finished, oldest first."""
+        return tuple(SubmitOrder(order.intent, self._account, order.attempt) for order in self._orders.values())
+
+    def mark(self, event: BarEvent | TickEvent) -> None:
+        """Take the event's price as the symbol's reference and its time as event time."""
+        self._marks[event.symbol] = event
+        self._exposure.stale = True
+        at = event.timestamp
+        if at > self._now:  # noqa: PLR1730 - max() costs three times as much, for every bar
+            self._now = at
+
+    def decide(self, intent: OrderIntent) -> SubmitOrder | ExecutionReport:
+        """Let ``intent`` become an order, which counts from now on, or report which control refused it."""
+        view = self._view(intent)
+        for check in self._checks:
+            refusal = check(intent, view)
+            if refusal is not None:
+                return self.refuse(intent, view.now, str(refusal))
+        order = self._orders[intent.intent_id] = _Order(intent)
+        order.working = intent.quantity
+        self._exposure.work(intent.symbol, intent.quantity, buying=intent.direction is Side.BUY)
+        return SubmitOrder(intent, self._account)
+
+    @staticmethod
+    def refuse(intent: OrderIntent, at: datetime, reason: str) -> ExecutionReport:
+        """The report on an intent that no order came of; ``reason`` is ``CODE: sentence``."""
+        return execution_report(intent, NO_ORDER, 1, OrderStatus.REJECTED, NOTHING_FILLED, at, reason)
+
+    def withdraw(self, intent_id: UUID) -> None:
+        """Forget an order that somebody else is sending."""
+        order = self._orders.pop(intent_id)
+        self._exposure.work(order.intent.symbol, -order.working, buying=order.intent.direction is Side.BUY)
+
+    def forbids_resend(self, intent: OrderIntent) -> Refusal | None:
+        """Why an admitted order that is known never to have left must not be sent any more."""
+        view = self._view(intent)
+        return not_halted(intent, view) or not_expired(intent, view)
+
+    def knows(self, intent_id: UUID) -> bool:
+        """Whether the order of ``intent_id`` is open here."""
+        return intent_id in self._orders
+
+    def learn(self, fact: Fact) -> tuple[Message, ...] | None:
+        """Book ``fact`` and say what it changed; None when its order is not open here (see `reopen`)."""
+        order = self._orders.get(fact.intent_id)
+        if order is None:
+            return None
+        history = order.history
+        filled, before = history.filled, order.status
+        if not history.fold(fact):
+            return ()
+        if fact.order_id:
+            order.order_id = fact.order_id
+        status = self._recount(order, filled)
+        alerts = self._alarmed(order, fact.timestamp)
+        if fact.kind in _SILENT or (status is before and fact.kind is FactKind.ACK):
+            return alerts
+        report = self._report(order, reported(status, history), fact.timestamp, fact.reason, fact)
+        return (report, *alerts) if alerts else (report,)
+
+    def doubt(self, intent_id: UUID, reason: str) -> tuple[Message, ...]:
+        """Record that the outcome of an order is unknown; it keeps counting until it is resolved."""
+        order = self._orders[intent_id]
+        if order.in_doubt:
+            return ()
+        order.in_doubt = True
+        self._doubtful.add(intent_id)
+        at = max(self._now, order.intent.timestamp)
+        report = self._report(order, OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
+        return report, _alert("ORDER_IN_DOUBT", reason, order.intent.symbol, at)
+
+    def resolve(self, intent_id: UUID) -> None:
+        """The outcome of an order is known again."""
+        self._doubtful.discard(intent_id)
+        if intent_id in self._orders:
+            self._orders[intent_id].in_doubt = False
+
+    def command(self, command: KillSwitchCommand) -> tuple[Message, ...]:
+        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`)."""
+        self._kill.apply(command)
+        if not command.engage:
+            return (_kill_alert("KILL_SWITCH_RELEASED", AlertSeverity.WARNING, command),)
+        return (_kill_alert("KILL_SWITCH_ENGAGED", AlertSeverity.CRITICAL, command),)
+
+    def cancels_due(self) -> tuple[CancelOrder, ...]:
+        """A cancel for every open order that an engaged kill switch covers."""
+        if not self._kill.engaged:
+            return ()
+        due = []
+        for intent_id, order in self._orders.items():
+            cause = self._kill.stops(order.intent.strategy_id)
+            if cause is not None:
+                self._cancels.take_for_cancel(self._now)
+                due.append(
+                    CancelOrder(intent_id, order.order_id or NO_ORDER, self._account, f"kill-{cause.command_id}")
+                )
+        return tuple(due)
+
+    def adopt(self, past: Past) -> None:
+        """Take over an order from the journal, with its fills."""
+        if past.state is RowState.INTENDED or (past.state is RowState.REJECTED and not past.facts):
+            return
+        order = self.reopen(past)
+        if past.state is RowState.IN_DOUBT:
+            order.in_doubt = True
+            self._doubtful.add(past.intent.intent_id)
+        self._recount(order, 0.0)
+        if past.intent.intent_id in self._orders:
+            self._alarmed(order, past.intent.timestamp)
+
+    def reopen(self, past: Past) -> _Order:
+        """Take back an order whose fills are in the positions already, because a late fact came."""
+        order = self._orders[past.intent.intent_id] = _Order(past.intent, past.attempt, past.order_id, past.reports)
+        for fact in past.facts:
+            order.history.fold(fact)
+        order.status = order.history.status()
+        return order
+
+    def _report(
+        self, order: _Order, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None
+    ) -> ExecutionReport:
+        order.sequence += 1
+        if status is OrderStatus.REJECTED and not reason:
+            reason = "BROKER_REFUSED: the broker gave no reason"
+        reason = reason[:512].replace("\0", " ")
+        history = order.history
+        return execution_report(order.intent, order.order_id, order.sequence, status, history, at, reason or None, news)
+
+    def _recount(self, order: _Order, filled_before: float) -> Status:
+        """Bring positions and working units in line with what is known of ``order``."""
+        intent, history = order.intent, order.history
+        status = order.status = history.status()
+        buying = intent.direction is Side.BUY
+        filled = history.filled - filled_before
+        if filled:
+            self._exposure.hold(intent.symbol, filled if buying else -filled)
+        finished = status in TERMINAL
+        working = 0.0 if finished else history.remaining
+        if working != order.working:
+            self._exposure.work(intent.symbol, working - order.working, buying=buying)
+            order.working = working
+        if finished:
+            del self._orders[intent.intent_id]
+            if self._doubtful:
+                self._doubtful.discard(intent.intent_id)
+        return status
+
+    def _view(self, intent: OrderIntent) -> RiskView:
+        symbol, quantity = intent.symbol, intent.quantity
+        mark = self._marks.get(symbol)
+        reference = self._price_of(symbol)
+        buying = intent.direction is Side.BUY
+        return RiskView(
+            now=max(self._now, intent.timestamp),
+            reference=reference,
+            reference_at=None if mark is None else mark.timestamp,
+            price=_worst_price(intent, reference),
+            units_before=self._exposure.largest(symbol),
+            units_after=self._exposure.largest(symbol, quantity if buying else 0.0, 0.0 if buying else quantity),
+            gross_before=self._exposure.gross(self._price_of),
+            halted=self._halt_reason(intent),
+            in_doubt=bool(self._doubtful) and self._is_blocked(intent),
+        )
+
+    def _price_of(self, symbol: str) -> float:
+        mark = self._marks.get(symbol)
+        if mark is None:
+            return nan
+        return mark.close if isinstance(mark, BarEvent) else mark.price
+
+    def _halt_reason(self, intent: OrderIntent) -> str | None:
+        cause = self._kill.stops(intent.strategy_id)
+        if cause is not None:
+            return f"kill switch engaged by {cause.operator}"
+        return self._halted.get(intent.symbol)
+
+    def _is_blocked(self, intent: OrderIntent) -> bool:
+        doubtful = (self._orders[each].intent for each in self._doubtful)
+        return any(each.symbol == intent.symbol and each.direction is intent.direction for each in doubtful)
+
+    def _alarmed(self, order: _Order, at: datetime) -> tuple[Message, ...]:
+        alarms = order.history.alarms()
+        if not alarms:
+            return ()
+        symbol = order.intent.symbol
+        detail = f"order {order.order_id or NO_ORDER}: {', '.join(alarms)}"
+        self._halted[symbol] = f"the symbol is halted: {detail}"
+        return (_alert("ORDER_FACTS_ODD", detail, symbol, at),)
+
+
+def _worst_price(intent: OrderIntent, reference: float) -> float:
+    """The most a unit can be worth: a buyer's limit caps it, every other price can only raise it."""
+    limit, stop = intent.limit_price, intent.stop_price
+    if limit is not None and intent.direction is Side.BUY:
+        return limit
+    if limit is None and stop is None:
+        return reference
+    return max(reference, limit or 0.0, stop or 0.0)  # not-a-number stays first and wins
+
+
+def _alert(code: str, detail: str, symbol: str, at: datetime) -> RiskAlert:
+    return RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512], symbol=symbol)
+
+
+def _kill_alert(code: str, severity: AlertSeverity, command: KillSwitchCommand) -> RiskAlert:
+    detail = f"{command.scope.value} {command.target} by {command.operator}: {command.reason}"
+    return RiskAlert(timestamp=command.timestamp, severity=severity, code=code, detail=detail[:512])

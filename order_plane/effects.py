@@ -1,0 +1,25 @@
+"""What the desk wants done at a broker, as data."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from contracts.trading import OrderIntent
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOrder:
+    """Send one order for ``intent`` to ``account``; ``attempt`` counts from 1 and only a person raises it."""
+
+    intent: OrderIntent
+    account: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    """Cancel what is open of an order; ``request_id`` names the wish, so that its answer can be matched."""
+
+    intent_id: UUID
+    order_id: str
+    account: str
+    request_id: str

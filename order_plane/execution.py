@@ -1,0 +1,193 @@
+"""The order plane as a stage: the desk's wishes carried out around a journal and a broker."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from contracts.base import Message
+from contracts.codec import ErrorCode, FieldError
+from contracts.control import KillSwitchCommand
+from contracts.market import BarEvent, TickEvent, TickType
+from contracts.trading import ExecutionReport, OrderIntent
+from kernel.ports import Handler, Unprocessable
+from order_plane.brokers.port import Broker
+from order_plane.crash_points import crash_point
+from order_plane.desk import Desk
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.journal import Journal, Past, Recall, Refused, RowState
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+
+_TRADES = (TickType.TRADE, TickType.LAST)
+
+
+class Execution:
+    """Collects intents and market events, and carries a batch out in `settle`.
+
+    The order of things is what makes it safe: what is decided is durable before the first order leaves, each
+    order leaves once, and what the broker said is durable before anyone hears of it. `recover` must have run
+    before the first intent.
+    """
+
+    def __init__(self, desk: Desk, journal: Journal, broker: Broker, account: str) -> None:
+        self._desk = desk
+        self._journal = journal
+        self._broker = broker
+        self._account = account
+        self._router = Router(desk, journal, broker)
+        self._pending: dict[UUID, OrderIntent] = {}
+        self._repeated: dict[UUID, None] = {}
+        self._cancels: dict[UUID, CancelOrder] = {}
+        self._recovered = False
+        self._observe = broker.observe
+        self._mark = desk.mark
+        self._drain = broker.drain
+        self._handlers: dict[type[Message], Handler] = {
+            OrderIntent: self._on_intent,
+            BarEvent: self._on_bar,
+            TickEvent: self._on_tick,
+            KillSwitchCommand: self._on_command,
+        }
+
+    @property
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        """What the order plane listens to."""
+        return self._handlers
+
+    @property
+    def desk(self) -> Desk:
+        """The desk, for a look at positions and open orders."""
+        return self._desk
+
+    @property
+    def journal_id(self) -> str:
+        """The name of the journal that this plane writes."""
+        return self._journal.journal_id
+
+    def recover(self) -> Sequence[Message]:
+        """Come back from whatever ended the last run; what it returns must be published first.
+
+        Loads the kill switch and every order, asks the broker about each one that is open, and returns the
+        reports that may not have reached their readers. An order that was about to be sent is adopted when
+        the broker has it. When the broker says it has none it is sent now only if the venue knows keys for
+        ever (`KeyLife.LIFETIME`, the simulator); else its outcome is unknown and a person decides.
+        """
+        for command in self._journal.commands():
+            self._desk.command(command)
+        unresolved: list[Past] = []
+        for past in self._journal.pasts():
+            self._desk.adopt(past)
+            if past.state is RowState.INTENDED:
+                self._pending[past.intent.intent_id] = past.intent
+            elif self._desk.knows(past.intent.intent_id):
+                unresolved.append(past)
+        settlement = Settlement(published=0)
+        settlement.outputs.extend(self._journal.unpublished())
+        for past in unresolved:
+            self._router.reconcile(past, settlement)
+        self._collect_cancels()
+        settlement.conclude(self._journal)
+        self._recovered = True
+        return settlement.outputs
+
+    def restore(self, message: Message) -> None:
+        """Take a market event that was handled before a restart as the reference price it was."""
+        if isinstance(message, BarEvent):
+            self._mark(message)
+        elif isinstance(message, TickEvent):
+            self._on_tick(message)
+
+    def settle(self) -> Sequence[Message]:
+        """Book what the broker did, cancel what must be cancelled, and send the intents collected.
+
+        At most two durable transactions, however many intents there are.
+        """
+        facts = self._drain()
+        if not (facts or self._pending or self._cancels or self._repeated):
+            return ()
+        settlement = Settlement(self._journal.appended)
+        for fact in facts:
+            self._router.learn(fact, settlement)
+        if self._cancels:
+            due, self._cancels = self._cancels, {}
+            self._cancels = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
+        if self._pending:
+            for order in self._begin(settlement):
+                self._router.send(order, settlement)
+        if self._repeated:
+            self._repeat(settlement)
+        settlement.conclude(self._journal)
+        crash_point("after_acked")
+        return settlement.outputs
+
+    def close(self) -> None:
+        """Let go of broker and journal."""
+        self._broker.close()
+        self._journal.close()
+
+    def _on_bar(self, bar: BarEvent) -> tuple[()]:
+        self._observe(bar)
+        self._mark(bar)
+        return ()
+
+    def _on_tick(self, tick: TickEvent) -> tuple[()]:
+        if tick.tick_type in _TRADES:
+            self._mark(tick)
+        return ()
+
+    def _on_intent(self, intent: OrderIntent) -> tuple[()]:
+        if not self._recovered:
+            raise RuntimeError("recover() has not run: what the last run left open is unknown")
+        recall = self._journal.recall(intent)
+        if recall is Recall.NEW:
+            waiting = self._pending.setdefault(intent.intent_id, intent)
+            if waiting is not intent and waiting.__dict__ != intent.__dict__:
+                raise _conflict()
+        elif recall is Recall.KNOWN:
+            self._repeated[intent.intent_id] = None
+        else:
+            raise _conflict()
+        return ()
+
+    def _on_command(self, command: KillSwitchCommand) -> Sequence[Message]:
+        if not self._journal.record_command(command):
+            return ()
+        said = self._desk.command(command)
+        self._collect_cancels()
+        return said
+
+    def _collect_cancels(self) -> None:
+        for order in self._desk.cancels_due():
+            self._cancels[order.intent_id] = order
+
+    def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
+        """Judge the intents collected and make the verdicts durable; returns what may be sent."""
+        admitted: list[SubmitOrder] = []
+        refused: list[Refused] = []
+        for intent in self._pending.values():
+            verdict = self._desk.decide(intent)
+            if isinstance(verdict, SubmitOrder):
+                admitted.append(verdict)
+            else:
+                refused.append(Refused(intent, self._account, verdict))
+                settlement.outputs.append(verdict)
+        self._pending.clear()
+        crash_point("before_intended")
+        won = self._journal.begin(admitted, refused, settlement.published)
+        crash_point("after_submitting")
+        for order in admitted if len(won) < len(admitted) else ():
+            if order not in won:
+                self._desk.withdraw(order.intent.intent_id)
+        return won
+
+    def _repeat(self, settlement: Settlement) -> None:
+        """Say again what was said of intents that arrived again."""
+        said = {message.report_id for message in settlement.outputs if isinstance(message, ExecutionReport)}
+        for intent_id in self._repeated:
+            reports = self._journal.reports_of(intent_id)
+            settlement.outputs.extend(report for report in reports if report.report_id not in said)
+        self._repeated.clear()
+
+
+def _conflict() -> Unprocessable:
+    rule = "this intent_id was used before with other content; give every wish its own id"
+    return Unprocessable(FieldError("/intent_id", rule, ErrorCode.SCHEMA_INVALID))

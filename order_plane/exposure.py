@@ -1,0 +1,70 @@
+"""Positions and everything that working orders could add to them."""
+
+from collections.abc import Callable, Mapping
+from math import fsum
+
+_DUST = 1e-9
+"""Units below which a sum of binary fractions counts as nothing."""
+
+
+class Exposure:
+    """What the account holds, and what its sent orders may still buy and sell, by symbol in units.
+
+    A sent order counts from the moment it is decided until it is known to be finished, whether or not its
+    outcome is known meanwhile.
+    """
+
+    __slots__ = ("_buying", "_held", "_selling", "_touched", "_values", "stale")
+
+    def __init__(self) -> None:
+        self._held: dict[str, float] = {}
+        self._buying: dict[str, float] = {}
+        self._selling: dict[str, float] = {}
+        self._values: dict[str, float] = {}
+        self._touched: set[str] = set()
+        self.stale = True
+        """Set when a market price has moved since exposures were last valued."""
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held, short negative; flat symbols are absent."""
+        return self._held
+
+    def hold(self, symbol: str, units: float) -> None:
+        """Add filled ``units``, negative for a sale."""
+        _add(self._held, symbol, units)
+        self._touched.add(symbol)
+
+    def work(self, symbol: str, units: float, *, buying: bool) -> None:
+        """Add ``units`` to what working orders may still trade; negative when an order needs less."""
+        _add(self._buying if buying else self._selling, symbol, units)
+        self._touched.add(symbol)
+
+    def largest(self, symbol: str, buy: float = 0.0, sell: float = 0.0) -> float:
+        """The largest position, not signed, if only the worst side trades; ``buy`` and ``sell`` come on top."""
+        held = self._held.get(symbol, 0.0)
+        long = held + self._buying.get(symbol, 0.0) + buy
+        short = held - self._selling.get(symbol, 0.0) - sell
+        return max(abs(long), abs(short))
+
+    def gross(self, price_of: Callable[[str], float]) -> float:
+        """Sum of the largest positions at ``price_of`` each symbol, not-a-number when a price is."""
+        if self.stale:
+            self._values.clear()
+            changed = self._held.keys() | self._buying.keys() | self._selling.keys()
+            self.stale = False
+        else:
+            changed = self._touched
+        for symbol in changed:
+            units = self.largest(symbol)
+            self._values[symbol] = units * price_of(symbol) if units else 0.0
+        self._touched.clear()
+        return fsum(self._values.values())
+
+
+def _add(units_of: dict[str, float], symbol: str, units: float) -> None:
+    total = units_of.get(symbol, 0.0) + units
+    if abs(total) > _DUST:
+        units_of[symbol] = total
+    else:
+        units_of.pop(symbol, None)

@@ -1,0 +1,131 @@
+"""The port of the journal: what must survive so that an intent is sent once and never forgotten."""
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from contracts.control import KillSwitchCommand
+from contracts.trading import ExecutionReport, OrderIntent
+from order_plane.effects import SubmitOrder
+from order_plane.lifecycle import Fact
+
+
+class RowState(StrEnum):
+    """How far one attempt to send an intent has come."""
+
+    INTENDED = "INTENDED"
+    SUBMITTING = "SUBMITTING"
+    ACKED = "ACKED"
+    REJECTED = "REJECTED"
+    IN_DOUBT = "IN_DOUBT"
+
+
+class Recall(StrEnum):
+    """What the journal remembers of an intent."""
+
+    NEW = "NEW"
+    KNOWN = "KNOWN"
+    CONFLICT = "CONFLICT"
+
+
+class Answer(NamedTuple):
+    """What is now known of an attempt that was sent."""
+
+    intent_id: UUID
+    attempt: int
+    state: RowState
+    order_id: str = ""
+
+
+class Refused(NamedTuple):
+    """An intent that no order came of, and the report that says why."""
+
+    intent: OrderIntent
+    account: str
+    report: ExecutionReport
+
+
+class Past(NamedTuple):
+    """Everything the journal holds of one intent's latest attempt; ``reports`` counts those written."""
+
+    intent: OrderIntent
+    account: str
+    attempt: int
+    state: RowState
+    order_id: str
+    facts: tuple[Fact, ...]
+    reports: int
+
+
+class JournalError(RuntimeError):
+    """The journal cannot be trusted or cannot be written; the order plane must stop."""
+
+
+class Journal(Protocol):
+    """Rows ``(intent, attempt)``, facts, an outbox of reports, and the kill switch.
+
+    What a method has returned from is durable. Every call is one transaction: all of it or nothing.
+    ``published`` tells the outbox that its first so many reports have reached their readers.
+    """
+
+    @property
+    def journal_id(self) -> str:
+        """The name of this journal, different for every journal ever made."""
+        ...
+
+    @property
+    def appended(self) -> int:
+        """How many reports were ever put into the outbox."""
+        ...
+
+    def recall(self, intent: OrderIntent) -> Recall:
+        """Whether an intent of this id was seen, and with the same content.
+
+        NEW also when its row is INTENDED and nothing was sent.
+        """
+        ...
+
+    def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
+        """Write what was decided; returns those of ``admitted`` that this call moved from INTENDED to SUBMITTING.
+
+        Only the caller that got an order back may send it, and once.
+        """
+        ...
+
+    def conclude(
+        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+    ) -> None:
+        """Write what the broker said and what is to be reported; known facts are left as they are.
+
+        An answer moves a row that is SUBMITTING or IN_DOUBT and no other.
+        """
+        ...
+
+    def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
+        """The reports on an intent, in sequence, as far as they are retained."""
+        ...
+
+    def unpublished(self) -> Sequence[ExecutionReport]:
+        """The reports that may not have reached their readers, in the order they were written."""
+        ...
+
+    def past(self, intent_id: UUID) -> Past | None:
+        """What is held of one intent."""
+        ...
+
+    def pasts(self) -> Iterator[Past]:
+        """What is held of every intent, in the order they were first written."""
+        ...
+
+    def record_command(self, command: KillSwitchCommand) -> bool:
+        """Write a kill switch command; False when it was written before."""
+        ...
+
+    def commands(self) -> Sequence[KillSwitchCommand]:
+        """Every kill switch command, in the order they were written."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        ...

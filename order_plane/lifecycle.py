@@ -1,0 +1,206 @@
+"""The status of an order as a pure function of the set of facts known about it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from math import fsum
+from typing import NamedTuple
+from uuid import UUID
+
+_RELATIVE_TOLERANCE = 1e-9
+"""Filled and ordered quantity count as equal within this fraction: partial fills are binary fractions."""
+
+
+class FactKind(StrEnum):
+    """What can become known about an order."""
+
+    SUBMITTING = "SUBMITTING"
+    ACK = "ACK"
+    REJECT = "REJECT"
+    FILL = "FILL"
+    CANCEL_REQUESTED = "CANCEL_REQUESTED"
+    CANCELLED = "CANCELLED"
+    CANCEL_REFUSED = "CANCEL_REFUSED"
+    EXPIRED = "EXPIRED"
+
+
+class Fact(NamedTuple):
+    """One thing that became known about the order of an intent.
+
+    ``fact_id`` is unique for its kind within the order: the execution for FILL, the request for
+    CANCEL_REQUESTED and CANCEL_REFUSED. ``quantity`` (units), ``price`` (per unit) and ``commission``
+    (currency units) belong to this one execution; a higher ``revision`` of an execution replaces a lower
+    one, and a quantity of zero busts it. ``reason`` is ``CODE: sentence``.
+    """
+
+    intent_id: UUID
+    kind: FactKind
+    fact_id: str
+    timestamp: datetime
+    order_id: str = ""
+    quantity: float = 0.0
+    price: float = 0.0
+    commission: float = 0.0
+    revision: int = 0
+    reason: str = ""
+
+
+class Status(StrEnum):
+    """Where an order stands."""
+
+    CREATED = "Created"
+    SUBMITTED = "Submitted"
+    ACCEPTED = "Accepted"
+    PARTIALLY_FILLED = "PartiallyFilled"
+    PENDING_CANCEL = "PendingCancel"
+    FILLED = "Filled"
+    CANCELLED = "Cancelled"
+    EXPIRED = "Expired"
+    REJECTED = "Rejected"
+
+
+TERMINAL = (Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED)
+"""Statuses that no order leaves, except for another of them when a late fact is booked."""
+
+
+class Alarm(StrEnum):
+    """A set of facts that no healthy venue produces; the symbol must be halted and a person must look."""
+
+    ANSWERED_BEFORE_SENT = "ANSWERED_BEFORE_SENT"
+    FILLED_AND_REJECTED = "FILLED_AND_REJECTED"
+    OVERFILLED = "OVERFILLED"
+
+
+class History:
+    """The set of facts known about one order, folded as they arrive.
+
+    Facts commute and repeat harmlessly: any order and any number of deliveries gives the same status,
+    quantities and alarms. Sums are exactly rounded, so they do not depend on the order either.
+    """
+
+    __slots__ = (
+        "_executions",
+        "_refusals",
+        "_requests",
+        "acked",
+        "cancelled",
+        "commission",
+        "expired",
+        "filled",
+        "quantity",
+        "rejected",
+        "submitted",
+        "value",
+    )
+
+    def __init__(self, quantity: float) -> None:
+        self.quantity = quantity
+        self.submitted = self.acked = self.rejected = self.cancelled = self.expired = False
+        self.filled = self.value = self.commission = 0.0
+        self._executions: dict[str, Fact] = {}
+        self._requests: set[str] | None = None
+        self._refusals: set[str] | None = None
+
+    def fold(self, fact: Fact) -> bool:
+        """Add ``fact``; False when it says nothing new."""
+        kind = fact.kind
+        if kind is FactKind.FILL:
+            return self._book(fact)
+        if kind is FactKind.CANCEL_REQUESTED:
+            self._requests = self._requests or set()
+            return _include(self._requests, fact.fact_id)
+        if kind is FactKind.CANCEL_REFUSED:
+            self._refusals = self._refusals or set()
+            return _include(self._refusals, fact.fact_id)
+        flag = _FLAGS[kind]
+        if getattr(self, flag):
+            return False
+        setattr(self, flag, True)
+        return True
+
+    @property
+    def average_price(self) -> float | None:
+        """Average price of everything filled (per unit), None when nothing is."""
+        if not self.filled:
+            return None
+        if len(self._executions) == 1:
+            return next(iter(self._executions.values())).price
+        return self.value / self.filled
+
+    @property
+    def remaining(self) -> float:
+        """Units that could still be filled."""
+        return max(0.0, self.quantity - self.filled)
+
+    def status(self) -> Status:
+        """Where the order stands, by the first rule that applies."""
+        if self.filled >= self.quantity * (1 - _RELATIVE_TOLERANCE):
+            return Status.FILLED
+        if self.cancelled:
+            return Status.CANCELLED
+        if self.expired:
+            return Status.EXPIRED
+        if self.rejected:
+            return Status.CANCELLED if self.filled else Status.REJECTED
+        return self._open_status()
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """What is odd about these facts."""
+        if self.submitted and not self.rejected and self.filled <= self.quantity:
+            return ()
+        found = []
+        if not self.submitted and (self.acked or self.filled or self.cancelled):
+            found.append(Alarm.ANSWERED_BEFORE_SENT)
+        if self.rejected and self.filled:
+            found.append(Alarm.FILLED_AND_REJECTED)
+        if self.filled > self.quantity * (1 + _RELATIVE_TOLERANCE):
+            found.append(Alarm.OVERFILLED)
+        return tuple(found)
+
+    def _open_status(self) -> Status:
+        sent = self.submitted or self.acked or self.filled > 0
+        if self._requests and self._requests.difference(self._refusals or ()):
+            return Status.PENDING_CANCEL if sent else Status.CANCELLED
+        if self.filled:
+            return Status.PARTIALLY_FILLED
+        if self.acked:
+            return Status.ACCEPTED
+        return Status.SUBMITTED if self.submitted else Status.CREATED
+
+    def _book(self, fact: Fact) -> bool:
+        known = self._executions.get(fact.fact_id)
+        if known is not None and known.revision >= fact.revision:
+            return False
+        self._executions[fact.fact_id] = fact
+        if len(self._executions) == 1:
+            self.filled, self.value, self.commission = fact.quantity, fact.quantity * fact.price, fact.commission
+        else:
+            executions = self._executions.values()
+            self.filled = fsum([each.quantity for each in executions])
+            self.value = fsum([each.quantity * each.price for each in executions])
+            self.commission = fsum([each.commission for each in executions])
+        return True
+
+
+_FLAGS = {
+    FactKind.SUBMITTING: "submitted",
+    FactKind.ACK: "acked",
+    FactKind.REJECT: "rejected",
+    FactKind.CANCELLED: "cancelled",
+    FactKind.EXPIRED: "expired",
+}
+
+
+def _include(names: set[str], name: str) -> bool:
+    if name in names:
+        return False
+    names.add(name)
+    return True
+
+
+def history_of(quantity: float, facts: Iterable[Fact]) -> History:
+    """The history of an order for ``quantity`` units of which ``facts`` are known."""
+    history = History(quantity)
+    for fact in facts:
+        history.fold(fact)
+    return history

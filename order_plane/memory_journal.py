@@ -1,0 +1,167 @@
+"""A journal that lives and dies with its process, for backtests."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import count
+from uuid import UUID
+
+from contracts.control import KillSwitchCommand
+from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, JournalError, Past, Recall, Refused, RowState
+from order_plane.lifecycle import Fact, FactKind
+
+_numbers = count(1)
+
+
+class _Row:
+    __slots__ = ("account", "attempt", "facts", "intent", "order_id", "reports", "state")
+
+    def __init__(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
+        self.intent = intent
+        self.account = account
+        self.attempt = attempt
+        self.state = state
+        self.order_id = ""
+        self.facts: list[Fact] = []
+        self.reports: list[ExecutionReport] = []
+
+    def past(self) -> Past:
+        return Past(
+            self.intent,
+            self.account,
+            self.attempt,
+            self.state,
+            self.order_id,
+            tuple(self.facts),
+            len(self.reports),
+        )
+
+
+class MemoryJournal:
+    """Keeps every open intent whole, the newest ``retain`` finished ones, and of older ones their content.
+
+    What it published cannot be lost to a crash that it survives, so old reports need not be told again; that
+    keeps its memory small however long a backtest is.
+    """
+
+    def __init__(self, retain: int = 1_000) -> None:
+        self._retain = retain
+        self._rows: dict[UUID, _Row | int] = {}
+        self._finished: deque[UUID] = deque()
+        self._outbox: deque[ExecutionReport] = deque()
+        self._appended = 0
+        self._commands: dict[UUID, KillSwitchCommand] = {}
+        self._id = f"memory-{next(_numbers)}"
+
+    @property
+    def journal_id(self) -> str:
+        """The name of this journal within its process."""
+        return self._id
+
+    @property
+    def appended(self) -> int:
+        """How many reports were ever put into the outbox."""
+        return self._appended
+
+    def recall(self, intent: OrderIntent) -> Recall:
+        """What is remembered of an intent."""
+        row = self._rows.get(intent.intent_id)
+        if row is None:
+            return Recall.NEW
+        if isinstance(row, int):
+            return Recall.KNOWN if row == hash(intent) else Recall.CONFLICT
+        if row.intent is not intent and row.intent.__dict__ != intent.__dict__:
+            return Recall.CONFLICT
+        return Recall.NEW if row.state is RowState.INTENDED else Recall.KNOWN
+
+    def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
+        """Write what was decided; returns the orders that may be sent."""
+        won = []
+        for order in admitted:
+            fresh = _Row(order.intent, order.account, order.attempt, RowState.INTENDED)
+            row = self._rows.setdefault(order.intent.intent_id, fresh)
+            if isinstance(row, _Row) and row.state is RowState.INTENDED:
+                row.state = RowState.SUBMITTING
+                won.append(order)
+        for each in refused:
+            self._rows.setdefault(each.intent.intent_id, _Row(each.intent, each.account, 1, RowState.REJECTED))
+            self._append(each.report)
+        self._publish(published)
+        return won
+
+    def conclude(
+        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+    ) -> None:
+        """Write what the broker said and what is to be reported."""
+        for answer in answers:
+            row = self._row(answer.intent_id)
+            if row.attempt == answer.attempt and row.state in (RowState.SUBMITTING, RowState.IN_DOUBT):
+                row.state = answer.state
+                row.order_id = answer.order_id or row.order_id
+        for fact in facts:
+            row = self._row(fact.intent_id)
+            if not row.facts or _key(fact) not in map(_key, row.facts):
+                row.facts.append(fact)
+        for report in reports:
+            self._append(report)
+        self._publish(published)
+
+    def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
+        """The reports on an intent, as far as they are retained."""
+        row = self._rows.get(intent_id)
+        return tuple(row.reports) if isinstance(row, _Row) else ()
+
+    def unpublished(self) -> Sequence[ExecutionReport]:
+        """The reports that may not have reached their readers."""
+        return tuple(self._outbox)
+
+    def past(self, intent_id: UUID) -> Past | None:
+        """What is held of one intent."""
+        row = self._rows.get(intent_id)
+        return row.past() if isinstance(row, _Row) else None
+
+    def pasts(self) -> Iterator[Past]:
+        """What is held of every intent that is retained."""
+        return (row.past() for row in tuple(self._rows.values()) if isinstance(row, _Row))
+
+    def record_command(self, command: KillSwitchCommand) -> bool:
+        """Write a kill switch command; False when it was written before."""
+        if command.command_id in self._commands:
+            return False
+        self._commands[command.command_id] = command
+        return True
+
+    def commands(self) -> Sequence[KillSwitchCommand]:
+        """Every kill switch command."""
+        return tuple(self._commands.values())
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _row(self, intent_id: UUID) -> _Row:
+        row = self._rows.get(intent_id)
+        if not isinstance(row, _Row):
+            raise JournalError("the intent is not in the journal, or was finished too long ago")
+        return row
+
+    def _append(self, report: ExecutionReport) -> None:
+        self._outbox.append(report)
+        self._appended += 1
+        self._row(report.intent_id).reports.append(report)
+        if report.status in TERMINAL_STATUSES:
+            self._finished.append(report.intent_id)
+
+    def _publish(self, published: int) -> None:
+        outbox, finished = self._outbox, self._finished
+        while outbox and self._appended - len(outbox) < published:
+            outbox.popleft()
+        while len(finished) > self._retain:
+            intent_id = finished.popleft()
+            row = self._rows[intent_id]
+            if isinstance(row, _Row):
+                self._rows[intent_id] = hash(row.intent)
+
+
+def _key(fact: Fact) -> tuple[FactKind, str, int]:
+    return fact.kind, fact.fact_id, fact.revision

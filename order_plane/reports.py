@@ -1,0 +1,67 @@
+"""Execution reports built from what the desk knows."""
+
+from datetime import datetime
+
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from domain.ids import report_id
+from order_plane.lifecycle import Fact, FactKind, History, Status
+
+NO_ORDER = "none"
+"""The ``order_id`` of an intent that no broker order came of."""
+NOTHING_FILLED = History(0.0)
+"""The history of an order that never came to be."""
+
+_REPORTED = {
+    Status.CREATED: OrderStatus.SUBMITTED,
+    Status.SUBMITTED: OrderStatus.SUBMITTED,
+    Status.ACCEPTED: OrderStatus.ACKNOWLEDGED,
+    Status.PARTIALLY_FILLED: OrderStatus.PARTIAL_FILL,
+    Status.FILLED: OrderStatus.FILLED,
+    Status.CANCELLED: OrderStatus.CANCELED,
+    Status.EXPIRED: OrderStatus.EXPIRED,
+    Status.REJECTED: OrderStatus.REJECTED,
+}
+
+
+def reported(status: Status, history: History) -> OrderStatus:
+    """The word of the contract for ``status``; a pending cancel still works and is reported as that."""
+    if status is Status.PENDING_CANCEL:
+        return OrderStatus.PARTIAL_FILL if history.filled else OrderStatus.ACKNOWLEDGED
+    return _REPORTED[status]
+
+
+def execution_report(
+    intent: OrderIntent,
+    order_id: str,
+    sequence: int,
+    status: OrderStatus,
+    history: History,
+    at: datetime,
+    reason: str | None = None,
+    news: Fact | None = None,
+) -> ExecutionReport:
+    """The ``sequence``-th report on ``intent``, at event time ``at``, from what ``history`` holds.
+
+    ``news`` is the fact that made it; ``reason`` is ``CODE: sentence``.
+    """
+    fill = news if news is not None and news.kind is FactKind.FILL else None
+    return ExecutionReport.trusted(
+        {
+            "event_type": "execution_report",
+            "intent_id": intent.intent_id,
+            "order_id": order_id or NO_ORDER,
+            "symbol": intent.symbol,
+            "status": status,
+            "filled_quantity": history.filled,
+            "avg_fill_price": history.average_price,
+            "timestamp": at,
+            "reject_reason": reason,
+            "report_id": report_id(intent.intent_id, sequence),
+            "sequence": sequence,
+            "direction": intent.direction,
+            "last_quantity": 0.0 if fill is None else fill.quantity,
+            "last_price": None if fill is None else fill.price,
+            "commission": history.commission,
+            "strategy_id": intent.strategy_id,
+        }
+    )

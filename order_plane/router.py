@@ -1,0 +1,126 @@
+"""Carries the desk's wishes to the broker and the broker's facts to the desk."""
+
+from uuid import UUID
+
+from contracts.control import AlertSeverity, RiskAlert
+from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
+from order_plane.crash_points import crash_point
+from order_plane.desk import Desk
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.settlement import Settlement
+
+
+class Router:
+    """Talks to one broker; whatever it does not know for certain it leaves in doubt."""
+
+    def __init__(self, desk: Desk, journal: Journal, broker: Broker) -> None:
+        self._desk = desk
+        self._journal = journal
+        self._broker = broker
+        self._uncancelled: set[UUID] = set()
+
+    def send(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Send one order, once; an answer that is not a clear no never rejects it."""
+        intent_id = order.intent.intent_id
+        try:
+            facts = self._broker.submit(order)
+        except BrokerRefused as refusal:
+            self._reject(order, refusal.reason, settlement)
+            return
+        except BrokerUnavailable:
+            self._reject(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
+            return
+        except BrokerStateUnknown as unknown:
+            settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
+            settlement.say(self._desk.doubt(intent_id, str(unknown)))
+            return
+        crash_point("after_send")
+        settlement.answers.append(Answer(intent_id, order.attempt, RowState.ACKED, facts[0].order_id if facts else ""))
+        for fact in facts:
+            self.learn(fact, settlement)
+
+    def learn(self, fact: Fact, settlement: Settlement) -> None:
+        """Book a fact of an open order, or a late one of a finished order."""
+        said = self._desk.learn(fact)
+        if said is None:
+            past = self._journal.past(fact.intent_id)
+            if past is None:
+                settlement.outputs.append(_alert("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact))
+                return
+            self._desk.reopen(past)
+            said = self._desk.learn(fact)
+        settlement.facts.append(fact)
+        settlement.say(said or ())
+
+    def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
+        """Ask for a cancel; False when it could not be asked and must be tried again."""
+        intent_id, at = order.intent_id, self._desk.now
+        if not self._desk.knows(intent_id):
+            return True
+        asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at)
+        self.learn(asked, settlement)
+        try:
+            answers = self._broker.cancel(order)
+        except BrokerRefused as refusal:
+            answers = [Fact(intent_id, FactKind.CANCEL_REFUSED, order.request_id, at, reason=refusal.reason)]
+        except (BrokerUnavailable, BrokerStateUnknown):
+            if intent_id not in self._uncancelled:
+                self._uncancelled.add(intent_id)
+                settlement.outputs.append(_alert("CANCEL_FAILED", f"order {order.order_id} may still work", asked))
+            return False
+        for fact in answers:
+            self.learn(fact, settlement)
+        return True
+
+    def reconcile(self, past: Past, settlement: Settlement) -> None:
+        """Ask the broker what became of an order that was open when the last run ended."""
+        intent_id = past.intent.intent_id
+        try:
+            facts = self._broker.lookup(intent_id)
+        except (BrokerUnavailable, BrokerStateUnknown):
+            if past.state is RowState.SUBMITTING:
+                self._leave_in_doubt(past, "the broker could not be asked whether it has the order", settlement)
+            return
+        if facts is None:
+            self._reconcile_absent(past, settlement)
+            return
+        if past.state is not RowState.ACKED:
+            order_id = facts[0].order_id if facts else ""
+            settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
+        self._desk.resolve(intent_id)
+        known = set(past.facts)
+        for fact in facts:
+            if fact not in known:
+                self.learn(fact, settlement)
+
+    def _reconcile_absent(self, past: Past, settlement: Settlement) -> None:
+        """The broker says that it has no such order."""
+        if past.state is RowState.ACKED:
+            self._leave_in_doubt(past, "the broker accepted the order and knows it no more", settlement)
+        elif self._broker.key_life is not KeyLife.LIFETIME:
+            self._leave_in_doubt(past, "the broker does not find the order", settlement)
+        else:
+            order = SubmitOrder(past.intent, past.account, past.attempt)
+            forbidden = self._desk.forbids_resend(past.intent)
+            self._desk.resolve(past.intent.intent_id)
+            if forbidden is not None:
+                self._reject(order, str(forbidden), settlement)
+            else:
+                self.send(order, settlement)
+
+    def _leave_in_doubt(self, past: Past, reason: str, settlement: Settlement) -> None:
+        if past.state is RowState.SUBMITTING:
+            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT))
+        settlement.say(self._desk.doubt(past.intent.intent_id, reason))
+
+    def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
+        intent = order.intent
+        settlement.answers.append(Answer(intent.intent_id, order.attempt, RowState.REJECTED))
+        at = max(self._desk.now, intent.timestamp)
+        self.learn(Fact(intent.intent_id, FactKind.REJECT, "reject", at, reason=reason), settlement)
+
+
+def _alert(code: str, detail: str, fact: Fact) -> RiskAlert:
+    return RiskAlert(timestamp=fact.timestamp, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512])

@@ -1,0 +1,36 @@
+"""What one settlement adds up before it is made durable and said."""
+
+from collections.abc import Iterable
+
+from contracts.base import Message
+from contracts.trading import ExecutionReport
+from order_plane.journal import Answer, Journal
+from order_plane.lifecycle import Fact
+
+
+class Settlement:
+    """Broker answers, facts, the reports they lead to, and everything that is to be said, in order.
+
+    ``published`` counts the reports that reached their readers before this settlement began.
+    """
+
+    __slots__ = ("answers", "facts", "outputs", "published", "reports")
+
+    def __init__(self, published: int) -> None:
+        self.published = published
+        self.answers: list[Answer] = []
+        self.facts: list[Fact] = []
+        self.reports: list[ExecutionReport] = []
+        self.outputs: list[Message] = []
+
+    def say(self, messages: Iterable[Message]) -> None:
+        """Add messages, of which the reports go through the outbox."""
+        for message in messages:
+            self.outputs.append(message)
+            if type(message) is ExecutionReport:
+                self.reports.append(message)
+
+    def conclude(self, journal: Journal) -> None:
+        """Make all of it durable in one transaction; only then may anyone hear of it."""
+        if self.answers or self.facts or self.reports:
+            journal.conclude(self.answers, self.facts, self.reports, self.published)

@@ -1,0 +1,132 @@
+"""A strategy's own book: positions, prices, and orders that have not ended."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent, Side
+from domain.ledger import Ledger
+from strategy_plane.strategies.port import PortfolioError
+
+
+@dataclass(slots=True, eq=False)
+class _Order:
+    """What is known of an intent: its signed quantity (zero until it is read from the log) and units filled."""
+
+    symbol: str
+    signed: float
+    filled: float
+
+    @property
+    def remaining(self) -> float:
+        return math.copysign(max(0.0, abs(self.signed) - self.filled), self.signed)
+
+
+class Book:
+    """Folds a strategy's intents and their reports, in any order and any number of times.
+
+    An intent counts as working from the first decision after its own until a report ends it. Intents of a
+    moment that is yet to be decided (again, after a restart) are kept aside in ``logged``. ``version``
+    changes whenever a holding may have changed; ``marks`` are the newest closes by symbol.
+    """
+
+    __slots__ = ("_coming", "_ledger", "_orders", "_working", "logged", "marks", "version")
+
+    def __init__(self, cash: float) -> None:
+        self._ledger = Ledger(cash)
+        self._orders: dict[UUID, _Order | None] = {}  # None: ended
+        self._working: dict[str, list[_Order]] = {}
+        self._coming: dict[str, float] = {}
+        self.logged: dict[UUID, OrderIntent] = {}
+        self.marks: dict[str, float] = {}
+        self.version = 0
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols held or worked, sorted."""
+        return tuple(sorted(self._ledger.positions.keys() | self._coming.keys()))
+
+    @property
+    def cash(self) -> float:
+        """Cash in account currency."""
+        return self._ledger.cash
+
+    @property
+    def positions(self) -> Mapping[str, float]:
+        """Units held by symbol; flat symbols are absent."""
+        return self._ledger.positions
+
+    def holding(self, symbol: str) -> float:
+        """Signed units held, plus what is still to come from working intents."""
+        held = self._ledger.positions.get(symbol, 0.0)
+        return held + self._coming[symbol] if symbol in self._coming else held
+
+    def equity(self) -> float:
+        """Cash and positions at the newest closes, in account currency; raises `PortfolioError`."""
+        try:
+            return self._ledger.equity(self.marks)
+        except KeyError as missing:
+            raise PortfolioError(f"{missing.args[0]} is held and has no price; restore its bars") from None
+
+    def weight(self, symbol: str) -> float:
+        """`holding` at the newest close as a fraction of equity; raises `PortfolioError`."""
+        holding = self.holding(symbol)
+        if not holding:
+            return 0.0
+        equity = self.equity()
+        if not equity > 0.0:
+            raise PortfolioError("equity is not positive; nothing can be sized")
+        if symbol not in self.marks:
+            raise PortfolioError(f"{symbol} is worked and has no price; restore its bars")
+        return holding * self.marks[symbol] / equity
+
+    def log(self, intent: OrderIntent, decided: datetime | None) -> None:
+        """Take an intent from the log; ``decided`` is the newest moment that has been decided."""
+        if decided is not None and intent.timestamp <= decided:
+            self.work(intent)
+        else:
+            self.logged.setdefault(intent.intent_id, intent)
+
+    def advance(self, decided: datetime) -> None:
+        """Count what was logged for moments up to ``decided`` as working."""
+        for intent in [intent for intent in self.logged.values() if intent.timestamp <= decided]:
+            del self.logged[intent.intent_id]
+            self.work(intent)
+
+    def work(self, intent: OrderIntent) -> None:
+        """Count ``intent`` as working until a report ends it."""
+        name, symbol = intent.intent_id, intent.symbol
+        order = self._orders.setdefault(name, _Order(symbol, 0.0, 0.0))
+        if order is None or order.signed:
+            return
+        order.signed = intent.quantity if intent.direction is Side.BUY else -intent.quantity
+        self._working.setdefault(symbol, []).append(order)
+        self._sum(symbol)
+
+    def report(self, report: ExecutionReport) -> None:
+        """Book what ``report`` says; raises `UnknownDirectionError` for a fill without direction."""
+        if self._ledger.apply(report):
+            self.version += 1
+        name, filled = report.intent_id, report.filled_quantity
+        if report.status in TERMINAL_STATUSES:
+            order = self._orders.get(name)
+            self._orders[name] = None
+            if order is not None and order.signed:
+                self._working[order.symbol].remove(order)
+                self._sum(order.symbol)
+        elif filled:
+            order = self._orders.setdefault(name, _Order(report.symbol, 0.0, 0.0))
+            if order is not None and filled > order.filled:
+                order.filled = filled
+                self._sum(order.symbol)
+
+    def _sum(self, symbol: str) -> None:
+        self.version += 1
+        working = self._working.get(symbol)
+        if working:
+            self._coming[symbol] = math.fsum([order.remaining for order in working])
+        else:
+            self._working.pop(symbol, None)
+            self._coming.pop(symbol, None)

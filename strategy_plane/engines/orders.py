@@ -1,0 +1,135 @@
+"""From what is wanted and what is held to order intents."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.market import SliceEvent
+from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
+from domain.ids import intent_id
+from strategy_plane.engines.book import Book
+from strategy_plane.strategies.port import Basis, PortfolioError, Targets
+
+MAX_QUANTITY = 1e15
+"""The largest quantity the contract allows, in units."""
+Gap = tuple[bool, str, float]
+"""What is to be traded: is it a buy, the symbol, signed units."""
+
+
+@dataclass(frozen=True, slots=True)
+class TradingRules:
+    """How wishes become orders.
+
+    ``lot`` in units; ``min_trade_value`` in account currency; ``no_trade_band`` as a fraction of equity: a
+    smaller change is left alone unless it closes the position. ``limit_offset_bps`` is how many basis points
+    better than the close a LIMIT order asks for; negative crosses the market.
+    """
+
+    strategy_id: str
+    lot: float = 1.0
+    min_trade_value: float = 0.0
+    no_trade_band: float = 0.0
+    order_type: OrderType = OrderType.MARKET
+    limit_offset_bps: float = 0.0
+    time_in_force: TimeInForce = TimeInForce.DAY
+    valid_for: timedelta = timedelta(days=5)
+
+
+class InvalidTargetError(ValueError):
+    """A strategy asked for a number that no position can have."""
+
+
+def whole_lots(units: float, lot: float) -> float:
+    """``units`` cut towards zero to whole lots; a billionth of a lot short counts as whole."""
+    return math.trunc(units / lot + math.copysign(1e-9, units)) * lot
+
+
+def unmet(targets: Targets, book: Book) -> dict[str, float]:
+    """The targets, in units and not yet in lots, that differ from what is held and worked.
+
+    Raises:
+        PortfolioError: when weights are wanted and equity is unknown or not positive.
+    """
+    wanted = targets.values if targets.basis is Basis.UNITS else _units(targets, book)
+    holding = book.holding
+    return {symbol: units for symbol, units in wanted.items() if units != holding(symbol)}
+
+
+def gaps(wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: TradingRules) -> list[Gap]:
+    """What is to be traded at ``moment``, sells first, then by symbol.
+
+    Symbols without a bar at the moment cannot be priced and are left alone.
+
+    Raises:
+        PortfolioError: when a no-trade band needs equity and it is unknown.
+        InvalidTargetError: when a target is not finite or larger than any order may be.
+    """
+    listed = frozenset(moment.symbols)
+    found = []
+    for symbol, units in wanted.items():
+        if symbol in listed and symbol in book.marks:
+            gap = _gap(symbol, units, book, rules)
+            if gap:
+                found.append((gap > 0.0, symbol, gap))
+    found.sort()
+    return found
+
+
+def intents(moment: SliceEvent, found: Sequence[Gap], book: Book, rules: TradingRules) -> list[OrderIntent]:
+    """One intent for each gap, named after strategy, symbol and moment."""
+    timestamp = moment.timestamp
+    valid_until = timestamp + rules.valid_for
+    written = []
+    for is_buy, symbol, gap in found:
+        side = Side.BUY if is_buy else Side.SELL
+        written.append(
+            OrderIntent.trusted(
+                {
+                    "event_type": "order_intent",
+                    "intent_id": intent_id(rules.strategy_id, symbol, timestamp),
+                    "symbol": symbol,
+                    "direction": side,
+                    "quantity": abs(gap),
+                    "order_type": rules.order_type,
+                    "limit_price": _limit_price(side, book.marks[symbol], rules),
+                    "stop_price": None,
+                    "timestamp": timestamp,
+                    "strategy_id": rules.strategy_id,
+                    "time_in_force": rules.time_in_force,
+                    "valid_until": valid_until,
+                    "plan_id": None,
+                }
+            )
+        )
+    return written
+
+
+def _units(targets: Targets, book: Book) -> dict[str, float]:
+    if not targets.values:
+        return {}
+    equity = book.equity()
+    if not equity > 0.0:
+        raise PortfolioError("equity is not positive; nothing can be sized")
+    marks = book.marks
+    return {symbol: weight * equity / marks[symbol] for symbol, weight in targets.values.items() if symbol in marks}
+
+
+def _gap(symbol: str, wanted: float, book: Book, rules: TradingRules) -> float:
+    if not abs(wanted) <= MAX_QUANTITY:
+        raise InvalidTargetError(f"the target for {symbol} is not a number of units an order can have")
+    target = whole_lots(wanted, rules.lot)
+    gap = whole_lots(target - book.holding(symbol), rules.lot)
+    value = abs(gap) * book.marks[symbol]
+    if target and value < rules.min_trade_value:
+        return 0.0
+    if target and rules.no_trade_band and value < rules.no_trade_band * book.equity():
+        return 0.0
+    return max(-MAX_QUANTITY, min(MAX_QUANTITY, gap))
+
+
+def _limit_price(side: Side, close: float, rules: TradingRules) -> float | None:
+    if rules.order_type not in NEEDS_LIMIT:
+        return None
+    better = rules.limit_offset_bps / 10_000.0
+    return close * (1.0 - better if side is Side.BUY else 1.0 + better)

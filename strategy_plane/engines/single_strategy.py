@@ -1,0 +1,162 @@
+"""The stage that runs one strategy: bars and reports in, order intents out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+
+from contracts.base import Message
+from contracts.codec import ErrorCode, FieldError, encode
+from contracts.control import AlertSeverity, PortfolioState, RiskAlert
+from contracts.market import BarEvent, SliceEvent
+from contracts.trading import ExecutionReport, OrderIntent
+from domain.ledger import UnknownDirectionError
+from kernel.ports import Handler, Unprocessable
+from strategy_plane.engines.book import Book
+from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
+from strategy_plane.engines.slices import SliceAssembler
+from strategy_plane.strategies.port import Alarm, Basis, PortfolioError, Strategy, Targets
+
+
+class SingleStrategyEngine:
+    """Asks one strategy for targets at each complete slice and trades the difference to its own book.
+
+    The difference counts working intents, so an unanswered order is not placed twice, and a rejected or
+    expired one frees its part of the gap for the next decision.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        slices: SliceAssembler,
+        book: Book,
+        rules: TradingRules,
+        *,
+        publish_portfolio: bool = False,
+    ) -> None:
+        self._strategy = strategy
+        self._slices = slices
+        self._rules = rules
+        self._publish_portfolio = publish_portfolio
+        self._marks = book.marks
+        self._logged = book.logged
+        self._on_strategy_bar = strategy.on_bar
+        self._period = strategy.period
+        self._until_due = strategy.warm_up
+        self._met: Targets | None = None
+        self._met_version = -1
+        self._decided: datetime | None = None
+        self.book = book
+
+    @property
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        """Bars, slices and execution reports."""
+        act = partial(self._act, self._decide)
+        return {
+            BarEvent: partial(self._slices.on_bar, act),
+            SliceEvent: partial(self._slices.on_slice, act),
+            ExecutionReport: self._on_report,
+        }
+
+    def settle(self) -> Sequence[Message]:
+        """Nothing waits for the end of a batch."""
+        return ()
+
+    def restore(self, message: Message) -> None:
+        """Fold in what was handled, or said, before a restart; topics may come in any order.
+
+        Takes bars, slices, reports and this strategy's own intents from the log; decides nothing.
+        """
+        if isinstance(message, BarEvent):
+            self._slices.on_bar(partial(self._act, _say_nothing), message)
+        elif isinstance(message, SliceEvent):
+            self._slices.on_slice(partial(self._act, _say_nothing), message)
+        elif isinstance(message, OrderIntent):
+            if message.strategy_id == self._rules.strategy_id:
+                self.book.log(message, self._decided)
+        elif isinstance(message, ExecutionReport) and message.strategy_id == self._rules.strategy_id:
+            with suppress(UnknownDirectionError):  # it became a dead letter when it was handled
+                self.book.report(message)
+
+    def _on_report(self, report: ExecutionReport) -> Sequence[Message]:
+        if report.strategy_id == self._rules.strategy_id:
+            try:
+                self.book.report(report)
+            except UnknownDirectionError:
+                missing = FieldError("/direction", "required once anything is filled", ErrorCode.SCHEMA_INVALID)
+                raise Unprocessable(missing) from None
+        return ()
+
+    def _act(
+        self, decide: Callable[[SliceEvent], Sequence[Message]], moment: SliceEvent, bars: Sequence[BarEvent]
+    ) -> Sequence[Message]:
+        """Learn the bars of ``moment``, ``decide`` when it is time to, and leave the moment behind."""
+        marks, on_bar = self._marks, self._on_strategy_bar
+        for bar in bars:
+            marks[bar.symbol] = bar.close
+            on_bar(bar)
+        said: Sequence[Message] = ()
+        self._until_due -= 1
+        if not self._until_due:
+            self._until_due = self._period
+            said = decide(moment)
+        self._decided = moment.timestamp
+        if self._logged:
+            self.book.advance(self._decided)
+        return [*said, self._portfolio_state(moment)] if self._publish_portfolio else said
+
+    def _decide(self, moment: SliceEvent) -> Sequence[Message]:
+        try:
+            targets = self._strategy.decide(moment, self.book)
+            if targets is None or (targets is self._met and self.book.version == self._met_version):
+                return ()
+            found = self._compare(targets, moment)
+        except PortfolioError as fault:
+            return (_alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
+        except InvalidTargetError as fault:
+            return (_alert(moment, Alarm("INVALID_TARGET", str(fault))),)
+        placed = self._place(moment, found)
+        return [*placed, _alert(moment, targets.alarm)] if targets.alarm else placed
+
+    def _compare(self, targets: Targets, moment: SliceEvent) -> Sequence[Gap]:
+        wanted = unmet(targets, self.book)
+        if wanted:
+            return gaps(wanted, moment, self.book, self._rules)
+        if targets.basis is Basis.UNITS and targets.alarm is None:
+            self._met, self._met_version = targets, self.book.version
+        return ()
+
+    def _place(self, moment: SliceEvent, found: Sequence[Gap]) -> Sequence[Message]:
+        placed: list[Message] = []
+        for intent in intents(moment, found, self.book, self._rules) if found else ():
+            logged = self._logged.get(intent.intent_id)
+            if logged is None:
+                self.book.work(intent)
+            elif encode(logged) != encode(intent):
+                continue  # a wish is said once; what the log holds may already have been acted on
+            placed.append(intent)
+        return placed
+
+    def _portfolio_state(self, moment: SliceEvent) -> Message:
+        book = self.book
+        try:
+            equity = book.equity()
+        except PortfolioError as fault:
+            return _alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault)))
+        return PortfolioState(
+            timestamp=moment.timestamp,
+            strategy_id=self._rules.strategy_id,
+            cash=book.cash,
+            equity=equity,
+            positions=dict(sorted(book.positions.items())),
+        )
+
+
+def _say_nothing(moment: SliceEvent) -> Sequence[Message]:
+    return ()
+
+
+def _alert(moment: SliceEvent, alarm: Alarm) -> RiskAlert:
+    return RiskAlert(
+        timestamp=moment.timestamp, severity=AlertSeverity.WARNING, code=alarm.code, detail=alarm.detail[:512]
+    )

@@ -1,0 +1,200 @@
+"""Bounded windows of closed bars that no reader can see past its own moment."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.market import BarEvent
+
+Vector = NDArray[np.float64]
+"""One float per symbol or per moment."""
+Matrix = NDArray[np.float64]
+"""Rows are moments, columns symbols, unless a docstring says otherwise."""
+
+
+class LookAheadError(LookupError):
+    """Something later than the reader's moment was asked for, or history was told out of order."""
+
+
+class _Window:
+    """The newest closes of one symbol; twice the wanted length, so that trimming costs O(1) per bar."""
+
+    __slots__ = ("closes", "moments", "newest")
+
+    def __init__(self) -> None:
+        self.moments: list[datetime] = []
+        self.closes = array("d")
+        self.newest: datetime | None = None
+
+    def trim(self, length: int) -> None:
+        del self.moments[:-length]
+        del self.closes[:-length]
+
+
+class History:
+    """The last ``length`` closes of every symbol.
+
+    Bars of one symbol arrive in time order, symbols in any order. A bar that is already known is ignored
+    and counted in ``duplicates``.
+    """
+
+    __slots__ = ("_length", "_moments", "_windows", "duplicates")
+
+    def __init__(self, length: int) -> None:
+        if length < 1:
+            raise ValueError("history length must be at least 1 bar")
+        self._length = length
+        self._windows: dict[str, _Window] = {}
+        self._moments: list[datetime] = []
+        self.duplicates = 0
+
+    def append(self, bar: BarEvent) -> bool:
+        """Keep the close of ``bar``; False for a bar already known.
+
+        Raises:
+            LookAheadError: when ``bar`` is older than the symbol's newest and not known.
+        """
+        window = self._windows.get(bar.symbol)
+        if window is None:
+            window = self._windows[bar.symbol] = _Window()
+        moment = bar.timestamp
+        newest = window.newest
+        if newest is not None and moment <= newest:
+            return self._known(window, bar)
+        window.newest = moment
+        window.moments.append(moment)
+        window.closes.append(bar.close)
+        if len(window.moments) >= 2 * self._length:
+            window.trim(self._length)
+        self._note(moment)
+        return True
+
+    def as_of(self, at: datetime) -> "AsOfView":
+        """What was known at ``at``."""
+        return AsOfView(self, at)
+
+    def _known(self, window: _Window, bar: BarEvent) -> bool:
+        place = bisect_left(window.moments, bar.timestamp)
+        if window.moments[place] != bar.timestamp and bar.timestamp > window.moments[0]:
+            raise LookAheadError(f"{bar.symbol}: a bar arrived after a later one; publish bars in time order")
+        self.duplicates += 1
+        return False
+
+    def _note(self, moment: datetime) -> None:
+        moments = self._moments
+        if not moments or moment > moments[-1]:
+            moments.append(moment)
+            if len(moments) >= 2 * self._length:
+                del moments[: -self._length]
+        elif moment != moments[-1]:
+            place = bisect_left(moments, moment)
+            if moments[place] != moment:
+                moments.insert(place, moment)
+
+    def _symbols(self) -> list[str]:
+        return sorted(self._windows)
+
+    def _closes(self, symbol: str, last: int, until: datetime) -> "tuple[list[datetime], array[float]]":
+        window = self._windows.get(symbol)
+        if window is None:
+            return [], array("d")
+        moments = window.moments
+        end = len(moments) if moments[-1] <= until else bisect_right(moments, until)
+        start = max(0, end - last)
+        return moments[start:end], window.closes[start:end]
+
+    def _timeline(self, last: int, until: datetime) -> list[datetime]:
+        end = bisect_right(self._moments, until)
+        return self._moments[max(0, end - last) : end]
+
+    def _check_length(self, wanted: int) -> None:
+        if not 1 <= wanted <= self._length:
+            raise ValueError(f"asked for {wanted} bars; this history keeps 1 to {self._length}")
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Closes of several symbols over the same moments.
+
+    ``closes`` has shape (moments, symbols), oldest first, in currency per unit; NaN where a symbol has no
+    bar. Nothing is filled in.
+    """
+
+    moments: tuple[datetime, ...]
+    symbols: tuple[str, ...]
+    closes: Matrix
+
+
+class AsOfView:
+    """Everything known at ``at`` and nothing later; arrays are read-only copies."""
+
+    __slots__ = ("_history", "at")
+
+    def __init__(self, history: History, at: datetime) -> None:
+        self._history = history
+        self.at = at
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols with at least one bar by ``at``, sorted."""
+        return tuple(s for s in self._history._symbols() if self._history._closes(s, 1, self.at)[0])
+
+    def as_of(self, earlier: datetime) -> "AsOfView":
+        """The view of an earlier moment; raises `LookAheadError` for a later one."""
+        self._refuse_later(earlier)
+        return AsOfView(self._history, earlier)
+
+    def closes(self, symbol: str, last: int, until: datetime | None = None) -> Vector:
+        """The newest ``last`` closes of ``symbol`` by ``until`` (default ``at``), oldest first.
+
+        Fewer when there have not been as many.
+
+        Raises:
+            LookAheadError: when ``until`` is later than ``at``.
+            ValueError: when more bars are asked for than the history keeps.
+        """
+        self._history._check_length(last)
+        if until is not None:
+            self._refuse_later(until)
+        return _frozen(self._history._closes(symbol, last, until or self.at)[1])
+
+    def panel(self, last: int, symbols: Iterable[str] | None = None) -> Panel:
+        """Closes of ``symbols`` (default all known, sorted) at the newest ``last`` moments by ``at``.
+
+        Raises:
+            ValueError: when more bars are asked for than the history keeps.
+        """
+        self._history._check_length(last)
+        moments = self._history._timeline(last, self.at)
+        names = self.symbols if symbols is None else tuple(symbols)
+        closes = np.full((len(moments), len(names)), np.nan)
+        rows = {moment: row for row, moment in enumerate(moments)}
+        for column, symbol in enumerate(names):
+            self._fill(closes[:, column], symbol, moments, rows)
+        closes.flags.writeable = False
+        return Panel(tuple(moments), names, closes)
+
+    def _fill(self, column: Vector, symbol: str, moments: list[datetime], rows: Mapping[datetime, int]) -> None:
+        times, values = self._history._closes(symbol, len(moments), self.at) if moments else ([], array("d"))
+        if times == moments:
+            column[:] = values
+            return
+        for moment, value in zip(times, values, strict=True):
+            row = rows.get(moment)
+            if row is not None:
+                column[row] = value
+
+    def _refuse_later(self, asked: datetime) -> None:
+        if asked > self.at:
+            raise LookAheadError(f"asked for {asked.isoformat()}, which is after this view's {self.at.isoformat()}")
+
+
+def _frozen(values: "array[float]") -> Vector:
+    copy = np.array(values, dtype=np.float64)
+    copy.flags.writeable = False
+    return copy

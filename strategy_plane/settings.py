@@ -1,0 +1,106 @@
+"""Everything about the strategy plane that a person may choose."""
+
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.base import Name, Symbol
+from contracts.market import BarSize
+from contracts.trading import OrderType, TimeInForce
+from strategy_plane.signals.technical import Standardisation
+
+Fraction = Annotated[float, Field(ge=0, le=100)]
+"""A fraction of equity: 1.0 is all of it."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class MovingAverageCrossSettings(_Section):
+    """Fixed units while the fast mean of closes is above the slow one."""
+
+    name: Literal["moving_average_cross"] = "moving_average_cross"
+    fast: Annotated[int, Field(ge=1, description="bars in the fast mean")] = 20
+    slow: Annotated[int, Field(ge=2, description="bars in the slow mean")] = 50
+    units: Annotated[float, Field(gt=0, le=1e12, description="units held per symbol")] = 100.0
+    allow_short: Annotated[bool, Field(description="short the same units while the fast mean is not above")] = False
+
+    @model_validator(mode="after")
+    def _fast_is_faster(self) -> Self:
+        if self.fast >= self.slow:
+            raise ValueError("fast must be below slow")
+        return self
+
+
+class MomentumSettings(_Section):
+    """The momentum score."""
+
+    lookback: Annotated[int, Field(ge=2, description="bars back to the start of the measured return")] = 252
+    skip: Annotated[int, Field(ge=0, description="newest bars left out of it")] = 21
+    standardisation: Annotated[Standardisation, Field(description="what the return is compared with")] = (
+        Standardisation.CROSS_SECTION
+    )
+    limit: Annotated[float, Field(gt=0, description="scores beyond this are cut to it")] = 3.0
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> Self:
+        if self.skip >= self.lookback - 1:
+            raise ValueError("skip must be below lookback - 1")
+        return self
+
+
+class LimitSettings(_Section):
+    """What the optimizer must keep to."""
+
+    gross: Annotated[Fraction, Field(description="sum of absolute weights")] = 1.0
+    net: Annotated[Fraction, Field(description="absolute sum of weights")] = 1.0
+    box: Annotated[Fraction, Field(description="absolute weight of one symbol")] = 0.3
+    turnover: Annotated[Fraction, Field(description="sum of absolute weight changes in one rebalance")] = 2.0
+    long_only: Annotated[bool, Field(description="no short positions")] = True
+
+
+class MomentumMeanVarianceSettings(_Section):
+    """Momentum turned into expected returns and traded at mean-variance weights."""
+
+    name: Literal["momentum_mean_variance"] = "momentum_mean_variance"
+    signal: MomentumSettings = MomentumSettings()
+    limits: LimitSettings = LimitSettings()
+    risk_aversion: Annotated[float, Field(gt=0, description="return given up per unit of annual variance, times 2")] = (
+        2.0
+    )
+    information_coefficient: Annotated[
+        float, Field(ge=0, le=1, description="expected correlation of score and return; 0.1 is optimistic")
+    ] = 0.1
+    periods_per_year: Annotated[float, Field(gt=0, description="bars in a year")] = 252.0
+    risk_window: Annotated[int, Field(ge=2, description="returns the covariance is estimated from")] = 252
+    rebalance_every: Annotated[int, Field(ge=1, description="slices between two rebalances")] = 21
+    max_missing: Annotated[float, Field(ge=0, lt=1, description="share of missing returns a symbol may have")] = 0.05
+
+
+class StrategySettings(_Section):
+    """One strategy with its money, universe and manner of trading."""
+
+    strategy_id: Annotated[Name, Field(description="names the strategy's intents and reports")] = "default"
+    strategy: Annotated[
+        MovingAverageCrossSettings | MomentumMeanVarianceSettings,
+        Field(discriminator="name", description="which strategy, and its parameters"),
+    ] = MomentumMeanVarianceSettings()
+    initial_cash: Annotated[float, Field(gt=0, le=1e15, description="account currency")] = 1_000_000.0
+    bar_size: Annotated[BarSize, Field(description="the only bars the strategy sees")] = "1d"
+    universe: Annotated[tuple[Symbol, ...], Field(description="symbols it may see and trade; empty for all")] = ()
+    lot: Annotated[float, Field(gt=0, description="smallest tradable quantity, units")] = 1.0
+    min_trade_value: Annotated[float, Field(ge=0, description="smaller changes are left alone, currency")] = 0.0
+    no_trade_band: Annotated[Fraction, Field(description="smaller changes are left alone, of equity")] = 0.0
+    order_type: Annotated[Literal[OrderType.MARKET, OrderType.LIMIT], Field(description="how to trade")] = (
+        OrderType.MARKET
+    )
+    limit_offset_bps: Annotated[
+        float, Field(ge=-5000, le=5000, description="how much better than the close a LIMIT asks for")
+    ] = 0.0
+    time_in_force: Annotated[TimeInForce, Field(description="how long an order may work")] = TimeInForce.DAY
+    valid_for: Annotated[
+        timedelta, Field(gt=timedelta(0), le=timedelta(days=366), description="after this an unsent intent is void")
+    ] = timedelta(days=5)
+    publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False

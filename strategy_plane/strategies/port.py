@@ -1,0 +1,86 @@
+"""What every strategy is, what it may ask, and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from contracts.market import BarEvent, SliceEvent
+
+
+class Basis(StrEnum):
+    """What the numbers of `Targets` count."""
+
+    UNITS = "UNITS"
+    WEIGHTS = "WEIGHTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something a person should know about a decision; ``code`` is stable, ``detail`` a sentence."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a strategy wants to hold, signed: units of each symbol, or fractions of equity.
+
+    Symbols that are not named stay as they are. Never changed once returned: a strategy that still wants the
+    same may return the same object, and then an engine that has nothing left to trade need not look again.
+    """
+
+    values: Mapping[str, float]
+    basis: Basis = Basis.WEIGHTS
+    alarm: Alarm | None = None
+
+
+class PortfolioError(ArithmeticError):
+    """The portfolio cannot be valued, so nothing can be sized."""
+
+
+class Portfolio(Protocol):
+    """The strategy's own book at the moment of a decision."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Symbols with holdings, sorted."""
+        ...
+
+    def holding(self, symbol: str) -> float:
+        """Signed units held, plus what is still to come from orders decided earlier."""
+        ...
+
+    def equity(self) -> float:
+        """Cash and positions at the newest closes, in account currency; raises `PortfolioError`."""
+        ...
+
+    def weight(self, symbol: str) -> float:
+        """`holding` at the newest close as a fraction of equity; raises `PortfolioError`."""
+        ...
+
+
+class Strategy(Protocol):
+    """From bars to targets; holds no orders and knows no broker.
+
+    Its state is a function of the bars it was given, so that it is rebuilt from them after a restart.
+    """
+
+    @property
+    def warm_up(self) -> int:
+        """Moments that must have passed before the first decision, the deciding one included."""
+        ...
+
+    @property
+    def period(self) -> int:
+        """A decision is taken every ``period`` moments."""
+        ...
+
+    def on_bar(self, bar: BarEvent) -> None:
+        """Take one closed bar; once per symbol and moment, in time order."""
+        ...
+
+    def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        """Targets at ``moment``, all of whose bars have been given and no later ones; None to leave all as is."""
+        ...

@@ -1,0 +1,67 @@
+"""Brokers that tests share: the embedded one, and a real Apache Kafka where Java and Maven are installed."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from kernel.embedded_broker import EmbeddedBroker, start_embedded_broker
+from kernel.kafka_admin import create_topics
+from kernel.kafka_settings import KafkaSettings
+from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
+
+_NUMBERS = itertools.count()
+
+
+def fresh_prefix() -> str:
+    """A topic prefix that no other test uses."""
+    return f"test{os.getpid()}-{next(_NUMBERS)}."
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[EmbeddedBroker]:
+    """The embedded broker in its own process; `create_topics(prefix)` makes room for a test."""
+    with start_embedded_broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def embedded_broker(embedded: EmbeddedBroker) -> str:
+    """Bootstrap servers of the embedded broker."""
+    return embedded.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap servers of a real broker; skips where it cannot run, fails with ALGOTRADE_REQUIRE_KAFKA=1."""
+    problem = missing_tools()
+    if problem is not None:
+        if os.environ.get("ALGOTRADE_REQUIRE_KAFKA") == "1":
+            pytest.fail(f"ALGOTRADE_REQUIRE_KAFKA=1, and {problem}")
+        pytest.skip(f"no real Apache Kafka here: {problem}")
+    with ApacheKafka(tmp_path_factory.mktemp("kafka"), jars=fetch_jars()) as broker:
+        yield broker.bootstrap_servers
+
+
+@pytest.fixture
+def embedded_settings(embedded: EmbeddedBroker) -> KafkaSettings:
+    """Topics of this test alone on the embedded broker."""
+    prefix = fresh_prefix()
+    embedded.create_topics(prefix)
+    return KafkaSettings(bootstrap_servers=embedded.bootstrap_servers, topic_prefix=prefix, embedded=True)
+
+
+@pytest.fixture
+def apache_settings(apache_kafka: str) -> KafkaSettings:
+    """Topics of this test alone on a real broker."""
+    settings = KafkaSettings(bootstrap_servers=apache_kafka, topic_prefix=fresh_prefix())
+    create_topics(settings)
+    return settings
+
+
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def kafka_settings(request: pytest.FixtureRequest) -> KafkaSettings:
+    """Topics of this test alone, on each kind of broker in turn."""
+    settings: KafkaSettings = request.getfixturevalue(f"{request.param}_settings")
+    return settings

@@ -1,0 +1,177 @@
+"""What every journal promises: an intent is sent once, and nothing that was written is forgotten."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from contracts.control import KillSwitchCommand
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
+from domain.ids import report_id
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, Recall, Refused, RowState
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.memory_journal import MemoryJournal
+from order_plane.sqlite_journal import SqliteJournal
+
+AT = datetime(2024, 1, 2, 17, tzinfo=UTC)
+
+
+def an_intent(number, quantity=10.0):
+    return OrderIntent(
+        intent_id=UUID(int=number),
+        symbol="AAPL",
+        direction=Side.BUY,
+        quantity=quantity,
+        order_type=OrderType.MARKET,
+        timestamp=AT,
+    )
+
+
+def a_report(number, sequence=1, status=OrderStatus.ACKNOWLEDGED):
+    return ExecutionReport(
+        intent_id=UUID(int=number),
+        order_id=f"o-{number}",
+        symbol="AAPL",
+        status=status,
+        filled_quantity=10.0 if status is OrderStatus.FILLED else 0.0,
+        avg_fill_price=100.0 if status is OrderStatus.FILLED else None,
+        timestamp=AT,
+        reject_reason="NO: no" if status is OrderStatus.REJECTED else None,
+        report_id=report_id(UUID(int=number), sequence),
+        sequence=sequence,
+    )
+
+
+def an_order(number):
+    return SubmitOrder(an_intent(number), "ACC")
+
+
+def a_refusal(number):
+    return Refused(an_intent(number), "ACC", a_report(number, status=OrderStatus.REJECTED))
+
+
+def an_ack(number):
+    return Fact(UUID(int=number), FactKind.ACK, "ack", AT, f"o-{number}")
+
+
+def a_fill(number, name="1", revision=0, quantity=10.0):
+    return Fact(UUID(int=number), FactKind.FILL, name, AT, f"o-{number}", quantity, 100.25, 1.5, revision)
+
+
+def a_command(number, engage=True):
+    return KillSwitchCommand(command_id=UUID(int=number), timestamp=AT, engage=engage, operator="ada", reason="drill")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def journal(request, tmp_path):
+    journal = MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "journal.sqlite")
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def sent(journal):
+    """A journal in which intent 1 was sent and acknowledged."""
+    journal.begin([an_order(1)], [], 0)
+    journal.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], [an_ack(1)], [a_report(1)], 0)
+    return journal
+
+
+def test_an_intent_is_new_until_it_was_begun(journal):
+    assert journal.recall(an_intent(1)) is Recall.NEW
+    journal.begin([an_order(1)], [], 0)
+    assert journal.recall(an_intent(1)) is Recall.KNOWN
+
+
+def test_a_refused_intent_is_known_too(journal):
+    journal.begin([], [a_refusal(1)], 0)
+    assert journal.recall(an_intent(1)) is Recall.KNOWN
+    assert journal.past(UUID(int=1)).state is RowState.REJECTED
+
+
+def test_the_same_id_with_other_content_is_a_conflict(sent):
+    assert sent.recall(an_intent(1, quantity=11.0)) is Recall.CONFLICT
+
+
+def test_only_the_first_to_begin_may_send(journal):
+    assert journal.begin([an_order(1), an_order(2)], [], 0) == [an_order(1), an_order(2)]
+    assert journal.begin([an_order(2), an_order(3)], [], 0) == [an_order(3)]
+
+
+def test_nobody_may_send_what_was_answered(sent):
+    assert sent.begin([an_order(1)], [], 0) == []
+
+
+@pytest.mark.parametrize("state", [RowState.ACKED, RowState.REJECTED, RowState.IN_DOUBT])
+def test_an_answer_moves_a_row_that_was_being_sent(journal, state):
+    journal.begin([an_order(1)], [], 0)
+    journal.conclude([Answer(UUID(int=1), 1, state, "o-1")], [], [], 0)
+    assert (journal.past(UUID(int=1)).state, journal.past(UUID(int=1)).order_id) == (state, "o-1")
+
+
+def test_doubt_can_be_resolved_and_a_clear_answer_stays(journal):
+    journal.begin([an_order(1)], [], 0)
+    for state in (RowState.IN_DOUBT, RowState.ACKED, RowState.REJECTED):
+        journal.conclude([Answer(UUID(int=1), 1, state, "o-1")], [], [], 0)
+    assert journal.past(UUID(int=1)).state is RowState.ACKED
+
+
+def test_an_answer_to_another_attempt_moves_nothing(journal):
+    journal.begin([an_order(1)], [], 0)
+    journal.conclude([Answer(UUID(int=1), 2, RowState.REJECTED)], [], [], 0)
+    assert journal.past(UUID(int=1)).state is RowState.SUBMITTING
+
+
+def test_the_past_is_told_in_the_order_it_was_written(journal):
+    journal.begin([an_order(2), an_order(1)], [a_refusal(3)], 0)
+    journal.conclude([], [an_ack(1), an_ack(2), a_fill(1)], [a_report(1), a_report(1, 2)], 0)
+    pasts = list(journal.pasts())
+    assert [past.intent.intent_id.int for past in pasts] == [2, 1, 3]
+    assert pasts[1] == journal.past(UUID(int=1))
+    assert pasts[1].intent == an_intent(1)
+    assert (pasts[1].account, pasts[1].attempt) == ("ACC", 1)
+    assert pasts[1].facts == (an_ack(1), a_fill(1))
+    assert [past.reports for past in pasts] == [0, 2, 1]
+
+
+def test_a_fact_is_kept_once_and_every_revision_of_it(sent):
+    sent.conclude([], [an_ack(1), a_fill(1), a_fill(1), a_fill(1, revision=1, quantity=9.0)], [], 0)
+    assert sent.past(UUID(int=1)).facts == (an_ack(1), a_fill(1), a_fill(1, revision=1, quantity=9.0))
+
+
+def test_nothing_is_held_of_an_unknown_intent(journal):
+    assert journal.past(UUID(int=9)) is None
+    assert list(journal.reports_of(UUID(int=9))) == []
+
+
+def test_reports_wait_in_the_outbox_until_they_are_known_to_be_published(journal):
+    journal.begin([an_order(1)], [a_refusal(2)], 0)
+    journal.conclude([], [], [a_report(1)], 0)
+    assert journal.appended == 2
+    assert [report.intent_id.int for report in journal.unpublished()] == [2, 1]
+    journal.conclude([], [], [a_report(1, 2)], published=2)
+    assert list(journal.unpublished()) == [a_report(1, 2)]
+
+
+def test_reports_on_an_open_intent_can_be_told_again(sent):
+    sent.conclude([], [], [a_report(1, 2)], published=1)
+    assert list(sent.reports_of(UUID(int=1))) == [a_report(1), a_report(1, 2)]
+
+
+def test_reports_on_an_intent_that_just_finished_can_be_told_again(sent):
+    sent.conclude([], [], [a_report(1, 2, OrderStatus.FILLED)], published=1)
+    assert [report.sequence for report in sent.reports_of(UUID(int=1))] == [1, 2]
+
+
+def test_a_kill_command_is_written_once(journal):
+    assert journal.record_command(a_command(1))
+    assert not journal.record_command(a_command(1))
+    assert journal.record_command(a_command(2, engage=False))
+    assert list(journal.commands()) == [a_command(1), a_command(2, engage=False)]
+
+
+def test_every_journal_has_a_name_of_its_own(journal, tmp_path):
+    other = SqliteJournal(tmp_path / "other.sqlite")
+    assert journal.journal_id != other.journal_id
+    other.close()

@@ -1,0 +1,406 @@
+"""The order plane as a stage: messages in, reports out, and what survives a restart."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from contracts.codec import decode, encode
+from contracts.control import KillSwitchCommand, RiskAlert
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
+from domain.ledger import Ledger
+from kernel.ports import Unprocessable
+from order_plane.brokers.paper import PaperBroker
+from order_plane.brokers.paper_store import SqlitePaperStore
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
+from order_plane.composition import build_simulation, build_stage, calendar_of, commission_of, slippage_of
+from order_plane.effects import SubmitOrder
+from order_plane.journal import RowState
+from order_plane.settings import OrderSettings
+from order_plane.sqlite_journal import SqliteJournal
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+SETTINGS = OrderSettings(
+    limits={"duplicate_window": 0, "max_order_value": 10_000.0},
+    costs={"slippage": 0.0},
+    volume_cap=None,
+)
+
+
+def an_intent(number=1, minutes=0, **changes):
+    fields = {
+        "intent_id": UUID(int=number),
+        "symbol": "AAPL",
+        "direction": Side.BUY,
+        "quantity": 10.0,
+        "order_type": OrderType.MARKET,
+        "timestamp": NOON + timedelta(minutes=minutes),
+        "time_in_force": TimeInForce.GTC,
+    }
+    return OrderIntent(**{**fields, **changes})
+
+
+def a_bar(minutes, price=100.0, symbol="AAPL", **changes):
+    fields = {"open": price, "high": price + 1, "low": price - 1, "close": price, "volume": 1_000.0}
+    return BarEvent(symbol=symbol, timestamp=NOON + timedelta(minutes=minutes), **{**fields, **changes})
+
+
+def a_command(engage, number=1):
+    return KillSwitchCommand(command_id=UUID(int=number), timestamp=NOON, engage=engage, operator="ada", reason="drill")
+
+
+def tell(stage, *messages):
+    """Hand over one batch and return everything the stage says to it."""
+    said = []
+    for message in messages:
+        said += stage.handlers[type(message)](message)
+    return [*said, *stage.settle()]
+
+
+def seen(outputs):
+    return [(each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)]
+
+
+class FlakyBroker(PaperBroker):
+    """A paper venue behind a bad line; ``trouble`` happens to the next submissions, ``after`` it got there or not."""
+
+    def __init__(self, store_path, key_life=KeyLife.LIFETIME):
+        costs = SETTINGS.costs
+        store = SqlitePaperStore(store_path)
+        super().__init__(calendar_of(SETTINGS), commission_of(costs), slippage_of(costs), store)
+        self._life = key_life
+        self.trouble = []
+        self.blind = False
+        self.submissions = 0
+        self.deaf_to_cancels = False
+
+    @property
+    def key_life(self):
+        return self._life
+
+    def submit(self, order):
+        self.submissions += 1
+        kind, arrives = self.trouble.pop(0) if self.trouble else (None, True)
+        facts = super().submit(order) if arrives else ()
+        if kind is not None:
+            raise kind("REFUSED: by the test")
+        return facts
+
+    def cancel(self, order):
+        if self.deaf_to_cancels:
+            raise BrokerUnavailable("no line")
+        return super().cancel(order)
+
+    def lookup(self, intent_id):
+        if self.blind:
+            raise BrokerUnavailable("no line")
+        return super().lookup(intent_id)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Order planes on one journal and one venue, one after the other."""
+    opened = []
+
+    def open_again(key_life=KeyLife.LIFETIME, settings=SETTINGS):
+        for stage in opened:
+            stage.close()
+        opened.clear()
+        broker = FlakyBroker(tmp_path / "venue.sqlite", key_life)
+        stage = build_stage(settings, SqliteJournal(tmp_path / "journal.sqlite"), broker)
+        opened.append(stage)
+        return stage, broker
+
+    yield open_again
+    for stage in opened:
+        stage.close()
+
+
+@pytest.fixture
+def stage():
+    return build_simulation(SETTINGS)
+
+
+def state_of(stage, number=1):
+    return stage._journal.past(UUID(int=number)).state
+
+
+def test_an_order_is_acknowledged_in_its_batch_and_filled_by_the_next_bar(stage):
+    assert seen(tell(stage, a_bar(0), an_intent())) == [(1, "ACKNOWLEDGED", 1)]
+    (filled,) = tell(stage, a_bar(1, open=100.5))
+    assert (filled.status, filled.avg_fill_price, filled.commission) == (OrderStatus.FILLED, 100.5, 1.0)
+    assert filled.timestamp == NOON + timedelta(minutes=1)
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_everything_said_passes_the_contracts_and_the_ledger_agrees_with_the_desk(stage):
+    said = tell(stage, a_bar(0), an_intent(1), an_intent(2, quantity=1_000.0))
+    said += tell(stage, a_bar(1), an_intent(3, 1, direction=Side.SELL, quantity=4.0))
+    said += tell(stage, a_bar(2))
+    ledger = Ledger()
+    for message in said:
+        assert decode(encode(message)) == message
+        ledger.apply(message)
+    assert ledger.positions == stage.desk.positions == {"AAPL": 6.0}
+
+
+def test_a_bar_alone_says_nothing(stage):
+    assert tell(stage, a_bar(0)) == []
+
+
+def test_refusals_are_reports_and_the_rest_of_the_batch_goes_on(stage):
+    said = tell(stage, a_bar(0), an_intent(1, quantity=1_000.0), an_intent(2), an_intent(3, symbol="MSFT"))
+    assert sorted(seen(said)) == [(1, "REJECTED", 1), (2, "ACKNOWLEDGED", 1), (3, "REJECTED", 1)]
+    reasons = {each.intent_id.int: each.reject_reason for each in said}
+    assert reasons[1].startswith("NOTIONAL_EXCEEDS_MAX_PER_ORDER: ")
+    assert reasons[3].startswith("NO_REFERENCE: ")
+
+
+def test_an_intent_told_twice_is_one_order(stage):
+    assert seen(tell(stage, a_bar(0), an_intent(), an_intent())) == [(1, "ACKNOWLEDGED", 1)]
+    again = tell(stage, an_intent())
+    assert seen(again) == [(1, "ACKNOWLEDGED", 1)]
+    assert len(stage.desk.open_orders) == 1
+    tell(stage, a_bar(1))
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_a_refused_intent_told_again_gets_the_same_report(stage):
+    first = tell(stage, a_bar(0), an_intent(1, quantity=1_000.0))
+    assert tell(stage, a_bar(1, price=1.0), an_intent(1, quantity=1_000.0)) == first
+
+
+@pytest.mark.parametrize("same_batch", [True, False])
+def test_the_same_id_with_other_content_is_no_order_and_leaves_the_first_alone(stage, same_batch):
+    stage.handlers[BarEvent](a_bar(0))
+    stage.handlers[OrderIntent](an_intent())
+    if not same_batch:
+        stage.settle()
+    with pytest.raises(Unprocessable) as verdict:
+        stage.handlers[OrderIntent](an_intent(quantity=11.0))
+    assert verdict.value.error.path == "/intent_id"
+    stage.settle()
+    tell(stage, a_bar(1))
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_intents_before_recovery_are_refused(tmp_path):
+    settings = OrderSettings(journal_path=tmp_path / "j.sqlite", paper_store_path=tmp_path / "p.sqlite")
+    stage = build_stage(settings)
+    with pytest.raises(RuntimeError, match="recover"):
+        stage.handlers[OrderIntent](an_intent())
+    stage.close()
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_an_unknown_outcome_is_in_doubt_and_never_rejected(world, arrives):
+    stage, broker = world()
+    stage.recover()
+    broker.trouble = [(BrokerStateUnknown, arrives)]
+    said = tell(stage, a_bar(0), an_intent())
+    assert seen(said) == [(1, "IN_DOUBT", 1)]
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["ORDER_IN_DOUBT"]
+    assert state_of(stage) is RowState.IN_DOUBT
+    assert seen(tell(stage, an_intent())) == [(1, "IN_DOUBT", 1)]
+    assert broker.submissions == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(BrokerRefused, "REFUSED"), (BrokerUnavailable, "BROKER_UNAVAILABLE")]
+)
+def test_a_clear_no_is_a_rejection(world, kind, code):
+    stage, broker = world()
+    stage.recover()
+    broker.trouble = [(kind, False)]
+    (report,) = tell(stage, a_bar(0), an_intent())
+    assert report.status is OrderStatus.REJECTED
+    assert report.reject_reason.startswith(f"{code}: ")
+    assert state_of(stage) is RowState.REJECTED
+    assert stage.desk.open_orders == ()
+
+
+def test_an_order_in_doubt_is_adopted_once_the_broker_shows_it(world):
+    stage, broker = world(KeyLife.NONE)
+    stage.recover()
+    broker.trouble = [(BrokerStateUnknown, True)]
+    tell(stage, a_bar(0), an_intent())
+    stage, broker = world(KeyLife.NONE)
+    assert (1, "ACKNOWLEDGED", 2) in seen(stage.recover())
+    assert state_of(stage) is RowState.ACKED
+    assert broker.submissions == 0
+    assert seen(tell(stage, a_bar(1))) == [(1, "FILLED", 3)]
+
+
+@pytest.mark.parametrize("life", [KeyLife.NONE, KeyLife.WHILE_OPEN])
+def test_an_order_in_doubt_that_the_broker_does_not_find_is_never_sent_again(world, life):
+    stage, broker = world(life)
+    stage.recover()
+    broker.trouble = [(BrokerStateUnknown, False)]
+    tell(stage, a_bar(0), an_intent())
+    for _ in range(2):
+        stage, broker = world(life)
+        stage.recover()
+        tell(stage, a_bar(1), an_intent())
+        assert broker.submissions == 0
+        assert state_of(stage) is RowState.IN_DOUBT
+
+
+def test_a_venue_that_knows_keys_for_ever_may_be_sent_the_same_key_again(world):
+    stage, broker = world()
+    stage.recover()
+    broker.trouble = [(BrokerStateUnknown, False)]
+    tell(stage, a_bar(0), an_intent())
+    stage, broker = world()
+    assert (1, "ACKNOWLEDGED", 2) in seen(stage.recover())
+    assert broker.submissions == 1
+    assert len(broker.snapshot().open_orders) == 1
+
+
+def test_an_order_that_was_being_sent_is_in_doubt_when_the_broker_cannot_be_asked(world):
+    stage, _ = world()
+    stage.recover()
+    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
+    stage, broker = world()
+    broker.blind = True
+    assert (1, "IN_DOUBT", 1) in seen(stage.recover())
+    assert state_of(stage) is RowState.IN_DOUBT
+    assert broker.submissions == 0
+
+
+def test_an_order_that_was_being_sent_is_not_sent_after_a_kill(world):
+    stage, _ = world()
+    stage.recover()
+    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
+    tell(stage, a_command(True))
+    stage, broker = world()
+    (report,) = [each for each in stage.recover() if isinstance(each, ExecutionReport)]
+    assert report.reject_reason.startswith("TRADING_HALTED: ")
+    assert broker.submissions == 0
+
+
+def test_an_accepted_order_that_the_broker_lost_is_in_doubt_and_not_sent_again(world, tmp_path):
+    stage, _ = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent())
+    stage.close()
+    for path in tmp_path.glob("venue.sqlite*"):
+        path.unlink()
+    stage, broker = world()
+    assert (1, "IN_DOUBT", 2) in seen(stage.recover())
+    assert broker.submissions == 0
+
+
+def test_fills_that_happened_while_the_plane_was_away_are_booked_at_boot(world, tmp_path):
+    stage, _ = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent())
+    stage.close()
+    broker = FlakyBroker(tmp_path / "venue.sqlite")
+    broker.observe(a_bar(1))
+    broker.drain()
+    broker.close()
+    stage, _ = world()
+    assert (1, "FILLED", 2) in seen(stage.recover())
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_reports_that_may_be_unheard_are_said_again_and_heard_ones_are_not(world):
+    stage, _ = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent(1))
+    tell(stage, an_intent(2, quantity=9.0))
+    stage, _ = world()
+    assert seen(stage.recover()) == [(2, "ACKNOWLEDGED", 1)]
+    tell(stage, a_bar(0), an_intent(3, quantity=8.0))
+    stage, _ = world()
+    assert seen(stage.recover()) == [(3, "ACKNOWLEDGED", 1)]
+
+
+def test_replaying_every_intent_calls_no_broker(world):
+    stage, _ = world()
+    stage.recover()
+    history = [an_intent(1), an_intent(2, quantity=9.0), an_intent(3, quantity=1_000.0)]
+    first = seen(tell(stage, a_bar(0), *history))
+    first += seen(tell(stage, a_bar(1)))
+    stage, broker = world()
+    stage.recover()
+    assert sorted(seen(tell(stage, *history))) == sorted(first)
+    assert broker.submissions == 0
+
+
+def test_positions_and_open_orders_are_the_same_after_a_restart(world):
+    stage, _ = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent(1), an_intent(2, order_type=OrderType.LIMIT, limit_price=95.0))
+    tell(stage, a_bar(1))
+    before = dict(stage.desk.positions), stage.desk.open_orders
+    stage, _ = world()
+    stage.recover()
+    assert (dict(stage.desk.positions), stage.desk.open_orders) == before
+
+
+def test_restored_bars_are_reference_prices_and_fill_nothing(world):
+    stage, _ = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent(1))
+    stage, _ = world()
+    stage.recover()
+    stage.restore(a_bar(1))
+    assert list(stage.settle()) == []
+    assert seen(tell(stage, an_intent(2, 1, quantity=9.0))) == [(2, "ACKNOWLEDGED", 1)]
+
+
+def test_a_kill_stops_the_intents_of_its_own_batch_and_cancels_what_works(stage):
+    tell(stage, a_bar(0), an_intent(1))
+    said = tell(stage, an_intent(2, quantity=9.0), a_command(True))
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["KILL_SWITCH_ENGAGED"]
+    assert sorted(seen(said)) == [(1, "CANCELED", 2), (2, "REJECTED", 1)]
+    assert stage.desk.open_orders == ()
+
+
+def test_a_kill_survives_a_restart_and_only_a_release_ends_it(world):
+    stage, _ = world()
+    stage.recover()
+    tell(stage, a_bar(0), a_command(True))
+    stage, broker = world()
+    stage.recover()
+    (refused,) = tell(stage, a_bar(1), an_intent(1, 1))
+    assert refused.reject_reason.startswith("TRADING_HALTED: ")
+    assert broker.submissions == 0
+    tell(stage, a_command(False, 2))
+    assert tell(stage, a_command(True)) == [], "the old command comes again and must not engage anew"
+    assert seen(tell(stage, an_intent(2, 1))) == [(2, "ACKNOWLEDGED", 1)]
+
+
+def test_a_cancel_that_could_not_be_asked_is_tried_until_it_could(world):
+    stage, broker = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent())
+    broker.deaf_to_cancels = True
+    assert "CANCEL_FAILED" in [each.code for each in tell(stage, a_command(True))]
+    assert list(stage.settle()) == []
+    broker.deaf_to_cancels = False
+    assert seen(stage.settle()) == [(1, "CANCELED", 2)]
+
+
+def test_a_kill_whose_cancels_were_never_sent_cancels_after_the_restart(world):
+    stage, broker = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent())
+    stage.handlers[KillSwitchCommand](a_command(True))
+    stage, _ = world()
+    stage.recover()
+    assert seen(stage.settle()) == [(1, "CANCELED", 2)]
+
+
+def test_a_hundred_intents_cost_two_durable_transactions(world):
+    stage, _ = world()
+    stage.recover()
+    stage.handlers[BarEvent](a_bar(0))
+    for number in range(1, 101):
+        stage.handlers[OrderIntent](an_intent(number, quantity=0.5))
+    commits = []
+    stage._journal._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    assert len(stage.settle()) == 100
+    assert len(commits) == 2

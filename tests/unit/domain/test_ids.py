@@ -1,0 +1,37 @@
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
+from uuid import UUID
+
+from domain.ids import intent_id, report_id
+
+MOMENT = datetime(2024, 1, 2, 21, 0, tzinfo=UTC)
+
+
+def test_names_do_not_change_between_versions_of_the_program():
+    """Intents that a broker knows must be recognised after an upgrade: never change these values."""
+    intent = intent_id("momentum", "AAPL", MOMENT)
+
+    assert intent == UUID("7a99bae5-ef4a-5ea0-befa-a59d48c2f399")
+    assert report_id(intent, 1) == UUID("e0e88103-ae83-5097-aa61-499a62e80fe5")
+
+
+def test_the_same_cause_has_the_same_name():
+    assert intent_id("s", "AAPL", MOMENT, 2) == intent_id("s", "AAPL", MOMENT, 2)
+
+
+def test_a_moment_is_the_same_in_every_zone():
+    seoul = timezone(timedelta(hours=9))
+
+    assert intent_id("s", "AAPL", MOMENT.astimezone(seoul)) == intent_id("s", "AAPL", MOMENT)
+
+
+def test_different_causes_have_different_names():
+    causes = product(("s", "s|A", "t"), ("AAPL", "A|AAPL"), (MOMENT, MOMENT + timedelta(microseconds=1)), (0, 1))
+    intents = [intent_id(*cause) for cause in causes]
+    reports = [report_id(intent, sequence) for intent in intents for sequence in (1, 2, 11)]
+
+    assert len(set(intents + reports)) == len(intents) + len(reports)
+
+
+def test_names_are_name_based_uuids():
+    assert intent_id("s", "AAPL", MOMENT).version == 5

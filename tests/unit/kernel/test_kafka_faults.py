@@ -1,0 +1,217 @@
+"""What the bus does when its broker misbehaves: every fault ends in a named error or in recovery, in bounded time."""
+
+import os
+import signal
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from contracts.market import BarEvent
+from kernel.clock import monotonic
+from kernel.embedded_broker import MockCluster, start_embedded_broker
+from kernel.kafka_admin import check_topics, create_topics, topic_states
+from kernel.kafka_bus import KafkaBus
+from kernel.kafka_errors import BrokerUnavailable, ConsumptionFailed, OffsetLost, TopicMismatch
+from kernel.kafka_producer import DurableProducer
+from kernel.kafka_settings import KafkaSettings
+from kernel.ports import DeliveryFailed
+
+CONSUMER_GROUP_HEARTBEAT = 68
+OFFSET_COMMIT = 8
+PRODUCE = 0
+NOBODY = "127.0.0.1:9"
+
+
+def bar(minute):
+    at = datetime(2024, 1, 2, 21, tzinfo=UTC) + timedelta(minutes=minute)
+    return BarEvent(symbol="AAPL", timestamp=at, open=10.0, high=12.0, low=9.0, close=11.0, volume=100.0)
+
+
+@pytest.fixture
+def cluster():
+    with closing(MockCluster()) as made:
+        made.create_topics()
+        yield made
+
+
+@pytest.fixture
+def settings(cluster):
+    return KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True, delivery_timeout_ms=3000)
+
+
+@contextmanager
+def strategy(settings):
+    with KafkaBus(settings, "strategy", [BarEvent]) as bus:
+        assert bus.wait_ready(10.0)
+        yield bus
+
+
+def foreign(settings, values, topic="market_events", partition=0):
+    producer = Producer({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
+    for value in values:
+        producer.produce(topic, value, b"AAPL", partition)
+    assert producer.flush(10.0) == 0
+
+
+def committed(settings, partition=0):
+    group = {"bootstrap.servers": settings.bootstrap_servers, "group.id": settings.group("strategy")}
+    with closing(Consumer(group)) as consumer:
+        return consumer.committed([TopicPartition("market_events", partition)], timeout=10.0)[0].offset
+
+
+def poll_until(bus, condition, seconds=10.0):
+    received, deadline = [], monotonic() + seconds
+    while not condition(received) and monotonic() < deadline:
+        received += bus.poll(0.1)
+    return received
+
+
+def test_no_broker_is_said_at_once_with_its_address():
+    with pytest.raises(BrokerUnavailable, match=rf"{NOBODY}.*algotrade broker start"):
+        KafkaBus(KafkaSettings(bootstrap_servers=NOBODY, start_timeout_seconds=0.5), "strategy", [BarEvent])
+
+
+def test_a_missing_topic_is_said_with_the_command_that_makes_it(cluster, settings):
+    elsewhere = settings.model_copy(update={"topic_prefix": "other."})
+    with pytest.raises(TopicMismatch, match=r"other\.market_events.*algotrade topics create"):
+        KafkaBus(elsewhere, "strategy", [BarEvent])
+    with pytest.raises(TopicMismatch, match="when it starts"):
+        create_topics(elsewhere)
+
+
+def test_a_dead_letter_topic_with_too_few_partitions_is_refused(cluster, settings):
+    library, handle = cluster._library, cluster._cluster
+    library.rd_kafka_mock_topic_create(handle, b"narrow.market_events", 4, 1)
+    library.rd_kafka_mock_topic_create(handle, b"narrow.dlq_market_events", 2, 1)
+    narrow = settings.model_copy(update={"topic_prefix": "narrow."})
+    with pytest.raises(TopicMismatch, match="2 partitions"):
+        check_topics(narrow, ["market_events"])
+    assert {state.topic.name: state.verdict for state in topic_states(narrow)}["market_events"] == "ok"
+
+
+def test_a_dead_letter_topic_that_refuses_stops_the_plane_and_the_message_comes_again(cluster, settings):
+    with strategy(settings) as bus:
+        foreign(settings, [b"poison"])
+        cluster.refuse_topic("dlq_market_events", KafkaError.TOPIC_AUTHORIZATION_FAILED)
+        with pytest.raises(DeliveryFailed, match="TOPIC_AUTHORIZATION_FAILED"):
+            poll_until(bus, bool)
+        with pytest.raises(DeliveryFailed):
+            bus.commit()
+    assert committed(settings) < 0
+    cluster.refuse_topic("dlq_market_events", KafkaError.NO_ERROR)
+    with strategy(settings) as bus:
+        poll_until(bus, lambda _: bus.dead_lettered)
+    assert committed(settings) == 1
+
+
+def test_a_refused_output_is_raised_and_nothing_is_committed_behind_it(cluster, settings):
+    with strategy(settings) as bus:
+        bus.publish(bar(1))
+        bus.flush()
+        assert poll_until(bus, bool)
+        cluster.fail_requests(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED])
+        bus.publish(bar(2))
+        with pytest.raises(DeliveryFailed, match="TOPIC_AUTHORIZATION_FAILED"):
+            bus.flush()
+        with pytest.raises(DeliveryFailed):
+            bus.commit()
+        with pytest.raises(DeliveryFailed):
+            bus.publish(bar(3))
+
+
+def test_a_killed_broker_ends_in_an_error_and_not_in_a_wait():
+    with start_embedded_broker() as broker:
+        settings = KafkaSettings(
+            bootstrap_servers=broker.bootstrap_servers, embedded=True, delivery_timeout_ms=1000, start_timeout_seconds=2
+        )
+        with strategy(settings) as bus:
+            os.kill(broker.process.pid, signal.SIGKILL)
+            broker.process.wait()
+            poll_until(bus, lambda _: not bus.healthy)
+            assert not bus.healthy
+            assert not bus.ready
+            began = monotonic()
+            bus.publish(bar(1))
+            with pytest.raises(DeliveryFailed):
+                bus.flush()
+            assert monotonic() - began < 10
+            began = monotonic()
+        assert monotonic() - began < 10
+
+
+def test_the_embedded_broker_ends_when_its_input_closes():
+    with start_embedded_broker() as broker:
+        broker.process.stdin.close()
+        assert broker.process.wait(10.0) == 0
+
+
+def test_messages_removed_unread_stop_the_plane_with_an_instruction(cluster, settings):
+    with strategy(settings) as bus:
+        foreign(settings, [b"first"])
+        poll_until(bus, lambda _: bus.dead_lettered)
+    assert committed(settings) == 1
+    foreign(settings, [bytes(250_000)] * 30)  # more than the embedded broker keeps of a partition
+    with KafkaBus(settings, "strategy", [BarEvent]) as bus, pytest.raises(OffsetLost, match="reset-offsets"):
+        poll_until(bus, bool)
+    assert committed(settings) == 1
+
+
+def test_a_storm_of_dead_letters_pauses_and_an_operator_resumes(cluster, settings):
+    with strategy(settings) as bus:
+        foreign(settings, [b"poison"] * 30)
+        poll_until(bus, lambda _: bus.storm)
+        assert bus.dead_lettered.total() == 20
+        assert not bus.ready
+        assert poll_until(bus, bool, seconds=0.5) == []
+        assert committed(settings) == 20
+
+        bus.resume()
+        assert bus.ready
+        bus.publish(bar(1))
+        bus.flush()
+        poll_until(bus, lambda received: received and bus.dead_lettered.total() == 30)
+        assert bus.dead_lettered.total() == 30
+
+
+def test_a_broker_without_consumer_protocol_is_joined_the_classic_way(cluster, settings):
+    cluster.fail_requests(CONSUMER_GROUP_HEARTBEAT, [KafkaError.UNSUPPORTED_VERSION])
+    with strategy(settings) as bus:
+        bus.publish(bar(1))
+        bus.flush()
+        assert [each.message for each in poll_until(bus, bool)] == [bar(1)]
+        bus.commit()
+    with strategy(settings.model_copy(update={"group_protocol": "classic"})) as bus:
+        assert sum(bus.positions.values()) == 1
+
+
+def test_the_consumer_protocol_is_not_given_up_when_it_was_asked_for(cluster, settings):
+    cluster.fail_requests(CONSUMER_GROUP_HEARTBEAT, [KafkaError.UNSUPPORTED_VERSION])
+    bus = KafkaBus(settings.model_copy(update={"group_protocol": "consumer"}), "strategy", [BarEvent])
+    with bus, pytest.raises(ConsumptionFailed, match="not supported"):
+        poll_until(bus, bool, seconds=5.0)
+
+
+def test_a_commit_that_meets_a_rebalance_is_repeated(cluster, settings):
+    with strategy(settings) as bus:
+        bus.publish(bar(1))
+        bus.flush()
+        [received] = poll_until(bus, bool)
+        cluster.fail_requests(OFFSET_COMMIT, [KafkaError.STALE_MEMBER_EPOCH])
+        bus.commit()
+        assert bus.positions[f"market_events/{received.partition}"] == 0
+        bus.poll(0.1)
+        assert bus.positions[f"market_events/{received.partition}"] == 1
+
+
+def test_a_full_queue_waits_and_then_says_so_and_drops_nothing_silently():
+    producer = DurableProducer(KafkaSettings(bootstrap_servers=NOBODY, delivery_timeout_ms=1000))
+
+    def flood():
+        for _ in range(200_000):
+            producer.send("market_events", b"value", b"key", [])
+
+    with pytest.raises(DeliveryFailed):
+        flood()
+    producer.close()

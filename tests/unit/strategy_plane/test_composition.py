@@ -1,0 +1,51 @@
+"""Settings are closed, have safe defaults, and build the stage they describe."""
+
+import pytest
+from pydantic import ValidationError
+
+from contracts.market import BarEvent, SliceEvent
+from contracts.trading import ExecutionReport
+from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.settings import (
+    MomentumMeanVarianceSettings,
+    MomentumSettings,
+    MovingAverageCrossSettings,
+    StrategySettings,
+)
+
+
+def test_defaults_build_the_momentum_strategy():
+    stage = build_stage(StrategySettings())
+    assert set(stage.handlers) == {BarEvent, SliceEvent, ExecutionReport}
+    strategy = build_strategy(StrategySettings().strategy)
+    assert (strategy.warm_up, strategy.period) == (253, 21)
+
+
+def test_a_strategy_is_chosen_by_name():
+    chosen = StrategySettings.model_validate({"strategy": {"name": "moving_average_cross", "fast": 3, "slow": 9}})
+    assert chosen.strategy == MovingAverageCrossSettings(fast=3, slow=9)
+    assert build_strategy(chosen.strategy).warm_up == 9
+
+
+def test_warm_up_follows_the_longer_of_signal_and_risk():
+    chosen = MomentumMeanVarianceSettings(signal=MomentumSettings(lookback=50, skip=5), risk_window=80)
+    assert build_strategy(chosen).warm_up == 81
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"strateg_id": "x"},
+        {"strategy": {"name": "unknown"}},
+        {"strategy": {"name": "moving_average_cross", "fast": 50, "slow": 20}},
+        {"strategy": {"name": "momentum_mean_variance", "signal": {"lookback": 10, "skip": 9}}},
+        {"strategy": {"name": "momentum_mean_variance", "limits": {"gros": 1.0}}},
+        {"order_type": "STOP"},
+        {"lot": 0.0},
+        {"initial_cash": float("nan")},
+        {"universe": ["has space"]},
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, object]):
+    with pytest.raises(ValidationError):
+        StrategySettings.model_validate(wrong)

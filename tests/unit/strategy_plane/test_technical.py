@@ -1,0 +1,125 @@
+"""Momentum agrees with pandas and moving averages with numpy, to the bit where that is promised."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from contracts.market import BarEvent
+from strategy_plane.history import AsOfView, History
+from strategy_plane.signals.technical import Momentum, MovingAverageSpread, Standardisation
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def view_of(frame: pd.DataFrame) -> AsOfView:
+    history = History(300)
+    for day, row in enumerate(frame.itertuples(index=False)):
+        for symbol, close in zip(frame.columns, row, strict=True):
+            if not math.isnan(close):
+                moment = START + timedelta(days=day)
+                history.append(
+                    BarEvent(
+                        symbol=symbol, timestamp=moment, open=close, high=close, low=close, close=close, volume=0.0
+                    )
+                )
+    return history.as_of(START + timedelta(days=len(frame) - 1))
+
+
+@pytest.fixture
+def prices() -> pd.DataFrame:
+    steps = np.random.default_rng(7).normal(0.0005, 0.02, (300, 5))
+    return pd.DataFrame(100.0 * np.exp(np.cumsum(steps, axis=0)), columns=list("ABCDE"))
+
+
+def test_cross_sectional_momentum_agrees_with_pandas(prices: pd.DataFrame):
+    past = prices.shift(21) / prices.shift(252) - 1.0
+    expected = past.sub(past.mean(axis=1), axis=0).div(past.std(axis=1, ddof=0), axis=0).iloc[-1]
+    scores = Momentum(252, 21)(view_of(prices))
+    assert scores == pytest.approx(expected.to_dict(), rel=1e-12)
+
+
+def test_time_series_momentum_agrees_with_pandas(prices: pd.DataFrame):
+    window = prices.iloc[-61:-5]
+    daily = window.pct_change().dropna()
+    expected = (window.iloc[-1] / window.iloc[0] - 1.0) / (daily.std() * math.sqrt(len(daily)))
+    scores = Momentum(60, 5, Standardisation.OWN_VOLATILITY)(view_of(prices))
+    assert scores == pytest.approx(expected.to_dict(), rel=1e-12)
+
+
+def test_scores_are_cut_at_the_limit(prices: pd.DataFrame):
+    scores = Momentum(60, 5, limit=0.5)(view_of(prices))
+    assert max(abs(score) for score in scores.values()) == 0.5
+
+
+def test_symbols_that_cannot_be_scored_are_absent(prices: pd.DataFrame):
+    prices.loc[299, "A"] = np.nan  # no bar now
+    prices.loc[: 299 - 59, "B"] = np.nan  # listed one bar too late
+    prices.loc[299 - 50 : 299 - 10, "C"] = np.nan  # mostly missing
+    prices.loc[280, "D"] = np.nan  # one gap does not matter
+    assert Momentum(60, 5)(view_of(prices)).keys() == {"D", "E"}
+
+
+def test_nothing_is_scored_before_the_warm_up(prices: pd.DataFrame):
+    signal = Momentum(60, 5)
+    assert signal(view_of(prices.head(signal.warm_up - 1))) == {}
+    assert len(signal(view_of(prices.head(signal.warm_up)))) == 5
+
+
+def test_a_cross_section_of_one_has_no_scores(prices: pd.DataFrame):
+    assert Momentum(60, 5)(view_of(prices[["A"]])) == {}
+
+
+def test_prices_that_never_move_have_no_score_of_their_own_volatility():
+    still = pd.DataFrame({"A": [5.0] * 20, "B": [6.0] * 20})
+    assert Momentum(10, 1, Standardisation.OWN_VOLATILITY)(view_of(still)) == {}
+    assert Momentum(10, 1)(view_of(still)) == {"A": 0.0, "B": 0.0}
+
+
+@pytest.mark.parametrize(("lookback", "skip"), [(10, 9), (10, -1), (2, 1)])
+def test_a_span_without_a_return_is_refused(lookback: int, skip: int):
+    with pytest.raises(ValueError, match="skip"):
+        Momentum(lookback, skip)
+
+
+def spreads(prices: list[float], fast: int, slow: int) -> list[float | None]:
+    average = MovingAverageSpread(fast, slow)
+    return [average.push(price) for price in prices]
+
+
+def test_moving_averages_agree_with_a_convolution():
+    prices = np.random.default_rng(3).uniform(50.0, 150.0, 500)
+    fast = np.convolve(prices, np.ones(20) / 20, mode="valid")[30:]
+    slow = np.convolve(prices, np.ones(50) / 50, mode="valid")
+    found = spreads(prices.tolist(), 20, 50)
+    assert found[:49] == [None] * 49
+    np.testing.assert_allclose(np.array(found[49:], dtype=float), fast - slow, atol=1e-11)
+
+
+def test_moving_averages_equal_the_true_mean_rounded_once():
+    prices = np.random.default_rng(4).uniform(0.01, 1e6, 500).tolist()
+    found = spreads(prices, 7, 30)
+    for end in range(30, len(prices) + 1):
+        window = [Fraction(price) for price in prices[end - 30 : end]]
+        assert found[end - 1] == float(sum(window[-7:]) / 7) - float(sum(window) / 30)
+
+
+def test_a_moving_average_does_not_depend_on_what_came_before_its_window():
+    generator = np.random.default_rng(5)
+    window = generator.uniform(1.0, 2.0, 30).tolist()
+    before = generator.uniform(1.0, 1e9, 5000).tolist()
+    assert spreads(before + window, 7, 30)[-1] == spreads(window, 7, 30)[-1]
+
+
+@pytest.mark.parametrize("price", [0.1, 100.03, 3.0])
+def test_equal_prices_have_no_spread(price: float):
+    assert set(spreads([price] * 100, 3, 10)[9:]) == {0.0}
+
+
+@pytest.mark.parametrize(("fast", "slow"), [(0, 5), (5, 5), (6, 5)])
+def test_windows_out_of_order_are_refused(fast: int, slow: int):
+    with pytest.raises(ValueError, match="fast"):
+        MovingAverageSpread(fast, slow)
