@@ -3,17 +3,19 @@
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from contracts.base import Message
 from kernel.memory_bus import MemoryBus
 from kernel.ports import Handler, Stage
 
+Row = TypeVar("Row", contravariant=True)
 
-class Source(Protocol):
+
+class Source(Protocol[Row]):
     """What turns the rows of a connector into market events."""
 
-    def handle(self, row: object) -> Sequence[Message]:
+    def handle(self, row: Row) -> Sequence[Message]:
         """Return the events that ``row`` completes, in the order to publish them."""
         ...
 
@@ -32,8 +34,8 @@ class Observer(Protocol):
 
 
 def run(
-    rows: Iterable[object],
-    source: Source,
+    rows: Iterable[Row],
+    source: Source[Row],
     stages: Sequence[Stage],
     observers: Sequence[Observer] = (),
 ) -> None:
@@ -49,15 +51,13 @@ def run(
     for observer in observers:
         for message_type, handler in observer.handlers.items():
             bus.subscribe(message_type, handler)
-    publish, drain, handle = bus.publish, bus.drain, source.handle
+    handle, send = source.handle, bus.send
     with _no_garbage_pauses():
         for row in rows:
             for message in handle(row):
-                publish(message)
-                drain()
+                send(message)
         for message in source.finish():
-            publish(message)
-            drain()
+            send(message)
 
 
 @contextmanager

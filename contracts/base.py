@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, JsonValue
@@ -59,9 +59,6 @@ Money = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 _new = object.__new__
 _set_fields = BaseModel.__dict__["__dict__"].__set__
-_set_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
-_set_extra = BaseModel.__dict__["__pydantic_extra__"].__set__
-_set_private = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 def requires(field: str, when: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -86,12 +83,6 @@ class Message(Closed):
     """
 
     schema_version: ClassVar[int] = 1
-    _names: ClassVar[frozenset[str]]
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
-        """Remember the field names once, for `trusted`."""
-        cls._names = frozenset(cls.model_fields)
 
     @classmethod
     def trusted(cls, fields: dict[str, Any]) -> Self:
@@ -102,10 +93,17 @@ class Message(Closed):
         """
         message = _new(cls)
         _set_fields(message, fields)
-        _set_fields_set(message, cls._names)
-        _set_extra(message, None)
-        _set_private(message, None)
         return message
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as in the base class
+            """What `trusted` leaves unset, since filling it in would double its cost."""
+            if name == "__pydantic_fields_set__":
+                return frozenset(type(self).model_fields)
+            if name in {"__pydantic_extra__", "__pydantic_private__"}:
+                return None
+            return super().__getattr__(name)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Copy the message; unlike pydantic's own, ``update`` is validated.

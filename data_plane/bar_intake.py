@@ -1,16 +1,16 @@
 """From a source's bar to a published bar and the slice it completes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from contracts.base import Message
 from contracts.market import BarEvent
-from data_plane.completeness import ALWAYS, CompletenessGate, Listing
+from data_plane.admission import Admission
+from data_plane.completeness import CompletenessGate
 from data_plane.connectors.port import RawBar
-from data_plane.corporate_actions import Effect, advance, initial, next_effective
-from data_plane.normalize import SymbolNames
-from data_plane.quality import MAX_VOLUME, Candidate, Finding, Gate, Limits, Reason, SymbolHistory, bar_gates
+from data_plane.corporate_actions import advance, initial, next_effective
+from data_plane.quality import Candidate, Finding, Gate, Reason, SymbolHistory, bar_gates
 from data_plane.session_grid import SessionGrid
 
 _PLAIN_MIN, _PLAIN_MAX = 1e-6, 1e9
@@ -23,34 +23,26 @@ class BarIntake:
     """Judges, adjusts and publishes the bars of one size.
 
     Most bars are the next one due of their symbol, inside all limits: one chain of comparisons shows that no gate
-    could object to them. Any other bar goes through the gates one by one. ``universe`` names the symbols wanted, all
-    when empty; ``report`` is told every finding.
+    could object to them. Any other bar goes through the gates one by one.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the path of a bar
+    def __init__(
         self,
         bar_size: str,
         grid: SessionGrid,
         closes: Mapping[date, datetime],
-        names: SymbolNames,
-        universe: Mapping[str, Listing],
-        effects: Mapping[str, Sequence[Effect]],
-        limits: Limits,
+        admission: Admission,
         slices: CompletenessGate,
-        report: Callable[[Finding], None],
     ) -> None:
         self._bar_size = bar_size
         self._grid = grid
         self._daily = grid.step is None
         self._stride = grid.step or timedelta()
         self._closes = closes
-        self._names = names
-        self._universe = universe
-        self._effects = effects
-        self._gates: tuple[tuple[Reason, Gate], ...] = bar_gates(grid, limits)
-        self._down, self._up = 1 - limits.outlier_return, 1 + limits.outlier_return
+        self._admission = admission
+        self._gates: tuple[tuple[Reason, Gate], ...] = bar_gates(grid, admission.limits)
+        self._down, self._up = 1 - admission.limits.outlier_return, 1 + admission.limits.outlier_return
         self._slices = slices
-        self._report = report
         self._by_name: dict[str, SymbolHistory | None] = {}
         self.histories: dict[str, SymbolHistory] = {}
         self.ignored = 0
@@ -67,7 +59,7 @@ class BarIntake:
             at != history.due
             or not (last * self._down <= low <= open_ <= high <= last * self._up and low <= close <= high)
             or close == last
-            or not (_PLAIN_MIN < low and high < _PLAIN_MAX and 0 <= volume <= _PLAIN_MAX)
+            or not (low > _PLAIN_MIN and high < _PLAIN_MAX and 0 <= volume <= _PLAIN_MAX)
             or size != self._bar_size
         ):
             examined = self._examine(row)
@@ -76,13 +68,8 @@ class BarIntake:
             history, at = examined
         if history.adjusted:
             factor, units, _ = history.factors
-            open_, high, low, close, volume = (
-                open_ * factor,
-                high * factor,
-                low * factor,
-                close * factor,
-                volume / units,
-            )
+            open_, high = open_ * factor, high * factor
+            low, close, volume = low * factor, close * factor, volume / units
         bar = _bar_event(
             {
                 "event_type": "bar_event",
@@ -98,7 +85,7 @@ class BarIntake:
         )
         messages = self._slices.add(history.symbol, at, bar)
         if messages is None:
-            return self._refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
+            return self._admission.refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
         history.close = row.close  # raw: what the next bar is compared with
         history.last = at
         history.latest = row
@@ -119,12 +106,12 @@ class BarIntake:
             detail = gate(bar, history)
             if detail is not None:
                 if reason is Reason.OUTLIER:
-                    history.suspect = row.close
-                self._refuse(row, history.symbol, reason, detail)
+                    history.suspect, history.due = row.close, None
+                self._admission.refuse(row, history.symbol, reason, detail)
                 return None
         if history.last is not None and (missed := self._grid.between(history.last, at)):
             detail = f"{missed} bars are missing before it"
-            self._report(Finding(row.source, row.line, history.symbol, Reason.GAP, detail, refused=False))
+            self._admission.report(Finding(row.source, row.line, history.symbol, Reason.GAP, detail, refused=False))
         history.take(bar)
         return history, at
 
@@ -138,19 +125,17 @@ class BarIntake:
         """The history of the row's symbol, new at its first row; None when the row goes no further."""
         name = row.symbol
         if name not in self._by_name:
-            symbol = self._names.canonical(name)
+            symbol = self._admission.symbol_of(row)
             if symbol is None:
-                self._refuse(row, "", Reason.SCHEMA, "the symbol is not 1 to 32 printable ASCII characters")
                 return None
-            wanted = not self._universe or symbol in self._universe
-            self._by_name[name] = self._history_of(symbol) if wanted else None
+            self._by_name[name] = self._history_of(symbol) if self._admission.wants(symbol) else None
         if self._by_name[name] is None:
             self.ignored += 1
         return self._by_name[name]
 
     def _history_of(self, symbol: str) -> SymbolHistory:
         if symbol not in self.histories:
-            self.histories[symbol] = SymbolHistory(symbol, self._effects.get(symbol, ()))
+            self.histories[symbol] = SymbolHistory(symbol, self._admission.effects.get(symbol, ()))
         return self.histories[symbol]
 
     def _close_of(self, row: RawBar, history: SymbolHistory) -> datetime | None:
@@ -158,15 +143,15 @@ class BarIntake:
         stamp = row.timestamp
         at = stamp if isinstance(stamp, datetime) else self._closes.get(stamp)
         if row.bar_size != self._bar_size or not (self._daily or at is stamp):
-            self._refuse(
+            self._admission.refuse(
                 row, history.symbol, Reason.SCHEMA, "bar_size is not the one configured, or the time has no hour"
             )
         elif at is None:
-            self._refuse(row, history.symbol, Reason.NOT_A_SESSION, "its date is no trading day")
-        elif not self._universe.get(history.symbol, ALWAYS).holds(at):
-            self._refuse(row, history.symbol, Reason.NOT_LISTED, "the symbol is not listed at that time")
+            self._admission.refuse(row, history.symbol, Reason.NOT_A_SESSION, "its date is no trading day")
+        elif not self._admission.listing(history.symbol).holds(at):
+            self._admission.refuse(row, history.symbol, Reason.NOT_LISTED, "the symbol is not listed at that time")
         elif self._slices.is_out(at) and not (history.last is not None and at <= history.last):
-            self._refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
+            self._admission.refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
         else:
             return at
         return None
@@ -174,14 +159,10 @@ class BarIntake:
     def _schedule(self, history: SymbolHistory, at: datetime) -> None:
         """Work out which bar comes next, and whether it needs a full examination."""
         due = self._grid.following(at)
-        listing = self._universe.get(history.symbol, ALWAYS)
+        listing = self._admission.listing(history.symbol)
         action = next_effective(history.effects, history.factors)
         if due is None or (action is not None and action < due) or not listing.holds(due):
             history.due, history.regular_until = None, at
         else:
             history.due = due
             history.regular_until = min(self._grid.regular_until(due), listing.last - self._stride)
-
-    def _refuse(self, row: RawBar, symbol: str, reason: Reason, detail: str) -> tuple[()]:
-        self._report(Finding(row.source, row.line, symbol, reason, detail))
-        return ()

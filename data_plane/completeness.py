@@ -51,10 +51,16 @@ class CompletenessGate:
 
     def add(self, symbol: str, at: datetime, bar: BarEvent) -> Sequence[Message] | None:
         """``bar`` and the slices that it completes, in the order to publish; None when its slice is already out."""
-        alone = self._alone
-        if alone and self.moment < at < self._awaited_until:
+        if self._alone and self.moment < at < self._awaited_until:
             self.moment = at
-            return (bar, _slice(at, self._bar_size, alone, ()))
+            fields = {
+                "event_type": "slice_event",
+                "timestamp": at,
+                "bar_size": self._bar_size,
+                "symbols": self._alone,
+                "missing": (),
+            }
+            return (bar, _slice_event(fields))
         present = self._present
         if at > self.moment:
             before = self.expire() if present else ()
@@ -91,7 +97,14 @@ class CompletenessGate:
         symbols = tuple(present)
         present.clear()
         self._alone = symbols if complete and len(symbols) == 1 else ()
-        return _slice(self.moment, self._bar_size, symbols, missing)
+        fields = {
+            "event_type": "slice_event",
+            "timestamp": self.moment,
+            "bar_size": self._bar_size,
+            "symbols": symbols,
+            "missing": missing,
+        }
+        return _slice_event(fields)
 
     def _count_absences(self, present: frozenset[str]) -> tuple[str, ...]:
         absences, moment = self._absences, self.moment
@@ -110,15 +123,3 @@ class CompletenessGate:
         index = bisect_right(self._edges, at)
         following = self._edges[index] if index < len(self._edges) else _AFTER_ALL
         self._awaited_until = at if index and self._edges[index - 1] == at else following
-
-
-def _slice(at: datetime, bar_size: str, symbols: tuple[str, ...], missing: tuple[str, ...]) -> SliceEvent:
-    return _slice_event(
-        {
-            "event_type": "slice_event",
-            "timestamp": at,
-            "bar_size": bar_size,
-            "symbols": symbols,
-            "missing": missing,
-        }
-    )

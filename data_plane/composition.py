@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+from data_plane.admission import Admission
 from data_plane.bar_intake import BarIntake
 from data_plane.bars import TickAggregator
 from data_plane.completeness import CompletenessGate, Listing
@@ -73,25 +74,19 @@ def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda fi
     calendar = build_calendar(settings)
     names = SymbolNames(settings.aliases)
     universe = _universe(settings, names)
-    effects = _effects(settings, names, calendar)
-    limits = Limits(settings.gates.outlier_return, settings.gates.stale_repeats)
     findings = Findings(quarantine_sink)
+    limits = Limits(settings.gates.outlier_return, settings.gates.stale_repeats)
+    admission = Admission(names, universe, _effects(settings, names, calendar), limits, findings)
     grid = SessionGrid(calendar, settings.bar_size)
     slices = CompletenessGate(settings.bar_size, universe, settings.patience)
-    bars = BarIntake(
-        settings.bar_size, grid, closes_by_day(calendar), names, universe, effects, limits, slices, findings
-    )
+    bars = BarIntake(settings.bar_size, grid, closes_by_day(calendar), admission, slices)
     interval = settings.order_flow_interval
     flow = FlowIntake(
         grid,
-        names,
-        universe,
-        effects,
-        limits,
+        admission,
         (TickAggregator(grid, settings.bar_size), bars) if settings.aggregate else None,
         OrderFlow(SessionGrid(calendar, interval)) if interval is not None else None,
-        settings.publish_ticks,
-        findings,
+        publish_ticks=settings.publish_ticks,
     )
     return DataStage(bars, flow, slices, grid, findings, settings.grace)
 
@@ -114,7 +109,7 @@ def _action(path: Path, line: int, row: Mapping[str, str]) -> CorporateAction:
         return {"split": action._replace(split=value), "dividend": action._replace(dividend=value)}[kind]
     except (KeyError, TypeError, ValueError):
         raise InvalidActionError(
-            f"{path.name} line {line}: needs symbol, ex_date (YYYY-MM-DD), kind (split or dividend) and value (a number)"
+            f"{path.name} line {line}: needs symbol, ex_date (YYYY-MM-DD), kind (split or dividend) and a value"
         ) from None
 
 

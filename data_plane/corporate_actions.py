@@ -33,7 +33,7 @@ class InvalidActionError(ValueError):
 
 
 class Factors(NamedTuple):
-    """Forward factors of one symbol: published price = raw price x ``price``, published volume = raw volume / ``units``.
+    """Forward factors of a symbol: published price = raw price x ``price``, published volume = raw volume / ``units``.
 
     ``applied`` counts the effects that are behind.
     """

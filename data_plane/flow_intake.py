@@ -1,19 +1,18 @@
 """From trades and best quotes to ticks, order flow and bars."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 
 from contracts.base import Message
 from contracts.market import TickEvent, TickType
+from data_plane.admission import Admission
 from data_plane.bar_intake import BarIntake
 from data_plane.bars import TickAggregator
-from data_plane.completeness import ALWAYS, Listing
 from data_plane.connectors.port import RawQuote, RawTick
-from data_plane.corporate_actions import Effect, Factors, advance, initial
-from data_plane.normalize import SymbolNames
+from data_plane.corporate_actions import Factors, advance, initial
 from data_plane.order_flow import OrderFlow
-from data_plane.quality import BEFORE_ALL, MAX_PRICE, MAX_VOLUME, MIN_PRICE, Finding, Limits, Reason
+from data_plane.quality import BEFORE_ALL, MAX_PRICE, MAX_VOLUME, MIN_PRICE, Reason
 from data_plane.session_grid import SessionGrid
 
 _TRADES = frozenset({TickType.TRADE, TickType.LAST})
@@ -40,27 +39,21 @@ class FlowIntake:
     ``publish_ticks`` sends every trade and both sides of every quote on as well.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts of the path of a trade
+    def __init__(
         self,
         grid: SessionGrid,
-        names: SymbolNames,
-        universe: Mapping[str, Listing],
-        effects: Mapping[str, Sequence[Effect]],
-        limits: Limits,
+        admission: Admission,
         bars: tuple[TickAggregator, BarIntake] | None,
         flow: OrderFlow | None,
-        publish_ticks: bool,  # noqa: FBT001
-        report: Callable[[Finding], None],
+        *,
+        publish_ticks: bool,
     ) -> None:
         self._grid = grid
-        self._names = names
-        self._universe = universe
-        self._effects = effects
-        self._limits = limits
+        self._admission = admission
         self._bars = bars
         self._flow = flow
         self._publish_ticks = publish_ticks
-        self._report = report
+        self._down, self._up = 1 - admission.limits.outlier_return, 1 + admission.limits.outlier_return
         self._trades: dict[str, _Tape] = {}
         self._quotes: dict[str, _Tape] = {}
         self.ignored = 0
@@ -131,10 +124,8 @@ class FlowIntake:
 
     def _symbol(self, row: RawTick | RawQuote) -> str | None:
         """The canonical symbol; None when the row goes no further."""
-        symbol = self._names.canonical(row.symbol)
-        if symbol is None:
-            self._refuse(row, Reason.SCHEMA, "the symbol is not 1 to 32 printable ASCII characters")
-        elif self._universe and symbol not in self._universe:
+        symbol = self._admission.symbol_of(row)
+        if symbol is not None and not self._admission.wants(symbol):
             self.ignored += 1
             return None
         return symbol
@@ -143,7 +134,7 @@ class FlowIntake:
         """The symbol's tape with the factors of this moment, or None when a gate objects."""
         tape = tapes.setdefault(symbol, _Tape())
         at = row.timestamp
-        if not self._universe.get(symbol, ALWAYS).holds(at):
+        if not self._admission.listing(symbol).holds(at):
             self._refuse(row, Reason.NOT_LISTED, "the symbol is not listed at that time")
         elif self._grid.interval(at) is None:
             self._refuse(row, Reason.NOT_A_SESSION, "no session is open at that time")
@@ -159,18 +150,16 @@ class FlowIntake:
 
     def _within_reach(self, row: RawTick | RawQuote, symbol: str, price: float, tape: _Tape) -> bool:
         """Apply the corporate actions due and compare with the last price, or with the one refused before."""
-        effects = self._effects.get(symbol, ())
+        effects = self._admission.effects.get(symbol, ())
         if not tape.price:
             tape.factors = initial(effects, row.timestamp)
             return True
         factors, previous = advance(effects, tape.factors, row.timestamp, tape.price)
         tape.factors, tape.price = factors, previous
-        down, up = 1 - self._limits.outlier_return, 1 + self._limits.outlier_return
-        return any(level * down <= price <= level * up for level in (previous, tape.suspect))
+        return any(level * self._down <= price <= level * self._up for level in (previous, tape.suspect))
 
     def _refuse(self, row: RawTick | RawQuote, reason: Reason, detail: str) -> tuple[()]:
-        self._report(Finding(row.source, row.line, self._names.canonical(row.symbol) or "", reason, detail))
-        return ()
+        return self._admission.refuse(row, self._admission.names.canonical(row.symbol) or "", reason, detail)
 
 
 def _tick(symbol: str, at: datetime, price: float, size: float, kind: TickType) -> TickEvent:

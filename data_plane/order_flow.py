@@ -52,7 +52,7 @@ class OrderFlow:
         self._earliest = datetime.max.replace(tzinfo=UTC)
 
     def add(self, quote: RawQuote) -> Sequence[OFIEvent] | None:
-        """Take a quote and return the intervals it ends; None when its interval is published already or was never open."""
+        """Take a quote and return the intervals it ends; None when its own is published or was never open."""
         at = quote.timestamp
         closed = self.expire(at) if at >= self._earliest else ()
         interval = self._open.get(quote.symbol) or self._begin(quote)

@@ -97,7 +97,7 @@ class DataSettings(_Section):
     bar_size: BarSize = "1d"
     """Size of the bars that are read, or built from trades: seconds, minutes or hours (``5min``), or ``1d``."""
     symbols: tuple[str, ...] = ()
-    """The universe; rows of other symbols are ignored. Empty takes every symbol, and slices then wait for the next bar."""
+    """The universe; other rows are ignored. Empty takes every symbol, and slices then wait for the next bar."""
     listings: dict[str, ListingSettings] = {}
     """When symbols of the universe trade; a symbol not named here may always trade."""
     aliases: dict[str, str] = {}

@@ -6,6 +6,7 @@ from typing import cast
 
 from confluent_kafka import Message as Record
 
+from contracts.base import Message
 from contracts.codec import FieldError
 from contracts.dead_letter import Header, Refuser, SourceRecord, dead_letter_headers
 from contracts.topics import TOPICS, Topic
@@ -15,6 +16,11 @@ from kernel.ports import Clock, Received
 
 _TIMESTAMP_TYPES = {1: "create", 2: "log-append"}
 _Place = tuple[str, int, int]
+
+
+def schema_name(message: type[Message]) -> str:
+    """The contract and its version as records name it, such as ``bar_event.v1``."""
+    return f"{message.model_fields['event_type'].default}.v{message.schema_version}"
 
 
 def source_of(record: Record) -> SourceRecord:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaError
 from confluent_kafka import Message as Record
 
 from contracts.base import Message
@@ -16,11 +15,11 @@ from contracts.codec import ContractViolation, FieldError, decode, encode
 from contracts.control import PartitionOffsets
 from contracts.dead_letter import Header
 from contracts.topics import TOPIC_OF, TOPICS
-from kernel.clock import SystemClock, monotonic
-from kernel.dead_letter_writer import DeadLetterWriter, source_of
+from kernel.broker_watch import BrokerWatch
+from kernel.clock import SystemClock
+from kernel.dead_letter_writer import DeadLetterWriter, schema_name, source_of
 from kernel.kafka_admin import check_topics
 from kernel.kafka_consumer import GroupConsumer, Taken
-from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_history import read_logs
 from kernel.kafka_offsets import Partition, committed_offsets, watermarks
 from kernel.kafka_producer import OFFSET_UNKNOWN, DurableProducer
@@ -30,12 +29,6 @@ from kernel.storm_breaker import StormBreaker
 from kernel.tracing import TRACEPARENT, Traces
 
 _LOG = logging.getLogger(__name__)
-_PROBE_SECONDS = 1.0
-
-
-def schema_name(message: type[Message]) -> str:
-    """The contract and its version as records name it, such as ``bar_event.v1``."""
-    return f"{message.model_fields['event_type'].default}.v{message.schema_version}"
 
 
 class KafkaBus:
@@ -74,12 +67,11 @@ class KafkaBus:
         self._labels = {message: schema_name(message) for message in TOPIC_OF}
         self._traces = Traces()
         self._unhandled = False
-        self._down = False
-        self._probe_at = 0.0
         check_topics(settings, {TOPIC_OF[message].name for message in self._inputs | self._outputs})
         self._ends = self._read_ends()
         self._group_name = settings.group(plane)
-        self._producer = DurableProducer(settings, self._delivered, self._on_error)
+        self._watch = BrokerWatch(settings.bootstrap_servers)
+        self._producer = DurableProducer(settings, self._delivered, self._watch.heard)
         self._dead_letters = DeadLetterWriter(
             self._producer,
             settings,
@@ -88,7 +80,8 @@ class KafkaBus:
             app_version=app_version or application_version(),
             clock=clock or SystemClock(),
         )
-        self._group = GroupConsumer(settings, self._group_name, _topics_of(self._inputs, self._names), self._on_error)
+        topics = sorted({self._names[message] for message in self._inputs})
+        self._group = GroupConsumer(settings, self._group_name, topics, self._watch.heard)
 
     def poll(self, timeout_seconds: float) -> Sequence[Received]:
         """Return validated messages, waiting at most ``timeout_seconds`` for the first one.
@@ -99,8 +92,8 @@ class KafkaBus:
             DeliveryFailed: when something sent, or a dead letter, cannot be made durable.
             OffsetLost: when messages were removed before they were read.
         """
-        self._producer.serve()
-        self._probe_when_down()
+        self._producer.flush()  # nothing said is held back while we listen
+        self._watch.ask_when_down(self._producer.reach)
         self._group.commit()
         entries = self._group.take(timeout_seconds)
         if not entries:
@@ -221,7 +214,7 @@ class KafkaBus:
     @property
     def healthy(self) -> bool:
         """Whether a broker answered when last heard of."""
-        return not self._down
+        return self._watch.up
 
     @property
     def ready(self) -> bool:
@@ -287,23 +280,8 @@ class KafkaBus:
         _LOG.error("consumption paused: %s; look at the dead letters, then resume or restart", self.storm)
 
     def _delivered(self, topic: str, partition: int, offset: int) -> None:
-        self._down = False
         if (topic, partition) in self._ends:
             self._ends[topic, partition] = offset + 1 if offset >= 0 else OFFSET_UNKNOWN
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._down = True
-            _LOG.error("no broker answers at %s", self._settings.bootstrap_servers)
-
-    def _probe_when_down(self) -> None:
-        if not self._down or monotonic() < self._probe_at:
-            return
-        try:
-            self._producer.reach(_PROBE_SECONDS)
-            self._down = False
-        except BrokerUnavailable:
-            self._probe_at = monotonic() + _PROBE_SECONDS
 
     def _read_ends(self) -> dict[Partition, int]:
         marks = watermarks(self._settings, {TOPIC_OF[message].name for message in self._outputs})
@@ -311,7 +289,3 @@ class KafkaBus:
 
     def _by_name(self, offsets: Mapping[Partition, int]) -> PartitionOffsets:
         return {f"{self._topics[topic].name}/{partition}": offset for (topic, partition), offset in offsets.items()}
-
-
-def _topics_of(messages: Iterable[type[Message]], names: Mapping[type[Message], str]) -> list[str]:
-    return sorted({names[message] for message in messages})

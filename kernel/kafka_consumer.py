@@ -4,6 +4,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
@@ -27,6 +31,8 @@ Taken = tuple[Record, Partition, int]
 _LOG = logging.getLogger(__name__)
 _NOT_ASSIGNED = sys.maxsize
 _RETRY_SECONDS = 0.1
+_CLOSE_SECONDS = 5.0
+Answer = TypeVar("Answer")
 _UNSUPPORTED = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)
 _DENIED = frozenset(
     {
@@ -172,8 +178,8 @@ class GroupConsumer:
         self._consumer.resume([TopicPartition(*partition) for partition in self._next])
 
     def close(self) -> None:
-        """Leave the group without committing anything further."""
-        self._consumer.close()
+        """Leave the group without committing anything further; without a broker the group finds out by itself."""
+        _within(_CLOSE_SECONDS, self._consumer.close)
 
     def _join(self, protocol: str) -> Consumer:
         config = consumer_config(self._settings, self._group, protocol)
@@ -194,10 +200,11 @@ class GroupConsumer:
 
     def _try_commit(self) -> KafkaError | None:
         offsets = [TopicPartition(*partition, offset) for partition, offset in self._finished.items()]
-        try:
-            result = self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            return error_of(error)
+        result = _within(self._settings.start_timeout_seconds, partial(_commit, self._consumer, offsets))
+        if result is None:
+            return KafkaError(KafkaError._TIMED_OUT)
+        if isinstance(result, KafkaError):
+            return result
         for done in result:
             if done.error is not None:
                 return done.error
@@ -246,6 +253,26 @@ class GroupConsumer:
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
+
+
+def _commit(consumer: Consumer, offsets: list[TopicPartition]) -> list[TopicPartition] | KafkaError:
+    try:
+        return consumer.commit(offsets=offsets, asynchronous=False)
+    except KafkaException as error:
+        return error_of(error)
+
+
+def _within(seconds: float, call: Callable[[], Answer]) -> Answer | None:
+    """What ``call`` returns, or None when it takes longer.
+
+    The client waits 45 s for a lost coordinator and cannot be told otherwise.
+    """
+    answer: SimpleQueue[Answer] = SimpleQueue()
+    Thread(target=lambda: answer.put(call()), daemon=True).start()
+    try:
+        return answer.get(timeout=seconds)
+    except Empty:
+        return None
 
 
 def _has_no_such_groups(error: KafkaError) -> bool:

@@ -68,10 +68,6 @@ class DurableProducer:
             else:
                 return
 
-    def serve(self) -> None:
-        """Take in what the broker has acknowledged meanwhile, without waiting."""
-        self._producer.poll(0)
-
     def flush(self) -> None:
         """Wait until everything sent is durable.
 
@@ -82,11 +78,6 @@ class DurableProducer:
         self._raise_failure()
         if waiting:
             raise DeliveryFailed(f"{waiting} messages were not acknowledged within {self._timeout_seconds:.0f} s")
-
-    @property
-    def unsent(self) -> int:
-        """Records not yet acknowledged."""
-        return len(self._producer)
 
     def reach(self, timeout_seconds: float) -> None:
         """Ask the broker for its topics; raises `BrokerUnavailable` when it does not answer in time."""

@@ -50,8 +50,8 @@ class KafkaSettings(BaseModel):
     """Longest time a message may take to become durable before the process stops."""
     fetch_wait_max_ms: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """How long the broker may hold an empty fetch; unset: 2 on the embedded broker, which never wakes one, else 100."""
-    linger_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    """How long a message may wait for company; a flush does not wait, and under load batches form anyway."""
+    linger_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
+    """How long a message may wait for company; a flush does not wait."""
     batch_max: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Most messages handled between two commits."""
     compression: Literal["none", "lz4", "zstd", "gzip", "snappy"] = "lz4"

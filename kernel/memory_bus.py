@@ -8,6 +8,8 @@ from contracts.codec import FieldError, decode, encode
 from contracts.topics import TOPIC_OF
 from kernel.ports import Handler, Received, Stage
 
+Settle = Callable[[], Sequence[Message]]
+
 
 class MemoryBus:
     """Hands each published message to its subscribers, in the order they subscribed."""
@@ -15,39 +17,52 @@ class MemoryBus:
     def __init__(self) -> None:
         self._queue: deque[Message] = deque()
         self._routes: dict[type[Message], tuple[Handler, ...]] = {}
-        self._settles: list[Callable[[], Sequence[Message]]] = []
+        self._settles: dict[type[Message], tuple[Settle, ...]] = {}
+        self._all_settles: tuple[Settle, ...] = ()
 
     def subscribe(self, message_type: type[Message], handler: Handler) -> None:
         """Call ``handler`` with each message of ``message_type``; what it returns is published."""
         self._routes[message_type] = (*self._routes.get(message_type, ()), handler)
 
     def attach(self, stage: Stage) -> None:
-        """Subscribe every handler of ``stage``, and let it settle whenever the queue runs empty."""
+        """Subscribe every handler of ``stage``, and let it settle what it was told."""
         for message_type, handler in stage.handlers.items():
             self.subscribe(message_type, handler)
-        self._settles.append(stage.settle)
+            self._settles[message_type] = (*self._settles.get(message_type, ()), stage.settle)
+        self._all_settles = (*self._all_settles, stage.settle)
 
     def publish(self, message: Message) -> None:
         """Queue ``message`` behind all others."""
         self._queue.append(message)
 
+    def send(self, message: Message) -> None:
+        """Deliver ``message`` and everything it leads to; nothing may be queued before.
+
+        The same as `publish` and `drain`, at less than half the cost for a message that leads to nothing, as
+        most bars do: only stages that were told something are asked to settle.
+        """
+        queue = self._queue
+        kind = type(message)
+        for handler in self._routes.get(kind, ()):
+            outputs = handler(message)
+            if outputs:
+                queue.extend(outputs)
+        if not queue:
+            for settle in self._settles.get(kind, ()):
+                queue.extend(settle())
+        if queue:
+            self.drain()
+
     def drain(self) -> None:
         """Deliver until nothing is queued and no stage has anything left to settle."""
-        queue = self._queue
-        while queue:
-            self._deliver_all()
-            for settle in self._settles:
-                queue.extend(settle())
-
-    def _deliver_all(self) -> None:
         queue, routes = self._queue, self._routes
-        take = queue.popleft
         while queue:
-            message = take()
-            for handler in routes.get(type(message), ()):
-                outputs = handler(message)
-                if outputs:
-                    queue.extend(outputs)
+            while queue:
+                message = queue.popleft()
+                for handler in routes.get(type(message), ()):
+                    queue.extend(handler(message))
+            for settle in self._all_settles:
+                queue.extend(settle())
 
     def connect(self, inputs: Iterable[type[Message]]) -> "MemoryEndpoint":
         """A `Bus` for one plane that consumes ``inputs``."""

@@ -14,8 +14,8 @@ from contracts.dead_letter import DeadLetter, FailureClass, redriven_headers
 from contracts.topics import TOPIC_OF, TOPICS
 from contracts.trading import OrderIntent
 from kernel.audit_log import AuditLog
+from kernel.dead_letter_writer import schema_name
 from kernel.dead_letters import Entry
-from kernel.kafka_bus import schema_name
 from kernel.kafka_history import read_logs
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_producer import DurableProducer

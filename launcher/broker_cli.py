@@ -17,7 +17,7 @@ Directory = Annotated[Path | None, typer.Option(help="Data, log and process id; 
 def fetch() -> None:
     """Fetch the broker's jars with Maven (54 MB, once)."""
     with reported():
-        console.print(f"jars are in {fetch_jars()}", markup=False)
+        console.print(f"jars are in {fetch_jars()}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -29,7 +29,9 @@ def start(
     with reported(), console.status("starting Apache Kafka"):
         broker = _broker(directory, port)
         servers = broker.start()
-    console.print(f"Apache Kafka runs at {servers} (process {broker.pid}, log {broker.log})", markup=False)
+    console.print(
+        f"Apache Kafka runs at {servers} (process {broker.pid}, log {broker.log})", markup=False, soft_wrap=True
+    )
 
 
 @app.command()
@@ -47,7 +49,9 @@ def status(directory: Directory = None) -> None:
     """Say whether it runs, and where. Exit code 1 when it does not."""
     broker = _broker(directory)
     _refuse_unless_running(broker)
-    console.print(f"runs at {broker.bootstrap_servers} (process {broker.pid}, log {broker.log})", markup=False)
+    console.print(
+        f"runs at {broker.bootstrap_servers} (process {broker.pid}, log {broker.log})", markup=False, soft_wrap=True
+    )
 
 
 def _refuse_unless_running(broker: ApacheKafka) -> None:

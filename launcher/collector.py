@@ -52,6 +52,11 @@ class Collector:
         self._consumer.close()
 
     @property
+    def bars(self) -> int:
+        """Bars collected so far."""
+        return self._record.counts["bars"]
+
+    @property
     def finished(self) -> bool:
         """Whether the data plane has said that it has published everything."""
         return self.marker is not None and self.marker.state is not RunState.STARTED

@@ -1,7 +1,7 @@
 """Make and list the topics of the table."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -35,8 +35,9 @@ def list_command(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
 
 def _show(states: Sequence[TopicState]) -> None:
     table = Table(header_style="bold")
-    for heading in ("topic", "partitions", "messages", "retention", "cleanup", "owner", "state"):
-        table.add_column(heading, justify="right" if heading in ("partitions", "messages") else "left")
+    for heading in ("topic", "partitions", "messages", "kept", "cleanup", "state"):
+        justify: Literal["left", "right"] = "right" if heading in ("partitions", "messages") else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading == "topic")
     for state in states:
         table.add_row(
             state.name,
@@ -44,7 +45,6 @@ def _show(states: Sequence[TopicState]) -> None:
             "" if state.messages is None else f"{state.messages:,}",
             f"{state.topic.retention.days} d",
             state.topic.cleanup_policy,
-            state.topic.owner,
             Text(state.verdict, "green" if state.verdict == "ok" else "red"),
         )
     console.print(table)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPoints, BasisPointSlippage, Commission, PerOrder, PerShare, RangeSlippage, Slippage
-from domain.exchange_sessions import load_calendar
 from domain.instrument import Instrument
 from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore, SqlitePaperStore
@@ -104,6 +103,8 @@ def calendar_of(settings: OrderSettings) -> SessionCalendar:
     """The calendar that orders are bound to; raises ValueError for an unknown exchange."""
     if settings.calendar == "24/7":
         return always_open(settings.calendar_first, settings.calendar_last)
+    from domain.exchange_sessions import load_calendar  # noqa: PLC0415 - loads pandas, which 24/7 does without
+
     return load_calendar(settings.calendar, settings.calendar_first, settings.calendar_last)
 
 

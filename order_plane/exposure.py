@@ -40,12 +40,16 @@ class Exposure:
         _add(self._buying if buying else self._selling, symbol, units)
         self._touched.add(symbol)
 
-    def largest(self, symbol: str, buy: float = 0.0, sell: float = 0.0) -> float:
-        """The largest position, not signed, if only the worst side trades; ``buy`` and ``sell`` come on top."""
+    def largest(self, symbol: str, order: float = 0.0) -> tuple[float, float]:
+        """The largest positions, not signed, if only the worst side trades: now, and with ``order`` on top.
+
+        ``order`` is in units and negative for a sale.
+        """
         held = self._held.get(symbol, 0.0)
-        long = held + self._buying.get(symbol, 0.0) + buy
-        short = held - self._selling.get(symbol, 0.0) - sell
-        return max(abs(long), abs(short))
+        long = held + self._buying.get(symbol, 0.0)
+        short = held - self._selling.get(symbol, 0.0)
+        before = max(long, -short)
+        return before, max(before, long + order, -short - order)
 
     def gross(self, price_of: Callable[[str], float]) -> float:
         """Sum of the largest positions at ``price_of`` each symbol, not-a-number when a price is."""
@@ -56,7 +60,7 @@ class Exposure:
         else:
             changed = self._touched
         for symbol in changed:
-            units = self.largest(symbol)
+            units, _ = self.largest(symbol)
             self._values[symbol] = units * price_of(symbol) if units else 0.0
         self._touched.clear()
         return fsum(self._values.values())

@@ -102,7 +102,7 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise JournalError(f"journal {path} is damaged: {verdict}; restore it from a backup")
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
+    logged = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if logged != "wal":
         raise JournalError(f"journal {path} cannot use a write-ahead log here; put it on a local disk")
     connection.execute("PRAGMA synchronous = FULL")

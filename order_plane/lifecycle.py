@@ -74,6 +74,9 @@ class Alarm(StrEnum):
 class History:
     """The set of facts known about one order, folded as they arrive.
 
+    ``filled`` are units, ``value`` the sum of quantity times price, ``commission`` currency units,
+    ``average_price`` per unit and None while nothing is filled.
+
     Facts commute and repeat harmlessly: any order and any number of deliveries gives the same status,
     quantities and alarms. Sums are exactly rounded, so they do not depend on the order either.
     """
@@ -83,6 +86,7 @@ class History:
         "_refusals",
         "_requests",
         "acked",
+        "average_price",
         "cancelled",
         "commission",
         "expired",
@@ -97,6 +101,7 @@ class History:
         self.quantity = quantity
         self.submitted = self.acked = self.rejected = self.cancelled = self.expired = False
         self.filled = self.value = self.commission = 0.0
+        self.average_price: float | None = None
         self._executions: dict[str, Fact] = {}
         self._requests: set[str] | None = None
         self._refusals: set[str] | None = None
@@ -106,6 +111,9 @@ class History:
         kind = fact.kind
         if kind is FactKind.FILL:
             return self._book(fact)
+        if kind is FactKind.ACK:
+            known, self.acked = self.acked, True
+            return not known
         if kind is FactKind.CANCEL_REQUESTED:
             self._requests = self._requests or set()
             return _include(self._requests, fact.fact_id)
@@ -117,15 +125,6 @@ class History:
             return False
         setattr(self, flag, True)
         return True
-
-    @property
-    def average_price(self) -> float | None:
-        """Average price of everything filled (per unit), None when nothing is."""
-        if not self.filled:
-            return None
-        if len(self._executions) == 1:
-            return next(iter(self._executions.values())).price
-        return self.value / self.filled
 
     @property
     def remaining(self) -> float:
@@ -174,17 +173,18 @@ class History:
         self._executions[fact.fact_id] = fact
         if len(self._executions) == 1:
             self.filled, self.value, self.commission = fact.quantity, fact.quantity * fact.price, fact.commission
+            self.average_price = fact.price if fact.quantity else None
         else:
             executions = self._executions.values()
             self.filled = fsum([each.quantity for each in executions])
             self.value = fsum([each.quantity * each.price for each in executions])
             self.commission = fsum([each.commission for each in executions])
+            self.average_price = self.value / self.filled if self.filled else None
         return True
 
 
 _FLAGS = {
     FactKind.SUBMITTING: "submitted",
-    FactKind.ACK: "acked",
     FactKind.REJECT: "rejected",
     FactKind.CANCELLED: "cancelled",
     FactKind.EXPIRED: "expired",

@@ -16,7 +16,6 @@ _REPORTED = {
     Status.SUBMITTED: OrderStatus.SUBMITTED,
     Status.ACCEPTED: OrderStatus.ACKNOWLEDGED,
     Status.PARTIALLY_FILLED: OrderStatus.PARTIAL_FILL,
-    Status.FILLED: OrderStatus.FILLED,
     Status.CANCELLED: OrderStatus.CANCELED,
     Status.EXPIRED: OrderStatus.EXPIRED,
     Status.REJECTED: OrderStatus.REJECTED,
@@ -25,6 +24,8 @@ _REPORTED = {
 
 def reported(status: Status, history: History) -> OrderStatus:
     """The word of the contract for ``status``; a pending cancel still works and is reported as that."""
+    if status is Status.FILLED:
+        return OrderStatus.FILLED
     if status is Status.PENDING_CANCEL:
         return OrderStatus.PARTIAL_FILL if history.filled else OrderStatus.ACKNOWLEDGED
     return _REPORTED[status]

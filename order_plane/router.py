@@ -52,7 +52,8 @@ class Router:
             self._desk.reopen(past)
             said = self._desk.learn(fact)
         settlement.facts.append(fact)
-        settlement.say(said or ())
+        if said:
+            settlement.say(said)
 
     def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
         """Ask for a cancel; False when it could not be asked and must be tried again."""
@@ -60,7 +61,8 @@ class Router:
         if not self._desk.knows(intent_id):
             return True
         asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at)
-        self.learn(asked, settlement)
+        if intent_id not in self._uncancelled:
+            self.learn(asked, settlement)
         try:
             answers = self._broker.cancel(order)
         except BrokerRefused as refusal:
@@ -70,6 +72,7 @@ class Router:
                 self._uncancelled.add(intent_id)
                 settlement.outputs.append(_alert("CANCEL_FAILED", f"order {order.order_id} may still work", asked))
             return False
+        self._uncancelled.discard(intent_id)
         for fact in answers:
             self.learn(fact, settlement)
         return True

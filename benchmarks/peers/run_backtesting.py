@@ -4,8 +4,9 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import workload
 from backtesting import Backtest, Strategy
+
+import workload
 
 
 def _mean(closes, length):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import backtrader as bt
+
 import workload
 
 

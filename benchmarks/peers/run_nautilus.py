@@ -3,7 +3,6 @@
 from decimal import Decimal
 from pathlib import Path
 
-import workload
 from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.backtest.models import FixedFeeModel
 from nautilus_trader.config import LoggingConfig, StrategyConfig
@@ -16,6 +15,8 @@ from nautilus_trader.model.objects import Money, Quantity
 from nautilus_trader.persistence.wranglers import BarDataWrangler
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.trading.strategy import Strategy
+
+import workload
 
 
 class CrossConfig(StrategyConfig, frozen=True):

@@ -23,6 +23,11 @@ class _Pending:
         self.ended = False
         self._last_symbol = ""
 
+    @property
+    def holds_rows(self) -> bool:
+        """Whether rows are left to give."""
+        return bool(self._chunks)
+
     def read(self) -> None:
         """Add the file's next chunk."""
         chunk = next(self._unread, None)
@@ -65,16 +70,17 @@ def merged(files: Sequence[Iterator[Chunk]]) -> Iterator[Row]:
     while pending:
         horizon = _read_up(pending)
         yield from _in_order([chunk for file in pending for chunk in file.take(horizon)])
-        pending = [file for file in pending if not file.ended]
+        pending = [file for file in pending if file.holds_rows or not file.ended]
 
 
 def _read_up(pending: Sequence[_Pending]) -> int | None:
     """Read the files that hold the others back; returns the moment before which every row is at hand."""
-    behind = min(file.newest for file in pending)
-    for file in pending:
+    unfinished = [file for file in pending if not file.ended]
+    behind = min((file.newest for file in unfinished), default=0)
+    for file in unfinished:
         if file.newest <= behind:
             file.read()
-    return min((file.newest for file in pending if not file.ended), default=None)
+    return min((file.newest for file in unfinished if not file.ended), default=None)
 
 
 def _in_order(chunks: Sequence[Chunk]) -> Iterator[Row]:

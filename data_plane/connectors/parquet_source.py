@@ -55,7 +55,8 @@ def _chunk(source: SourceFile, columns: dict[str, pa.Array], line: int, length: 
     stamps, moments = _stamps(source, columns["timestamp"])
     numbers = [_floats(source, name, columns[name]) for name in NUMBERS[source.kind]]
     name = source.path.name
-    bad = {i: BadRow(name, line + i, "timestamp is missing") for i in np.flatnonzero(columns["timestamp"].is_null())}
+    timeless: list[int] = np.flatnonzero(columns["timestamp"].is_null()).tolist()
+    bad = {place: BadRow(name, line + place, "timestamp is missing") for place in timeless}
     kinds: list[TickType] = []
     if source.kind is RowKind.TICKS:
         found = [_TICK_TYPES.get(text) for text in _texts(columns.get("tick_type"), TickType.TRADE.value, length)]
@@ -93,6 +94,8 @@ def _stamps(source: SourceFile, column: pa.Array) -> tuple[list[Any], Keys]:
     moments: Keys = pc.fill_null(column.cast(pa.timestamp("us")).cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
     if column.type.tz is None and source.timezone != "UTC":
         local = pd.DatetimeIndex(moments.view("M8[us]"))
-        moments = local.tz_localize(source.zone, ambiguous=[True] * len(local), nonexistent="shift_forward").asi8
+        moments = local.tz_localize(
+            source.zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent="shift_forward"
+        ).asi8
     moments = moments + source.shift // timedelta(microseconds=1)
     return datetimes(moments), moments

@@ -39,6 +39,8 @@ def execution_price(intent: OrderIntent, bar: BarEvent, working_before: bool, pr
     ADAPTIVE trades as MARKET. Slippage may leave the bar's range, since it stands for a book we cannot see;
     a price without slippage never does.
     """
+    if intent.limit_price is None and (working_before or intent.stop_price is None):
+        return _slipped(intent, bar, bar.open, pricing)
     kind = intent.order_type
     if kind is OrderType.LIMIT or (kind is OrderType.STOP_LIMIT and working_before):
         return _limit(intent, bar, bar.open, pricing)
@@ -46,7 +48,7 @@ def execution_price(intent: OrderIntent, bar: BarEvent, working_before: bool, pr
         return _stop_limit(intent, bar, pricing)
     if kind is OrderType.STOP and not working_before:
         return _slipped(intent, bar, _trigger_price(intent, bar), pricing) if is_triggered(intent, bar) else None
-    return _slipped(intent, bar, bar.open, pricing)
+    return _slipped(intent, bar, bar.open, pricing)  # a price that its type does not ask for is ignored
 
 
 def _slipped(intent: OrderIntent, bar: BarEvent, reference: float, pricing: Pricing) -> float:

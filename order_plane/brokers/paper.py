@@ -168,18 +168,19 @@ class PaperBroker:
         if not order.triggered and intent.stop_price is not None and is_triggered(intent, bar):
             order.triggered = True
             self._changed.append(order)
-        quantity = 0.0 if price is None else self._tradable(order, available)
+        if price is None:
+            quantity = 0.0
+        else:
+            remaining = intent.quantity - order.filled
+            quantity = remaining if available >= remaining else self._part(order, available)
         if price is not None and quantity > 0:
             self._fill(order, quantity, price, at)
         if not order.finished:
             self._end_if_due(order, at)
         return quantity
 
-    def _tradable(self, order: PaperOrder, available: float) -> float:
-        """Units that may trade: all that is left, or whole lots of what the bar has; all or nothing for FOK."""
-        remaining = order.remaining
-        if available >= remaining:
-            return remaining
+    def _part(self, order: PaperOrder, available: float) -> float:
+        """Units that may trade of a bar that cannot fill the order: whole lots, and nothing for FOK."""
         if order.intent.time_in_force is TimeInForce.FOK:
             return 0.0
         rules = self._instruments.get(order.intent.symbol)
@@ -195,7 +196,7 @@ class PaperBroker:
         fact = Fact(intent.intent_id, FactKind.FILL, str(order.executions), at, order.order_id, quantity, price, fee)
         self._news.append(fact)
         self._positions[intent.symbol] = self._positions.get(intent.symbol, 0.0) + order.signed(quantity)
-        if order.remaining <= intent.quantity * _DUST:
+        if intent.quantity - order.filled <= intent.quantity * _DUST:
             order.finished = True
         self._record(order, fact)
 
@@ -234,10 +235,8 @@ class PaperBroker:
             del self._books[symbol]
 
     def _expiry(self, intent: OrderIntent, at: datetime) -> datetime | None:
-        if intent.time_in_force is TimeInForce.GTD:
-            return intent.valid_until
         if intent.time_in_force is not TimeInForce.DAY:
-            return None
+            return intent.valid_until if intent.time_in_force is TimeInForce.GTD else None
         try:
             end = self._calendar.session_end(at)
             return end if end is not None and end > at else self._calendar.following_close(at)

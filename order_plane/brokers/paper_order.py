@@ -39,11 +39,6 @@ class PaperOrder:
         self.facts: list[Fact] = []
         self.finished = False
 
-    @property
-    def remaining(self) -> float:
-        """Units still to trade."""
-        return self.intent.quantity - self.filled
-
     def signed(self, quantity: float) -> float:
         """``quantity`` as a change of position."""
         return quantity if self.intent.direction is Side.BUY else -quantity

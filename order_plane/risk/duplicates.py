@@ -1,12 +1,13 @@
 """The control against sending the same order again."""
 
-from collections import deque
 from datetime import datetime, timedelta
 
 from contracts.trading import OrderIntent, Side
 from order_plane.risk.port import Refusal, RiskView
 
 _Terms = tuple[object, ...]
+_FEW = 1_000
+"""How many terms are remembered before old ones are looked for."""
 
 
 class RepeatedOrder:
@@ -17,12 +18,11 @@ class RepeatedOrder:
 
     def __init__(self, window: timedelta) -> None:
         self._window = window
-        self._recent: deque[tuple[datetime, _Terms]] = deque()
-        self._terms: set[_Terms] = set()
+        self._sent_at: dict[_Terms, datetime] = {}
+        self._crowded = _FEW
 
     def __call__(self, intent: OrderIntent, view: RiskView) -> Refusal | None:
         """The control."""
-        self._forget_before(view.now - self._window)
         terms = (
             intent.strategy_id,
             intent.symbol,
@@ -31,13 +31,14 @@ class RepeatedOrder:
             intent.limit_price,
             intent.stop_price,
         )
-        if terms in self._terms:
+        earlier = self._sent_at.get(terms)
+        if earlier is not None and view.now - earlier < self._window:
             return Refusal("DUPLICATE", f"the same order was sent within {self._window}")
-        self._terms.add(terms)
-        self._recent.append((view.now, terms))
+        self._sent_at[terms] = view.now
+        if len(self._sent_at) > self._crowded:
+            self._forget_before(view.now - self._window)
         return None
 
     def _forget_before(self, moment: datetime) -> None:
-        recent = self._recent
-        while recent and recent[0][0] <= moment:
-            self._terms.discard(recent.popleft()[1])
+        self._sent_at = {terms: at for terms, at in self._sent_at.items() if at > moment}
+        self._crowded = _FEW + 2 * len(self._sent_at)

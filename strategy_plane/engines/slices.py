@@ -23,7 +23,7 @@ class SliceAssembler:
     are dropped and counted in ``ignored``.
     """
 
-    __slots__ = ("_bar_size", "_done", "_filed", "_inbox", "_newest", "_stalled_at", "_universe", "_waiting", "ignored")
+    __slots__ = ("_bar_size", "_filed", "_inbox", "_newest", "_stalled_at", "_universe", "_waiting", "ignored")
 
     def __init__(self, bar_size: str, universe: Sequence[str] = ()) -> None:
         self._bar_size = bar_size
@@ -31,8 +31,7 @@ class SliceAssembler:
         self._inbox: list[BarEvent] = []
         self._filed: dict[datetime, dict[str, BarEvent]] = {}
         self._waiting: deque[SliceEvent] = deque()
-        self._newest: datetime | None = None  # slice seen, complete or waiting
-        self._done: datetime | None = None  # slice complete
+        self._newest: datetime | None = None
         self._stalled_at: datetime | None = None
         self.ignored = 0
 
@@ -63,7 +62,6 @@ class SliceAssembler:
                     break
             else:
                 self._inbox = []
-                self._done = timestamp
                 return act(moment, inbox)
         self._waiting.append(moment)
         return [*self._release(act), *self._stall_alert(moment)]
@@ -78,7 +76,6 @@ class SliceAssembler:
             if any(symbol not in arrived for symbol in listed):
                 break
             self._waiting.popleft()
-            self._done = moment.timestamp
             self._discard_until(moment.timestamp, len(listed))
             said += act(moment, [arrived[symbol] for symbol in listed])
         return said
@@ -89,8 +86,7 @@ class SliceAssembler:
 
     def _file(self) -> None:
         for bar in self._inbox:
-            known = self._done is not None and bar.timestamp <= self._done
-            if known or self._filed.setdefault(bar.timestamp, {}).setdefault(bar.symbol, bar) is not bar:
+            if self._filed.setdefault(bar.timestamp, {}).setdefault(bar.symbol, bar) is not bar:
                 self.ignored += 1
         self._inbox.clear()
 

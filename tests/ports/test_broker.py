@@ -234,9 +234,7 @@ def test_a_day_order_without_a_session_to_work_in_is_refused(make_broker):
 def test_good_till_date_works_to_its_date(broker):
     until = NOON + timedelta(minutes=2)
     broker.submit(
-        an_order(
-            time_in_force=TimeInForce.GTD, valid_until=until, order_type=OrderType.LIMIT, limit_price=50.0
-        )
+        an_order(time_in_force=TimeInForce.GTD, valid_until=until, order_type=OrderType.LIMIT, limit_price=50.0)
     )
     broker.observe(a_bar(1))
     assert list(broker.drain()) == []

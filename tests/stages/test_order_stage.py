@@ -7,7 +7,7 @@ import pytest
 
 from contracts.codec import decode, encode
 from contracts.control import KillSwitchCommand, RiskAlert
-from contracts.market import BarEvent
+from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
 from domain.ledger import Ledger
 from kernel.ports import Unprocessable
@@ -17,6 +17,7 @@ from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUn
 from order_plane.composition import build_simulation, build_stage, calendar_of, commission_of, slippage_of
 from order_plane.effects import SubmitOrder
 from order_plane.journal import RowState
+from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 from order_plane.sqlite_journal import SqliteJournal
 
@@ -59,7 +60,9 @@ def tell(stage, *messages):
 
 
 def seen(outputs):
-    return [(each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)]
+    return [
+        (each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)
+    ]
 
 
 class FlakyBroker(PaperBroker):
@@ -168,7 +171,7 @@ def test_an_intent_told_twice_is_one_order(stage):
 
 def test_a_refused_intent_told_again_gets_the_same_report(stage):
     first = tell(stage, a_bar(0), an_intent(1, quantity=1_000.0))
-    assert tell(stage, a_bar(1, price=1.0), an_intent(1, quantity=1_000.0)) == first
+    assert tell(stage, a_bar(1, price=5.0), an_intent(1, quantity=1_000.0)) == first
 
 
 @pytest.mark.parametrize("same_batch", [True, False])
@@ -206,9 +209,7 @@ def test_an_unknown_outcome_is_in_doubt_and_never_rejected(world, arrives):
     assert broker.submissions == 1
 
 
-@pytest.mark.parametrize(
-    ("kind", "code"), [(BrokerRefused, "REFUSED"), (BrokerUnavailable, "BROKER_UNAVAILABLE")]
-)
+@pytest.mark.parametrize(("kind", "code"), [(BrokerRefused, "REFUSED"), (BrokerUnavailable, "BROKER_UNAVAILABLE")])
 def test_a_clear_no_is_a_rejection(world, kind, code):
     stage, broker = world()
     stage.recover()
@@ -385,7 +386,7 @@ def test_a_cancel_that_could_not_be_asked_is_tried_until_it_could(world):
 
 
 def test_a_kill_whose_cancels_were_never_sent_cancels_after_the_restart(world):
-    stage, broker = world()
+    stage, _ = world()
     stage.recover()
     tell(stage, a_bar(0), an_intent())
     stage.handlers[KillSwitchCommand](a_command(True))
@@ -404,3 +405,70 @@ def test_a_hundred_intents_cost_two_durable_transactions(world):
     stage._journal._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     assert len(stage.settle()) == 100
     assert len(commits) == 2
+
+
+def test_a_fill_after_the_cancel_is_booked_and_reported(world):
+    stage, broker = world()
+    stage.recover()
+    tell(stage, a_bar(0), an_intent())
+    tell(stage, a_command(True))
+    late = Fact(UUID(int=1), FactKind.FILL, "late", NOON, "o-1", 4.0, 100.0)
+    broker._news.append(late)
+    (report,) = stage.settle()
+    assert (report.status, report.filled_quantity, report.sequence) == (OrderStatus.CANCELED, 4.0, 3)
+    assert stage.desk.positions == {"AAPL": 4.0}
+    stage, _ = world()
+    stage.recover()
+    assert stage.desk.positions == {"AAPL": 4.0}
+
+
+def test_a_report_on_an_order_nobody_knows_raises_an_alarm_and_moves_nothing(world):
+    stage, broker = world()
+    stage.recover()
+    broker._news.append(Fact(UUID(int=9), FactKind.FILL, "1", NOON, "stranger", 4.0, 100.0))
+    (alert,) = stage.settle()
+    assert (alert.code, stage.desk.positions) == ("UNKNOWN_ORDER", {})
+
+
+def test_an_intent_that_was_written_down_and_never_sent_is_sent_after_the_restart(world):
+    stage, _ = world()
+    stage.recover()
+    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
+    stage._journal._connection.execute("UPDATE intents SET state = 'INTENDED'")
+    stage, broker = world()
+    assert list(stage.recover()) == []
+    assert seen(tell(stage, a_bar(0), an_intent())) == [(1, "ACKNOWLEDGED", 1)]
+    assert broker.submissions == 1
+
+
+def test_an_order_that_another_plane_is_sending_is_not_sent_here(world):
+    stage, broker = world()
+    stage.recover()
+    tell(stage, a_bar(0))
+    stage.handlers[OrderIntent](an_intent())
+    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
+    assert list(stage.settle()) == []
+    assert broker.submissions == 0
+    assert stage.desk.open_orders == ()
+
+
+def test_a_cancel_that_the_venue_refuses_leaves_the_order_as_it_is(world):
+    stage, broker = world(KeyLife.NONE)
+    stage.recover()
+    broker.trouble = [(BrokerStateUnknown, False)]
+    tell(stage, a_bar(0), an_intent())
+    assert seen(tell(stage, a_command(True))) == []
+    assert len(stage.desk.open_orders) == 1
+
+
+def test_trades_move_the_reference_and_quotes_do_not(stage):
+    def tick(kind, price):
+        return TickEvent(symbol="AAPL", timestamp=NOON, price=price, size=1.0, tick_type=kind)
+
+    tell(stage, a_bar(0), tick(TickType.BID, 5_000.0))
+    assert seen(tell(stage, an_intent(1))) == [(1, "ACKNOWLEDGED", 1)]
+    tell(stage, tick(TickType.TRADE, 5_000.0))
+    (refused,) = tell(stage, an_intent(2))
+    assert refused.reject_reason.startswith("NOTIONAL_EXCEEDS_MAX_PER_ORDER: ")
+    stage.restore(tick(TickType.TRADE, 100.0))
+    assert seen(tell(stage, an_intent(3))) == [(3, "ACKNOWLEDGED", 1)]

@@ -27,7 +27,14 @@ class Run:
 
     def bar(self, minute, close=100.0, symbol="A", **changes):
         self._line += 1
-        fields = {"open": close, "high": close, "low": close, "close": close, "volume": 10.0 + minute, "bar_size": "1min"}
+        fields = {
+            "open": close,
+            "high": close,
+            "low": close,
+            "close": close,
+            "volume": 10.0 + minute,
+            "bar_size": "1min",
+        }
         at = changes.pop("timestamp", OPEN + timedelta(minutes=minute))
         row = RawBar(symbol=symbol, timestamp=at, source="test.csv", line=self._line, **(fields | changes))
         return self.tell(row)

@@ -12,8 +12,7 @@ def minute(slice_event):
 def told(messages):
     """Readable account of messages: bars as symbols, slices as (minute, symbols, missing)."""
     return [
-        (minute(m), "".join(m.symbols), "".join(m.missing)) if isinstance(m, SliceEvent) else m.symbol
-        for m in messages
+        (minute(m), "".join(m.symbols), "".join(m.missing)) if isinstance(m, SliceEvent) else m.symbol for m in messages
     ]
 
 
@@ -25,7 +24,11 @@ def test_slice_follows_at_once_when_the_last_expected_bar_is_in(start):
 
 def test_single_symbol_is_complete_with_each_bar(start):
     run = start(symbols=["A"])
-    assert [told(run.bar(m, 100.0 + m)) for m in (1, 2, 4)] == [["A", (1, "A", "")], ["A", (2, "A", "")], ["A", (4, "A", "")]]
+    assert [told(run.bar(m, 100.0 + m)) for m in (1, 2, 4)] == [
+        ["A", (1, "A", "")],
+        ["A", (2, "A", "")],
+        ["A", (4, "A", "")],
+    ]
     assert run.stage.finish() == ()
 
 
@@ -64,7 +67,15 @@ def test_symbol_that_stays_away_is_named_for_a_while_and_again_after_it_returned
     run.bar(7, symbol="A")
     run.published += run.stage.finish()
     slices = [entry for entry in told(run.published) if isinstance(entry, tuple)]
-    assert [(m, missing) for m, _, missing in slices] == [(1, ""), (2, "B"), (3, "B"), (4, ""), (5, ""), (6, ""), (7, "B")]
+    assert [(m, missing) for m, _, missing in slices] == [
+        (1, ""),
+        (2, "B"),
+        (3, "B"),
+        (4, ""),
+        (5, ""),
+        (6, ""),
+        (7, "B"),
+    ]
 
 
 def test_without_a_universe_a_slice_waits_for_the_next_moment(start):

@@ -57,9 +57,9 @@ def test_flow_is_the_signed_change_of_both_queues_in_a_simulated_book():
 
 
 def test_flow_counts_whole_queues_when_the_book_moves_by_a_level():
-    # A ladder of resting sizes: market orders eat levels, the best quote follows, and each event's signed size is known.
+    # A ladder of resting sizes: market orders eat levels, the best quote follows, and each signed size is known.
     rng = np.random.default_rng(11)
-    bids, asks = {cents: 100.0 for cents in range(900, 1000)}, {cents: 100.0 for cents in range(1000, 1100)}
+    bids, asks = {cents: 100.0 for cents in range(500, 1000)}, {cents: 100.0 for cents in range(1000, 1500)}
     order_flow, signed, previous = of_minute(), 0.0, None
     events = []
     for n in range(400):

@@ -37,7 +37,7 @@ def test_csv_bar_has_its_time_in_utc_and_its_line(tmp_path):
         ("A,2024-07-01T13:32:00Z,1.0,n/a,0.5,1.5,10", "high is not a number"),
         ("A,2024-07-01T13:32:00Z,1.0,,0.5,1.5,10", "high is not a number"),
         ("A,2024-07-01T13:32:00Z,1.0,1_0,0.5,1.5,10", "high is not a number"),
-        ("A,2024-07-01T13:32:00Z,1.0,１２,0.5,1.5,10", "high is not a number"),
+        ("A,2024-07-01T13:32:00Z,1.0,\uff11\uff12,0.5,1.5,10", "high is not a number"),
         ("A,2024-07-01T13:32:00Z,1.0,2.0", "cells"),
         ("A,2024-07-01T13:32:00Z,1.0,2.0,0.5,1.5,10,7", "cells"),
         ("A,yesterday,1.0,2.0,0.5,1.5,10", "timestamp"),
@@ -88,7 +88,9 @@ def test_local_times_and_times_at_the_open_become_utc_closes(tmp_path, suffix):
 
 
 def test_ticks_and_quotes_of_csv(tmp_path):
-    ticks = "timestamp,price,size,tick_type\n2024-07-01T13:31:00.000001Z,1.5,10,LAST\n2024-07-01T13:32:00Z,1.5,10,GUESS\n"
+    ticks = (
+        "timestamp,price,size,tick_type\n2024-07-01T13:31:00.000001Z,1.5,10,LAST\n2024-07-01T13:32:00Z,1.5,10,GUESS\n"
+    )
     good, bad = csv_rows(tmp_path, ticks, RowKind.TICKS)
     assert good == RawTick("X", datetime(2024, 7, 1, 13, 31, 0, 1, tzinfo=UTC), 1.5, 10.0, TickType.LAST, "X.csv", 2)
     assert "tick_type" in bad.reason
@@ -110,8 +112,7 @@ def test_parquet_row_without_a_time_or_with_an_unknown_type_is_told_and_a_missin
     pq.write_table(pa.table(table), path)
     rows = list(ReplayConnector([source(path, RowKind.TICKS)]).rows())
     assert sorted((row.line, type(row)) for row in rows if isinstance(row, BadRow)) == [(2, BadRow), (4, BadRow)]
-    assert [row.price for row in rows if isinstance(row, RawTick)][0] == 1.0
-    assert len([row for row in rows if isinstance(row, RawTick)]) == 2
+    assert [row.line for row in rows if isinstance(row, RawTick)] == [1, 3]
 
 
 def test_period_is_cut_to_the_days_asked_for(tmp_path):
@@ -145,7 +146,11 @@ def test_file_of_another_shape_is_named(tmp_path, name, content, message):
 
 @pytest.mark.parametrize(
     ("column", "values", "message"),
-    [("close", ["x"], "'close' is not numeric"), ("timestamp", ["2024"], "neither date nor timestamp"), ("low", None, "'low'")],
+    [
+        ("close", ["x"], "'close' is not numeric"),
+        ("timestamp", ["2024"], "neither date nor timestamp"),
+        ("low", None, "'low'"),
+    ],
 )
 def test_parquet_column_of_another_type_is_named(tmp_path, column, values, message):
     path = tmp_path / "X.parquet"
@@ -158,5 +163,5 @@ def test_parquet_column_of_another_type_is_named(tmp_path, column, values, messa
 
 
 def test_unknown_time_zone_is_named(tmp_path):
-    with pytest.raises(ValueError, match="Mars/Base.*no time zone"):
+    with pytest.raises(ValueError, match=r"Mars/Base.*no time zone"):
         csv_rows(tmp_path, HEADER, timezone="Mars/Base")

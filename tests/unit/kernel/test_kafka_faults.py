@@ -13,7 +13,7 @@ from kernel.clock import monotonic
 from kernel.embedded_broker import MockCluster, start_embedded_broker
 from kernel.kafka_admin import check_topics, create_topics, topic_states
 from kernel.kafka_bus import KafkaBus
-from kernel.kafka_errors import BrokerUnavailable, ConsumptionFailed, OffsetLost, TopicMismatch
+from kernel.kafka_errors import BrokerUnavailable, CommitFailed, ConsumptionFailed, OffsetLost, TopicMismatch
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
@@ -139,6 +139,23 @@ def test_a_killed_broker_ends_in_an_error_and_not_in_a_wait():
             assert monotonic() - began < 10
             began = monotonic()
         assert monotonic() - began < 10
+
+
+def test_progress_that_cannot_be_recorded_is_said_in_bounded_time():
+    with start_embedded_broker() as broker:
+        settings = KafkaSettings(
+            bootstrap_servers=broker.bootstrap_servers, embedded=True, delivery_timeout_ms=1000, start_timeout_seconds=2
+        )
+        with strategy(settings) as bus:
+            bus.publish(bar(1))
+            bus.flush()
+            assert poll_until(bus, bool)
+            os.kill(broker.process.pid, signal.SIGKILL)
+            broker.process.wait()
+            began = monotonic()
+            with pytest.raises(CommitFailed):
+                bus.commit()
+            assert monotonic() - began < 20
 
 
 def test_the_embedded_broker_ends_when_its_input_closes():

@@ -141,6 +141,8 @@ def test_exposure_is_unknown_while_something_held_has_no_price(make_intent, make
     ("changes", "worth"),
     [
         ({}, 100.0),
+        ({"limit_price": 1.0}, 100.0),
+        ({"order_type": OrderType.STOP, "stop_price": 130.0, "limit_price": 1.0}, 130.0),
         ({"order_type": OrderType.LIMIT, "limit_price": 90.0}, 90.0),
         ({"order_type": OrderType.LIMIT, "limit_price": 120.0, "direction": Side.SELL}, 120.0),
         ({"order_type": OrderType.LIMIT, "limit_price": 90.0, "direction": Side.SELL}, 100.0),

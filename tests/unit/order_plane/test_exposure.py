@@ -1,7 +1,5 @@
 from math import isnan, nan
 
-import pytest
-
 from order_plane.exposure import Exposure
 
 
@@ -10,9 +8,9 @@ def test_the_largest_position_assumes_that_only_the_worst_side_trades():
     exposure.hold("A", 10.0)
     exposure.work("A", 5.0, buying=True)
     exposure.work("A", 30.0, buying=False)
-    assert exposure.largest("A") == 20.0
-    assert exposure.largest("A", buy=10.0) == 25.0
-    assert exposure.largest("A", sell=10.0) == 30.0
+    assert exposure.largest("A") == (20.0, 20.0)
+    assert exposure.largest("A", 10.0) == (20.0, 25.0)
+    assert exposure.largest("A", -10.0) == (20.0, 30.0)
 
 
 def test_gross_adds_long_and_short():
@@ -53,4 +51,4 @@ def test_dust_of_binary_fractions_is_no_position():
         exposure.hold("A", 0.1)
     exposure.hold("A", -1.0)
     assert exposure.positions == {}
-    assert exposure.largest("A") == pytest.approx(0.0)
+    assert exposure.largest("A") == (0.0, 0.0)

@@ -203,6 +203,16 @@ def test_a_window_of_nothing_allows_repetition(make_intent, make_view):
     assert check(make_intent(2), make_view()) is None
 
 
+def test_old_terms_are_forgotten_and_young_ones_are_not(make_intent, make_view, noon):
+    check = RepeatedOrder(timedelta(seconds=1))
+    for number in range(1, 1_500):
+        at = noon + timedelta(milliseconds=number)
+        assert check(make_intent(number, quantity=float(number)), make_view(now=at)) is None
+    at = noon + timedelta(milliseconds=1_500)
+    assert check(make_intent(9_998, quantity=100.0), make_view(now=at)) is None
+    assert code_of(check(make_intent(9_999, quantity=1_400.0), make_view(now=at))) == "DUPLICATE"
+
+
 def test_message_rate(make_intent, make_view, noon):
     check = message_rate(TokenBucket(rate=1.0, burst=2.0))
     verdicts = [code_of(check(make_intent(number), make_view())) for number in range(3)]

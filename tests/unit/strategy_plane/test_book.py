@@ -93,6 +93,14 @@ def test_any_order_and_number_of_facts_gives_the_same_book():
         assert (book.holding("A"), book.cash, book.symbols) == (7.0, 300.0, ("A",))
 
 
+def test_a_late_report_of_a_smaller_fill_changes_nothing(book: Book):
+    order = intent(10.0)
+    book.work(order)
+    book.report(report(order, OrderStatus.PARTIAL_FILL, 7.0, 3))
+    book.report(report(order, OrderStatus.PARTIAL_FILL, 4.0, 2))
+    assert (book.positions["A"], book.holding("A")) == (7.0, 10.0)
+
+
 def test_a_fill_known_before_its_intent_reduces_what_is_working(book: Book):
     order = intent(10.0)
     book.report(report(order, OrderStatus.PARTIAL_FILL, 4.0))

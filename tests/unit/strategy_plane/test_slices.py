@@ -92,6 +92,13 @@ def test_repeats_and_late_bars_are_ignored_and_counted(witness: Witness):
     assert witness.slices.ignored == 3
 
 
+def test_a_repeated_bar_does_not_stand_in_for_the_next_one(witness: Witness):
+    witness.tell(bar("A", 0, 1.0), slice_of(0, "A"), bar("A", 0, 1.0), slice_of(1, "A"))
+    assert [day for day, _ in witness.seen] == [0]
+    witness.tell(bar("A", 1, 2.0))
+    assert witness.seen[1:] == [(1, [("A", 2.0)])]
+
+
 def test_a_bar_that_its_slice_does_not_list_is_dropped_whenever_it_comes(witness: Witness):
     witness.tell(bar("A", 0), bar("B", 0), slice_of(0, "A"), bar("C", 0), bar("A", 1), slice_of(1, "A"))
     assert witness.seen == [(0, [("A", 1.0)]), (1, [("A", 1.0)])]

@@ -1,11 +1,13 @@
 """Named strategies: what they want, when, and what they do when they cannot know."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from contracts.market import BarEvent, SliceEvent
+from strategy_plane.history import AsOfView
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
 from strategy_plane.optimizers.port import Allocation, AllocationStatus, FactorRisk, Limits
 from strategy_plane.signals.technical import Momentum
@@ -56,6 +58,13 @@ def test_the_cross_is_long_above_and_flat_below():
     assert wanted[2] is wanted[3]
     assert wanted[2] is not None
     assert wanted[2].basis is Basis.UNITS
+
+
+def test_a_tie_of_the_means_is_not_above():
+    cross = MovingAverageCross(2, 3)
+    targets = [cross.decide(give(cross, day, {"A": 100.03}), Holdings()) for day in range(5)][-1]
+    assert targets is not None
+    assert targets.values == {"A": 0.0}
 
 
 def test_the_cross_can_be_short_below():
@@ -122,6 +131,23 @@ def test_momentum_leaves_symbols_without_a_bar_and_counts_them_against_the_limit
     assert sum(abs(weight) for weight in targets.values.values()) <= 0.3 + slack_of(3)
 
 
+class Everything:
+    """A signal that scores every symbol it knows, with a bar now or not."""
+
+    warm_up = 2
+
+    def __call__(self, view: AsOfView) -> dict[str, float]:
+        return dict.fromkeys(view.symbols, 1.0)
+
+
+def test_a_symbol_without_a_bar_takes_no_part_even_when_it_is_scored():
+    strategy = momentum(signal=Everything())
+    walk(strategy, 60)
+    targets = strategy.decide(give(strategy, 60, {"A": 100.0, "B": 100.0, "C": 100.0}), Holdings())
+    assert targets is not None
+    assert targets.values.keys() == {"A", "B", "C"}
+
+
 def test_momentum_leaves_out_symbols_with_too_many_gaps_and_those_that_never_move():
     strategy = momentum()
     for day in range(60):
@@ -144,18 +170,19 @@ def test_momentum_keeps_everything_and_raises_an_alarm_when_the_optimizer_does()
     assert "turnover" in targets.alarm.detail
 
 
-def test_momentum_tells_the_optimizer_annual_returns_and_current_weights():
+def test_momentum_tells_the_optimizer_annual_returns_current_weights_and_what_is_held_outside():
     told = {}
 
     def optimizer(expected: np.ndarray, risk: FactorRisk, current: np.ndarray, limits: Limits) -> Allocation:
-        told.update(expected=expected, risk=risk, current=current)
+        told.update(expected=expected, limits=limits)
         return Allocation(current, AllocationStatus.OPTIMAL)
 
     strategy = momentum(optimizer=optimizer, conversion=Conversion(0.05, 252.0))
     moment = walk(strategy, 60)
-    targets = strategy.decide(moment, Holdings({"B": 0.25}))
+    targets = strategy.decide(moment, Holdings({"B": 0.25, "Y": -0.5, "Z": 0.2}))
     assert targets is not None
     assert targets.values == {"A": 0.0, "B": 0.25, "C": 0.0, "D": 0.0}
+    assert told["limits"] == replace(LIMITS, outside_gross=0.7, outside_net=-0.3)
     scores = Momentum(30, 5)(strategy._history.as_of(moment.timestamp))
     closes = strategy._history.as_of(moment.timestamp).panel(41).closes
     volatility = (closes[1:] / closes[:-1] - 1.0).std(axis=0, ddof=1) * np.sqrt(252.0)

@@ -1,0 +1,102 @@
+"""Promise: kill -9 at any named moment, restart, redelivery: one order for each intent, fills of a quiet run."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("order_plane_life.py")
+MOMENTS = (
+    "before_intended",
+    "after_intended",
+    "after_submitting",
+    "after_send",
+    "after_acked",
+    "after_report",
+    "before_commit",
+)
+
+
+def live(directory, crash_point=""):
+    """One life of the order plane over what is left of the script; returns its exit code."""
+    environment = {**os.environ, "ALGOTRADE_CRASH_POINT": crash_point}
+    return subprocess.run(
+        [sys.executable, str(PROGRAM), str(directory)], env=environment, timeout=120, check=False
+    ).returncode
+
+
+def told(directory):
+    """What a consumer that recognises repeated reports ends up with: each report once, by intent and sequence."""
+    reports = {}
+    for line in (directory / "said.jsonl").read_text().splitlines():
+        report = json.loads(line)
+        earlier = reports.setdefault(report["report_id"], report)
+        assert earlier == report, "a repeated report must repeat its content"
+    return sorted(reports.values(), key=lambda report: (report["intent_id"], report["sequence"]))
+
+
+def orders_at_venue(directory):
+    connection = sqlite3.connect(directory / "venue.sqlite")
+    try:
+        return connection.execute("SELECT intent_id, filled FROM orders ORDER BY intent_id").fetchall()
+    finally:
+        connection.close()
+
+
+def states(directory):
+    connection = sqlite3.connect(directory / "journal.sqlite")
+    try:
+        return dict(connection.execute("SELECT state, count(*) FROM intents GROUP BY state").fetchall())
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("quiet")
+    assert live(directory) == 0
+    return directory
+
+
+def test_the_script_exercises_every_kind_of_end(quiet):
+    assert {report["status"] for report in told(quiet)} == {
+        "ACKNOWLEDGED",
+        "PARTIAL_FILL",
+        "FILLED",
+        "REJECTED",
+        "CANCELED",
+        "EXPIRED",
+    }
+
+
+@pytest.mark.parametrize(
+    "passage", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
+    assert live(tmp_path, f"{moment}:{passage}") == -signal.SIGKILL, "the crash point was never reached"
+    assert live(tmp_path) == 0
+    assert orders_at_venue(tmp_path) == orders_at_venue(quiet)
+    assert told(tmp_path) == told(quiet)
+    assert states(tmp_path) == states(quiet)
+
+
+def test_a_kill_in_every_life_changes_nothing(quiet, tmp_path):
+    for moment in MOMENTS:
+        assert live(tmp_path, f"{moment}:2") in (0, -signal.SIGKILL)
+    assert live(tmp_path) == 0
+    assert orders_at_venue(tmp_path) == orders_at_venue(quiet)
+    assert told(tmp_path) == told(quiet)
+
+
+def test_the_whole_script_again_from_the_start_makes_no_order(quiet, tmp_path):
+    assert live(tmp_path) == 0
+    (tmp_path / "committed").unlink()
+    assert live(tmp_path) == 0
+    assert orders_at_venue(tmp_path) == orders_at_venue(quiet)
+    assert told(tmp_path) == told(quiet)

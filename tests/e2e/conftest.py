@@ -1,0 +1,75 @@
+"""A short run of the three planes as processes, and the backtest it must equal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from backtest.artifacts import Digests, content_digests
+from backtest.run_record import RunRecord
+from backtest.simulation import simulate
+from kernel.kafka_settings import KafkaSettings
+from launcher.collector import Collector
+from launcher.local import LocalRun, supervised
+from launcher.runs import follow
+from launcher.settings import Settings, load_settings
+from launcher.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class ShortRun:
+    """A run of a few months of real bars in lock-step, and what its backtest gave."""
+
+    config: Path
+    settings: Settings
+    expected: Digests
+    bars: int
+
+    def over(
+        self, kafka: KafkaSettings, state: Path, on_progress: Callable[[Supervisor, Collector], None] | None = None
+    ) -> Collector:
+        """Run the planes on ``kafka`` to the end of the source and return what was collected."""
+        record = RunRecord(self.settings.strategy.initial_cash)
+        run = LocalRun("test", self.config, self.settings, kafka, state)
+        with Collector(kafka, record) as collector:
+            with supervised(run, restart=True, on_event=lambda plane, event: None) as supervisor:
+                follow(supervisor, collector, lambda: on_progress(supervisor, collector) if on_progress else None)
+            collector.drain()
+        assert content_digests(record) == self.expected
+        assert record.counts["bars"] == self.bars
+        return collector
+
+
+def short_config() -> dict[str, object]:
+    """The demo's configuration over seven months, trading every third day."""
+    config = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    bars = ROOT / "fixtures" / "bars"
+    config["data"] |= {
+        "sources": [{"files": [str(bars / "*.parquet")]}],
+        "actions_file": str(bars / "actions.csv"),
+        "start": "2004-11-01",
+        "end": "2005-03-31",
+    }
+    config["strategy"]["strategy"] |= {
+        "signal": {"lookback": 20, "skip": 2},
+        "risk_window": 20,
+        "rebalance_every": 2,
+    }
+    return config
+
+
+@pytest.fixture(scope="session")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> ShortRun:
+    """The configuration on disk and the digests of its backtest."""
+    path = tmp_path_factory.mktemp("config") / "short.yaml"
+    path.write_text(yaml.safe_dump(short_config()))
+    settings = load_settings(path, {})
+    record = RunRecord(settings.strategy.initial_cash)
+    simulate(settings.data, settings.strategy, settings.order, record)
+    counts = record.counts
+    assert counts["intents"] > 40
+    return ShortRun(path, settings, content_digests(record), counts["bars"])

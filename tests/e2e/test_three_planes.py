@@ -1,0 +1,101 @@
+"""Three processes over a broker do exactly what the backtest does, even when they are killed in the middle."""
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+from typer.testing import CliRunner
+
+from kernel.kafka_settings import KafkaSettings
+from kernel.recorder import replay
+from launcher.cli import app
+from launcher.collector import Collector
+from launcher.supervisor import Supervisor
+from order_plane.composition import build_stage as build_order_stage
+from order_plane.settings import Mode
+from strategy_plane.composition import build_stage as build_strategy_stage
+
+
+def _orders_at_the_venue(state: Path) -> Counter[str]:
+    with sqlite3.connect(state / "paper_venue.sqlite") as venue:
+        return Counter(row[0] for row in venue.execute("SELECT intent_id FROM orders"))
+
+
+class _Killer:
+    """Kills one plane without warning each time another share of the bars has been seen."""
+
+    def __init__(self, plane: str, bars: int, times: int) -> None:
+        self._plane = plane
+        self._at = [bars * (number + 1) // (times + 1) for number in range(times)]
+        self.killed = 0
+
+    def __call__(self, supervisor: Supervisor, collector: Collector) -> None:
+        child = supervisor.children[self._plane]
+        if self._at and collector.bars >= self._at[0] and child.running:
+            self._at.pop(0)
+            assert child.process is not None
+            child.process.kill()
+            child.process.wait()
+            self.killed += 1
+
+
+def test_a_lock_step_run_equals_the_backtest(short_run, kafka_settings: KafkaSettings, tmp_path: Path) -> None:
+    collector = short_run.over(kafka_settings, tmp_path)
+    assert collector.dead_letters.total() == 0
+
+
+@pytest.mark.parametrize("plane", ["data", "strategy", "order"])
+def test_a_plane_killed_and_restarted_changes_nothing(
+    short_run, kafka_settings: KafkaSettings, tmp_path: Path, plane: str
+) -> None:
+    killer = _Killer(plane, short_run.bars, times=2)
+    short_run.over(kafka_settings, tmp_path, killer)
+    assert killer.killed == 2
+    doubled = {intent: count for intent, count in _orders_at_the_venue(tmp_path).items() if count > 1}
+    assert doubled == {}
+
+
+def test_poison_is_listed_with_its_reason_while_trading_goes_on(
+    short_run, kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    poisoned = False
+
+    def poison(supervisor: Supervisor, collector: Collector) -> None:
+        nonlocal poisoned
+        if not poisoned and collector.bars > short_run.bars // 3:
+            producer = Producer({"bootstrap.servers": kafka_settings.bootstrap_servers})
+            producer.produce(
+                kafka_settings.topic("market_events"), b'{"event_type":"bar_event","open":NaN}', b"AAPL", partition=0
+            )
+            producer.produce(kafka_settings.topic("order_intents"), b"\xff\xfe no intent", b"AAPL", partition=0)
+            assert producer.flush(10) == 0
+            poisoned = True
+
+    collector = short_run.over(kafka_settings, tmp_path, poison)
+    assert poisoned
+    # Both readers of market_events refuse it, each in its own name; the intent has one reader.
+    assert collector.dead_letters == {"NOT_UTF8": 1, "SCHEMA_INVALID": 2}
+    listed = CliRunner().invoke(
+        app,
+        ["dlq", "list", "--bootstrap", kafka_settings.bootstrap_servers, "--prefix", kafka_settings.topic_prefix],
+    )
+    assert listed.exit_code == 0
+    assert "NOT_UTF8" in listed.output
+
+
+def test_what_each_stage_was_told_gives_the_same_bytes_again(
+    short_run, embedded_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    short_run.over(embedded_settings, tmp_path)
+    (strategy,) = (tmp_path / "recorded").glob("strategy-*.jsonl")
+    (order,) = (tmp_path / "recorded").glob("order-*.jsonl")
+    retold = replay(build_strategy_stage(short_run.settings.strategy), strategy)
+    assert retold.identical, retold.mismatch
+    assert retold.messages > short_run.bars
+    stage = build_order_stage(short_run.settings.order.model_copy(update={"mode": Mode.SIMULATION}))
+    stage.recover()
+    retold = replay(stage, order)
+    assert retold.identical, retold.mismatch
+    assert retold.messages > short_run.bars
