@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Protocol, TypeVar
 
 from contracts.base import Message
@@ -51,13 +52,9 @@ def run(
     for observer in observers:
         for message_type, handler in observer.handlers.items():
             bus.subscribe(message_type, handler)
-    handle, send = source.handle, bus.send
     with _no_garbage_pauses():
-        for row in rows:
-            for message in handle(row):
-                send(message)
-        for message in source.finish():
-            send(message)
+        bus.feed(chain.from_iterable(map(source.handle, rows)))
+        bus.feed(source.finish())
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def percentile(values: list[float], share: float) -> float:
 def measure(broker: str, rounds: int, messages: int, rate: float) -> dict:
     """Alternate rounds of relay and planes on one broker."""
     results: dict[str, list[tuple[float, float]]] = {"relay": [], "planes": []}
-    with _broker(broker) as settings, tempfile.TemporaryDirectory(delete=True) as folder:
+    with _broker(broker) as settings, tempfile.TemporaryDirectory() as folder:
         for number in range(rounds):
             for name, through in (("relay", through_relay), ("planes", through_planes)):
                 kafka, place = settings(f"{name}{number}."), Path(folder) / f"{name}{number}"

@@ -22,6 +22,8 @@ MAX_MESSAGE_BYTES = 256 * 1024
 """A source record larger than this is refused."""
 MAX_DEAD_LETTER_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 """A dead letter holds the whole original and the headers that explain it."""
+_TRADING_RECORDS = timedelta(days=3650)
+"""Wishes and executions are few, and positions are rebuilt from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Topic:
     """One topic of the platform.
 
     ``messages`` are the contracts it accepts (empty for dead letters, which keep any bytes); ``key`` says
-    what keeps its order; ``owner`` is the only plane that writes to it in normal operation.
+    what keeps its order; ``owner`` is the only plane that writes to it in normal operation. Positions are
+    rebuilt from the topics flagged ``rebuilds``, so their logs must reach back to their beginning.
     """
 
     name: str
@@ -41,15 +44,16 @@ class Topic:
     cleanup_policy: str = "delete"
     dead_letter: str | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    rebuilds: bool = False
 
 
-def _dead_letter_of(name: str) -> Topic:
+def _dead_letter_of(name: str, source_retention: timedelta = timedelta(days=7)) -> Topic:
     return Topic(
         f"dlq_{name}",
         (),
         key="as in the source",
         owner=f"consumers of {name}",
-        retention=timedelta(days=30),
+        retention=source_retention + timedelta(days=30),
         max_message_bytes=MAX_DEAD_LETTER_BYTES,
     )
 
@@ -69,9 +73,19 @@ _TABLE = (
         key="symbol",
         owner="strategy",
         partitions=1,
+        retention=_TRADING_RECORDS,
         dead_letter="dlq_order_intents",
+        rebuilds=True,
     ),
-    Topic("execution_reports", (ExecutionReport,), key="symbol", owner="order", dead_letter="dlq_execution_reports"),
+    Topic(
+        "execution_reports",
+        (ExecutionReport,),
+        key="symbol",
+        owner="order",
+        retention=_TRADING_RECORDS,
+        dead_letter="dlq_execution_reports",
+        rebuilds=True,
+    ),
     Topic(
         "control", (KillSwitchCommand, RunMarker), key="none", owner="operator", partitions=1, dead_letter="dlq_control"
     ),
@@ -104,8 +118,8 @@ _TABLE = (
         dead_letter="dlq_control",
     ),
     _dead_letter_of("market_events"),
-    _dead_letter_of("order_intents"),
-    _dead_letter_of("execution_reports"),
+    _dead_letter_of("order_intents", _TRADING_RECORDS),
+    _dead_letter_of("execution_reports", _TRADING_RECORDS),
     _dead_letter_of("control"),
     # What was handed in again too often waits here for a person.
     replace(_dead_letter_of("parked"), owner="redrive", retention=timedelta(days=365)),

@@ -20,6 +20,7 @@ from kernel.clock import SystemClock
 from kernel.dead_letter_writer import DeadLetterWriter, schema_name, source_of
 from kernel.kafka_admin import check_topics
 from kernel.kafka_consumer import GroupConsumer, Taken
+from kernel.kafka_errors import HistoryLost
 from kernel.kafka_history import read_logs
 from kernel.kafka_offsets import Partition, committed_offsets, watermarks
 from kernel.kafka_producer import OFFSET_UNKNOWN, DurableProducer
@@ -167,11 +168,15 @@ class KafkaBus:
 
         Raises:
             BrokerUnavailable: when the broker stops answering.
+            HistoryLost: when positions are rebuilt from a topic whose beginning is gone.
         """
         handled = self._inputs if inputs is None else frozenset(inputs)
         said = self._outputs if outputs is None else frozenset(outputs)
         wanted = {TOPIC_OF[message].name for message in handled | said}
         marks = watermarks(self._settings, [name for name in TOPICS if name in wanted])
+        for (topic, partition), (low, _) in marks.items():
+            if low and self._topics[topic].rebuilds:
+                raise HistoryLost(topic, partition, low)
         own = {self._names[message] for message in said}
         read = [partition for partition in marks if partition[0] not in own]
         known = committed_offsets(self._settings, self._group_name, read)

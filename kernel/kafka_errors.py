@@ -46,6 +46,17 @@ class OffsetLost(RuntimeError):
         )
 
 
+class HistoryLost(RuntimeError):
+    """The log that positions are rebuilt from no longer reaches back to its beginning."""
+
+    def __init__(self, topic: str, partition: int, low: int) -> None:
+        super().__init__(
+            f"{topic}/{partition} begins at offset {low}: the messages before it are gone, so positions cannot be "
+            "rebuilt. Nothing was started. Raise the topic's retention, reconcile positions with the broker's "
+            "records, and begin with a new kafka.topic_prefix and the cash and positions that are true"
+        )
+
+
 class ConsumptionFailed(RuntimeError):
     """The broker refuses to let this process read."""
 

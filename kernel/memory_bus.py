@@ -35,23 +35,26 @@ class MemoryBus:
         """Queue ``message`` behind all others."""
         self._queue.append(message)
 
-    def send(self, message: Message) -> None:
-        """Deliver ``message`` and everything it leads to; nothing may be queued before.
+    def feed(self, messages: Iterable[Message]) -> None:
+        """Deliver each of ``messages``, and everything it leads to, before the next; nothing may be queued before.
 
-        The same as `publish` and `drain`, at less than half the cost for a message that leads to nothing, as
+        The same as `publish` and `drain` for each, at a third of the cost for a message that leads to nothing, as
         most bars do: only stages that were told something are asked to settle.
         """
-        queue = self._queue
-        kind = type(message)
-        for handler in self._routes.get(kind, ()):
-            outputs = handler(message)
-            if outputs:
-                queue.extend(outputs)
-        if not queue:
-            for settle in self._settles.get(kind, ()):
-                queue.extend(settle())
-        if queue:
-            self.drain()
+        queue, routes, settles = self._queue, self._routes, self._settles
+        for message in messages:
+            kind = type(message)
+            for handler in routes.get(kind, ()):
+                outputs = handler(message)
+                if outputs:
+                    queue.extend(outputs)
+            if not queue:
+                for settle in settles.get(kind, ()):
+                    outputs = settle()
+                    if outputs:
+                        queue.extend(outputs)
+            if queue:
+                self.drain()
 
     def drain(self) -> None:
         """Deliver until nothing is queued and no stage has anything left to settle."""

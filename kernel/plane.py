@@ -36,6 +36,7 @@ class Runtime:
     run_id: str
     state_directory: Path
     heartbeat_seconds: float = 1.0
+    commit_delay_seconds: float = 0.0
     host: str = "127.0.0.1"
     port: int = 0
     record: bool = False
@@ -135,7 +136,7 @@ def serve(
                 metrics.progress(bus.lag, bus.dead_lettered)
 
         log.info("plane is running")
-        Pump(stage, bus, observers, after_commit).run(stop)
+        Pump(stage, bus, observers, after_commit, runtime.commit_delay_seconds).run(stop)
         log.info("plane has drained and stops")
 
 

@@ -37,7 +37,14 @@ class Pump:
     never loses one. Any exception but `Unprocessable` leaves the loop: a broken invariant stops the process
     and boot starts from what was committed. Messages that share a topic with the stage's own and have no
     handler are passed over.
+
+    With ``commit_delay_seconds`` of 0 each batch is committed at once. Otherwise a commit, which costs a round
+    trip, waits until that long nothing has arrived, so that it does not stand between a message and the next;
+    at most `COMMIT_EVERY_MESSAGES` and `COMMIT_EVERY_SECONDS` are ever repeated after a crash.
     """
+
+    COMMIT_EVERY_MESSAGES = 5_000
+    COMMIT_EVERY_SECONDS = 0.5
 
     def __init__(
         self,
@@ -45,31 +52,52 @@ class Pump:
         bus: Bus,
         observers: Sequence[Observer] = (),
         after_commit: Callable[[int], None] = lambda handled: None,
+        commit_delay_seconds: float = 0.0,
     ) -> None:
         self._stage = stage
         self._handlers = stage.handlers
         self._bus = bus
         self._observers = tuple(observers)
         self._after_commit = after_commit
+        self._delay = commit_delay_seconds
+        self._uncommitted = 0
+        self._uncommitted_since = 0.0
 
     def run(self, stop: Event, idle_seconds: float = 0.1) -> None:
-        """Step until ``stop`` is set; the batch in hand is finished first."""
+        """Step until ``stop`` is set; the batch in hand is finished first and everything done is committed."""
         while not stop.is_set():
             self.step(idle_seconds)
+        self._commit()
 
     def step(self, timeout_seconds: float) -> int:
         """Handle one batch and return how many messages it held."""
-        batch = self._bus.poll(timeout_seconds)
+        batch = self._bus.poll(self._delay if self._uncommitted else timeout_seconds)
         for received in batch:
             HANDLING.set(received)  # stays set when the handler raises, so that the last log line names the cause
             self._handle(received)
         HANDLING.set(None)
         outputs = self._settle()
-        if batch or outputs:
+        done = len(batch) or len(outputs)
+        if done:
             self._bus.flush()
-            self._bus.commit()
+            if not self._uncommitted:
+                self._uncommitted_since = monotonic()
+        self._uncommitted += done
+        if self._is_time_to_commit(len(batch)):
+            self._commit()
         self._after_commit(len(batch))
         return len(batch)
+
+    def _is_time_to_commit(self, just_handled: int) -> bool:
+        if not self._uncommitted or not self._delay or not just_handled:
+            return True
+        waited = monotonic() - self._uncommitted_since
+        return self._uncommitted >= self.COMMIT_EVERY_MESSAGES or waited >= self.COMMIT_EVERY_SECONDS
+
+    def _commit(self) -> None:
+        if self._uncommitted:
+            self._bus.commit()
+            self._uncommitted = 0
 
     def _handle(self, received: Received) -> None:
         handler = self._handlers.get(type(received.message))

@@ -12,7 +12,14 @@ import typer
 from contracts.control import PlaneName
 from kernel import log, process
 from kernel.flow import ConsumersStalled
-from kernel.kafka_errors import BrokerUnavailable, CommitFailed, ConsumptionFailed, OffsetLost, TopicMismatch
+from kernel.kafka_errors import (
+    BrokerUnavailable,
+    CommitFailed,
+    ConsumptionFailed,
+    HistoryLost,
+    OffsetLost,
+    TopicMismatch,
+)
 from kernel.plane import Runtime
 from kernel.process import ExitCode
 from kernel.settings import secret_values
@@ -27,6 +34,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         ConsumptionFailed: ExitCode.BROKER_UNAVAILABLE,
         CommitFailed: ExitCode.BROKER_UNAVAILABLE,
         OffsetLost: ExitCode.BROKER_UNAVAILABLE,
+        HistoryLost: ExitCode.BROKER_UNAVAILABLE,
         ConsumersStalled: ExitCode.FAILURE,
         JournalError: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
@@ -61,6 +69,7 @@ def _run(name: PlaneName, config: Path, run_id: str, state: Path, secrets: Path 
         run_id=run_id,
         state_directory=state,
         heartbeat_seconds=settings.run.heartbeat_seconds,
+        commit_delay_seconds=settings.kafka.commit_delay_ms / 1000,
         host=settings.run.health.host,
         port=getattr(settings.run.health, f"{name.value}_port"),
         record=settings.run.record,

@@ -7,8 +7,9 @@ from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPoints, BasisPointSlippage, Commission, PerOrder, PerShare, RangeSlippage, Slippage
 from domain.instrument import Instrument
 from order_plane.brokers.paper import PaperBroker
-from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore, SqlitePaperStore
+from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore
 from order_plane.brokers.port import Broker
+from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.desk import Desk
 from order_plane.execution import Execution
 from order_plane.gates import require_open_gates

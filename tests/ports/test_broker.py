@@ -11,8 +11,9 @@ from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPointSlippage, PerOrder
 from domain.instrument import Instrument
 from order_plane.brokers.paper import PaperBroker
-from order_plane.brokers.paper_store import MemoryPaperStore, SqlitePaperStore
+from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
+from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.lifecycle import FactKind
 

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from contracts.codec import encode
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import intent_id
+from kernel.kafka_errors import HistoryLost
 from kernel.ports import DeliveryFailed
 
 START = datetime(2024, 1, 2, 21, tzinfo=UTC)
@@ -152,6 +154,19 @@ def test_history_is_what_was_handled_and_what_was_said_in_the_order_of_time(kafk
 def test_history_of_a_plane_that_never_ran_is_empty(kafka_world):
     publish(kafka_world.connect("data", []), bar(1))
     assert list(kafka_world.connect("strategy", [BarEvent], [OrderIntent]).history()) == []
+
+
+@pytest.mark.kafka
+def test_a_log_that_lost_its_beginning_rebuilds_nothing(apache_world):
+    world = apache_world
+    source = world.connect("strategy", [BarEvent], [OrderIntent])
+    publish(source, intent(1), intent(2))
+    admin = AdminClient({"bootstrap.servers": world.settings.bootstrap_servers})
+    trimmed = TopicPartition(world.settings.topic("order_intents"), 0, 1)
+    for future in admin.delete_records([trimmed]).values():
+        future.result(10)
+    with pytest.raises(HistoryLost, match="begins at offset 1"):
+        list(source.history())
 
 
 def test_two_members_share_the_partitions_and_one_takes_over(kafka_world):

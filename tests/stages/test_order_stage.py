@@ -12,8 +12,8 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderTy
 from domain.ledger import Ledger
 from kernel.ports import Unprocessable
 from order_plane.brokers.paper import PaperBroker
-from order_plane.brokers.paper_store import SqlitePaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
+from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.composition import build_simulation, build_stage, calendar_of, commission_of, slippage_of
 from order_plane.effects import SubmitOrder
 from order_plane.journal import RowState

@@ -160,6 +160,38 @@ def test_what_is_said_while_idle_is_made_durable():
     assert bus.calls == ["poll", "publish late", "flush", "commit"]
 
 
+def test_a_delayed_commit_waits_until_nothing_more_arrives():
+    bus = Script([bar(0)], [bar(1)])
+    pump = Pump(Echo(), bus, commit_delay_seconds=0.002)
+
+    for _ in range(4):
+        pump.step(0.0)
+
+    said = ["poll", "publish bar-0", "flush", "poll", "publish bar-1", "flush"]
+    assert bus.calls == [*said, "poll", "commit", "poll"]
+
+
+def test_a_delayed_commit_is_not_put_off_for_ever():
+    bus = Script(*([bar(number)] for number in range(3)))
+    pump = Pump(Echo(), bus, commit_delay_seconds=0.002)
+    pump.COMMIT_EVERY_MESSAGES = 2
+
+    for _ in range(3):
+        pump.step(0.0)
+
+    assert [call for call in bus.calls if call in ("poll", "commit")] == ["poll", "poll", "commit", "poll"]
+
+
+def test_what_is_done_is_committed_when_told_to_stop():
+    bus = Script([bar(0)])
+    stop = Event()
+    pump = Pump(Echo(), bus, after_commit=lambda handled: stop.set(), commit_delay_seconds=0.002)
+
+    pump.run(stop)
+
+    assert bus.calls == ["poll", "publish bar-0", "flush", "commit"]
+
+
 def test_messages_without_a_handler_are_passed_over_and_committed():
     tick = TickEvent(symbol="AAPL", timestamp=MOMENT, price=1.0, size=1.0, tick_type=TickType.BID)
     bus = Script([tick, bar(1)])

@@ -9,8 +9,9 @@ from contracts.trading import OrderType, TimeInForce
 from domain.calendar import always_open
 from domain.costs import BasisPointSlippage, PerOrder
 from order_plane.brokers.paper import PaperBroker
-from order_plane.brokers.paper_store import MemoryPaperStore, SqlitePaperStore
+from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerStateUnknown
+from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.effects import SubmitOrder
 from order_plane.lifecycle import FactKind
 

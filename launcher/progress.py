@@ -1,0 +1,116 @@
+"""How a run goes, while it goes: two lines that stay in place in a terminal, plain lines in a file or pipe."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from kernel.clock import monotonic
+
+LINE_SECONDS = 5.0
+"""Least time between two lines where lines cannot be replaced."""
+_REFRESH_SECONDS = 0.25
+_BAR_WIDTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What has happened so far; equity in account currency."""
+
+    bars: int
+    intents: int
+    fills: int
+    dead_letters: int
+    equity: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.bars:,} bars  {self.intents:,} intents  {self.fills:,} fills  "
+            f"{self.dead_letters:,} dead letters  equity {self.equity:,.0f}"
+        )
+
+
+Show = Callable[[Counts], None]
+
+
+class Pace:
+    """How long a run of ``total`` bars has gone on and will go on, both in seconds."""
+
+    def __init__(self, total: int | None, now: Callable[[], float] = monotonic) -> None:
+        self.total = total
+        self._now = now
+        self._began = now()
+        self._first: tuple[float, int] | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return self._now() - self._began
+
+    def left(self, bars: int) -> float | None:
+        """Seconds left at the rate so far; None while that is unknown."""
+        if self._first is None:
+            if bars:
+                self._first = (self._now(), bars)
+            return None
+        began, first = self._first
+        if self.total is None or bars <= first:
+            return None
+        return max(0, self.total - bars) * (self._now() - began) / (bars - first)
+
+    def text(self, bars: int) -> str:
+        """Share done and time left; the time gone by when the total is unknown."""
+        if self.total is None:
+            return f"{clock(self.elapsed)} up"
+        share = min(1.0, bars / self.total) if self.total else 1.0
+        left = self.left(bars)
+        return f"{share:4.0%}  {'' if left is None else f'{clock(left)} left'}"
+
+
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds, as 1:02:03 or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@contextmanager
+def shown(console: Console, total: int | None) -> Iterator[Show]:
+    """Show the counts that the yielded function is given, as often as a reader can follow."""
+    pace = Pace(total)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with Live(console=console, auto_refresh=False) as live:
+            yield _seldom(_REFRESH_SECONDS, lambda counts: live.update(_panel(pace, counts), refresh=True))
+    else:
+        yield _seldom(LINE_SECONDS, lambda counts: console.print(_line(pace, counts), markup=False, soft_wrap=True))
+
+
+def _panel(pace: Pace, counts: Counts) -> Group:
+    head = Table.grid(padding=(0, 1))
+    bar = ProgressBar(
+        total=pace.total or None, completed=min(counts.bars, pace.total or 0), width=_BAR_WIDTH, pulse=pace.total is None
+    )
+    head.add_row(bar, Text(pace.text(counts.bars)))
+    return Group(head, Text(str(counts), "yellow" if counts.dead_letters else "", no_wrap=True, overflow="ellipsis"))
+
+
+def _line(pace: Pace, counts: Counts) -> str:
+    return f"{pace.text(counts.bars)}  {counts}".strip()
+
+
+def _seldom(seconds: float, show: Show) -> Show:
+    due = float("-inf")
+
+    def maybe(counts: Counts) -> None:
+        nonlocal due
+        now = monotonic()
+        if now >= due:
+            due = now + seconds
+            show(counts)
+
+    return maybe

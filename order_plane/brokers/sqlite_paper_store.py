@@ -1,0 +1,184 @@
+"""The paper venue's memory in a file, which outlives the process."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from contracts.codec import decode, encode
+from contracts.trading import OrderIntent
+from order_plane.brokers.paper_order import PaperOrder
+from order_plane.lifecycle import Fact, FactKind
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS orders (
+    position INTEGER PRIMARY KEY,
+    intent_id TEXT NOT NULL UNIQUE,
+    intent BLOB NOT NULL,
+    accepted_at TEXT NOT NULL,
+    expires_at TEXT,
+    triggered INTEGER NOT NULL,
+    filled REAL NOT NULL,
+    value REAL NOT NULL,
+    commission REAL NOT NULL,
+    executions INTEGER NOT NULL,
+    finished INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS orders_open ON orders (position) WHERE finished = 0;
+CREATE TABLE IF NOT EXISTS facts (
+    position INTEGER PRIMARY KEY,
+    intent_id TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    signed_quantity REAL NOT NULL,
+    kind TEXT NOT NULL,
+    fact_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    quantity REAL NOT NULL,
+    price REAL NOT NULL,
+    commission REAL NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS facts_by_intent ON facts (intent_id);
+CREATE TABLE IF NOT EXISTS last_bars (symbol TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+_FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason"
+
+
+class SqlitePaperStore:
+    """A file that survives ``kill -9`` of the order plane; after a loss of power the newest moments may be gone."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
+        self._saved_bars: dict[str, datetime] = {}
+
+    @property
+    def durable(self) -> bool:
+        """It outlives the process."""
+        return True
+
+    def open_orders(self) -> Sequence[PaperOrder]:
+        """The orders that still work."""
+        rows = self._connection.execute(
+            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions"
+            " FROM orders WHERE finished = 0 ORDER BY position"
+        )
+        return [order for order in map(_order, rows) if order is not None]
+
+    def last_bars(self) -> Mapping[str, datetime]:
+        """Time of the newest bar seen of each symbol."""
+        rows = self._connection.execute("SELECT symbol, at FROM last_bars")
+        return {symbol: datetime.fromisoformat(at) for symbol, at in rows}
+
+    def positions(self) -> Mapping[str, float]:
+        """Units by symbol that all executions add up to."""
+        rows = self._connection.execute("SELECT symbol, sum(signed_quantity) FROM facts GROUP BY symbol")
+        return {symbol: units for symbol, units in rows if units}
+
+    def has(self, intent_id: UUID) -> bool:
+        """Whether an order of this intent was ever accepted."""
+        query = "SELECT 1 FROM orders WHERE intent_id = ?"
+        return self._connection.execute(query, (str(intent_id),)).fetchone() is not None
+
+    def facts_of(self, intent_id: UUID) -> Sequence[Fact]:
+        """Every fact of one order."""
+        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE intent_id = ? ORDER BY position"  # noqa: S608 - own columns
+        return [_fact(row) for row in self._connection.execute(query, (str(intent_id),))]
+
+    def executions(self) -> Sequence[Fact]:
+        """Every execution."""
+        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE kind = 'FILL' ORDER BY position"  # noqa: S608 - own columns
+        return [_fact(row) for row in self._connection.execute(query)]
+
+    def save(
+        self,
+        changed: Sequence[PaperOrder],
+        news: Sequence[tuple[PaperOrder, Fact]],
+        bars: Mapping[str, datetime],
+    ) -> None:
+        """Keep all of it in one transaction, or nothing."""
+        moved = {symbol: at for symbol, at in bars.items() if self._saved_bars.get(symbol) is not at}
+        write = self._connection
+        write.execute("BEGIN IMMEDIATE")
+        try:
+            self._save_orders(changed)
+            write.executemany(
+                f"INSERT INTO facts (symbol, signed_quantity, {_FACT_COLUMNS})"  # noqa: S608 - own columns
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_fact_row(order, fact) for order, fact in news],
+            )
+            write.executemany(
+                "INSERT INTO last_bars VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET at = excluded.at",
+                [(symbol, at.isoformat()) for symbol, at in moved.items()],
+            )
+            write.execute("COMMIT")
+        except BaseException:
+            if write.in_transaction:
+                write.execute("ROLLBACK")
+            raise
+        self._saved_bars.update(moved)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _save_orders(self, orders: Sequence[PaperOrder]) -> None:
+        self._connection.executemany(
+            "INSERT INTO orders (intent_id, intent, accepted_at, expires_at, triggered, filled, value, commission,"
+            " executions, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (intent_id) DO UPDATE SET triggered = excluded.triggered, filled = excluded.filled,"
+            " value = excluded.value, commission = excluded.commission, executions = excluded.executions,"
+            " finished = excluded.finished",
+            [
+                (
+                    str(order.intent.intent_id),
+                    encode(order.intent),
+                    order.accepted_at.isoformat(),
+                    order.expires_at.isoformat() if order.expires_at else None,
+                    order.triggered,
+                    order.filled,
+                    order.value,
+                    order.commission,
+                    order.executions,
+                    order.finished,
+                )
+                for order in orders
+            ],
+        )
+
+
+def _order(row: tuple[bytes, str, str | None, int, float, float, float, int]) -> PaperOrder | None:
+    body, accepted_at, expires_at, triggered, filled, value, commission, executions = row
+    intent = decode(body, (OrderIntent,))
+    if not isinstance(intent, OrderIntent):
+        return None
+    until = datetime.fromisoformat(expires_at) if expires_at else None
+    order = PaperOrder(intent, datetime.fromisoformat(accepted_at), until)
+    order.triggered = bool(triggered)
+    order.filled, order.value, order.commission, order.executions = filled, value, commission, executions
+    return order
+
+
+def _fact(row: tuple[str, str, str, str, str, float, float, float, str]) -> Fact:
+    intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason = row
+    when = datetime.fromisoformat(at)
+    return Fact(UUID(intent_id), FactKind(kind), fact_id, when, order_id, quantity, price, commission, reason=reason)
+
+
+def _fact_row(order: PaperOrder, fact: Fact) -> tuple[object, ...]:
+    return (
+        order.intent.symbol,
+        order.signed(fact.quantity),
+        str(fact.intent_id),
+        fact.kind.value,
+        fact.fact_id,
+        fact.timestamp.isoformat(),
+        fact.order_id,
+        fact.quantity,
+        fact.price,
+        fact.commission,
+        fact.reason,
+    )

@@ -1,0 +1,80 @@
+"""Every module is either pure, listed in pyproject.toml, or part of the shell, listed here."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHELL = {
+    "contracts": "schema_export schema_validator",
+    "domain": "exchange_sessions",
+    "kernel": """audit_log broker_watch clock dead_letter_writer dead_letters embedded_broker flow health heartbeat
+        kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_producer kafka_settings
+        log metrics plane process pump recorder redrive settings storm_breaker""",
+    "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay feed store
+        synthetic""",
+    "strategy_plane": "app composition",
+    "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
+        sqlite_journal""",
+    "backtest": "artifacts bar_file report report_figures run_record simulation",
+    "launcher": """apache_kafka broker_cli cli collector dlq_cli dlq_view kafka_options local plane_cli run_cli runs
+        settings supervisor topics_cli""",
+}
+IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}
+IMPURE_METHODS = {
+    *("now", "utcnow", "today", "uuid1", "uuid4", "default_rng"),
+    *("open", "read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file", "stat", "resolve", "cwd"),
+    *("mkdir", "unlink", "rename", "touch", "glob", "rglob", "iterdir"),
+}
+
+
+def test_every_module_is_either_pure_or_shell(root: Path, pure: list[str], linter: dict[str, list[str]]) -> None:
+    shell = [f"{package}.{name}" for package, names in SHELL.items() for name in names.split()]
+    modules = [name for package in linter["root_packages"] for name in _modules(root, package)]
+    assert sorted([*pure, *shell]) == sorted(modules)
+
+
+def test_a_package_itself_holds_nothing(root: Path, linter: dict[str, list[str]]) -> None:
+    for package in linter["root_packages"]:
+        for path in (root / package).rglob("__init__.py"):
+            assert [type(node) for node in ast.parse(path.read_text("utf-8")).body] == [ast.Expr], path
+
+
+def test_pure_modules_call_nothing_that_reaches_outside(root: Path, pure: list[str]) -> None:
+    assert [f"{name}: {call}" for name in pure for call in _impure_calls(_source(root, name))] == []
+
+
+@pytest.mark.parametrize("line", ["datetime.now(UTC)", "open(path)", "path.read_text()", "np.random.default_rng()"])
+def test_such_a_call_would_be_found(line: str) -> None:
+    assert list(_impure_calls(f"def f():\n    return {line}\n"))
+
+
+def test_pure_modules_keep_no_state_of_their_own(root: Path, pure: list[str]) -> None:
+    declared = {
+        f"{name}: global {', '.join(node.names)}"
+        for name in pure
+        for node in ast.walk(ast.parse(_source(root, name)))
+        if isinstance(node, ast.Global)
+    }
+    assert declared == set()
+
+
+def _modules(root: Path, package: str) -> Iterator[str]:
+    for path in (root / package).rglob("*.py"):
+        if path.name != "__init__.py":
+            yield ".".join(path.relative_to(root).with_suffix("").parts)
+
+
+def _source(root: Path, module: str) -> str:
+    return (root / f"{module.replace('.', '/')}.py").read_text("utf-8")
+
+
+def _impure_calls(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        named = isinstance(called, ast.Name) and called.id in IMPURE_NAMES
+        if named or (isinstance(called, ast.Attribute) and called.attr in IMPURE_METHODS):
+            yield f"line {node.lineno} {ast.unparse(called)}"
