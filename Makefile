@@ -21,8 +21,8 @@ $(READY): requirements.lock pyproject.toml
 demo: setup ## trade real daily bars on paper over Kafka (BROKER=kafka for a real Apache Kafka)
 	@$(BIN)/algotrade demo --broker $(BROKER)
 
-test: setup ## run the tests
-	@$(BIN)/pytest
+test: setup ## run the tests (ARGS="-k parity" for some of them)
+	@$(BIN)/pytest $(ARGS)
 
 check: setup ## format, lint, types, layers, schema drift
 	$(BIN)/ruff format --check .

@@ -10,13 +10,13 @@ from contracts.base import Message
 from kernel.memory_bus import MemoryBus
 from kernel.ports import Handler, Stage
 
-Row = TypeVar("Row", contravariant=True)
+RowT_contra = TypeVar("RowT_contra", contravariant=True)
 
 
-class Source(Protocol[Row]):
+class Source(Protocol[RowT_contra]):
     """What turns the rows of a connector into market events."""
 
-    def handle(self, row: Row) -> Sequence[Message]:
+    def handle(self, row: RowT_contra) -> Sequence[Message]:
         """Return the events that ``row`` completes, in the order to publish them."""
         ...
 
@@ -35,8 +35,8 @@ class Observer(Protocol):
 
 
 def run(
-    rows: Iterable[Row],
-    source: Source[Row],
+    rows: Iterable[RowT_contra],
+    source: Source[RowT_contra],
     stages: Sequence[Stage],
     observers: Sequence[Observer] = (),
 ) -> None:

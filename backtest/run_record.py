@@ -2,13 +2,15 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from itertools import repeat
+from operator import sub
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from backtest.bar_file import BarFile
@@ -21,10 +23,11 @@ from domain.ledger import Ledger
 from kernel.ports import Handler
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _NONE = float("nan")
 _AT_ONCE = 400
 """Bars taken in together: enough to spread the cost of the arrays, few enough to stay in the processor's cache."""
+_INTENT_TEXTS = ("strategy_id", "symbol", "direction", "order_type")
+_REPORT_TEXTS = ("strategy_id", "symbol", "direction", "status", "reject_reason")
 _VALUES = ("open", "high", "low", "close", "volume")
 
 Key = TypeVar("Key")
@@ -58,9 +61,11 @@ class RunRecord:
         self._strategies = None if strategies is None else frozenset(strategies)
         self._series: _Codes[tuple[str, str]] = _Codes()
         self._texts: _Codes[str] = _Codes()
-        self._orders: _Codes[UUID] = _Codes()
+        self._orders: _Codes[int] = _Codes()  # by the number of the intent id
         self._bars: list[BarEvent] = []
         self._moments: list[datetime] = []
+        self._wishes: list[OrderIntent] = []
+        self._answers: list[ExecutionReport] = []
         self._bar_at, self._bar_series, self._closes = array("q"), array("i"), array("d")
         self._slices = array("q")
         self._intents, self._reports = IntentFacts(), ReportFacts()
@@ -109,8 +114,8 @@ class RunRecord:
         return {
             "bars": len(self._bar_at) + len(self._bars),
             "slices": len(self._slices) + len(self._moments),
-            "intents": len(self._intents),
-            "reports": len(self._reports),
+            "intents": len(self._intents) + len(self._wishes),
+            "reports": len(self._reports) + len(self._answers),
         }
 
     def tables(self) -> Tables:
@@ -119,8 +124,8 @@ class RunRecord:
         return build_tables(
             Facts(
                 initial_cash=self._initial_cash,
-                order_ids=tuple(str(intent) for intent in self._orders),
-                texts=tuple(self._texts),
+                order_ids=tuple(str(UUID(int=number)) for number in self._orders),
+                texts=tuple(map(str, self._texts)),
                 series=tuple(self._series),
                 # Views, not copies: the tables keep nothing of them.
                 bar_at=np.frombuffer(self._bar_at, np.int64),
@@ -148,65 +153,82 @@ class RunRecord:
         return ()
 
     def _on_slice(self, event: SliceEvent) -> tuple[()]:
-        self._moments.append(event.timestamp)
+        moments = self._moments
+        moments.append(event.timestamp)
         # Here all bars of a moment are in, so what goes to the file ends between two moments.
-        if len(self._bars) >= _AT_ONCE or len(self._moments) >= _AT_ONCE:
+        if len(self._bars) >= _AT_ONCE or len(moments) >= _AT_ONCE:
             self._take_in()
         return ()
 
     def _take_in(self) -> None:
         """Move what has arrived since the last time into the columns, and bars into the file if there is one."""
-        self._slices.frombytes(_micros(self._moments).tobytes())
-        self._moments.clear()
-        fields = [bar.__dict__ for bar in self._bars]
-        self._bars.clear()
-        at = _micros([bar["timestamp"] for bar in fields])
-        codes = self._series
-        series = np.array([codes[bar["symbol"], bar["bar_size"]] for bar in fields], np.int32)
-        closes = np.array([bar["close"] for bar in fields])
+        bars = [bar.__dict__ for bar in self._bars]
+        times = [bar["timestamp"] for bar in bars]
+        slices = _micros(self._moments)
+        at = slices if times == self._moments else _micros(times)  # one bar a moment: nothing to convert again
+        names = zip([bar["symbol"] for bar in bars], [bar["bar_size"] for bar in bars], strict=True)
+        series = array("i", map(self._series.__getitem__, names))
+        self._slices.frombytes(slices.tobytes())
         self._bar_at.frombytes(at.tobytes())
-        self._bar_series.frombytes(series.tobytes())
-        self._closes.frombytes(closes.tobytes())
+        self._bar_series += series
+        self._closes.fromlist([bar["close"] for bar in bars])
         if self._sink is not None:
-            values = np.array([[bar[name] for bar in fields] for name in _VALUES]).T
-            self._sink.append(at, series, np.ascontiguousarray(values), tuple(codes))
+            values = np.array([[bar[name] for bar in bars] for name in _VALUES]).T
+            self._sink.append(at, np.array(series), np.ascontiguousarray(values), tuple(self._series))
+        self._moments.clear()
+        self._bars.clear()
+        self._take_in_intents()
+        self._take_in_reports()
 
     def _on_intent(self, intent: OrderIntent) -> tuple[()]:
-        if self._strategies is not None and intent.strategy_id not in self._strategies:
-            return ()
-        texts, facts = self._texts, self._intents
-        facts.order.append(self._orders[intent.intent_id])
-        facts.at.append((intent.timestamp - _EPOCH) // _MICROSECOND)
-        facts.strategy.append(texts[intent.strategy_id])
-        facts.symbol.append(texts[intent.symbol])
-        facts.side.append(texts[intent.direction.value])
-        facts.order_type.append(texts[intent.order_type.value])
-        facts.quantity.append(intent.quantity)
-        facts.limit_price.append(_NONE if intent.limit_price is None else intent.limit_price)
-        facts.stop_price.append(_NONE if intent.stop_price is None else intent.stop_price)
+        if self._strategies is None or intent.strategy_id in self._strategies:
+            self._wishes.append(intent)
         return ()
 
     def _on_report(self, report: ExecutionReport) -> tuple[()]:
-        if self._strategies is not None and report.strategy_id not in self._strategies:
-            return ()
-        self._ledger.apply(report)
-        texts, facts = self._texts, self._reports
-        facts.order.append(self._orders[report.intent_id])
-        facts.sequence.append(report.sequence)
-        facts.at.append((report.timestamp - _EPOCH) // _MICROSECOND)
-        facts.strategy.append(texts[report.strategy_id])
-        facts.symbol.append(texts[report.symbol])
-        facts.side.append(texts["" if report.direction is None else report.direction.value])
-        facts.status.append(texts[report.status.value])
-        facts.reason.append(texts[report.reject_reason or ""])
-        facts.filled.append(report.filled_quantity)
-        facts.average.append(_NONE if report.avg_fill_price is None else report.avg_fill_price)
-        facts.commission.append(report.commission)
-        facts.last_quantity.append(report.last_quantity)
-        facts.last_price.append(_NONE if report.last_price is None else report.last_price)
+        if self._strategies is None or report.strategy_id in self._strategies:
+            self._answers.append(report)
         return ()
+
+    def _take_in_intents(self) -> None:
+        rows = [intent.__dict__ for intent in self._wishes]
+        facts, text = self._intents, self._texts.__getitem__
+        facts.order.extend([self._orders[row["intent_id"].int] for row in rows])
+        facts.at.frombytes(_micros([row["timestamp"] for row in rows]).tobytes())
+        for codes, name in zip(
+            (facts.strategy, facts.symbol, facts.side, facts.order_type), _INTENT_TEXTS, strict=True
+        ):
+            codes.extend(map(text, [row[name] for row in rows]))
+        facts.quantity.fromlist([row["quantity"] for row in rows])
+        facts.limit_price.fromlist(_prices(rows, "limit_price"))
+        facts.stop_price.fromlist(_prices(rows, "stop_price"))
+        self._wishes.clear()
+
+    def _take_in_reports(self) -> None:
+        rows = [report.__dict__ for report in self._answers]
+        facts, text = self._reports, self._texts.__getitem__
+        facts.order.extend([self._orders[row["intent_id"].int] for row in rows])
+        facts.sequence.fromlist([row["sequence"] for row in rows])
+        facts.at.frombytes(_micros([row["timestamp"] for row in rows]).tobytes())
+        texts = (facts.strategy, facts.symbol, facts.side, facts.status, facts.reason)
+        for codes, name in zip(texts, _REPORT_TEXTS, strict=True):
+            codes.extend(map(text, [row[name] or "" for row in rows]))
+        facts.filled.fromlist([row["filled_quantity"] for row in rows])
+        facts.average.fromlist(_prices(rows, "avg_fill_price"))
+        facts.commission.fromlist([row["commission"] for row in rows])
+        facts.last_quantity.fromlist([row["last_quantity"] for row in rows])
+        facts.last_price.fromlist(_prices(rows, "last_price"))
+        for report in self._answers:
+            self._ledger.apply(report)
+        self._answers.clear()
+
+
+def _prices(rows: Sequence[dict[str, Any]], name: str) -> list[float]:
+    """The prices of that name, not-a-number where there is none."""
+    return [_NONE if (price := row[name]) is None else price for row in rows]
 
 
 def _micros(moments: Sequence[datetime]) -> NDArray[np.int64]:
-    """Moments as microseconds since 1970."""
-    return np.asarray(pd.DatetimeIndex(moments, tz="UTC").as_unit("us").asi8, np.int64)
+    """Moments as microseconds since 1970; differences convert in bulk four times as fast as moments."""
+    since = pa.array(list(map(sub, moments, repeat(_EPOCH))), pa.duration("us"))
+    return np.asarray(since.view(pa.int64()))

@@ -183,7 +183,7 @@ FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "gross_exposure": ("Gross exposure, mean", _share),
     "net_exposure": ("Net exposure, mean", _share),
     "time_in_market": ("Time in the market", _share),
-    "turnover": ("Turnover, times equity a year", _ratio),
+    "turnover": ("Turnover, times a year", _ratio),
     "closed_trades": ("Closed trades", _count),
     "hit_rate": ("Winning trades", _share),
     "profit_factor": ("Profit factor", _ratio),

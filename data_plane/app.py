@@ -1,20 +1,22 @@
 """The data plane as a process over Kafka."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from threading import Event
 
 import structlog
 
+from contracts.base import Message
 from contracts.control import Heartbeat, PlaneName, RunMarker, RunState
 from contracts.market import BarEvent, SliceEvent
+from contracts.topics import TOPICS
 from data_plane.composition import build_connector, build_stage
 from data_plane.feed import Feed
 from data_plane.pipeline import DataStage
 from data_plane.settings import DataSettings, PaceMode, PaceSettings
-from data_plane.store import QuarantineFile
+from data_plane.store import EventStore, QuarantineFile
 from kernel.clock import SystemClock, monotonic
-from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Wait, Window, waiter
+from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Stopped, Wait, Window, waiter
 from kernel.heartbeat import Beat
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_settings import KafkaSettings
@@ -49,16 +51,20 @@ def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Ev
             beat()
             pulse.beat()
 
+        def publish(event: Message) -> None:
+            bus.publish(event)
+            metrics.published(event)
+
         wait = _waiter(bus, progress, listen, stop)
-        logged = [received.message for received in bus.history(inputs=(), outputs=[BarEvent, SliceEvent])]
-        feed = Feed(bus.publish, gates(settings.pace, progress, wait, _sleeper(listen, stop)), logged)
+        feed = Feed(publish, gates(settings.pace, progress, wait, _sleeper(listen, stop)), _published(bus))
         stage = build_stage(settings, quarantine)
         structlog.get_logger().info("plane is running", already_published=feed.published)
         if not feed.published:
             _mark(bus, runtime, RunState.STARTED, feed, stage)
-        _play(settings, stage, feed, stop)
-        wait(progress.at_rest)
-        if not stop.is_set():
+        # Stopped passes through the store, which then leaves its files as partial ones for the next life to redo.
+        with suppress(Stopped), _store(settings, runtime) as store:
+            _play(settings, stage, feed, store, stop)
+            wait(progress.at_rest)
             _mark(bus, runtime, RunState.FINISHED, feed, stage)
         bus.flush()
 
@@ -77,14 +83,34 @@ def gates(pace: PaceSettings, progress: Progress, wait: Wait, sleep: Callable[[f
     return found
 
 
-def _play(settings: DataSettings, stage: DataStage, feed: Feed, stop: Event) -> None:
-    for row in build_connector(settings).rows():
-        for event in stage.handle(row):
+def _published(bus: KafkaBus) -> Iterator[Message]:
+    """What earlier lives of this plane have published; what strangers wrote to the topic does not count."""
+    for received in bus.history(inputs=(), outputs=TOPICS["market_events"].messages):
+        if received.headers.get("producer") == PlaneName.DATA.value.encode():
+            yield received.message
+
+
+def _store(settings: DataSettings, runtime: Runtime) -> AbstractContextManager[EventStore | None]:
+    directory = runtime.state_directory / "events"
+    complete = any(directory.glob("*.parquet"))
+    return EventStore(directory) if settings.store and not complete else nullcontext()
+
+
+def _play(settings: DataSettings, stage: DataStage, feed: Feed, store: EventStore | None, stop: Event) -> None:
+    """Send every event of the source; the store takes those of earlier lives too, since it died with them."""
+    for events in _batches(settings, stage):
+        for event in events:
             feed.send(event)
+            if store is not None:
+                store.append(event)
         if stop.is_set():
-            return
-    for event in stage.finish():
-        feed.send(event)
+            raise Stopped
+
+
+def _batches(settings: DataSettings, stage: DataStage) -> Iterator[Sequence[Message]]:
+    for row in build_connector(settings).rows():
+        yield stage.handle(row)
+    yield stage.finish()
 
 
 def _waiter(bus: KafkaBus, progress: Progress, listen: Callable[[float], None], stop: Event) -> Wait:

@@ -66,27 +66,23 @@ class BarIntake:
             if examined is None:
                 return ()
             history, at = examined
+        raw_close = close
         if history.adjusted:
             factor, units, _ = history.factors
             open_, high = open_ * factor, high * factor
             low, close, volume = low * factor, close * factor, volume / units
-        bar = _bar_event(
-            {
-                "event_type": "bar_event",
-                "symbol": history.symbol,
-                "timestamp": at,
-                "open": open_,
-                "high": high,
-                "low": low,
-                "close": close,
-                "volume": volume,
-                "bar_size": size,
-            }
-        )
+        fields = history.template.copy()  # and then six keys set: two thirds of the cost of writing out all nine
+        fields["timestamp"] = at
+        fields["open"] = open_
+        fields["high"] = high
+        fields["low"] = low
+        fields["close"] = close
+        fields["volume"] = volume
+        bar = _bar_event(fields)
         messages = self._slices.add(history.symbol, at, bar)
         if messages is None:
             return self._admission.refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
-        history.close = row.close  # raw: what the next bar is compared with
+        history.close = raw_close  # what the next bar is compared with
         history.last = at
         history.latest = row
         if at < history.regular_until:
@@ -135,7 +131,12 @@ class BarIntake:
 
     def _history_of(self, symbol: str) -> SymbolHistory:
         if symbol not in self.histories:
-            self.histories[symbol] = SymbolHistory(symbol, self._admission.effects.get(symbol, ()))
+            history = self.histories[symbol] = SymbolHistory(symbol, self._admission.effects.get(symbol, ()))
+            history.template = dict.fromkeys(BarEvent.model_fields) | {
+                "event_type": "bar_event",
+                "symbol": symbol,
+                "bar_size": self._bar_size,
+            }
         return self.histories[symbol]
 
     def _close_of(self, row: RawBar, history: SymbolHistory) -> datetime | None:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
@@ -47,19 +47,14 @@ class CompletenessGate:
         self._absences: dict[str, int] = {}
         self._all_here = False
         self._present: list[str] = []
-        self._alone: tuple[str, ...] = ()
+        self._alone: dict[str, Any] = {}  # the fields of the newest slice when only one symbol is awaited
 
     def add(self, symbol: str, at: datetime, bar: BarEvent) -> Sequence[Message] | None:
         """``bar`` and the slices that it completes, in the order to publish; None when its slice is already out."""
         if self._alone and self.moment < at < self._awaited_until:
             self.moment = at
-            fields = {
-                "event_type": "slice_event",
-                "timestamp": at,
-                "bar_size": self._bar_size,
-                "symbols": self._alone,
-                "missing": (),
-            }
+            fields = self._alone.copy()
+            fields["timestamp"] = at
             return (bar, _slice_event(fields))
         present = self._present
         if at > self.moment:
@@ -96,7 +91,6 @@ class CompletenessGate:
             present.sort()
         symbols = tuple(present)
         present.clear()
-        self._alone = symbols if complete and len(symbols) == 1 else ()
         fields = {
             "event_type": "slice_event",
             "timestamp": self.moment,
@@ -104,6 +98,7 @@ class CompletenessGate:
             "symbols": symbols,
             "missing": missing,
         }
+        self._alone = fields if complete and len(symbols) == 1 and not missing else {}
         return _slice_event(fields)
 
     def _count_absences(self, present: frozenset[str]) -> tuple[str, ...]:
@@ -119,7 +114,7 @@ class CompletenessGate:
         """Count the listed symbols; the number holds until a listing begins or one has ended."""
         self._awaited = sum(listing.holds(at) for listing in self._universe.values())
         self._all_here = False
-        self._alone = ()
+        self._alone = {}
         index = bisect_right(self._edges, at)
         following = self._edges[index] if index < len(self._edges) else _AFTER_ALL
         self._awaited_until = at if index and self._edges[index - 1] == at else following

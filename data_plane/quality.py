@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_plane.connectors.port import RawBar
 from data_plane.corporate_actions import Effect, Factors
@@ -57,12 +57,13 @@ class SymbolHistory:
     ``latest`` is the last accepted row, ``last`` its close in UTC and ``close`` its raw close, 0 before the first bar.
     ``due`` is the close of the bar that would follow without a gap, None when the next bar must be examined in full
     whatever it is; before ``regular_until`` it advances by one bar length. ``suspect`` is the raw close of the outlier
-    refused last, 0 for none. ``adjusted`` says that ``factors`` are not 1.
+    refused last, 0 for none. ``adjusted`` says that ``factors`` are not 1. ``template`` holds the fields of a bar
+    event in order, with what is the same in all of them filled in.
     """
 
     __slots__ = (
         "_repeated", "_repeats", "adjusted", "close", "due", "effects", "factors", "last", "latest", "regular_until",
-        "suspect", "symbol",
+        "suspect", "symbol", "template",
     )  # fmt: skip
 
     def __init__(self, symbol: str, effects: Sequence[Effect]) -> None:
@@ -76,6 +77,7 @@ class SymbolHistory:
         self.latest: RawBar | None = None
         self.regular_until = BEFORE_ALL
         self.suspect = 0.0
+        self.template: dict[str, Any] = {}
         self._repeats = 1
         self._repeated: RawBar | None = None
 

@@ -123,6 +123,8 @@ class DataSettings(_Section):
     """Publish trades and quotes themselves too."""
     order_flow_interval: BarSize | None = "1min"
     """Interval of order-flow imbalance from quotes; none for no order flow."""
+    store: bool = True
+    """Keep what was published as Parquet files in the state directory of the run."""
     pace: PaceSettings = PaceSettings()
 
     @field_validator("bar_size", "order_flow_interval")

@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime
 from hashlib import sha1
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 
 _PLATFORM = uuid5(NAMESPACE_URL, "urn:algo-trade")
 _INTENTS = sha1(uuid5(_PLATFORM, "intent").bytes, usedforsecurity=False)
 _REPORTS = sha1(uuid5(_PLATFORM, "report").bytes, usedforsecurity=False)
 _KEEP = ~(0xF000 << 64 | 0xC000 << 48)
 _VERSION_AND_VARIANT = 5 << 76 | 0x8000 << 48
+_new = UUID.__new__
+_set_number, _set_safety, _UNKNOWN = UUID.__dict__["int"].__set__, UUID.__dict__["is_safe"].__set__, SafeUUID.unknown
 
 
 def intent_id(strategy_id: str, symbol: str, decided_at: datetime, ordinal: int = 0) -> UUID:
@@ -28,5 +30,8 @@ def report_id(intent: UUID, sequence: int) -> UUID:
 
 
 def _uuid5(digest: bytes) -> UUID:
-    # uuid.uuid5 hashes the namespace and checks its arguments anew for each of a backtest's many names.
-    return UUID(int=int.from_bytes(digest[:16]) & _KEEP | _VERSION_AND_VARIANT)
+    # uuid.uuid5 hashes the namespace, and UUID() checks its arguments, anew for each of a backtest's many names.
+    name = _new(UUID)
+    _set_number(name, int.from_bytes(digest[:16]) & _KEEP | _VERSION_AND_VARIANT)
+    _set_safety(name, _UNKNOWN)
+    return name

@@ -13,6 +13,10 @@ class ConsumersStalled(RuntimeError):
     """A consumer has shown no progress for too long; the source must not run away from it."""
 
 
+class Stopped(Exception):
+    """The source was told to stop while it waited, so what it waited for may not hold."""
+
+
 class Progress:
     """Folds heartbeats into how far each consumer is behind and whether the system is at rest.
 
@@ -166,15 +170,18 @@ class LockStep:
 
 
 def waiter(listen: Callable[[float], None], stopped: Callable[[], bool], patience_seconds: float) -> Wait:
-    """A `Wait` that calls ``listen(timeout)`` for heartbeats until the condition holds or ``stopped``.
+    """A `Wait` that calls ``listen(timeout)`` for heartbeats until the condition holds.
 
     Raises:
+        Stopped: from the returned function, when ``stopped`` says so before the condition holds.
         ConsumersStalled: from the returned function after ``patience_seconds`` without the condition.
     """
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = monotonic() + patience_seconds
-        while not condition() and not stopped():
+        while not condition():
+            if stopped():
+                raise Stopped
             if monotonic() > deadline:
                 raise ConsumersStalled(
                     f"no progress from the other planes for {patience_seconds:.0f} s; are they running and healthy?"

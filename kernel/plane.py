@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,22 +98,24 @@ def serve(
     bus: PlaneBus,
     runtime: Runtime,
     stop: Event,
+    metrics: PlaneMetrics,
+    *,
     opening: Sequence[Message] = (),
-    checks: Mapping[str, Check] | None = None,
+    observers: Sequence[Observer] = (),
+    refresh: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
     Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life
-    may not have said (``opening``), join the group, pump.
+    may not have said (``opening``), join the group, pump. ``observers`` see every message beside the metrics,
+    and ``refresh`` brings gauges up to date about once a second.
 
     Raises:
         BrokerUnavailable: when no partitions are assigned within a minute.
     """
     log = structlog.get_logger()
-    metrics = PlaneMetrics(runtime.plane.value)
     with ExitStack() as stack:
-        readiness = {"kafka": lambda: bus.ready, **(checks or {})}
-        pulse = stack.enter_context(observed(runtime, metrics, readiness))
+        pulse = stack.enter_context(observed(runtime, metrics, {"kafka": lambda: bus.ready}))
         recorder = stack.enter_context(_recording(runtime))
         restored = _restore(stage, bus, recorder, pulse)
         log.info("state restored", messages=restored)
@@ -124,7 +126,6 @@ def serve(
             raise BrokerUnavailable("kafka.bootstrap_servers", "no partitions were assigned to this process")
         beat = Beat(bus, runtime.plane, runtime.instance, SystemClock(), runtime.heartbeat_seconds)
         beat.send()
-        observers: Sequence[Observer] = (metrics, *recorder)
         told_at = 0.0
 
         def after_commit(handled: int) -> None:
@@ -134,9 +135,10 @@ def serve(
             if monotonic() - told_at > _METRICS_SECONDS:
                 told_at = monotonic()
                 metrics.progress(bus.lag, bus.dead_lettered)
+                refresh()
 
         log.info("plane is running")
-        Pump(stage, bus, observers, after_commit, runtime.commit_delay_seconds).run(stop)
+        Pump(stage, bus, (metrics, *recorder, *observers), after_commit, runtime.commit_delay_seconds).run(stop)
         log.info("plane has drained and stops")
 
 

@@ -29,6 +29,11 @@ class Stage(Protocol):
         ...
 
 
+def nothing_to_settle() -> tuple[()]:
+    """The `settle` of a stage whose handlers leave nothing to do; a bus need not call it."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A validated message and where it was read."""

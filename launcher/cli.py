@@ -1,6 +1,7 @@
 """The ``algotrade`` command."""
 
 import json
+import logging
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +38,8 @@ app.command()(plane_cli.plane)
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 SchemaDirectory = Annotated[Path, typer.Option(help="Directory of the schemas.")]
-_SCHEMAS = Path(schema_export.__file__).parent / "schemas"
+_SCHEMAS = schema_export.SCHEMAS
+_BASELINE = schema_export.RELEASED.name
 
 
 def _version(wanted: bool) -> None:
@@ -56,16 +58,27 @@ def _root(
 
 
 @schemas.command("export")
-def export_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
-    """Write the schemas that follow from the contracts."""
-    for path in schema_export.export(directory):
-        console.print(path, markup=False)
+def export_schemas(
+    directory: SchemaDirectory = _SCHEMAS,
+    release: Annotated[
+        bool, typer.Option("--release", help="Make them the baseline that later changes are held against, too.")
+    ] = False,
+) -> None:
+    """Write the schemas that follow from the contracts. Exit code 1 when a release would break its predecessor."""
+    try:
+        paths = schema_export.release(directory) if release else schema_export.export(directory)
+    except schema_export.IncompatibleChange as error:
+        for change in error.changes:
+            errors.print(change, style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(NOTHING) from None
+    for path in paths:
+        console.print(path, markup=False, soft_wrap=True)
 
 
 @schemas.command("check")
 def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
     """Hold the committed schemas against the contracts, and against the last release. Exit code 1 when they differ."""
-    found = [*schema_export.check(directory), *schema_export.check_compatibility(directory)]
+    found = [*schema_export.check(directory), *schema_export.check_compatibility(directory, directory / _BASELINE)]
     for problem in found:
         errors.print(problem, style="red", markup=False, soft_wrap=True)
     if found:
@@ -75,7 +88,9 @@ def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
 
 @config.command("show")
 def show_config(
-    path: Annotated[Path, typer.Option("--config", help="The YAML file.", envvar="ALGOTRADE_CONFIG")] = run_cli.DEMO,
+    path: Annotated[
+        Path, typer.Option("--config", "-c", help="The YAML file.", envvar="ALGOTRADE_CONFIG")
+    ] = run_cli.DEMO,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of YAML.")] = False,
 ) -> None:
     """Show every setting as a run would see it: file, variables and defaults resolved, secrets masked."""
@@ -101,7 +116,8 @@ def report(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; what goes wrong is said by the command, so the client library's log is not."""
+    logging.basicConfig(handlers=[logging.NullHandler()])
     app()
 
 

@@ -10,9 +10,11 @@ from confluent_kafka import Message as Record
 from backtest.run_record import RunRecord
 from contracts.codec import ContractViolation, decode
 from contracts.control import RunMarker, RunState
-from contracts.dead_letter import parse_dead_letter
+from contracts.dead_letter import NotADeadLetter, parse_dead_letter
 from contracts.topics import TOPICS
+from contracts.trading import ExecutionReport
 from kernel.dead_letter_writer import wire_headers
+from kernel.dead_letters import UNEXPLAINED
 from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
@@ -30,6 +32,7 @@ class Collector:
         self._topics = {kafka.topic(name): TOPICS[name] for name in (*FOLLOWED, *_dead_letter_topics())}
         self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
         self.dead_letters: Counter[str] = Counter()
+        self.fills = 0
         self._buried: set[str] = set()
         self.marker: RunMarker | None = None
         self._consumer = Consumer(
@@ -101,10 +104,16 @@ class Collector:
             return  # its consumer sends it to the dead letters, and there it is counted
         if isinstance(message, RunMarker):
             self.marker = message
+        if isinstance(message, ExecutionReport) and message.last_quantity:
+            self.fills += 1
         self._record.observe(message)
 
     def _bury(self, record: Record) -> None:
-        letter = parse_dead_letter(wire_headers(record), record.key(), record.value())
+        try:
+            letter = parse_dead_letter(wire_headers(record), record.key(), record.value())
+        except NotADeadLetter:  # a foreign producer wrote it there
+            self.dead_letters[UNEXPLAINED] += 1
+            return
         if letter.dlq_id not in self._buried:  # one failure can be written twice, around a crash
             self._buried.add(letter.dlq_id)
             self.dead_letters[letter.code] += 1

@@ -52,7 +52,7 @@ def list_command(
         if not entries:
             console.print("no dead letters")
             raise typer.Exit(NOTHING)
-        console.print(listing(entries[-limit:]))
+        console.print(listing(entries[-limit:], console.width))
         console.print(counts(entries))
 
 

@@ -15,28 +15,31 @@ from kernel.redrive import Action, Decision
 
 _SHOWN_BYTES = 4096
 _ROW = 16
+_WIDE = 120
 _CLASS_STYLE = {"POISON": "red", "TRANSIENT": "yellow", "POLICY": "cyan"}
 _ACTION_STYLE = {Action.REDRIVE: "green", Action.PARK: "yellow", Action.REFUSE: "red"}
 
 
-def listing(entries: Sequence[Entry]) -> Table:
-    """One line for each dead letter."""
-    table = Table(title=f"{len(entries)} dead letters", title_justify="left", header_style="bold")
-    for heading in ("where", "failed at (UTC)", "code", "class", "key", "path", "reason", "tries"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("where", "failed at (UTC)"))
+def listing(entries: Sequence[Entry], width: int) -> Table:
+    """One row for each dead letter; a terminal of less than 120 columns shows what is needed to choose one."""
+    table = Table(title=_number(len(entries)), title_justify="left", header_style="bold")
+    wide = width >= _WIDE
+    for heading in ("where", *(("failed at (UTC)", "class", "tries") if wide else ()), "code", "key", "reason"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("where", "failed at (UTC)", "code", "class"))
     for entry in entries:
         letter = entry.letter
-        table.add_row(
-            entry.place,
+        more = (
             _moment(letter.failed_at if letter else entry.timestamp.isoformat()),
-            entry.code,
             _failure_class(letter),
-            printable(entry.key),
-            Text(_safe(letter.path or "/")) if letter else "",
-            Text(_safe(letter.reason)) if letter else Text("not written by this platform", "dim"),
             str(letter.redrive_count) if letter else "",
         )
+        reason = Text(_safe(f"{letter.path or '/'} {letter.reason}")) if letter else Text("a stranger's record", "dim")
+        table.add_row(entry.place, *(more if wide else ()), entry.code, printable(entry.key), reason)
     return table
+
+
+def _number(count: int) -> str:
+    return f"{count:,} dead letter{'' if count == 1 else 's'}"
 
 
 def counts(entries: Sequence[Entry]) -> Table:

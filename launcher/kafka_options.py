@@ -16,6 +16,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
 from kernel.settings import ConfigurationError, load
 from launcher.apache_kafka import BrokerSetupError
+from launcher.running import current
 
 NOTHING = 1
 USAGE = 2
@@ -46,9 +47,17 @@ class _Connection(BaseModel):
 def connection(bootstrap: str | None, prefix: str | None) -> KafkaSettings:
     """Settings from the options, else from the ``ALGOTRADE_KAFKA__`` variables (login included), else defaults.
 
+    When nothing names a broker and a local run is alive, its broker and prefix are meant, and that is said.
+
     Raises:
         ConfigurationError: naming each variable that is wrong.
     """
+    running = current(state_directory()) if bootstrap is None else None
+    if running is not None:
+        bootstrap = running.bootstrap_servers
+        prefix = running.topic_prefix if prefix is None else prefix
+        text = f"of the run {running.run_id} (process {running.pid}, Kafka at {bootstrap})"
+        errors.print(text, style="dim", markup=False, soft_wrap=True)
     given = {"kafka.bootstrap_servers": bootstrap, "kafka.topic_prefix": prefix}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     environ = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX)}

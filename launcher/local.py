@@ -1,5 +1,6 @@
 """Run the three planes as three processes on this machine, against any broker."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +13,13 @@ from kernel.embedded_broker import start_embedded_broker
 from kernel.kafka_admin import create_topics
 from kernel.kafka_settings import KafkaSettings
 from kernel.process import ExitCode
-from launcher.apache_kafka import ApacheKafka
+from launcher.apache_kafka import ApacheKafka, kafka_home
+from launcher.plane_cli import PARENT
 from launcher.settings import Settings
 from launcher.supervisor import Supervisor
 
 PLANES = ("order", "strategy", "data")
 """In the order they are started: consumers first."""
-STATE = Path(".algotrade")
 _FINAL = frozenset(
     {
         int(ExitCode.CONFIGURATION),
@@ -56,7 +57,7 @@ class LocalRun:
         supervisor.start(
             plane,
             [
-                *("-m", "launcher.cli", "plane", plane),
+                *("-m", "launcher.plane_cli", plane),
                 *("--config", str(self.config)),
                 *("--run-id", self.run_id),
                 *("--state", str(self.state_directory)),
@@ -83,20 +84,33 @@ def running_broker(choice: BrokerChoice, kafka: KafkaSettings, prefix: str) -> I
                 update={"bootstrap_servers": broker.bootstrap_servers, "topic_prefix": prefix, "embedded": True}
             )
     elif choice is BrokerChoice.KAFKA:
-        with ApacheKafka(STATE / "kafka") as server:
-            own = kafka.model_copy(
-                update={"bootstrap_servers": server.bootstrap_servers, "topic_prefix": prefix, "embedded": False}
-            )
-            create_topics(own)
-            yield own
+        with _apache_kafka() as bootstrap_servers:
+            yield _with_topics(kafka, prefix, bootstrap_servers)
     else:
-        create_topics(kafka)
-        yield kafka
+        yield _with_topics(kafka, prefix, kafka.bootstrap_servers)
+
+
+@contextmanager
+def _apache_kafka() -> Iterator[str]:
+    """The same broker as of `algotrade broker`; one that runs already is used and left running."""
+    server = ApacheKafka(kafka_home() / "broker")
+    was_running = server.pid is not None
+    try:
+        yield server.start()
+    finally:
+        if not was_running:
+            server.stop()
+
+
+def _with_topics(kafka: KafkaSettings, prefix: str, bootstrap_servers: str) -> KafkaSettings:
+    own = kafka.model_copy(update={"bootstrap_servers": bootstrap_servers, "topic_prefix": prefix, "embedded": False})
+    create_topics(own)
+    return own
 
 
 @contextmanager
 def supervised(run: LocalRun, restart: bool, on_event: Callable[[str, str], None]) -> Iterator[Supervisor]:
-    """Start the planes of ``run``; they are stopped in reverse order on the way out."""
+    """Start the planes of ``run``; they are stopped on the way out."""
     environment = {
         "ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS": run.kafka.bootstrap_servers,
         "ALGOTRADE_KAFKA__TOPIC_PREFIX": run.kafka.topic_prefix,
@@ -105,6 +119,7 @@ def supervised(run: LocalRun, restart: bool, on_event: Callable[[str, str], None
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONUNBUFFERED": "1",
+        PARENT: str(os.getpid()),
     }
     with Supervisor(environment, restart, _FINAL, on_event) as supervisor:
         for plane in PLANES:

@@ -27,6 +27,8 @@ from launcher.settings import Settings, load_settings
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
 
+PARENT = "ALGOTRADE_PARENT_PID"
+"""Variable with the process id of a supervisor without which the plane is to end."""
 _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
     {
         BrokerUnavailable: ExitCode.BROKER_UNAVAILABLE,
@@ -51,6 +53,8 @@ def plane(
     secrets: Annotated[Path | None, typer.Option(help="Directory of secret files, one for each variable.")] = None,
 ) -> None:
     """Run one plane until SIGTERM; the exit code says how it ended."""
+    if parent := os.environ.get(PARENT):
+        process.die_with_parent(int(parent))
     raise typer.Exit(process.run(lambda stop: _run(name, config, run_id, state, secrets, stop), _EXPECTED))
 
 
@@ -91,3 +95,14 @@ def _start(name: PlaneName, settings: Settings, runtime: Runtime, stop: Event) -
         from order_plane import app as order  # noqa: PLC0415
 
         order.run(settings.order, settings.kafka, runtime, stop)
+
+
+def main() -> None:
+    """Run one plane without loading what only the other commands need: a plane starts seconds sooner."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(plane)
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -69,7 +69,7 @@ class Pace:
             return f"{clock(self.elapsed)} up"
         share = min(1.0, bars / self.total) if self.total else 1.0
         left = self.left(bars)
-        return f"{share:4.0%}  {'' if left is None else f'{clock(left)} left'}"
+        return f"{share:4.0%}" if left is None else f"{share:4.0%}  {clock(left)} left"
 
 
 def clock(seconds: float) -> str:
@@ -84,33 +84,48 @@ def shown(console: Console, total: int | None) -> Iterator[Show]:
     """Show the counts that the yielded function is given, as often as a reader can follow."""
     pace = Pace(total)
     if console.is_terminal and not console.is_dumb_terminal:
-        with Live(console=console, auto_refresh=False) as live:
-            yield _seldom(_REFRESH_SECONDS, lambda counts: live.update(_panel(pace, counts), refresh=True))
+        with (
+            Live(console=console, auto_refresh=False) as live,
+            _seldom(_REFRESH_SECONDS, lambda counts: live.update(_panel(pace, counts), refresh=True)) as show,
+        ):
+            yield show
     else:
-        yield _seldom(LINE_SECONDS, lambda counts: console.print(_line(pace, counts), markup=False, soft_wrap=True))
+        say = console.print
+        with _seldom(LINE_SECONDS, lambda counts: say(_line(pace, counts), markup=False, soft_wrap=True)) as show:
+            yield show
 
 
 def _panel(pace: Pace, counts: Counts) -> Group:
     head = Table.grid(padding=(0, 1))
     bar = ProgressBar(
-        total=pace.total or None, completed=min(counts.bars, pace.total or 0), width=_BAR_WIDTH, pulse=pace.total is None
+        total=pace.total or None,
+        completed=min(counts.bars, pace.total or 0),
+        width=_BAR_WIDTH,
+        pulse=pace.total is None,
     )
     head.add_row(bar, Text(pace.text(counts.bars)))
     return Group(head, Text(str(counts), "yellow" if counts.dead_letters else "", no_wrap=True, overflow="ellipsis"))
 
 
 def _line(pace: Pace, counts: Counts) -> str:
-    return f"{pace.text(counts.bars)}  {counts}".strip()
+    return f"{pace.text(counts.bars)}  {counts}"
 
 
-def _seldom(seconds: float, show: Show) -> Show:
+@contextmanager
+def _seldom(seconds: float, draw: Show) -> Iterator[Show]:
+    """Draws at most every ``seconds``, and what came last at the end."""
     due = float("-inf")
+    left_out: Counts | None = None
 
     def maybe(counts: Counts) -> None:
-        nonlocal due
+        nonlocal due, left_out
         now = monotonic()
-        if now >= due:
-            due = now + seconds
-            show(counts)
+        if now < due:
+            left_out = counts
+            return
+        due, left_out = now + seconds, None
+        draw(counts)
 
-    return maybe
+    yield maybe
+    if left_out is not None:
+        draw(left_out)

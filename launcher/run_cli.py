@@ -1,36 +1,35 @@
-"""The commands that run something and show how it goes: demo, backtest, up, report."""
+"""The commands that run something and show how it goes: demo, backtest, up, report.
+
+What only a running command needs is imported inside it: `--help` answers at once, and the planes start meanwhile.
+"""
 
 import os
-import signal
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from backtest.artifacts import Digests, NotARun, RunExists, load, run_directory, verify
-from backtest.report import write_report
-from backtest.run_record import RunRecord
-from backtest.summary import render
-from kernel.flow import ConsumersStalled
-from kernel.kafka_errors import BrokerUnavailable, TopicMismatch
 from kernel.process import ExitCode
-from kernel.settings import ConfigurationError
-from launcher.apache_kafka import BrokerSetupError
-from launcher.collector import Collector
-from launcher.kafka_options import state_directory
+from launcher import progress
+from launcher.endings import RunRefused, end, reported
+from launcher.kafka_options import console, errors, state_directory
 from launcher.local import BrokerChoice, LocalRun, new_run_id, running_broker, supervised
-from launcher.runs import Outcome, RunIncomplete, run_backtest, run_over_kafka
+from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
-from launcher.supervisor import ChildFailed
+from launcher.supervisor import Supervisor
+from order_plane.gates import require_open_gates
+from order_plane.settings import Mode
+
+if TYPE_CHECKING:
+    from backtest.artifacts import Digests
+    from launcher.runs import Outcome
 
 DEMO = Path("config/demo.yaml")
 PAPER = Path("config/paper.yaml")
-_UP_SECONDS = 0.5
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The YAML file of the run.", envvar="ALGOTRADE_CONFIG")
@@ -38,184 +37,183 @@ ConfigPath = Annotated[
 Broker = Annotated[
     BrokerChoice, typer.Option(help="embedded, kafka (a local Apache Kafka) or given (kafka.bootstrap_servers).")
 ]
-
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+RunId = Annotated[str | None, typer.Option(help="Name of the run; a new one by default.")]
 
 
-def demo(
-    config: ConfigPath = DEMO,
-    broker: Broker = BrokerChoice.EMBEDDED,
-    run_id: Annotated[str | None, typer.Option(help="Name of the run; a new one by default.")] = None,
-) -> None:
+def demo(config: ConfigPath = DEMO, broker: Broker = BrokerChoice.EMBEDDED, run_id: RunId = None) -> None:
     """Trade the configured bars on paper over Kafka, then hold the run against its backtest.
 
     Exit code 1 when the two differ.
     """
-    with _reported():
-        settings = load_settings(config, os.environ)
-        name = run_id or new_run_id("demo")
-        run_directory(settings.run.directory, name)
-        expected = _show_backtest(settings, f"{name}-backtest")
-        outcome = _show_kafka_run(settings, config, name, broker, _bars_of(expected))
-        _show(outcome)
-        _verdict(outcome.digests, expected.digests)
+    with reported():
+        settings = _settings(config)
+        name = _new_name(settings, run_id, "demo")
+        with _local_run(name, config, settings, broker, prefix=f"{name}.") as (run, supervisor):
+            from launcher import runs  # noqa: PLC0415 - takes a second, and the planes are starting
+
+            with console.status("backtest: the same configuration in one process"):
+                expected = runs.run_backtest(settings, f"{name}-backtest", run.state_directory / "backtest.parquet")
+            console.print("backtest done; now the same over Kafka", style="dim")
+            with progress.shown(console, expected.bars) as show:
+                outcome = runs.run_over_kafka(run, supervisor, show)
+        _show(outcome, expected.digests)
 
 
-def backtest(
-    config: ConfigPath = DEMO,
-    run_id: Annotated[str | None, typer.Option(help="Name of the run; a new one by default.")] = None,
-) -> None:
+def backtest(config: ConfigPath = DEMO, run_id: RunId = None) -> None:
     """Run the three planes in one process, on a memory bus, and write the run with its report."""
-    with _reported():
-        settings = load_settings(config, os.environ)
-        _show(_show_backtest(settings, run_id or new_run_id("backtest")))
+    with reported():
+        settings = _settings(config)
+        name = _new_name(settings, run_id, "backtest")
+        with console.status("backtest: the three planes in one process"):
+            from launcher.runs import run_backtest  # noqa: PLC0415 - takes a second
+
+            outcome = run_backtest(settings, name, _state(name) / "bars.parquet")
+        _show(outcome)
 
 
 def up(
     config: ConfigPath = PAPER,
     broker: Broker = BrokerChoice.EMBEDDED,
-    run_id: Annotated[str | None, typer.Option(help="Name of the run; a new one by default.")] = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="Name of the run; a new one on the embedded broker, else the same each time.")
+    ] = None,
 ) -> None:
-    """Start all planes and keep them running until Ctrl-C; a plane that crashes is started again."""
-    with _reported():
-        settings = load_settings(config, os.environ)
-        name = run_id or new_run_id("up")
-        state = state_directory() / "runs" / name
-        with running_broker(broker, settings.kafka, settings.kafka.topic_prefix) as kafka:
-            run = LocalRun(name, config, settings, kafka, state)
-            record = RunRecord(settings.strategy.initial_cash)
-            console.print(f"run {name}; Kafka at {kafka.bootstrap_servers}; logs in {state}", markup=False)
-            console.print(
-                f"in another terminal: algotrade dlq list --bootstrap {kafka.bootstrap_servers}", markup=False
-            )
-            with (
-                Collector(kafka, record) as collector,
-                supervised(run, restart=True, on_event=_tell) as supervisor,
-                _progress(None) as (progress, task),
-            ):
-                while True:
-                    collector.collect(_UP_SECONDS)
-                    supervisor.check()
-                    _advance(progress, task, record, collector)
+    """Start all planes and keep them running until Ctrl-C; a plane that crashes is started again.
+
+    On a broker that remembers, `up` goes on where it was stopped.
+    """
+    with reported():
+        settings = _settings(config)
+        name = _plain(run_id) or (new_run_id("up") if broker is BrokerChoice.EMBEDDED else "up")
+        prefix = f"{name}." if broker is BrokerChoice.EMBEDDED else settings.kafka.topic_prefix
+        with _local_run(name, config, settings, broker, prefix, restart=True) as (run, supervisor):
+            _tell_where(run)
+            from launcher.runs import watch  # noqa: PLC0415 - takes a second, and the planes are starting
+
+            with progress.shown(console, None) as show:
+                watch(run, supervisor, show)
 
 
 def report(directory: Path) -> None:
     """Write the report of the run in ``directory`` and say whether its files are as they were written."""
-    with _reported():
-        changed = verify(directory)
-        console.print(render(load(directory).summary))
-        console.print(f"report: {write_report(directory)}", markup=False, soft_wrap=True)
+    from backtest.artifacts import NotARun, load, verify  # noqa: PLC0415 - takes a second
+    from backtest.report import write_report  # noqa: PLC0415
+    from backtest.summary import render  # noqa: PLC0415
+
+    with reported():
+        try:
+            changed = verify(directory)
+            console.print(render(load(directory).summary))
+        except NotARun as error:
+            end(str(error), ExitCode.CONFIGURATION)
         for difference in changed:
-            errors.print(f"not as it was written: {difference}", style="red", markup=False)
+            errors.print(f"not as it was written: {difference}", style="red", markup=False, soft_wrap=True)
+        console.print(f"report: {write_report(directory)}", markup=False, soft_wrap=True)
         if changed:
             raise typer.Exit(ExitCode.FAILURE)
 
 
-def _show_backtest(settings: Settings, name: str) -> Outcome:
-    work = state_directory() / "runs" / name
-    work.mkdir(parents=True, exist_ok=True)
-    with console.status("backtest: the three planes in one process"):
-        outcome = run_backtest(settings, name, work / "bars.parquet")
-    console.print("backtest done", style="dim")
-    return outcome
+def _settings(config: Path) -> Settings:
+    """The configuration; one that asks for live trading is refused before anything is started."""
+    settings = load_settings(config, os.environ)
+    if settings.order.mode is Mode.LIVE:
+        require_open_gates(os.environ)
+    return settings
 
 
-def _show_kafka_run(settings: Settings, config: Path, name: str, broker: BrokerChoice, bars: int) -> Outcome:
-    state = state_directory() / "runs" / name
-    state.mkdir(parents=True, exist_ok=True)
-    with console.status(f"starting Kafka ({broker.value})"):
-        context = running_broker(broker, settings.kafka, f"{name}.")
-        kafka = context.__enter__()
-    try:
-        console.print(f"Kafka at {kafka.bootstrap_servers}; logs in {state}", style="dim", markup=False)
-        run = LocalRun(name, config, settings, kafka, state)
-        with _progress(bars) as (progress, task):
-            return run_over_kafka(run, lambda record, now: _advance(progress, task, record, now), _tell)
-    finally:
-        context.__exit__(None, None, None)
+def _plain(run_id: str | None) -> str | None:
+    """``run_id`` when it can be part of file and topic names."""
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
+        raise RunRefused("--run-id must be 1 to 48 letters, digits, dots, dashes or underscores, and start plainly")
+    return run_id
 
 
-def _show(outcome: Outcome) -> None:
+def _new_name(settings: Settings, run_id: str | None, kind: str) -> str:
+    name = _plain(run_id) or new_run_id(kind)
+    for taken in (settings.run.directory / name, settings.run.directory / f"{name}-backtest", _state_of(name)):
+        if taken.exists():
+            raise RunRefused(f"{taken} exists and is not overwritten; choose another --run-id")
+    return name
+
+
+def _state_of(name: str) -> Path:
+    return state_directory() / "runs" / name
+
+
+def _state(name: str) -> Path:
+    directory = _state_of(name)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def _local_run(
+    name: str, config: Path, settings: Settings, broker: BrokerChoice, prefix: str, restart: bool = False
+) -> Iterator[tuple[LocalRun, Supervisor]]:
+    """Broker and planes of a run, stopped on the way out, and found by commands in another terminal meanwhile."""
+    alive = current(state_directory())
+    if alive is not None and alive.run_id == name:
+        raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
+    with ExitStack() as stack:
+        with console.status(f"starting Kafka ({broker.value})"):
+            kafka = stack.enter_context(running_broker(broker, settings.kafka, prefix))
+        run = LocalRun(name, config, settings, kafka, _state(name))
+        stack.enter_context(announced(state_directory(), name, kafka))
+        supervisor = stack.enter_context(supervised(run, restart=restart, on_event=_tell))
+        console.print(
+            f"run {name}; Kafka at {kafka.bootstrap_servers}; logs in {run.state_directory}",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )
+        try:
+            yield run, supervisor
+        except KeyboardInterrupt:
+            console.print("stopping the planes and the broker", style="yellow")
+            raise
+
+
+def _tell_where(run: LocalRun) -> None:
+    health = run.settings.run.health
+    for plane in ("data", "strategy", "order"):
+        port = getattr(health, f"{plane}_port")
+        place = (
+            f"http://{health.host}:{port}/health  /ready  /metrics" if port else "on a free port; its log says which"
+        )
+        console.print(f"{plane:8} {place}", markup=False, soft_wrap=True)
+    console.print("in another terminal: algotrade dlq list, algotrade topics list; Ctrl-C stops all")
+
+
+def _show(outcome: "Outcome", expected: "Digests | None" = None) -> None:
+    """The summary, the verdict when there is something to compare with, and the path of the report."""
+    from backtest.artifacts import load  # noqa: PLC0415 - loaded by the run already
+    from backtest.report import write_report  # noqa: PLC0415
+    from backtest.summary import render  # noqa: PLC0415
+
     console.print(render(load(outcome.directory).summary))
-    console.print(f"run:    {outcome.directory}", markup=False, soft_wrap=True)
+    identical = expected is None or _verdict(outcome.digests, expected)
     console.print(f"report: {write_report(outcome.directory)}", markup=False, soft_wrap=True)
+    if not identical:
+        raise typer.Exit(ExitCode.FAILURE)
 
 
-def _verdict(kafka: Digests, memory: Digests) -> None:
+def _verdict(kafka: "Digests", memory: "Digests") -> bool:
     differing = [name for name in ("orders", "fills", "equity") if getattr(kafka, name) != getattr(memory, name)]
     if differing:
         errors.print(
             f"NOT IDENTICAL: the Kafka run and the in-memory backtest differ in {', '.join(differing)}",
             style="bold red",
+            soft_wrap=True,
         )
-        raise typer.Exit(ExitCode.FAILURE)
+        return False
     console.print(
-        "identical: the Kafka run and the in-memory backtest have the same orders "
-        f"(sha256 {kafka.orders[:12]}), fills ({kafka.fills[:12]}) and equity ({kafka.equity[:12]})",
+        f"identical: the Kafka run and the in-memory backtest; SHA-256 of orders {kafka.orders[:12]}, "
+        f"fills {kafka.fills[:12]}, equity {kafka.equity[:12]}",
         style="bold green",
         soft_wrap=True,
     )
-
-
-def _bars_of(outcome: Outcome) -> int:
-    counts = load(outcome.directory).summary["counts"]
-    assert isinstance(counts, dict)  # noqa: S101 - written by this program a moment ago
-    return int(str(counts["bars"]))
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[tuple[Progress, TaskID]]:
-    columns = (
-        TextColumn("{task.completed:,.0f} bars"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[intents]:,} intents  {task.fields[reports]:,} reports"),
-        TextColumn("{task.fields[dead]} dead letters", style="yellow"),
-        TextColumn("equity {task.fields[equity]:,.0f}", style="bold"),
-        TimeElapsedColumn() if total is None else TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console) as progress:
-        yield progress, progress.add_task("", total=total, intents=0, reports=0, dead=0, equity=0.0)
-
-
-def _advance(progress: Progress, task: TaskID, record: RunRecord, collector: Collector) -> None:
-    counts = record.counts
-    progress.update(
-        task,
-        completed=counts["bars"],
-        intents=counts["intents"],
-        reports=counts["reports"],
-        dead=collector.dead_letters.total(),
-        equity=record.equity,
-    )
+    return True
 
 
 def _tell(plane: str, event: str) -> None:
     console.print(f"{plane}: {event}", style="yellow", markup=False)
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """End with one readable line and an exit code; SIGTERM ends a run as cleanly as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    except ConfigurationError as error:
-        _end("\n".join(map(str, error.problems)), ExitCode.CONFIGURATION)
-    except (RunExists, FileNotFoundError, NotARun) as error:
-        _end(str(error), ExitCode.CONFIGURATION)
-    except (BrokerUnavailable, TopicMismatch, BrokerSetupError) as error:
-        _end(str(error), ExitCode.BROKER_UNAVAILABLE)
-    except (ChildFailed, RunIncomplete, ConsumersStalled) as error:
-        _end(str(error), ExitCode.FAILURE)
-    except KeyboardInterrupt:
-        _end("stopped", ExitCode.INTERRUPTED)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _end(text: str, code: ExitCode) -> NoReturn:
-    errors.print(text, style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(code)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 from backtest.artifacts import Digests, Failures, Provenance, content_digests, git_revision, write_run
 from backtest.run_record import RunRecord
@@ -16,11 +17,13 @@ from data_plane.app import QUARANTINE
 from data_plane.composition import input_files
 from kernel.settings import config_hash, resolved
 from launcher.collector import Collector
-from launcher.local import LocalRun, supervised
+from launcher.endings import RunIncomplete
+from launcher.local import LocalRun
+from launcher.progress import Counts
 from launcher.settings import Settings
 from launcher.supervisor import ChildFailed, Supervisor
 
-OnProgress = Callable[[RunRecord, Collector], None]
+OnProgress = Callable[[Counts], None]
 """Called a few times a second while a run goes on."""
 
 
@@ -31,10 +34,7 @@ class Outcome:
     digests: Digests
     directory: Path
     failures: Failures
-
-
-class RunIncomplete(RuntimeError):
-    """The run was stopped, or failed, before its source ended."""
+    bars: int
 
 
 def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
@@ -44,8 +44,8 @@ def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
     return _written(settings, run_id, record, Failures(quarantined=simulated.quarantined), "simulated, in memory")
 
 
-def run_over_kafka(run: LocalRun, on_progress: OnProgress, on_event: Callable[[str, str], None]) -> Outcome:
-    """Run the three planes as processes until the source ends, and write the run's directory.
+def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> Outcome:
+    """Follow planes that were started until the source ends, stop them, and write the run's directory.
 
     Raises:
         ChildFailed: when a plane ends with an error.
@@ -53,11 +53,31 @@ def run_over_kafka(run: LocalRun, on_progress: OnProgress, on_event: Callable[[s
     """
     record = RunRecord(run.settings.strategy.initial_cash, bars_to=run.state_directory / "bars.parquet")
     with Collector(run.kafka, record) as collector:
-        with supervised(run, restart=False, on_event=on_event) as supervisor:
-            follow(supervisor, collector, lambda: on_progress(record, collector))
+        follow(supervisor, collector, lambda: on_progress(counts(record, collector)))
+        supervisor.stop()
         collector.drain()
         failures = Failures(dead_letters=collector.dead_letters, quarantined=quarantined(run.state_directory))
     return _written(run.settings, run.run_id, record, failures, "simulated fills by the paper broker, over Kafka")
+
+
+def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoReturn:
+    """Keep the planes running, whether their source ends or not, until an exception ends it.
+
+    Raises:
+        ChildFailed: when a plane must not be started again.
+    """
+    record = RunRecord(run.settings.strategy.initial_cash)
+    with Collector(run.kafka, record) as collector:
+        while True:
+            collector.collect(0.5)
+            supervisor.check()
+            on_progress(counts(record, collector))
+
+
+def counts(record: RunRecord, collector: Collector) -> Counts:
+    """What has happened so far."""
+    seen = record.counts
+    return Counts(seen["bars"], seen["intents"], collector.fills, collector.dead_letters.total(), record.equity)
 
 
 def follow(supervisor: Supervisor, collector: Collector, on_progress: Callable[[], None]) -> None:
@@ -102,7 +122,7 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
         configuration=resolved(settings),
     )
     directory = write_run(settings.run.directory, record, provenance, failures)
-    return Outcome(content_digests(record), directory, failures)
+    return Outcome(content_digests(record), directory, failures, record.counts["bars"])
 
 
 def _data_hash(settings: Settings) -> str:

@@ -20,7 +20,11 @@ RESTART_WINDOW_SECONDS = 60.0
 
 
 class ChildFailed(RuntimeError):
-    """A child ended on its own in a way that restarting does not help."""
+    """A child ended on its own in a way that restarting does not help; ``code`` is how, negative for a signal."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 @dataclass
@@ -32,6 +36,8 @@ class Child:
     log_path: Path
     process: subprocess.Popen[bytes] | None = None
     restarts: list[float] = field(default_factory=list)
+    finished: bool = False
+    """Whether it was seen to have ended by itself with success."""
 
     @property
     def running(self) -> bool:
@@ -40,7 +46,7 @@ class Child:
 
 
 class Supervisor:
-    """Starts children, restarts those that crash, and ends them in reverse order of their start.
+    """Starts children, restarts those that crash, and ends all of them on the way out.
 
     ``final_codes`` are exit codes that mean "do not try again" (a wrong configuration stays wrong); 0 means
     the child is done.
@@ -81,14 +87,18 @@ class Supervisor:
             ChildFailed: when a child must not or need not be tried again, with the end of its log.
         """
         for child in self.children.values():
-            if child.process is None or child.running or child.process.returncode == 0:
+            if child.process is None or child.running:
                 continue
             code = child.process.returncode
+            if code == 0:
+                self._say_finished(child)
+                continue
             self._on_event(child.name, f"ended with {_describe(code)}")
             if not self._restart or code in self._final_codes or self._too_often(child):
                 raise ChildFailed(
                     f"the {child.name} process ended with {_describe(code)}; its log is {child.log_path}\n"
-                    f"{last_lines(child.log_path)}"
+                    f"{last_lines(child.log_path)}",
+                    code,
                 )
             self._spawn(child)
             self._on_event(child.name, "restarted")
@@ -99,20 +109,28 @@ class Supervisor:
         return process is not None and process.poll() == 0
 
     def stop(self) -> None:
-        """Ask every child to end, newest first, and kill those that do not."""
-        for child in reversed(self.children.values()):
-            if child.running and child.process is not None:
+        """Ask every child to end, newest first and without waiting in between, and kill those that do not."""
+        deadline = monotonic() + GRACE_SECONDS
+        asked = [child for child in reversed(self.children.values()) if child.running]
+        for child in asked:
+            if child.process is not None:
                 child.process.send_signal(signal.SIGTERM)
-                self._await_end(child)
+        for child in asked:
+            if child.process is not None:
+                self._await_end(child, child.process, deadline)
 
-    def _await_end(self, child: Child) -> None:
-        assert child.process is not None  # noqa: S101 - narrowed by the caller
+    def _await_end(self, child: Child, process: "subprocess.Popen[bytes]", deadline: float) -> None:
         try:
-            child.process.wait(GRACE_SECONDS)
+            process.wait(max(0.0, deadline - monotonic()))
         except subprocess.TimeoutExpired:
             self._on_event(child.name, f"did not end within {GRACE_SECONDS:.0f} s and was killed")
-            child.process.kill()
-            child.process.wait(GRACE_SECONDS)
+            process.kill()
+            process.wait()
+
+    def _say_finished(self, child: Child) -> None:
+        if not child.finished:
+            child.finished = True
+            self._on_event(child.name, "has finished")
 
     def _spawn(self, child: Child) -> None:
         child.log_path.parent.mkdir(parents=True, exist_ok=True)

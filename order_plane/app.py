@@ -1,13 +1,20 @@
 """The order plane as a process over Kafka."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
+from contracts.base import Message
+from contracts.codec import FieldError
 from contracts.control import RiskAlert
-from contracts.trading import ExecutionReport
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderStatus
+from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_settings import KafkaSettings
+from kernel.metrics import PlaneMetrics
 from kernel.plane import Runtime, serve
+from kernel.ports import Clock, Received
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
 from order_plane.settings import Mode, OrderSettings
@@ -25,12 +32,48 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     if kafka.embedded and settings.mode is Mode.LIVE:
         raise LiveTradingRefused("mode live is refused on the embedded broker, which forgets; use a real Apache Kafka")
     stage = build_stage(_placed(settings, runtime.state_directory))
+    metrics = PlaneMetrics(runtime.plane.value)
+
+    def refresh() -> None:
+        metrics.orders_in_doubt.set(stage.desk.in_doubt)
+        metrics.kill_switch_engaged.set(stage.desk.killed)
+
     try:
         opening = stage.recover()
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, [ExecutionReport, RiskAlert]) as bus:
-            serve(stage, bus, runtime, stop, opening)
+            latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
+            serve(stage, bus, runtime, stop, metrics, opening=opening, observers=[latency], refresh=refresh)
     finally:
         stage.close()
+
+
+class SubmitLatency:
+    """Times each submitted order from when the newest bar of its symbol reached Kafka."""
+
+    def __init__(self, observe: Callable[[float], None], clock: Clock) -> None:
+        self._observe = observe
+        self._clock = clock
+        self._published_ms: dict[str, int] = {}
+
+    def handled(self, received: Received, outputs: Sequence[Message], seconds: float) -> None:
+        """Remember when a bar was published."""
+        if isinstance(received.message, BarEvent):
+            self._published_ms[received.message.symbol] = received.timestamp_ms
+
+    def refused(self, received: Received, error: FieldError) -> None:
+        """A dead letter submits nothing."""
+
+    def settled(self, outputs: Sequence[Message], seconds: float) -> None:
+        """Time the first report of each order that was sent."""
+        for output in outputs:
+            if (
+                isinstance(output, ExecutionReport)
+                and output.sequence == 1
+                and output.status is not OrderStatus.REJECTED
+            ):
+                published = self._published_ms.get(output.symbol)
+                if published is not None:
+                    self._observe(max(0.0, self._clock.now().timestamp() - published / 1000))
 
 
 def _placed(settings: OrderSettings, directory: Path) -> OrderSettings:

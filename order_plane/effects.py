@@ -1,13 +1,13 @@
 """What the desk wants done at a broker, as data."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.trading import OrderIntent
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitOrder:
+class SubmitOrder(NamedTuple):
     """Send one order for ``intent`` to ``account``; ``attempt`` counts from 1 and only a person raises it."""
 
     intent: OrderIntent

@@ -18,6 +18,7 @@ from order_plane.router import Router
 from order_plane.settlement import Settlement
 
 _TRADES = (TickType.TRADE, TickType.LAST)
+_NEW, _KNOWN = Recall.NEW, Recall.KNOWN  # looking a member up by name costs more than comparing it
 
 
 class Execution:
@@ -138,11 +139,11 @@ class Execution:
         if not self._recovered:
             raise RuntimeError("recover() has not run: what the last run left open is unknown")
         recall = self._journal.recall(intent)
-        if recall is Recall.NEW:
+        if recall is _NEW:
             waiting = self._pending.setdefault(intent.intent_id, intent)
             if waiting is not intent and waiting.__dict__ != intent.__dict__:
                 raise _conflict()
-        elif recall is Recall.KNOWN:
+        elif recall is _KNOWN:
             self._repeated[intent.intent_id] = None
         else:
             raise _conflict()

@@ -47,28 +47,30 @@ class Exposure:
         """
         held = self._held.get(symbol, 0.0)
         long = held + self._buying.get(symbol, 0.0)
-        short = held - self._selling.get(symbol, 0.0)
-        before = max(long, -short)
-        return before, max(before, long + order, -short - order)
+        short = self._selling.get(symbol, 0.0) - held
+        before = max(short, long)
+        after = long + order if order > 0.0 else short - order
+        return before, max(before, after)
 
     def gross(self, price_of: Callable[[str], float]) -> float:
         """Sum of the largest positions at ``price_of`` each symbol, not-a-number when a price is."""
+        values = self._values
         if self.stale:
-            self._values.clear()
-            changed = self._held.keys() | self._buying.keys() | self._selling.keys()
+            values.clear()
+            changed = {*self._held, *self._buying, *self._selling}
             self.stale = False
         else:
             changed = self._touched
         for symbol in changed:
             units, _ = self.largest(symbol)
-            self._values[symbol] = units * price_of(symbol) if units else 0.0
+            values[symbol] = units * price_of(symbol) if units else 0.0
         self._touched.clear()
-        return fsum(self._values.values())
+        return fsum(values.values())
 
 
 def _add(units_of: dict[str, float], symbol: str, units: float) -> None:
     total = units_of.get(symbol, 0.0) + units
-    if abs(total) > _DUST:
+    if total > _DUST or total < -_DUST:
         units_of[symbol] = total
     else:
         units_of.pop(symbol, None)

@@ -59,8 +59,11 @@ class Status(StrEnum):
     REJECTED = "Rejected"
 
 
-TERMINAL = (Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED)
+TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED})
 """Statuses that no order leaves, except for another of them when a late fact is booked."""
+# Looking a member up by name costs more than what most of these methods do with it.
+_FILL, _ACK = FactKind.FILL, FactKind.ACK
+_FILLED, _PARTIALLY_FILLED, _ACCEPTED = Status.FILLED, Status.PARTIALLY_FILLED, Status.ACCEPTED
 
 
 class Alarm(StrEnum):
@@ -109,9 +112,9 @@ class History:
     def fold(self, fact: Fact) -> bool:
         """Add ``fact``; False when it says nothing new."""
         kind = fact.kind
-        if kind is FactKind.FILL:
+        if kind is _FILL:
             return self._book(fact)
-        if kind is FactKind.ACK:
+        if kind is _ACK:
             known, self.acked = self.acked, True
             return not known
         if kind is FactKind.CANCEL_REQUESTED:
@@ -134,7 +137,7 @@ class History:
     def status(self) -> Status:
         """Where the order stands, by the first rule that applies."""
         if self.filled >= self.quantity * (1 - _RELATIVE_TOLERANCE):
-            return Status.FILLED
+            return _FILLED
         if self.cancelled:
             return Status.CANCELLED
         if self.expired:
@@ -157,25 +160,27 @@ class History:
         return tuple(found)
 
     def _open_status(self) -> Status:
-        sent = self.submitted or self.acked or self.filled > 0
         if self._requests and self._requests.difference(self._refusals or ()):
+            sent = self.submitted or self.acked or self.filled > 0
             return Status.PENDING_CANCEL if sent else Status.CANCELLED
         if self.filled:
-            return Status.PARTIALLY_FILLED
+            return _PARTIALLY_FILLED
         if self.acked:
-            return Status.ACCEPTED
+            return _ACCEPTED
         return Status.SUBMITTED if self.submitted else Status.CREATED
 
     def _book(self, fact: Fact) -> bool:
-        known = self._executions.get(fact.fact_id)
-        if known is not None and known.revision >= fact.revision:
-            return False
-        self._executions[fact.fact_id] = fact
-        if len(self._executions) == 1:
+        known = self._executions
+        if known:
+            earlier = known.get(fact.fact_id)
+            if earlier is not None and earlier.revision >= fact.revision:
+                return False
+        known[fact.fact_id] = fact
+        if len(known) == 1:
             self.filled, self.value, self.commission = fact.quantity, fact.quantity * fact.price, fact.commission
             self.average_price = fact.price if fact.quantity else None
         else:
-            executions = self._executions.values()
+            executions = known.values()
             self.filled = fsum([each.quantity for each in executions])
             self.value = fsum([each.quantity * each.price for each in executions])
             self.commission = fsum([each.commission for each in executions])

@@ -6,16 +6,19 @@ from itertools import count
 from uuid import UUID
 
 from contracts.control import KillSwitchCommand
-from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
 from order_plane.journal import Answer, JournalError, Past, Recall, Refused, RowState
 from order_plane.lifecycle import Fact, FactKind
 
 _numbers = count(1)
+# Looking a member up by name costs more than comparing it.
+_NEW, _KNOWN, _CONFLICT = Recall.NEW, Recall.KNOWN, Recall.CONFLICT
+_INTENDED, _SUBMITTING, _IN_DOUBT = RowState.INTENDED, RowState.SUBMITTING, RowState.IN_DOUBT
 
 
 class _Row:
-    __slots__ = ("account", "attempt", "facts", "intent", "order_id", "reports", "state")
+    __slots__ = ("account", "attempt", "content", "facts", "intent", "order_id", "reports", "state")
 
     def __init__(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
         self.intent = intent
@@ -23,7 +26,8 @@ class _Row:
         self.attempt = attempt
         self.state = state
         self.order_id = ""
-        self.facts: list[Fact] = []
+        self.content = hash(intent)  # now, while the intent is in the processor's cache
+        self.facts: dict[tuple[FactKind, str, int], Fact] = {}
         self.reports: list[ExecutionReport] = []
 
     def past(self) -> Past:
@@ -33,7 +37,7 @@ class _Row:
             self.attempt,
             self.state,
             self.order_id,
-            tuple(self.facts),
+            tuple(self.facts.values()),
             len(self.reports),
         )
 
@@ -49,7 +53,7 @@ class MemoryJournal:
         self._retain = retain
         self._rows: dict[int, _Row | int] = {}  # by the number of the intent id, which hashes ten times faster
         self._finished: deque[int] = deque()
-        self._outbox: deque[ExecutionReport] = deque()
+        self._outbox: list[ExecutionReport] = []
         self._appended = 0
         self._published = 0
         self._commands: dict[UUID, KillSwitchCommand] = {}
@@ -69,21 +73,21 @@ class MemoryJournal:
         """What is remembered of an intent."""
         row = self._rows.get(intent.intent_id.int)
         if row is None:
-            return Recall.NEW
+            return _NEW
         if isinstance(row, int):
-            return Recall.KNOWN if row == hash(intent) else Recall.CONFLICT
+            return _KNOWN if row == hash(intent) else _CONFLICT
         if row.intent is not intent and row.intent.__dict__ != intent.__dict__:
-            return Recall.CONFLICT
-        return Recall.NEW if row.state is RowState.INTENDED else Recall.KNOWN
+            return _CONFLICT
+        return _NEW if row.state is _INTENDED else _KNOWN
 
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns the orders that may be sent."""
         won = []
         for order in admitted:
-            fresh = _Row(order.intent, order.account, order.attempt, RowState.INTENDED)
+            fresh = _Row(order.intent, order.account, order.attempt, _INTENDED)
             row = self._rows.setdefault(order.intent.intent_id.int, fresh)
-            if isinstance(row, _Row) and row.state is RowState.INTENDED:
-                row.state = RowState.SUBMITTING
+            if isinstance(row, _Row) and row.state is _INTENDED:
+                row.state = _SUBMITTING
                 won.append(order)
         for each in refused:
             self._rows.setdefault(each.intent.intent_id.int, _Row(each.intent, each.account, 1, RowState.REJECTED))
@@ -97,13 +101,11 @@ class MemoryJournal:
         """Write what the broker said and what is to be reported."""
         for answer in answers:
             row = self._row(answer.intent_id)
-            if row.attempt == answer.attempt and (row.state is RowState.SUBMITTING or row.state is RowState.IN_DOUBT):
+            if row.attempt == answer.attempt and (row.state is _SUBMITTING or row.state is _IN_DOUBT):
                 row.state = answer.state
                 row.order_id = answer.order_id or row.order_id
         for fact in facts:
-            row = self._row(fact.intent_id)
-            if not row.facts or _key(fact) not in map(_key, row.facts):
-                row.facts.append(fact)
+            self._row(fact.intent_id).facts.setdefault((fact.kind, fact.fact_id, fact.revision), fact)
         for report in reports:
             self._append(self._row(report.intent_id), report)
         self._publish(published)
@@ -150,20 +152,15 @@ class MemoryJournal:
         row.reports.append(report)
         self._outbox.append(report)
         self._appended += 1
-        status = report.status
-        if status is OrderStatus.FILLED or status in TERMINAL_STATUSES:
+        if report.status in TERMINAL_STATUSES:
             self._finished.append(report.intent_id.int)
 
     def _publish(self, published: int) -> None:
-        while self._published < published:
-            self._outbox.popleft()
-            self._published += 1
+        if published > self._published:
+            del self._outbox[: published - self._published]
+            self._published = published
         while len(self._finished) > self._retain:
             name = self._finished.popleft()
             row = self._rows[name]
             if isinstance(row, _Row):
-                self._rows[name] = hash(row.intent)
-
-
-def _key(fact: Fact) -> tuple[FactKind, str, int]:
-    return fact.kind, fact.fact_id, fact.revision
+                self._rows[name] = row.content

@@ -11,11 +11,13 @@ NO_ORDER = "none"
 NOTHING_FILLED = History(0.0)
 """The history of an order that never came to be."""
 
+_FILL, _PENDING_CANCEL = FactKind.FILL, Status.PENDING_CANCEL  # looking members up costs more than comparing them
 _REPORTED = {
     Status.CREATED: OrderStatus.SUBMITTED,
     Status.SUBMITTED: OrderStatus.SUBMITTED,
     Status.ACCEPTED: OrderStatus.ACKNOWLEDGED,
     Status.PARTIALLY_FILLED: OrderStatus.PARTIAL_FILL,
+    Status.FILLED: OrderStatus.FILLED,
     Status.CANCELLED: OrderStatus.CANCELED,
     Status.EXPIRED: OrderStatus.EXPIRED,
     Status.REJECTED: OrderStatus.REJECTED,
@@ -24,9 +26,7 @@ _REPORTED = {
 
 def reported(status: Status, history: History) -> OrderStatus:
     """The word of the contract for ``status``; a pending cancel still works and is reported as that."""
-    if status is Status.FILLED:
-        return OrderStatus.FILLED
-    if status is Status.PENDING_CANCEL:
+    if status is _PENDING_CANCEL:
         return OrderStatus.PARTIAL_FILL if history.filled else OrderStatus.ACKNOWLEDGED
     return _REPORTED[status]
 
@@ -45,11 +45,12 @@ def execution_report(
 
     ``news`` is the fact that made it; ``reason`` is ``CODE: sentence``.
     """
-    fill = news if news is not None and news.kind is FactKind.FILL else None
+    fill = news if news is not None and news.kind is _FILL else None
+    intent_id = intent.intent_id
     return ExecutionReport.trusted(
         {
             "event_type": "execution_report",
-            "intent_id": intent.intent_id,
+            "intent_id": intent_id,
             "order_id": order_id or NO_ORDER,
             "symbol": intent.symbol,
             "status": status,
@@ -57,7 +58,7 @@ def execution_report(
             "avg_fill_price": history.average_price,
             "timestamp": at,
             "reject_reason": reason,
-            "report_id": report_id(intent.intent_id, sequence),
+            "report_id": report_id(intent_id, sequence),
             "sequence": sequence,
             "direction": intent.direction,
             "last_quantity": 0.0 if fill is None else fill.quantity,

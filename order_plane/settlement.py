@@ -1,6 +1,6 @@
 """What one settlement adds up before it is made durable and said."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport
@@ -23,10 +23,10 @@ class Settlement:
         self.reports: list[ExecutionReport] = []
         self.outputs: list[Message] = []
 
-    def say(self, messages: Iterable[Message]) -> None:
+    def say(self, messages: Collection[Message]) -> None:
         """Add messages, of which the reports go through the outbox."""
+        self.outputs += messages
         for message in messages:
-            self.outputs.append(message)
             if type(message) is ExecutionReport:
                 self.reports.append(message)
 

@@ -5,6 +5,7 @@ from threading import Event
 from contracts.trading import OrderIntent
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_settings import KafkaSettings
+from kernel.metrics import PlaneMetrics
 from kernel.plane import Runtime, serve
 from strategy_plane.composition import build_stage
 from strategy_plane.settings import StrategySettings
@@ -14,4 +15,4 @@ def run(settings: StrategySettings, kafka: KafkaSettings, runtime: Runtime, stop
     """Decide until ``stop`` is set; raises what makes a start or going on impossible."""
     stage = build_stage(settings)
     with KafkaBus(kafka, runtime.plane.value, stage.handlers, [OrderIntent]) as bus:
-        serve(stage, bus, runtime, stop)
+        serve(stage, bus, runtime, stop, PlaneMetrics(runtime.plane.value))

@@ -1,10 +1,11 @@
-"""Brokers that tests share: the embedded one, and a real Apache Kafka where Java and Maven are installed."""
+"""What tests share: how hypothesis searches, the embedded broker, and a real Apache Kafka where Java is installed."""
 
 import itertools
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from kernel.embedded_broker import EmbeddedBroker, start_embedded_broker
 from kernel.kafka_admin import create_topics
@@ -12,6 +13,12 @@ from kernel.kafka_settings import KafkaSettings
 from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
 
 _NUMBERS = itertools.count()
+
+# A shared machine is slow at times, which is no fault of the code. A developer's run searches where no run has been;
+# CI tries the same examples each time, so that it fails for what was changed.
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def fresh_prefix() -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
-from itertools import compress
+from itertools import compress, repeat
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -84,7 +83,7 @@ class Chunk:
         """The rows one by one: built here and dropped by the reader, they never burden the garbage collector."""
         if self.row_type is None:
             return iter(self.columns[0])
-        return map(partial(tuple.__new__, self.row_type), zip(*self.columns, strict=True))
+        return map(tuple.__new__, repeat(self.row_type), zip(*self.columns, strict=True))
 
     def part(self, begin: int, end: int) -> "Chunk":
         """The rows from ``begin`` to before ``end``."""

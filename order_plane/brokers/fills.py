@@ -7,6 +7,8 @@ from contracts.trading import OrderIntent, OrderType, Side
 from domain.costs import Slippage
 from domain.instrument import round_down, round_up
 
+_BUY = Side.BUY  # looking a member up by name costs more than comparing it
+
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
@@ -21,7 +23,7 @@ def is_triggered(intent: OrderIntent, bar: BarEvent) -> bool:
     stop = intent.stop_price
     if stop is None:
         return True
-    return bar.high >= stop if intent.direction is Side.BUY else bar.low <= stop
+    return bar.high >= stop if intent.direction is _BUY else bar.low <= stop
 
 
 def execution_price(intent: OrderIntent, bar: BarEvent, working_before: bool, pricing: Pricing) -> float | None:
@@ -55,7 +57,7 @@ def _slipped(intent: OrderIntent, bar: BarEvent, reference: float, pricing: Pric
     """``reference`` moved against us by the slippage, and on to the next tick that is no better."""
     worse = pricing.slippage(reference, bar.high, bar.low)
     tick = pricing.tick_size
-    if intent.direction is Side.BUY:
+    if intent.direction is _BUY:
         price = reference + worse
         price = round_up(price, tick) if tick else price
         return price if worse else min(price, bar.high)
@@ -69,7 +71,7 @@ def _limit(intent: OrderIntent, bar: BarEvent, start: float, pricing: Pricing) -
     limit, tick = intent.limit_price, pricing.tick_size
     if limit is None:
         return None
-    if intent.direction is Side.BUY:
+    if intent.direction is _BUY:
         if bar.low > limit:
             return None
         return limit if start >= limit else min(limit, round_up(start, tick), bar.high)
@@ -84,7 +86,7 @@ def _stop_limit(intent: OrderIntent, bar: BarEvent, pricing: Pricing) -> float |
     trigger = _trigger_price(intent, bar)
     if trigger == bar.open:
         return _limit(intent, bar, trigger, pricing)
-    buying = intent.direction is Side.BUY
+    buying = intent.direction is _BUY
     if trigger <= intent.limit_price if buying else trigger >= intent.limit_price:
         return trigger
     reached = bar.close <= intent.limit_price if buying else bar.close >= intent.limit_price
@@ -93,4 +95,4 @@ def _stop_limit(intent: OrderIntent, bar: BarEvent, pricing: Pricing) -> float |
 
 def _trigger_price(intent: OrderIntent, bar: BarEvent) -> float:
     stop = bar.open if intent.stop_price is None else intent.stop_price
-    return max(stop, bar.open) if intent.direction is Side.BUY else min(stop, bar.open)
+    return max(stop, bar.open) if intent.direction is _BUY else min(stop, bar.open)

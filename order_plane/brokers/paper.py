@@ -20,6 +20,9 @@ from order_plane.lifecycle import Fact, FactKind
 
 _DUST = 1e-9
 """The fraction of an order below which nothing is left of it."""
+# Looking a member up by name costs more than what is done with it.
+_ACK, _FILL = FactKind.ACK, FactKind.FILL
+_DAY, _GTD, _AT_ONCE = TimeInForce.DAY, TimeInForce.GTD, frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 class PaperBroker:
@@ -73,8 +76,8 @@ class PaperBroker:
 
     def observe(self, bar: BarEvent) -> None:
         """Trade what ``bar`` lets trade."""
-        symbol = bar.symbol
-        at = bar.timestamp
+        fields = bar.__dict__
+        symbol, at = fields["symbol"], fields["timestamp"]
         seen = self._seen.get(symbol)
         if seen is not None and at <= seen:
             return
@@ -100,7 +103,7 @@ class PaperBroker:
             at = seen
         accepted = PaperOrder(intent, at, self._expiry(intent, at))
         self._put(accepted)
-        ack = self._record(accepted, Fact(intent.intent_id, FactKind.ACK, "ack", at, accepted.order_id))
+        ack = self._record(accepted, Fact(intent.intent_id, _ACK, "ack", at, accepted.order_id))
         self._save()
         return (ack,)
 
@@ -122,7 +125,7 @@ class PaperBroker:
 
     def drain(self) -> Sequence[Fact]:
         """What traded or expired since the last call."""
-        if not self._unsaved and not self._changed and not self._durable:
+        if not self._changed and not self._durable:
             return ()
         self._save()
         news, self._news = self._news, []
@@ -193,7 +196,7 @@ class PaperBroker:
         total = self._commission(order.filled, order.value)
         fee, order.commission = total - order.commission, total
         intent = order.intent
-        fact = Fact(intent.intent_id, FactKind.FILL, str(order.executions), at, order.order_id, quantity, price, fee)
+        fact = Fact(intent.intent_id, _FILL, str(order.executions), at, order.order_id, quantity, price, fee)
         self._news.append(fact)
         self._positions[intent.symbol] = self._positions.get(intent.symbol, 0.0) + order.signed(quantity)
         if intent.quantity - order.filled <= intent.quantity * _DUST:
@@ -201,7 +204,7 @@ class PaperBroker:
         self._record(order, fact)
 
     def _end_if_due(self, order: PaperOrder, at: datetime) -> None:
-        if order.intent.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        if order.intent.time_in_force in _AT_ONCE:
             self._news.append(self._finish(order, FactKind.CANCELLED, at))
         elif order.expires_at is not None and at >= order.expires_at:
             self._news.append(self._finish(order, FactKind.EXPIRED, order.expires_at))
@@ -235,8 +238,8 @@ class PaperBroker:
             del self._books[symbol]
 
     def _expiry(self, intent: OrderIntent, at: datetime) -> datetime | None:
-        if intent.time_in_force is not TimeInForce.DAY:
-            return intent.valid_until if intent.time_in_force is TimeInForce.GTD else None
+        if intent.time_in_force is not _DAY:
+            return intent.valid_until if intent.time_in_force is _GTD else None
         try:
             end = self._calendar.session_end(at)
             return end if end is not None and end > at else self._calendar.following_close(at)

@@ -5,6 +5,8 @@ from datetime import datetime
 from contracts.trading import OrderIntent, Side
 from order_plane.lifecycle import Fact
 
+_BUY = Side.BUY  # looking a member up by name costs more than comparing it
+
 
 class PaperOrder:
     """An accepted order and what has traded of it.
@@ -41,4 +43,4 @@ class PaperOrder:
 
     def signed(self, quantity: float) -> float:
         """``quantity`` as a change of position."""
-        return quantity if self.intent.direction is Side.BUY else -quantity
+        return quantity if self.intent.direction is _BUY else -quantity

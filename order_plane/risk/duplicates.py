@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from contracts.trading import OrderIntent, Side
+from contracts.trading import OrderIntent
 from order_plane.risk.port import Refusal, RiskView
 
 _Terms = tuple[object, ...]
@@ -26,7 +26,7 @@ class RepeatedOrder:
         terms = (
             intent.strategy_id,
             intent.symbol,
-            intent.direction is Side.BUY,
+            intent.direction,
             intent.quantity,
             intent.limit_price,
             intent.stop_price,

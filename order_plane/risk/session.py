@@ -7,10 +7,16 @@ from order_plane.risk.port import Refusal, RiskCheck, RiskView
 
 def market_hours(calendar: SessionCalendar) -> RiskCheck:
     """Refuse outside the sessions of ``calendar``; the moments of open and close belong to the session."""
+    since = until = None  # two moments of one session: whatever lies between them does so too
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
+        nonlocal since, until
+        now = view.now
+        if since is not None and until is not None and since <= now <= until:
+            return None
         try:
-            if calendar.is_open(view.now):
+            since, until = now, calendar.session_end(now)
+            if until is not None:
                 return None
         except OutsideCalendarError:
             return Refusal("MARKET_CLOSED", f"calendar {calendar.name} does not cover this moment")

@@ -15,6 +15,7 @@ MAX_QUANTITY = 1e15
 """The largest quantity the contract allows, in units."""
 Gap = tuple[bool, str, float]
 """What is to be traded: is it a buy, the symbol, signed units."""
+_BUY, _SELL = Side.BUY, Side.SELL  # looking a member up by name costs more than using it
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def intents(moment: SliceEvent, found: Sequence[Gap], book: Book, rules: Trading
     valid_until = timestamp + rules.valid_for
     written = []
     for is_buy, symbol, gap in found:
-        side = Side.BUY if is_buy else Side.SELL
+        side = _BUY if is_buy else _SELL
         written.append(
             OrderIntent.trusted(
                 {
@@ -132,4 +133,4 @@ def _limit_price(side: Side, close: float, rules: TradingRules) -> float | None:
     if rules.order_type not in NEEDS_LIMIT:
         return None
     better = rules.limit_offset_bps / 10_000.0
-    return close * (1.0 - better if side is Side.BUY else 1.0 + better)
+    return close * (1.0 - better if side is _BUY else 1.0 + better)

@@ -11,7 +11,7 @@ from contracts.control import AlertSeverity, PortfolioState, RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ledger import UnknownDirectionError
-from kernel.ports import Handler, Unprocessable
+from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
 from strategy_plane.engines.slices import SliceAssembler
@@ -48,6 +48,8 @@ class SingleStrategyEngine:
         self._decided: datetime | None = None
         self.book = book
 
+    settle = staticmethod(nothing_to_settle)
+
     @property
     def handlers(self) -> Mapping[type[Message], Handler]:
         """Bars, slices and execution reports."""
@@ -57,10 +59,6 @@ class SingleStrategyEngine:
             SliceEvent: partial(self._slices.on_slice, act),
             ExecutionReport: self._on_report,
         }
-
-    def settle(self) -> Sequence[Message]:
-        """Nothing waits for the end of a batch."""
-        return ()
 
     def restore(self, message: Message) -> None:
         """Fold in what was handled, or said, before a restart; topics may come in any order.
@@ -93,7 +91,8 @@ class SingleStrategyEngine:
         """Learn the bars of ``moment``, ``decide`` when it is time to, and leave the moment behind."""
         marks, on_bar = self._marks, self._on_strategy_bar
         for bar in bars:
-            marks[bar.symbol] = bar.close
+            fields = bar.__dict__
+            marks[fields["symbol"]] = fields["close"]
             on_bar(bar)
         said: Sequence[Message] = ()
         self._until_due -= 1

@@ -11,17 +11,20 @@ from strategy_plane.history import AsOfView, Vector
 
 _UNIT = 2.0**64
 """A price times this is a whole number: every price of 2**-12 or more keeps all its bits."""
+_ROUNDING = 1e-15
+"""More than all roundings of one step, as a fraction of the numbers that go into it."""
 
 
-class MovingAverageSpread:
-    """Difference of two simple moving averages of one price series, one price at a time.
+class MovingAveragePair:
+    """Whether the fast one of two simple moving averages of one price series is above the slow one.
 
-    Sums are kept as whole multiples of 2**-64 and therefore exact: the value depends on nothing but the
-    prices in the windows, so a run, a run resumed half way and a recomputation agree to the last bit. Each
-    mean is the true mean rounded once, so that equal means compare equal; prices below 2**-12 are cut at 2**-64.
+    The lead of the fast mean is carried on from price to price together with a bound on its error. Where the
+    lead is within the bound it is computed anew from exact sums. So the answer is always that of the true
+    means and depends on nothing but the prices in the windows: a run, a run resumed half way and a
+    recomputation agree, and equal means are equal. Prices below 2**-12 are cut at 2**-64.
     """
 
-    __slots__ = ("_fast", "_fast_start", "_slow", "_totals")
+    __slots__ = ("_bound", "_fast", "_fast_start", "_lead", "_prices", "_slow")
 
     def __init__(self, fast: int, slow: int) -> None:
         if not 1 <= fast < slow:
@@ -29,16 +32,29 @@ class MovingAverageSpread:
         self._fast = fast
         self._slow = slow
         self._fast_start = slow - fast
-        self._totals = deque([0], slow + 1)
+        self._prices: deque[float] = deque(maxlen=slow)
+        self._lead = 0.0
+        self._bound = 0.0
 
-    def push(self, price: float) -> float | None:
-        """Take the next price; the fast mean less the slow one, or None until ``slow`` prices have been seen."""
-        totals = self._totals
-        total = totals[-1] + int(price * _UNIT)
-        totals.append(total)
-        if len(totals) <= self._slow:
-            return None
-        return ((total - totals[self._fast_start]) / self._fast - (total - totals[0]) / self._slow) / _UNIT
+    def push(self, price: float) -> bool | None:
+        """Take the next price; None until ``slow`` prices have been seen."""
+        prices, slow = self._prices, self._slow
+        if len(prices) < slow:
+            prices.append(price)
+            return self._exactly() if len(prices) == slow else None
+        left_fast, left_slow = prices[self._fast_start], prices[0]
+        prices.append(price)
+        lead = self._lead = self._lead + (price - left_fast) / self._fast - (price - left_slow) / slow
+        size = lead if lead > 0.0 else -lead
+        bound = self._bound = self._bound + (price + left_fast + left_slow + size) * _ROUNDING
+        return lead > 0.0 if size > bound else self._exactly()
+
+    def _exactly(self) -> bool:
+        scaled = [int(price * _UNIT) for price in self._prices]
+        lead = sum(scaled[self._fast_start :]) * self._slow - sum(scaled) * self._fast
+        self._lead = lead / (self._fast * self._slow) / _UNIT
+        self._bound = abs(self._lead) * _ROUNDING + 2.0 / _UNIT
+        return lead > 0
 
 
 class Standardisation(StrEnum):

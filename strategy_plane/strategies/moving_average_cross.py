@@ -1,7 +1,7 @@
 """Hold a fixed number of units while the fast moving average is above the slow one."""
 
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.signals.technical import MovingAverageSpread
+from strategy_plane.signals.technical import MovingAveragePair
 from strategy_plane.strategies.port import Basis, Portfolio, Targets
 
 
@@ -11,7 +11,7 @@ class MovingAverageCross:
     Otherwise flat, or short the same units when ``allow_short``. A tie counts as not above.
     """
 
-    __slots__ = ("_above", "_below", "_fast", "_slow", "_spreads", "_targets", "_units")
+    __slots__ = ("_above", "_fast", "_pairs", "_slow", "_targets", "_units")
 
     period = 1
 
@@ -20,10 +20,9 @@ class MovingAverageCross:
             raise ValueError("fast must be at least 1 and below slow")
         self._fast = fast
         self._slow = slow
-        self._above = units
-        self._below = -units if allow_short else 0.0
-        self._spreads: dict[str, MovingAverageSpread] = {}
-        self._units: dict[str, float] = {}
+        self._units = {True: units, False: -units if allow_short else 0.0}
+        self._pairs: dict[str, MovingAveragePair] = {}
+        self._above: dict[str, bool] = {}
         self._targets: Targets | None = None
 
     @property
@@ -33,16 +32,16 @@ class MovingAverageCross:
 
     def on_bar(self, bar: BarEvent) -> None:
         """Take one close, and change what is wanted of its symbol when the means have crossed."""
-        symbol = bar.symbol
-        of_symbol = self._spreads.get(symbol)
-        if of_symbol is None:
-            of_symbol = self._spreads[symbol] = MovingAverageSpread(self._fast, self._slow)
-        spread = of_symbol.push(bar.close)
-        if spread is not None:
-            units = self._above if spread > 0.0 else self._below
-            if self._units.get(symbol) != units:
-                self._units[symbol] = units
-                self._targets = Targets(dict(self._units), Basis.UNITS)
+        fields = bar.__dict__
+        symbol = fields["symbol"]
+        pair = self._pairs.get(symbol)
+        if pair is None:
+            pair = self._pairs[symbol] = MovingAveragePair(self._fast, self._slow)
+        above = pair.push(fields["close"])
+        if above is not None and above is not self._above.get(symbol):
+            self._above[symbol] = above
+            units = self._units
+            self._targets = Targets({name: units[is_above] for name, is_above in self._above.items()}, Basis.UNITS)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Units for every symbol with a full slow window; the same object until a cross."""

@@ -51,7 +51,9 @@ def test_a_module_is_named_for_what_it_holds(module: Path) -> None:
 def test_modes_are_chosen_in_composition_only(module: Path) -> None:
     if module.name in {"composition.py", "app.py", "settings.py"} or module.parent.name == "launcher":
         return
-    switches = re.findall(r"\bif [^\n]*\b(mode|is_live|is_backtest|live_mode|backtest_mode)\b", module.read_text("utf-8"))
+    switches = re.findall(
+        r"\bif [^\n]*\b(mode|is_live|is_backtest|live_mode|backtest_mode)\b", module.read_text("utf-8")
+    )
     assert switches == []
 
 

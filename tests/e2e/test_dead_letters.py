@@ -138,7 +138,7 @@ def test_list_shows_each_poison_with_its_reason_and_counts_them(kafka_settings, 
 def test_list_filters(kafka_settings, terminal):
     poison(kafka_settings)
     found = {
-        ("--code", "NOT_UTF8"): "1 dead letters",
+        ("--code", "NOT_UTF8"): "1 dead letter",
         ("--class", "poison"): "2 dead letters",
         ("--class", "TRANSIENT"): "no dead letters",
         ("--topic", "market_events"): "2 dead letters",
@@ -146,7 +146,7 @@ def test_list_filters(kafka_settings, terminal):
         ("--symbol", "AAPL"): "2 dead letters",
         ("--symbol", "IBM"): "no dead letters",
         ("--since", "2999-01-01"): "no dead letters",
-        ("--limit", "1"): "1 dead letters",
+        ("--limit", "1"): "1 dead letter",
     }
     for options, expected in found.items():
         code, shown = terminal("list", *options)

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.market import BarEvent
 from strategy_plane.history import AsOfView, History
-from strategy_plane.signals.technical import Momentum, MovingAverageSpread, Standardisation
+from strategy_plane.signals.technical import Momentum, MovingAveragePair, Standardisation
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -85,41 +85,43 @@ def test_a_span_without_a_return_is_refused(lookback: int, skip: int):
         Momentum(lookback, skip)
 
 
-def spreads(prices: list[float], fast: int, slow: int) -> list[float | None]:
-    average = MovingAverageSpread(fast, slow)
-    return [average.push(price) for price in prices]
+def answers(prices: list[float], fast: int, slow: int) -> list[bool | None]:
+    pair = MovingAveragePair(fast, slow)
+    return [pair.push(price) for price in prices]
 
 
-def test_moving_averages_agree_with_a_convolution():
-    prices = np.random.default_rng(3).uniform(50.0, 150.0, 500)
-    fast = np.convolve(prices, np.ones(20) / 20, mode="valid")[30:]
-    slow = np.convolve(prices, np.ones(50) / 50, mode="valid")
-    found = spreads(prices.tolist(), 20, 50)
-    assert found[:49] == [None] * 49
-    np.testing.assert_allclose(np.array(found[49:], dtype=float), fast - slow, atol=1e-11)
+def true_answers(prices: list[float], fast: int, slow: int) -> list[bool | None]:
+    exact = [Fraction(price) for price in prices]
+    windows = [exact[end - slow : end] for end in range(slow, len(prices) + 1)]
+    return [None] * (slow - 1) + [sum(window[-fast:]) * slow > sum(window) * fast for window in windows]
 
 
-def test_moving_averages_equal_the_true_mean_rounded_once():
-    prices = np.random.default_rng(4).uniform(0.01, 1e6, 500).tolist()
-    found = spreads(prices, 7, 30)
-    for end in range(30, len(prices) + 1):
-        window = [Fraction(price) for price in prices[end - 30 : end]]
-        assert found[end - 1] == float(sum(window[-7:]) / 7) - float(sum(window) / 30)
+@pytest.mark.parametrize("spread", [1e-14, 1e-9, 0.01, 50.0])
+def test_the_answer_is_that_of_the_true_means_however_close_they_are(spread: float):
+    prices = np.random.default_rng(4).uniform(100.0 - spread, 100.0 + spread, 2000).tolist()
+    assert answers(prices, 7, 30) == true_answers(prices, 7, 30)
+
+
+def test_prices_of_very_different_size_leave_no_error_behind():
+    generator = np.random.default_rng(6)
+    prices = [price for size in (1e12, 1.0, 1e6, 1e-3) for price in generator.uniform(size, 2 * size, 200).tolist()]
+    assert answers(prices, 7, 30) == true_answers(prices, 7, 30)
 
 
 def test_a_moving_average_does_not_depend_on_what_came_before_its_window():
     generator = np.random.default_rng(5)
-    window = generator.uniform(1.0, 2.0, 30).tolist()
     before = generator.uniform(1.0, 1e9, 5000).tolist()
-    assert spreads(before + window, 7, 30)[-1] == spreads(window, 7, 30)[-1]
+    for _ in range(50):
+        window = generator.uniform(1.0, 1.0 + 1e-12, 30).tolist()
+        assert answers(before + window, 7, 30)[-1] == answers(window, 7, 30)[-1]
 
 
 @pytest.mark.parametrize("price", [0.1, 100.03, 3.0])
-def test_equal_prices_have_no_spread(price: float):
-    assert set(spreads([price] * 100, 3, 10)[9:]) == {0.0}
+def test_equal_prices_have_no_average_above_the_other(price: float):
+    assert answers([price] * 100, 3, 10) == [None] * 9 + [False] * 91
 
 
 @pytest.mark.parametrize(("fast", "slow"), [(0, 5), (5, 5), (6, 5)])
 def test_windows_out_of_order_are_refused(fast: int, slow: int):
     with pytest.raises(ValueError, match="fast"):
-        MovingAverageSpread(fast, slow)
+        MovingAveragePair(fast, slow)

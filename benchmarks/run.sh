@@ -1,0 +1,42 @@
+#!/bin/sh
+# Runs every benchmark in turn and ends with 1 when one of them fails its target. Needs `make setup` before.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+PYTHON=${PYTHON:-.venv/bin/python}
+PEERS=${PEERS:-.venv-peers}
+
+if [ ! -e "$PEERS/.ready" ]; then
+    echo "installing the engines to compare with into $PEERS"
+    packages=$("$PYTHON" -c 'import tomllib
+from importlib.metadata import version
+peers = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["peers"]
+print(*peers, "pyarrow==" + version("pyarrow"))') || exit 2
+    "$PYTHON" -m venv "$PEERS" || exit 2
+    # shellcheck disable=SC2086 # one word for each package
+    "$PEERS/bin/pip" install --quiet --disable-pip-version-check $packages || exit 2
+    touch "$PEERS/.ready"
+fi
+
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+failed=0
+
+measure() {
+    echo
+    echo "== $1"
+    shift
+    { "$@" 2>&1; echo "exit code $?"; } | tee "$said"
+    if grep -q FAIL "$said" || ! tail -n 1 "$said" | grep -qx "exit code 0"; then
+        failed=1
+    fi
+}
+
+measure "reading and writing contracts" "$PYTHON" -m benchmarks.contract_speed
+measure "the memory-bus run beside other engines" "$PYTHON" -m benchmarks.memory_bus --peers "$PEERS/bin/python"
+measure "portfolio optimisation" "$PYTHON" -m benchmarks.optimizer
+measure "latency over Kafka" "$PYTHON" -m benchmarks.kafka_latency
+measure "throughput over Kafka" "$PYTHON" -m benchmarks.kafka_throughput
+
+echo
+[ "$failed" -eq 0 ] && echo "PASS: every target is met" || echo "FAIL: see above"
+exit "$failed"

@@ -1,0 +1,80 @@
+"""How a command that runs something ends: one line a person can act on, and an exit code."""
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, MappingProxyType
+from typing import NoReturn
+
+import typer
+
+from kernel.flow import ConsumersStalled
+from kernel.kafka_errors import BrokerUnavailable, TopicMismatch
+from kernel.process import ExitCode
+from kernel.settings import ConfigurationError
+from launcher.apache_kafka import BrokerSetupError
+from launcher.kafka_options import errors
+from launcher.supervisor import ChildFailed
+from order_plane.gates import LiveTradingRefused
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class RunRefused(ValueError):
+    """The run cannot be started as asked; the text says what to change."""
+
+
+class RunIncomplete(RuntimeError):
+    """The run was stopped, or failed, before its source ended."""
+
+
+_EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
+    {
+        ConfigurationError: ExitCode.CONFIGURATION,
+        RunRefused: ExitCode.CONFIGURATION,
+        FileExistsError: ExitCode.CONFIGURATION,
+        FileNotFoundError: ExitCode.CONFIGURATION,
+        BrokerUnavailable: ExitCode.BROKER_UNAVAILABLE,
+        TopicMismatch: ExitCode.BROKER_UNAVAILABLE,
+        BrokerSetupError: ExitCode.BROKER_UNAVAILABLE,
+        LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
+        RunIncomplete: ExitCode.FAILURE,
+        ConsumersStalled: ExitCode.FAILURE,
+    }
+)
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn an expected error into one line and an exit code; SIGTERM ends a run as cleanly as Ctrl-C does."""
+    before = {each: signal.signal(each, _interrupt) for each in _SIGNALS}
+    try:
+        yield
+    except tuple(_EXPECTED) as error:
+        end(str(error), next(code for kind, code in _EXPECTED.items() if isinstance(error, kind)))
+    except ChildFailed as error:
+        end(str(error), code_of(error))
+    except KeyboardInterrupt:
+        end("stopped", ExitCode.INTERRUPTED)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def code_of(failure: ChildFailed) -> ExitCode:
+    """The exit code of the plane that failed, when it is one that says something."""
+    said = {int(code): code for code in ExitCode if code not in (ExitCode.OK, ExitCode.INTERRUPTED)}
+    return said.get(failure.code, ExitCode.FAILURE)
+
+
+def end(text: str, code: ExitCode) -> NoReturn:
+    """Say ``text`` as an error and end the command with ``code``."""
+    errors.print(text, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    # A second Ctrl-C must not cut short the stopping of the processes that were started.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt

@@ -1,0 +1,23 @@
+from datetime import UTC, datetime
+
+from confluent_kafka import Producer
+
+from backtest.run_record import RunRecord
+from contracts.codec import encode
+from contracts.control import RunMarker, RunState
+from launcher.collector import Collector
+
+
+def test_records_that_strangers_wrote_do_not_stop_it(embedded_settings):
+    stranger = Producer({"bootstrap.servers": embedded_settings.bootstrap_servers})
+    stranger.produce(embedded_settings.topic("dlq_market_events"), b"no letter", b"AAPL", partition=0)
+    stranger.produce(embedded_settings.topic("dlq_order_intents"), None, None, partition=0)
+    stranger.produce(embedded_settings.topic("market_events"), b"no bar", b"AAPL", partition=0)
+    marker = RunMarker(timestamp=datetime(2024, 1, 1, tzinfo=UTC), run_id="x", state=RunState.FINISHED)
+    stranger.produce(embedded_settings.topic("control"), encode(marker))
+    assert stranger.flush(10) == 0
+    with Collector(embedded_settings, RunRecord(1.0)) as collector:
+        collector.drain()
+        assert collector.dead_letters == {"(no reason)": 2}
+        assert collector.finished
+        assert collector.bars == 0

@@ -1,0 +1,33 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from kernel.process import ExitCode
+from launcher.cli import app
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = ("README.md", "docs/runbook.md", "benchmarks/README.md")
+
+
+def test_the_table_of_exit_codes_is_that_of_the_program():
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+    assert [(int(code), meaning.strip()) for code, meaning in rows] == [(int(code), code.meaning) for code in ExitCode]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_of_a_document_leads_somewhere(document):
+    path = ROOT / document
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text())
+    assert [each for each in targets if "://" not in each and not (path.parent / each).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_of_a_document_exists(document):
+    from typer.main import get_command
+
+    commands = get_command(app).commands
+    for name, sub in re.findall(r"\balgotrade ([a-z]+)(?: ([a-z]+))?", (ROOT / document).read_text()):
+        assert name in commands, name
+        if hasattr(commands[name], "commands") and sub:
+            assert sub in commands[name].commands, f"{name} {sub}"
