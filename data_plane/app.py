@@ -23,7 +23,11 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Runtime, observed
 
-CONSUMERS = (PlaneName.STRATEGY.value, PlaneName.ORDER.value)
+CONSUMERS = {
+    PlaneName.STRATEGY.value: ("market_events", "execution_reports"),
+    PlaneName.ORDER.value: ("market_events", "order_intents", "control"),
+}
+"""Who must have handled what before the source goes on."""
 QUARANTINE = "quarantine.jsonl"
 """Name of the file of findings in the state directory of a run."""
 STALLED_SECONDS = 120.0

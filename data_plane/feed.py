@@ -7,11 +7,23 @@ from contracts.base import Message
 from kernel.flow import Gate
 
 
+class SourceChanged(RuntimeError):
+    """The log holds something else than the source has at the same place."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"what was published under {key} is not what the source has now: its files or settings have changed, or "
+            "the log was trimmed. Nothing more was published. Restore them, or begin a new run with another "
+            "kafka.topic_prefix"
+        )
+
+
 class Feed:
     """Publishes what the stage says, skipping what an earlier life of this process has published already.
 
     The source repeats itself exactly, and the log keeps the messages of a key in order and without holes.
-    So the number of a key's messages in the log is the number of its messages to skip.
+    So the number of a key's messages in the log is the number of its messages to skip, and the last one
+    skipped must be the last one logged. What the earlier life left in flight is waited for like the rest.
     """
 
     def __init__(
@@ -23,15 +35,29 @@ class Feed:
         self._publish = publish
         self._before = [gate.before for gate in gates]
         self._after = [gate.after for gate in gates]
-        self._to_skip = Counter(message.partition_key for message in already_published)
+        self._to_skip: Counter[str] = Counter()
+        self._newest: dict[str, Message] = {}
+        self._skipped: Message | None = None
+        for message in already_published:
+            key = message.partition_key
+            if self._newest.get(key) != message:  # a retry may have written it twice
+                self._to_skip[key] += 1
+                self._newest[key] = message
         self.published = self._to_skip.total()
 
     def send(self, message: Message) -> bool:
-        """Publish ``message`` when every gate lets it through; False when it was published before."""
-        key = message.partition_key
-        if self._to_skip[key]:
-            self._to_skip[key] -= 1
+        """Publish ``message`` when every gate lets it through; False when it was published before.
+
+        Raises:
+            SourceChanged: when the log says that something else was published in its place.
+        """
+        if self._to_skip[message.partition_key]:
+            self._skip(message)
             return False
+        if self._skipped is not None:
+            last, self._skipped = self._skipped, None
+            for wait in self._after:
+                wait(last)
         for wait in self._before:
             wait(message)
         self._publish(message)
@@ -39,3 +65,10 @@ class Feed:
         for wait in self._after:
             wait(message)
         return True
+
+    def _skip(self, message: Message) -> None:
+        key = message.partition_key
+        self._to_skip[key] -= 1
+        if not self._to_skip[key] and message != self._newest.pop(key):
+            raise SourceChanged(key)
+        self._skipped = message

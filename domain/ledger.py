@@ -7,7 +7,7 @@ from contracts.trading import ExecutionReport, Side
 from domain.money import from_micros, to_micros
 
 _BILLION = 10**9
-_NOTHING = (0.0, 0, 0, 0)
+_NOTHING = (0, 0.0, 0, 0)
 _BUY = Side.BUY  # looking a member up by name costs more than comparing it
 
 
@@ -27,7 +27,7 @@ class Ledger:
         self._cash = to_micros(cash)
         self._held: dict[str, int] = {}
         self._positions: dict[str, float] = {}
-        self._booked: dict[int, tuple[float, int, int, int]] = {}  # by the number of the intent id, quicker to hash
+        self._booked: dict[int, tuple[int, float, int, int]] = {}  # by the number of the intent id, quicker to hash
 
     @property
     def cash(self) -> float:
@@ -46,19 +46,17 @@ class Ledger:
             UnknownDirectionError: when a fill has no direction.
         """
         filled, name = report.filled_quantity, report.intent_id.int
-        if not filled:
-            return 0.0
-        quantity, sequence, spent, units = self._booked.get(name, _NOTHING)
-        if (filled, report.sequence) <= (quantity, sequence):
+        sequence, quantity, spent, units = self._booked.get(name, _NOTHING)
+        if (report.sequence, filled) <= (sequence, quantity):
             return 0.0
         direction, price = report.direction, report.avg_fill_price
-        if direction is None or price is None:
+        if filled and (direction is None or price is None):
             raise UnknownDirectionError("an execution report with a fill must name its direction")
         signed_quantity = filled if direction is _BUY else -filled
-        total = to_micros(signed_quantity * price + report.commission)
+        total = to_micros(signed_quantity * (price or 0.0) + report.commission)
         signed = _to_billionths(signed_quantity)
         self._cash -= total - spent
-        self._booked[name] = (filled, report.sequence, total, signed)
+        self._booked[name] = (report.sequence, filled, total, signed)
         if signed != units:
             self._move(report.symbol, signed - units)
         return (signed - units) / _BILLION

@@ -1,6 +1,6 @@
 """Whether anything is still in flight between processes, told from their heartbeats alone."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -23,9 +23,13 @@ class Progress:
     A position is reported only after everything it caused is durable. So when every consumer has read
     to the newest known end of each of its inputs, nothing that any of them wrote can be unread: whoever
     wrote later would have had to read something later first, and only the source could have written that.
+
+    ``consumers`` names each consumer with the topics it reads; a partition that it has not been assigned yet
+    counts as unread from its beginning.
     """
 
-    def __init__(self, consumers: Iterable[str]) -> None:
+    def __init__(self, consumers: Mapping[str, Iterable[str]]) -> None:
+        self._inputs = {plane: frozenset(topics) for plane, topics in consumers.items()}
         self._positions: dict[str, dict[str, int]] = {plane: {} for plane in consumers}
         self._ends: dict[str, int] = {}
 
@@ -56,10 +60,9 @@ class Progress:
         return not self.missing() and self.behind() == 0
 
     def _unread(self, plane: str, partition: str) -> int:
-        positions = self._positions[plane]
-        if positions and partition not in positions:
-            return 0  # not an input of this consumer
-        return max(0, self._ends[partition] - positions.get(partition, 0))
+        if partition.rpartition("/")[0] not in self._inputs[plane]:
+            return 0
+        return max(0, self._ends[partition] - self._positions[plane].get(partition, 0))
 
 
 def _raise_to(known: dict[str, int], told: PartitionOffsets) -> None:

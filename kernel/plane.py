@@ -100,15 +100,15 @@ def serve(
     stop: Event,
     metrics: PlaneMetrics,
     *,
-    opening: Sequence[Message] = (),
+    opening: Callable[[], Sequence[Message]] = lambda: (),
     observers: Sequence[Observer] = (),
     refresh: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
     Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life
-    may not have said (``opening``), join the group, pump. ``observers`` see every message beside the metrics,
-    and ``refresh`` brings gauges up to date about once a second.
+    may not have said (``opening``, asked once the state is restored), join the group, pump. ``observers`` see
+    every message beside the metrics, and ``refresh`` brings gauges up to date about once a second.
 
     Raises:
         BrokerUnavailable: when no partitions are assigned within a minute.
@@ -119,7 +119,7 @@ def serve(
         recorder = stack.enter_context(_recording(runtime))
         restored = _restore(stage, bus, recorder, pulse)
         log.info("state restored", messages=restored)
-        for message in opening:
+        for message in opening():
             bus.publish(message)
         bus.flush()
         if not bus.wait_ready(_READY_SECONDS):

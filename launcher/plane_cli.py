@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from contracts.control import PlaneName
+from data_plane.feed import SourceChanged
 from kernel import log, process
 from kernel.flow import ConsumersStalled
 from kernel.kafka_errors import (
@@ -41,6 +42,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         JournalError: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
         FileNotFoundError: ExitCode.CONFIGURATION,
+        SourceChanged: ExitCode.CONFIGURATION,
     }
 )
 

@@ -17,6 +17,7 @@ from kernel.plane import Runtime, serve
 from kernel.ports import Clock, Received
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
+from order_plane.journal import JournalError
 from order_plane.settings import Mode, OrderSettings
 
 
@@ -39,10 +40,14 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         metrics.kill_switch_engaged.set(stage.desk.killed)
 
     try:
-        opening = stage.recover()
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, [ExecutionReport, RiskAlert]) as bus:
+            if not stage.reported and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
+                raise JournalError(
+                    "the journal is new and execution_reports is not: orders were sent that this journal knows nothing "
+                    "of. Start with the state directory that belongs to this Kafka, or another kafka.topic_prefix"
+                )
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
-            serve(stage, bus, runtime, stop, metrics, opening=opening, observers=[latency], refresh=refresh)
+            serve(stage, bus, runtime, stop, metrics, opening=stage.recover, observers=[latency], refresh=refresh)
     finally:
         stage.close()
 

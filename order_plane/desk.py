@@ -194,8 +194,7 @@ class Desk:
             order.in_doubt = True
             self._doubtful.add(past.intent.intent_id)
         self._recount(order, 0.0)
-        if past.intent.intent_id.int in self._orders:
-            self._alarmed(order, past.intent.timestamp)
+        self._alarmed(order, past.intent.timestamp)
 
     def reopen(self, past: Past) -> _Order:
         """Take back an order whose fills are in the positions already, because a late fact came."""

@@ -64,6 +64,11 @@ class Execution:
         """The name of the journal that this plane writes."""
         return self._journal.journal_id
 
+    @property
+    def reported(self) -> bool:
+        """Whether the journal holds any report."""
+        return self._journal.appended > 0
+
     def recover(self) -> Sequence[Message]:
         """Come back from whatever ended the last run; what it returns must be published first.
 

@@ -24,20 +24,22 @@ def _orders_at_the_venue(state: Path) -> Counter[str]:
 
 
 class _Killer:
-    """Kills one plane without warning each time another share of the bars has been seen."""
+    """Kills planes without warning, all at once, each time another share of the bars has been seen."""
 
-    def __init__(self, plane: str, bars: int, times: int) -> None:
-        self._plane = plane
+    def __init__(self, planes: str, bars: int, times: int) -> None:
+        self._planes = planes.split("+")
         self._at = [bars * (number + 1) // (times + 1) for number in range(times)]
         self.killed = 0
 
     def __call__(self, supervisor: Supervisor, collector: Collector) -> None:
-        child = supervisor.children[self._plane]
-        if self._at and collector.bars >= self._at[0] and child.running:
+        children = [supervisor.children[plane] for plane in self._planes]
+        if self._at and collector.bars >= self._at[0] and all(child.running for child in children):
             self._at.pop(0)
-            assert child.process is not None
-            child.process.kill()
-            child.process.wait()
+            processes = [child.process for child in children if child.process is not None]
+            for process in processes:
+                process.kill()
+            for process in processes:
+                process.wait()
             self.killed += 1
 
 
@@ -46,7 +48,7 @@ def test_a_lock_step_run_equals_the_backtest(short_run, kafka_settings: KafkaSet
     assert collector.dead_letters.total() == 0
 
 
-@pytest.mark.parametrize("plane", ["data", "strategy", "order"])
+@pytest.mark.parametrize("plane", ["data", "strategy", "order", "data+strategy+order"])
 def test_a_plane_killed_and_restarted_changes_nothing(
     short_run, kafka_settings: KafkaSettings, tmp_path: Path, plane: str
 ) -> None:

@@ -47,7 +47,9 @@ class World:
         self.order = Plane(PlaneName.ORDER, (MARKET, INTENTS), REPORTS)
         for plane in self.planes:
             plane.positions = dict.fromkeys(plane.inputs, 0)
-        self.progress = Progress([plane.name.value for plane in self.planes])
+        self.progress = Progress(
+            {plane.name.value: [topic.split("/")[0] for topic in plane.inputs] for plane in self.planes}
+        )
 
     @property
     def planes(self) -> tuple[Plane, Plane]:
@@ -114,8 +116,15 @@ def test_rest_is_seen_once_everything_is_handled_and_reported(schedule: list[tup
 
 
 def test_a_consumer_that_was_never_heard_of_is_behind_by_everything() -> None:
-    progress = Progress(["strategy", "order"])
+    progress = Progress({"strategy": ["market_events"], "order": ["market_events", "order_intents"]})
     progress.wrote({MARKET: 7})
     assert not progress.at_rest()
     assert progress.behind() == 7
     assert progress.missing() == ["strategy", "order"]
+
+
+def test_a_partition_that_is_not_assigned_yet_is_not_at_rest() -> None:
+    progress = Progress({"order": ["market_events", "order_intents"]})
+    progress.wrote({MARKET: 1, INTENTS: 1})
+    progress.observe(Heartbeat(timestamp=NOW, plane=PlaneName.ORDER, instance="i", positions={MARKET: 1}, ends={}))
+    assert not progress.at_rest()

@@ -134,3 +134,14 @@ def test_whole_units_of_any_size_are_exact():
     ledger.apply(report(1, filled=999_999_999_999_999.0, price=1.0, symbol="MSFT"))
 
     assert ledger.positions == {"AAPL": 5_000_000_003.0, "MSFT": 999_999_999_999_999.0}
+
+
+def test_a_busted_fill_leaves_nothing_behind_whatever_the_order_of_the_reports():
+    fill = report(sequence=1, filled=6.0, price=10.0)
+    bust = report(sequence=2, filled=0.0, price=None)
+    for history in ([fill, bust], [bust, fill], [fill, bust, fill]):
+        ledger = Ledger(100.0)
+        for each in history:
+            ledger.apply(each)
+        assert ledger.positions == {}
+        assert ledger.cash == 100.0

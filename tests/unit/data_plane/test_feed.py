@@ -1,0 +1,84 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from contracts.base import Message
+from contracts.market import BarEvent, SliceEvent
+from data_plane.feed import Feed, SourceChanged
+
+START = datetime(2024, 1, 2, 21, tzinfo=UTC)
+
+
+def bar(day: int, symbol: str = "A", close: float = 10.0) -> BarEvent:
+    at = START + timedelta(days=day)
+    return BarEvent(symbol=symbol, timestamp=at, open=10.0, high=99.0, low=1.0, close=close, volume=1.0)
+
+
+def moment(day: int) -> SliceEvent:
+    return SliceEvent(timestamp=START + timedelta(days=day), bar_size="1d", symbols=("A",))
+
+
+class Log:
+    """Writes down what is published and where the gate was asked, in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def publish(self, message: Message) -> None:
+        self.lines.append(f"publish {_name(message)}")
+
+    def before(self, message: Message) -> None:
+        self.lines.append(f"before {_name(message)}")
+
+    def after(self, message: Message) -> None:
+        self.lines.append(f"after {_name(message)}")
+
+    @property
+    def published(self) -> list[str]:
+        return [line.removeprefix("publish ") for line in self.lines if line.startswith("publish")]
+
+
+def _name(message: Message) -> str:
+    day = (message.timestamp - START).days
+    return f"slice{day}" if isinstance(message, SliceEvent) else f"{message.symbol}{day}"
+
+
+def test_every_message_passes_the_gate_before_and_after_it_is_published():
+    log = Log()
+    Feed(log.publish, [log]).send(bar(1))
+    assert log.lines == ["before A1", "publish A1", "after A1"]
+
+
+def test_a_second_life_goes_on_where_each_key_ended():
+    log = Log()
+    feed = Feed(log.publish, [log], [bar(1), bar(1, "B"), bar(2)])
+    for message in (bar(1), bar(1, "B"), bar(2), bar(2, "B"), bar(3)):
+        feed.send(message)
+    assert log.published == ["B2", "A3"]
+    assert feed.published == 5
+
+
+def test_what_the_earlier_life_left_in_flight_is_waited_for_before_anything_new():
+    log = Log()
+    feed = Feed(log.publish, [log], [bar(1), moment(1)])
+    for message in (bar(1), moment(1), bar(2)):
+        feed.send(message)
+    assert log.lines == ["after slice1", "before A2", "publish A2", "after A2"]
+
+
+def test_a_message_that_a_retry_wrote_twice_is_skipped_once():
+    log = Log()
+    feed = Feed(log.publish, [], [bar(1), bar(1), bar(2)])
+    for day in (1, 2, 3):
+        feed.send(bar(day))
+    assert log.published == ["A3"]
+
+
+@pytest.mark.parametrize("now", [bar(2, close=11.0), bar(3)])
+def test_another_source_than_the_log_was_written_from_is_refused(now):
+    log = Log()
+    feed = Feed(log.publish, [], [bar(1), bar(2)])
+    feed.send(bar(1))
+    with pytest.raises(SourceChanged, match="under A"):
+        feed.send(now)
+    assert log.published == []
