@@ -35,8 +35,8 @@ from launcher.settings import load_settings
 from launcher.supervisor import Supervisor
 
 START = datetime(2024, 1, 2, tzinfo=UTC)
-SYNCS_PER_ORDER = 2
-"""The journal's transactions: INTENDED with SUBMITTING, then the answer with the report."""
+SYNCS_PER_ORDER = 3
+"""The journal's transactions per bar: the last order's fill, INTENDED with SUBMITTING, the answer with its report."""
 WARM_UP = 200
 
 
@@ -53,6 +53,8 @@ def config() -> dict:
             "journal_path": "journal.sqlite",
             "paper_store_path": "venue.sqlite",
             "volume_cap": None,
+            # The same order each second bar is the point here, not a mistake.
+            "limits": {"duplicate_window": "PT0S", "reference_max_age": "P30D"},
             "throttle": {"rate_per_second": 100000, "burst": 1000000},
         },
     }

@@ -52,7 +52,7 @@ class KafkaSettings(BaseModel):
     """How long the broker may hold an empty fetch; unset: 2 on the embedded broker, which never wakes one, else 100."""
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
     """How long a message may wait for company; a flush does not wait."""
-    commit_delay_ms: Annotated[float, Field(ge=0, le=100)] = 2.0
+    commit_delay_ms: Annotated[float, Field(ge=0, le=100)] = 20.0
     """How long a plane waits for more work before it has its progress recorded; 0, for lock-step, does so at once."""
     batch_max: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Most messages handled between two commits."""

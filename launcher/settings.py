@@ -35,7 +35,7 @@ class RunSettings(BaseModel):
     """Each run gets a directory of its own in here."""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    heartbeat_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0
+    heartbeat_seconds: Annotated[float, Field(ge=0, le=60)] = 0.1
     """Least time between heartbeats; 0 reports every batch, which lock-step needs."""
     record: bool = False
     """Write every input of every stage to the run directory, to be replayed."""
