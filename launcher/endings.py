@@ -58,7 +58,9 @@ def reported() -> Iterator[None]:
         end("stopped", ExitCode.INTERRUPTED)
     finally:
         for each, handler in before.items():
-            signal.signal(each, handler)
+            # Once told to stop the command stays deaf: a late echo of the signal must not change how it ends.
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                signal.signal(each, handler)
 
 
 def code_of(failure: ChildFailed) -> ExitCode:
