@@ -3,26 +3,11 @@
 import gc
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from contracts.base import Message
 from kernel.memory_bus import MemoryBus
 from kernel.ports import Handler, Stage
-
-RowT_contra = TypeVar("RowT_contra", contravariant=True)
-
-
-class Source(Protocol[RowT_contra]):
-    """What turns the rows of a connector into market events."""
-
-    def handle(self, row: RowT_contra) -> Sequence[Message]:
-        """Return the events that ``row`` completes, in the order to publish them."""
-        ...
-
-    def finish(self) -> Sequence[Message]:
-        """Return what is still open after the last row."""
-        ...
 
 
 class Observer(Protocol):
@@ -33,14 +18,13 @@ class Observer(Protocol):
         """One handler for each kind of message it watches."""
         ...
 
+    def note(self, messages: Sequence[Message]) -> None:
+        """The same as its handlers, for many messages of any kind."""
+        ...
 
-def run(
-    rows: Iterable[RowT_contra],
-    source: Source[RowT_contra],
-    stages: Sequence[Stage],
-    observers: Sequence[Observer] = (),
-) -> None:
-    """Feed ``rows`` through ``source`` and ``stages`` on a memory bus until nothing is left to do.
+
+def run(market: Iterable[Sequence[Message]], stages: Sequence[Stage], observers: Sequence[Observer] = ()) -> None:
+    """Feed the messages of ``market``, many at a time, to ``stages`` on a memory bus until nothing is left to do.
 
     Each market event and everything it causes is finished before the next event, and stages see a message
     in the order they are listed: the order plane before the strategy plane, so that fills at a bar are
@@ -50,11 +34,10 @@ def run(
     for stage in stages:
         bus.attach(stage)
     for observer in observers:
-        for message_type, handler in observer.handlers.items():
-            bus.subscribe(message_type, handler)
+        bus.watch(observer.handlers, observer.note)
     with _no_garbage_pauses():
-        bus.feed(chain.from_iterable(map(source.handle, rows)))
-        bus.feed(source.finish())
+        for messages in market:
+            bus.feed(messages)
 
 
 @contextmanager

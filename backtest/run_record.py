@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
-from operator import sub
+from operator import itemgetter, sub
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,16 +19,16 @@ from backtest.tables import Tables, build_tables
 from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
-from domain.ledger import Ledger
 from kernel.ports import Handler
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = float("nan")
 _AT_ONCE = 400
-"""Bars taken in together: enough to spread the cost of the arrays, few enough to stay in the processor's cache."""
+"""Market events taken in together: enough to spread the cost of the arrays, few enough to stay in the cache."""
 _INTENT_TEXTS = ("strategy_id", "symbol", "direction", "order_type")
 _REPORT_TEXTS = ("strategy_id", "symbol", "direction", "status", "reject_reason")
 _VALUES = ("open", "high", "low", "close", "volume")
+_SERIES = itemgetter("symbol", "bar_size")
 
 Key = TypeVar("Key")
 
@@ -62,14 +62,12 @@ class RunRecord:
         self._series: _Codes[tuple[str, str]] = _Codes()
         self._texts: _Codes[str] = _Codes()
         self._orders: _Codes[int] = _Codes()  # by the number of the intent id
-        self._bars: list[BarEvent] = []
-        self._moments: list[datetime] = []
+        self._market: list[Message] = []
         self._wishes: list[OrderIntent] = []
         self._answers: list[ExecutionReport] = []
         self._bar_at, self._bar_series, self._closes = array("q"), array("i"), array("d")
         self._slices = array("q")
         self._intents, self._reports = IntentFacts(), ReportFacts()
-        self._ledger = Ledger(initial_cash)
         self._sink = None if bars_to is None else BarFile(bars_to)
         self._handlers: dict[type[Message], Handler] = {
             BarEvent: self._on_bar,
@@ -95,25 +93,11 @@ class RunRecord:
         return self._initial_cash
 
     @property
-    def equity(self) -> float:
-        """Cash and positions at the closes seen last, for showing progress; the tables are the record."""
-        self._take_in()
-        positions, marks = self._ledger.positions, dict[str, float]()
-        series = tuple(self._series)
-        for code, close in zip(reversed(self._bar_series), reversed(self._closes), strict=True):
-            if len(marks) == len(positions):
-                break
-            symbol = series[code][0]
-            if symbol in positions:
-                marks.setdefault(symbol, close)
-        return self._ledger.equity(dict.fromkeys(positions, 0.0) | marks)
-
-    @property
     def counts(self) -> dict[str, int]:
         """Messages seen so far, repeats included, by what they are; for showing progress."""
         return {
-            "bars": len(self._bar_at) + len(self._bars),
-            "slices": len(self._slices) + len(self._moments),
+            "bars": len(self._bar_at) + sum(type(event) is BarEvent for event in self._market),
+            "slices": len(self._slices) + sum(type(event) is SliceEvent for event in self._market),
             "intents": len(self._intents) + len(self._wishes),
             "reports": len(self._reports) + len(self._answers),
         }
@@ -148,26 +132,31 @@ class RunRecord:
         self._take_in()
         return self._sink.close()
 
+    def note(self, messages: Sequence[Message]) -> None:
+        """`observe` for market events, many at a time; what is not recorded is passed over."""
+        self._market += messages
+        if len(self._market) >= _AT_ONCE and type(messages[-1]) is SliceEvent:
+            self._take_in()
+
     def _on_bar(self, bar: BarEvent) -> tuple[()]:
-        self._bars.append(bar)  # taken in many at a time: bar by bar it would cost five times as much
+        self._market.append(bar)  # taken in many at a time: bar by bar it would cost five times as much
         return ()
 
     def _on_slice(self, event: SliceEvent) -> tuple[()]:
-        moments = self._moments
-        moments.append(event.timestamp)
+        self._market.append(event)
         # Here all bars of a moment are in, so what goes to the file ends between two moments.
-        if len(self._bars) >= _AT_ONCE or len(moments) >= _AT_ONCE:
+        if len(self._market) >= _AT_ONCE:
             self._take_in()
         return ()
 
     def _take_in(self) -> None:
         """Move what has arrived since the last time into the columns, and bars into the file if there is one."""
-        bars = [bar.__dict__ for bar in self._bars]
+        bars = [event.__dict__ for event in self._market if type(event) is BarEvent]
+        moments = [event.__dict__["timestamp"] for event in self._market if type(event) is SliceEvent]
         times = [bar["timestamp"] for bar in bars]
-        slices = _micros(self._moments)
-        at = slices if times == self._moments else _micros(times)  # one bar a moment: nothing to convert again
-        names = zip([bar["symbol"] for bar in bars], [bar["bar_size"] for bar in bars], strict=True)
-        series = array("i", map(self._series.__getitem__, names))
+        slices = _micros(moments)
+        at = slices if times == moments else _micros(times)  # one bar a moment: nothing to convert again
+        series = array("i", map(self._series.__getitem__, map(_SERIES, bars)))
         self._slices.frombytes(slices.tobytes())
         self._bar_at.frombytes(at.tobytes())
         self._bar_series += series
@@ -175,8 +164,7 @@ class RunRecord:
         if self._sink is not None:
             values = np.array([[bar[name] for bar in bars] for name in _VALUES]).T
             self._sink.append(at, np.array(series), np.ascontiguousarray(values), tuple(self._series))
-        self._moments.clear()
-        self._bars.clear()
+        self._market.clear()
         self._take_in_intents()
         self._take_in_reports()
 
@@ -218,8 +206,6 @@ class RunRecord:
         facts.commission.fromlist([row["commission"] for row in rows])
         facts.last_quantity.fromlist([row["last_quantity"] for row in rows])
         facts.last_price.fromlist(_prices(rows, "last_price"))
-        for report in self._answers:
-            self._ledger.apply(report)
         self._answers.clear()
 
 

@@ -34,5 +34,5 @@ def simulate(
     """
     source = build_data_stage(data)
     stages = (build_simulation(order), build_strategy_stage(strategy))
-    run(build_connector(data).rows(), source, stages, (record, *observers))
+    run(source.play(build_connector(data).blocks()), stages, (record, *observers))
     return Simulated(Counter({reason.value: count for reason, count in source.quarantined.items()}))

@@ -1,7 +1,8 @@
 """The data plane as a process over Kafka."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from itertools import chain
 from threading import Event
 
 import structlog
@@ -102,19 +103,12 @@ def _store(settings: DataSettings, runtime: Runtime) -> AbstractContextManager[E
 
 def _play(settings: DataSettings, stage: DataStage, feed: Feed, store: EventStore | None, stop: Event) -> None:
     """Send every event of the source; the store takes those of earlier lives too, since it died with them."""
-    for events in _batches(settings, stage):
-        for event in events:
-            feed.send(event)
-            if store is not None:
-                store.append(event)
+    for event in chain.from_iterable(stage.play(build_connector(settings).blocks())):
+        feed.send(event)
+        if store is not None:
+            store.append(event)
         if stop.is_set():
             raise Stopped
-
-
-def _batches(settings: DataSettings, stage: DataStage) -> Iterator[Sequence[Message]]:
-    for row in build_connector(settings).rows():
-        yield stage.handle(row)
-    yield stage.finish()
 
 
 def _waiter(bus: KafkaBus, progress: Progress, listen: Callable[[float], None], stop: Event) -> Wait:

@@ -13,10 +13,10 @@ from data_plane.corporate_actions import advance, initial, next_effective
 from data_plane.quality import Candidate, Finding, Gate, Reason, SymbolHistory, bar_gates
 from data_plane.session_grid import SessionGrid
 
-_PLAIN_MIN, _PLAIN_MAX = 1e-6, 1e9
+PLAIN_MIN, PLAIN_MAX = 1e-6, 1e9
+"""Prices strictly between these, and volumes up to the second, break no limit whatever they are."""
 _UNKNOWN = SymbolHistory("", ())
 _TOO_LATE = "the slice of its moment is already out"
-_bar_event = BarEvent.trusted
 
 
 class BarIntake:
@@ -37,11 +37,11 @@ class BarIntake:
         self._bar_size = bar_size
         self._grid = grid
         self._daily = grid.step is None
-        self._stride = grid.step or timedelta()
+        self.stride = grid.step or timedelta()
         self._closes = closes
         self._admission = admission
         self._gates: tuple[tuple[Reason, Gate], ...] = bar_gates(grid, admission.limits)
-        self._down, self._up = 1 - admission.limits.outlier_return, 1 + admission.limits.outlier_return
+        self.down, self.up = 1 - admission.limits.outlier_return, 1 + admission.limits.outlier_return
         self._slices = slices
         self._by_name: dict[str, SymbolHistory | None] = {}
         self.histories: dict[str, SymbolHistory] = {}
@@ -50,23 +50,54 @@ class BarIntake:
     def handle(self, row: RawBar) -> Sequence[Message]:
         """The messages that ``row`` gives rise to, in the order to publish them."""
         at: Any  # a date for a daily row, until it is known to be the close that is due
-        name, at, open_, high, low, close, volume, size, _, _ = row
+        name, at = row[:2]
         if self._daily:
             at = self._closes.get(at, at)
         history = self._by_name.get(name) or _UNKNOWN
-        last = history.close
-        if (
-            at != history.due
-            or not (last * self._down <= low <= open_ <= high <= last * self._up and low <= close <= high)
-            or close == last
-            or not (low > _PLAIN_MIN and high < _PLAIN_MAX and 0 <= volume <= _PLAIN_MAX)
-            or size != self._bar_size
-        ):
+        if not self.is_plain(row, at, history):
             examined = self._examine(row)
             if examined is None:
                 return ()
             history, at = examined
-        raw_close = close
+        bar = BarEvent.trusted(self._fields(row, at, history))
+        messages = self._slices.add(history.symbol, at, bar)
+        if messages is None:
+            return self._admission.refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
+        self.took(row, at, history)
+        return messages
+
+    def known(self, name: str) -> SymbolHistory | None:
+        """What is remembered of the symbol that the source calls ``name``, if bars of it were published."""
+        return self._by_name.get(name)
+
+    def is_plain(self, row: RawBar, at: datetime, history: SymbolHistory) -> bool:
+        """Whether ``row``, which closes at ``at``, is the bar that is due and inside all limits."""
+        _, _, open_, high, low, close, volume, size, _, _ = row
+        last = history.close
+        return (
+            at == history.due
+            and last * self.down <= low <= open_ <= high <= last * self.up
+            and low <= close <= high
+            and close != last
+            and low > PLAIN_MIN
+            and high < PLAIN_MAX
+            and 0 <= volume <= PLAIN_MAX
+            and size == self._bar_size
+        )
+
+    def took(self, row: RawBar, at: datetime, history: SymbolHistory) -> None:
+        """Remember ``row``, which closed at ``at`` and was published last."""
+        history.close = row.close  # raw: what the next bar is compared with
+        history.last = at
+        history.latest = row
+        if at < history.regular_until:
+            history.due = at + self.stride
+        else:
+            self._schedule(history, at)
+
+    @staticmethod
+    def _fields(row: RawBar, at: datetime, history: SymbolHistory) -> dict[str, Any]:
+        _, _, open_, high, low, close, volume, _, _, _ = row
         if history.adjusted:
             factor, units, _ = history.factors
             open_, high = open_ * factor, high * factor
@@ -78,18 +109,7 @@ class BarIntake:
         fields["low"] = low
         fields["close"] = close
         fields["volume"] = volume
-        bar = _bar_event(fields)
-        messages = self._slices.add(history.symbol, at, bar)
-        if messages is None:
-            return self._admission.refuse(row, history.symbol, Reason.OUT_OF_ORDER, _TOO_LATE)
-        history.close = raw_close  # what the next bar is compared with
-        history.last = at
-        history.latest = row
-        if at < history.regular_until:
-            history.due = at + self._stride
-        else:
-            self._schedule(history, at)
-        return messages
+        return fields
 
     def _examine(self, row: RawBar) -> tuple[SymbolHistory, datetime] | None:
         """Hold ``row`` against every gate; its history and UTC close when none objects."""
@@ -166,4 +186,4 @@ class BarIntake:
             history.due, history.regular_until = None, at
         else:
             history.due = due
-            history.regular_until = min(self._grid.regular_until(due), listing.last - self._stride)
+            history.regular_until = min(self._grid.regular_until(due), listing.last - self.stride)

@@ -1,14 +1,15 @@
 """The data plane's stage: rows of a source in, market events out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.base import Message
 from data_plane.bar_intake import BarIntake
+from data_plane.bar_runs import BarRuns
 from data_plane.completeness import CompletenessGate
-from data_plane.connectors.port import BadRow, RawBar, RawQuote, RawTick, Row
+from data_plane.connectors.port import BadRow, Block, Chunk, RawBar, RawQuote, RawTick, Row
 from data_plane.flow_intake import FlowIntake
 from data_plane.freshness import Overdue, overdue
 from data_plane.quality import Finding, Reason
@@ -48,6 +49,7 @@ class DataStage:
         grace: timedelta,
     ) -> None:
         self._bars = bars
+        self._runs = BarRuns(bars, slices)
         self._flow = flow
         self._slices = slices
         self._grid = grid
@@ -63,6 +65,17 @@ class DataStage:
     def handle(self, row: Row) -> Sequence[Message]:
         """The messages that ``row`` gives rise to, in the order to publish them."""
         return self._routes[type(row)](row)
+
+    def play(self, blocks: Iterable[Block]) -> Iterator[Sequence[Message]]:
+        """The messages of a whole source, in the order to publish them, many at a time."""
+        for block in blocks:
+            if not isinstance(block, Chunk):
+                yield from map(self.handle, block)
+            elif block.row_type is RawBar:
+                yield from self._runs.handle(block)
+            else:
+                yield from map(self.handle, block.rows())
+        yield self.finish()
 
     def finish(self) -> Sequence[Message]:
         """What is left to publish when the source has ended."""

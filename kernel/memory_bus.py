@@ -1,14 +1,16 @@
 """A bus inside one process: first in, first out, the same order on every run."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from contracts.base import Message
 from contracts.codec import FieldError, decode, encode
 from contracts.topics import TOPIC_OF
-from kernel.ports import Handler, Received, Stage, nothing_to_settle
+from kernel.ports import Handler, Received, Stage, Sweeper, nothing_to_settle
 
 Settle = Callable[[], Sequence[Message]]
+Note = Callable[[Sequence[Message]], None]
+"""Takes note of messages, many at a time."""
 Route = tuple[tuple[Handler, ...], tuple[Settle, ...]]
 """Who hears a kind of message, and who is asked to settle after it."""
 _NOWHERE: Route = ((), ())
@@ -21,11 +23,16 @@ class MemoryBus:
         self._queue: deque[Message] = deque()
         self._routes: dict[type[Message], Route] = {}
         self._all_settles: tuple[Settle, ...] = ()
+        self._told: set[Settle] = set()
+        self._sweepers: tuple[Sweeper, ...] = ()
+        self._notes: tuple[Note, ...] = ()
+        self._one_by_one = 0  # handlers that can only be told one message at a time
 
     def subscribe(self, message_type: type[Message], handler: Handler) -> None:
         """Call ``handler`` with each message of ``message_type``; what it returns is published."""
         handlers, settles = self._routes.get(message_type, _NOWHERE)
         self._routes[message_type] = (*handlers, handler), settles
+        self._one_by_one += 1
 
     def attach(self, stage: Stage) -> None:
         """Subscribe every handler of ``stage``, and let it settle what it was told."""
@@ -36,42 +43,90 @@ class MemoryBus:
             for message_type in stage.handlers:
                 handlers, settles = self._routes[message_type]
                 self._routes[message_type] = handlers, (*settles, stage.settle)
+        if isinstance(stage, Sweeper):
+            self._sweepers = (*self._sweepers, stage)
+            self._one_by_one -= len(stage.handlers)
+
+    def watch(self, handlers: Mapping[type[Message], Handler], note: Note | None = None) -> None:
+        """Subscribe ``handlers``, which say nothing; ``note`` does the same for many messages of any kind."""
+        for message_type, handler in handlers.items():
+            self.subscribe(message_type, handler)
+        if note is not None:
+            self._notes = (*self._notes, note)
+            self._one_by_one -= len(handlers)
 
     def publish(self, message: Message) -> None:
         """Queue ``message`` behind all others."""
         self._queue.append(message)
 
-    def feed(self, messages: Iterable[Message]) -> None:
+    def feed(self, messages: Sequence[Message]) -> None:
         """Deliver each of ``messages``, and everything it leads to, before the next; nothing may be queued before.
 
-        The same as `publish` and `drain` for each, at a third of the cost for a message that leads to nothing, as
-        most bars do: only stages that were told something are asked to settle.
+        The same as `publish` and `drain` for each. But while all stages except one are dormant, that one is let run
+        ahead to where it says something, and only then do the others hear what it heard.
         """
-        queue, routes = self._queue, self._routes
-        for message in messages:
-            handlers, settles = routes.get(type(message), _NOWHERE)
-            for handler in handlers:
-                outputs = handler(message)
-                if outputs:
-                    queue.extend(outputs)
-            if not queue:
-                for settle in settles:
-                    outputs = settle()
-                    if outputs:
-                        queue.extend(outputs)
-            if queue:
+        place, end = 0, len(messages)
+        while place < end:
+            awake = self._only_one_awake()
+            if awake is None:
+                self._feed_one(messages[place])
+                place += 1
+            else:
+                place = self._feed_ahead(awake, messages, place)
+            if self._queue:
                 self.drain()
 
+    def _only_one_awake(self) -> Sweeper | None:
+        if self._one_by_one:
+            return None
+        found = None
+        for stage in self._sweepers:
+            if not stage.dormant:
+                if found is not None:
+                    return None
+                found = stage
+        return found
+
+    def _feed_ahead(self, awake: Sweeper, messages: Sequence[Message], begin: int) -> int:
+        end, outputs = awake.sweep(messages, begin, len(messages))
+        for stage in self._sweepers:
+            if stage is not awake:
+                stage.sweep(messages, begin, end)
+        heard = messages[begin:end]
+        for note in self._notes:
+            note(heard)
+        self._queue.extend(outputs)
+        return end
+
+    def _feed_one(self, message: Message) -> None:
+        queue = self._queue
+        handlers, settles = self._routes.get(type(message), _NOWHERE)
+        for handler in handlers:
+            outputs = handler(message)
+            if outputs:
+                queue.extend(outputs)
+        if queue:
+            self._told.update(settles)
+        else:
+            for settle in settles:
+                queue.extend(settle())
+
     def drain(self) -> None:
-        """Deliver until nothing is queued and no stage has anything left to settle."""
-        queue, routes = self._queue, self._routes
+        """Deliver until nothing is queued and no stage has anything left to settle of what it was told."""
+        queue, routes, told = self._queue, self._routes, self._told
         while queue:
             while queue:
                 message = queue.popleft()
-                for handler in routes.get(type(message), _NOWHERE)[0]:
-                    queue.extend(handler(message))
+                handlers, settles = routes.get(type(message), _NOWHERE)
+                told.update(settles)
+                for handler in handlers:
+                    outputs = handler(message)
+                    if outputs:
+                        queue.extend(outputs)
             for settle in self._all_settles:
-                queue.extend(settle())
+                if settle in told:
+                    queue.extend(settle())
+            told.clear()
 
     def connect(self, inputs: Iterable[type[Message]]) -> "MemoryEndpoint":
         """A `Bus` for one plane that consumes ``inputs``."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from contracts.base import Message
 from contracts.codec import FieldError
@@ -26,6 +26,23 @@ class Stage(Protocol):
 
     def restore(self, message: Message) -> None:
         """Fold in a message that was handled before a restart; says nothing."""
+        ...
+
+
+@runtime_checkable
+class Sweeper(Stage, Protocol):
+    """A stage that a bus in its own process can tell many messages of the source at once."""
+
+    @property
+    def dormant(self) -> bool:
+        """Whether no message of the source can make it say anything, however many it hears."""
+        ...
+
+    def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
+        """Handle the messages from ``begin`` to the first that makes it say something, or to before ``end``.
+
+        The same as its handlers one by one. Returns the place after the last one handled, and what it says.
+        """
         ...
 
 

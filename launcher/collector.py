@@ -13,6 +13,7 @@ from contracts.control import RunMarker, RunState
 from contracts.dead_letter import NotADeadLetter, parse_dead_letter
 from contracts.topics import TOPICS
 from contracts.trading import ExecutionReport
+from domain.valuation import Valuation
 from kernel.dead_letter_writer import wire_headers
 from kernel.dead_letters import UNEXPLAINED
 from kernel.kafka_errors import BrokerUnavailable
@@ -33,6 +34,7 @@ class Collector:
         self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
         self.dead_letters: Counter[str] = Counter()
         self.fills = 0
+        self._valuation = Valuation(record.initial_cash)
         self._buried: set[str] = set()
         self.marker: RunMarker | None = None
         self._consumer = Consumer(
@@ -58,6 +60,11 @@ class Collector:
     def bars(self) -> int:
         """Bars collected so far."""
         return self._record.counts["bars"]
+
+    @property
+    def equity(self) -> float:
+        """What the account is worth at the newest closes collected, in currency units."""
+        return self._valuation.equity
 
     @property
     def finished(self) -> bool:
@@ -107,6 +114,7 @@ class Collector:
         if isinstance(message, ExecutionReport) and message.last_quantity:
             self.fills += 1
         self._record.observe(message)
+        self._valuation.take(message)
 
     def _bury(self, record: Record) -> None:
         try:

@@ -77,7 +77,7 @@ def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoR
 def counts(record: RunRecord, collector: Collector) -> Counts:
     """What has happened so far."""
     seen = record.counts
-    return Counts(seen["bars"], seen["intents"], collector.fills, collector.dead_letters.total(), record.equity)
+    return Counts(seen["bars"], seen["intents"], collector.fills, collector.dead_letters.total(), collector.equity)
 
 
 def follow(supervisor: Supervisor, collector: Collector, on_progress: Callable[[], None]) -> None:

@@ -140,10 +140,13 @@ class Desk:
             return ()
         if fact.order_id:
             order.order_id = fact.order_id
-        status = self._recount(order, filled)
+        kind = fact.kind
+        if kind is _ACK and before is _SUBMITTED and not history.filled:
+            status = order.status = history.status()  # most often it just works now: nothing to count anew
+        else:
+            status = self._recount(order, filled)
         odd = history.rejected or history.filled > history.quantity
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
-        kind = fact.kind
         if kind in _SILENT or (status is before and kind is _ACK):
             return alerts
         return (self._report(order, reported(status, history), fact.timestamp, fact.reason, fact), *alerts)
@@ -238,15 +241,15 @@ class Desk:
         reference = self._price_of(symbol)
         before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
         return RiskView(
-            now=max(self._now, at),
-            reference=reference,
-            reference_at=None if mark is None else mark.timestamp,
-            price=_worst_price(intent, reference),
-            units_before=before,
-            units_after=after,
-            gross_before=self._exposure.gross(self._price_of),
-            halted=self._halt_reason(intent),
-            in_doubt=bool(self._doubtful) and self._is_blocked(intent),
+            max(at, self._now),
+            reference,
+            None if mark is None else mark.timestamp,
+            _worst_price(intent, reference),
+            before,
+            after,
+            self._exposure.gross(self._price_of),
+            self._halt_reason(intent),
+            bool(self._doubtful) and self._is_blocked(intent),
         )
 
     def _price_of(self, symbol: str) -> float:

@@ -125,6 +125,23 @@ class Execution:
         crash_point("after_acked")
         return settlement.outputs
 
+    @property
+    def dormant(self) -> bool:
+        """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
+        return not (self._pending or self._repeated or self._cancels) and self._broker.dormant
+
+    def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
+        """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
+        newest: dict[str, BarEvent] = {}
+        for message in messages[begin:end]:
+            if type(message) is BarEvent:
+                newest[message.__dict__["symbol"]] = message
+            elif type(message) is TickEvent:
+                self._on_tick(message)
+        for bar in newest.values():
+            self._on_bar(bar)
+        return end, ()
+
     def close(self) -> None:
         """Let go of broker and journal."""
         self._broker.close()

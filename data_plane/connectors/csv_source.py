@@ -14,15 +14,13 @@ import numpy as np
 from contracts.market import TickType
 from data_plane.connectors.layout import (
     NUMBERS,
-    UNKNOWN_MOMENT,
-    Chunk,
     SourceFile,
     UnreadableSourceError,
     chunk_of,
     joined,
     moment_of,
 )
-from data_plane.connectors.port import BadRow
+from data_plane.connectors.port import UNKNOWN_MOMENT, BadRow, Chunk
 from data_plane.settings import RowKind
 
 Record = tuple[int, list[str]]
@@ -109,7 +107,7 @@ def _convert(
         raise _BadCellError("the number of cells is not that of the header")
     columns = list(zip(*(cells for _, cells in records), strict=True))
     symbols = list(columns[places["symbol"]]) if "symbol" in places else [source.symbol] * len(records)
-    numbers = [_floats(name, columns[places[name]]) for name in NUMBERS[source.kind]]
+    numbers = [np.array(_floats(name, columns[places[name]])) for name in NUMBERS[source.kind]]
     try:
         stamps = list(map(parse_stamp, columns[places["timestamp"]]))
     except (ValueError, OverflowError):

@@ -1,18 +1,16 @@
 """Which columns a kind of row has, and how rows are built from them in bulk."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import compress, repeat
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
 
 from contracts.market import TickType
-from data_plane.connectors.port import BadRow, RawBar, RawQuote, RawTick, Row
+from data_plane.connectors.port import Chunk, Keys, RawBar, RawQuote, RawTick, Values
 from data_plane.session_grid import step_of
 from data_plane.settings import RowKind
 
@@ -23,9 +21,6 @@ NUMBERS: Mapping[RowKind, tuple[str, ...]] = {
 }
 """The numeric columns of each kind of row, in the order of its fields."""
 
-Keys = npt.NDArray[np.int64]
-UNKNOWN_MOMENT = -(2**63)
-"""Moment of a row whose time could not be read; it keeps its place in the file."""
 MICROS_PER_DAY = 86_400_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -66,47 +61,6 @@ class SourceFile:
         return step if self.kind is RowKind.BARS and self.stamped_at_open and step is not None else timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Consecutive rows of one file as columns, made into rows only when they are asked for.
-
-    ``columns`` are the fields of ``row_type`` in order, or finished rows as the only column when it is None.
-    ``moments`` are microseconds since 1970; ``symbols`` are what rows of one moment are ordered by.
-    """
-
-    row_type: type[Any] | None
-    columns: tuple[list[Any], ...]
-    moments: Keys
-    symbols: list[str]
-
-    def rows(self) -> Iterator[Row]:
-        """The rows one by one: built here and dropped by the reader, they never burden the garbage collector."""
-        if self.row_type is None:
-            return iter(self.columns[0])
-        return map(tuple.__new__, repeat(self.row_type), zip(*self.columns, strict=True))
-
-    def part(self, begin: int, end: int) -> "Chunk":
-        """The rows from ``begin`` to before ``end``."""
-        if begin == 0 and end >= len(self.symbols):
-            return self
-        columns = tuple(column[begin:end] for column in self.columns)
-        return Chunk(self.row_type, columns, self.moments[begin:end], self.symbols[begin:end])
-
-    def chosen(self, keep: npt.NDArray[np.bool_]) -> "Chunk":
-        """The rows that ``keep`` marks."""
-        columns = tuple(list(compress(column, keep)) for column in self.columns)
-        return Chunk(self.row_type, columns, self.moments[keep], list(compress(self.symbols, keep)))
-
-    def with_bad_rows(self, bad: Mapping[int, BadRow]) -> "Chunk":
-        """The chunk with the rows at some places replaced."""
-        if not bad:
-            return self
-        rows, moments, symbols = list(self.rows()), self.moments.copy(), list(self.symbols)
-        for place, row in bad.items():
-            rows[place], moments[place], symbols[place] = row, UNKNOWN_MOMENT, ""
-        return Chunk(None, (rows,), moments, symbols)
-
-
 def joined(chunks: Sequence[Chunk]) -> Chunk:
     """Chunks behind each other as one of finished rows."""
     return Chunk(
@@ -134,7 +88,7 @@ def chunk_of(
     symbols: list[str],
     stamps: list[Any],
     moments: Keys,
-    numbers: Sequence[list[float]],
+    numbers: Sequence[Values],
     tick_types: list[TickType],
     lines: list[int],
 ) -> Chunk:

@@ -2,12 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
 import numpy as np
 
-from data_plane.connectors.layout import UNKNOWN_MOMENT, Chunk, Keys
-from data_plane.connectors.port import Row
+from data_plane.connectors.port import UNKNOWN_MOMENT, Block, Chunk, Keys
 
 
 class _Pending:
@@ -61,10 +59,11 @@ class _Pending:
         return taken
 
 
-def merged(files: Sequence[Iterator[Chunk]]) -> Iterator[Row]:
+def merged(files: Sequence[Iterator[Chunk]]) -> Iterator[Block]:
     """Every row of every file by time, then symbol, then file and place in it.
 
-    The result does not depend on how the files are cut into chunks: rows of one moment are only given together.
+    The order does not depend on how the files are cut into chunks: rows of one moment are only given together. Rows
+    stay columns where each has a moment of its own and is later than the one before.
     """
     pending = [_Pending(chunks) for chunks in files]
     while pending:
@@ -83,20 +82,22 @@ def _read_up(pending: Sequence[_Pending]) -> int | None:
     return min((file.newest for file in unfinished if not file.ended), default=None)
 
 
-def _in_order(chunks: Sequence[Chunk]) -> Iterator[Row]:
+def _in_order(chunks: Sequence[Chunk]) -> Iterator[Block]:
     if not chunks:
-        return iter(())
+        return
     moments = np.concatenate([chunk.moments for chunk in chunks])
     if (np.diff(moments) > 0).all():
-        return chain.from_iterable(chunk.rows() for chunk in chunks)
-    ranks = _ranks([symbol for chunk in chunks for symbol in chunk.symbols])
-    order = np.lexsort((ranks, moments))
+        yield from chunks
+        return
+    symbols = [symbol for chunk in chunks for symbol in chunk.symbols]
+    order = np.lexsort((_ranks(symbols), moments))
     origin = np.repeat(np.arange(len(chunks)), [len(chunk.moments) for chunk in chunks])
     if (np.diff(order[np.argsort(origin[order], kind="stable")]) > 0).all():  # no file is out of order in itself
         readers = [chunk.rows() for chunk in chunks]
-        return map(next, map(readers.__getitem__, origin[order].tolist()))
-    rows = [row for chunk in chunks for row in chunk.rows()]
-    return map(rows.__getitem__, order.tolist())
+        yield map(next, map(readers.__getitem__, origin[order].tolist()))
+    else:
+        rows = [row for chunk in chunks for row in chunk.rows()]
+        yield map(rows.__getitem__, order.tolist())
 
 
 def _ranks(symbols: Sequence[str]) -> Keys:

@@ -14,14 +14,12 @@ from contracts.market import TickType
 from data_plane.connectors.layout import (
     MICROS_PER_DAY,
     NUMBERS,
-    Chunk,
-    Keys,
     SourceFile,
     UnreadableSourceError,
     chunk_of,
     datetimes,
 )
-from data_plane.connectors.port import BadRow
+from data_plane.connectors.port import BadRow, Chunk, Keys, Values
 from data_plane.settings import RowKind
 
 _TICK_TYPES = {kind.value: kind for kind in TickType}
@@ -74,9 +72,9 @@ def _texts(column: pa.Array | None, default: str, length: int) -> list[str]:
     return texts
 
 
-def _floats(source: SourceFile, name: str, column: pa.Array) -> list[float]:
+def _floats(source: SourceFile, name: str, column: pa.Array) -> Values:
     try:
-        values: list[float] = column.cast(pa.float64()).to_numpy(zero_copy_only=False).tolist()
+        values: Values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         raise UnreadableSourceError(f"{source.path.name}: column {source.column(name)!r} is not numeric") from None
     return values

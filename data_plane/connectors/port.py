@@ -1,10 +1,21 @@
 """What a source of market data gives: plain rows in the order they became known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple, Protocol
+from itertools import compress, repeat
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from contracts.market import TickType
+
+Keys = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+Column = list[Any] | Values
+UNKNOWN_MOMENT = -(2**63)
+"""Moment of a row whose time could not be read; it keeps its place in the file."""
 
 
 class RawBar(NamedTuple):
@@ -62,12 +73,70 @@ class BadRow(NamedTuple):
 Row = RawBar | RawTick | RawQuote | BadRow
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows of one file as columns, made into rows only when they are asked for.
+
+    ``columns`` are the fields of ``row_type`` in order, numbers as arrays, or finished rows as the only column when it
+    is None.
+    ``moments`` are microseconds since 1970; ``symbols`` are what rows of one moment are ordered by.
+    """
+
+    row_type: type[Any] | None
+    columns: tuple[Column, ...]
+    moments: Keys
+    symbols: list[str]
+
+    def rows(self) -> Iterator[Row]:
+        """The rows one by one: built here and dropped by the reader, they never burden the garbage collector."""
+        columns = [column.tolist() if isinstance(column, np.ndarray) else column for column in self.columns]
+        if self.row_type is None:
+            return iter(columns[0])
+        return map(tuple.__new__, repeat(self.row_type), zip(*columns, strict=True))
+
+    def row(self, place: int) -> Row:
+        """The row at ``place``."""
+        return next(self.part(place, place + 1).rows())
+
+    def part(self, begin: int, end: int) -> "Chunk":
+        """The rows from ``begin`` to before ``end``."""
+        if begin == 0 and end >= len(self.symbols):
+            return self
+        columns = tuple(column[begin:end] for column in self.columns)
+        return Chunk(self.row_type, columns, self.moments[begin:end], self.symbols[begin:end])
+
+    def chosen(self, keep: npt.NDArray[np.bool_]) -> "Chunk":
+        """The rows that ``keep`` marks."""
+        columns = tuple(
+            column[keep] if isinstance(column, np.ndarray) else list(compress(column, keep)) for column in self.columns
+        )
+        return Chunk(self.row_type, columns, self.moments[keep], list(compress(self.symbols, keep)))
+
+    def with_bad_rows(self, bad: Mapping[int, BadRow]) -> "Chunk":
+        """The chunk with the rows at some places replaced."""
+        if not bad:
+            return self
+        rows, moments, symbols = list(self.rows()), self.moments.copy(), list(self.symbols)
+        for place, row in bad.items():
+            rows[place], moments[place], symbols[place] = row, UNKNOWN_MOMENT, ""
+        return Chunk(None, (rows,), moments, symbols)
+
+
+Block = Chunk | Iterator[Row]
+"""Consecutive rows: as columns when each is of a later moment than the one before, otherwise one by one."""
+
+
 class Connector(Protocol):
     """A source of rows.
 
-    Rows come in the order in which they may be published: by time, and within one moment by symbol.
+    Rows come in the order in which they may be published: by time, and within one moment by symbol. Each call
+    begins anew and gives the same sequence.
     """
 
+    def blocks(self) -> Iterator[Block]:
+        """Yield every row, many at a time."""
+        ...
+
     def rows(self) -> Iterator[Row]:
-        """Yield every row from the beginning; each call yields the same sequence."""
+        """Yield every row."""
         ...

@@ -2,19 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from itertools import chain
 
 from data_plane.connectors.csv_source import csv_chunks
-from data_plane.connectors.layout import (
-    MICROS_PER_DAY,
-    UNKNOWN_MOMENT,
-    Chunk,
-    SourceFile,
-    UnreadableSourceError,
-    moment_of,
-)
+from data_plane.connectors.layout import MICROS_PER_DAY, SourceFile, UnreadableSourceError, moment_of
 from data_plane.connectors.merge import merged
 from data_plane.connectors.parquet_source import parquet_chunks
-from data_plane.connectors.port import Row
+from data_plane.connectors.port import UNKNOWN_MOMENT, Block, Chunk, Row
 
 __all__ = ["ReplayConnector", "SourceFile", "UnreadableSourceError"]
 
@@ -40,13 +34,17 @@ class ReplayConnector:
         self._beyond = 2**63 - 1 if end is None else moment_of(end) + MICROS_PER_DAY
         self._chunk_rows = chunk_rows or max(256, min(_CHUNK_ROWS, _ROWS_IN_HAND // max(len(files), 1)))
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every row by time, then symbol; each call begins anew.
+    def blocks(self) -> Iterator[Block]:
+        """Yield every row by time, then symbol, many at a time.
 
         Raises:
             UnreadableSourceError: naming a file that is not what its settings say.
         """
         return merged([self._chunks(source) for source in self._files])
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row by time, then symbol; raises as `blocks` does."""
+        return chain.from_iterable(block.rows() if isinstance(block, Chunk) else block for block in self.blocks())
 
     def _chunks(self, source: SourceFile) -> Iterator[Chunk]:
         name = source.path.name

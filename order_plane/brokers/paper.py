@@ -74,6 +74,11 @@ class PaperBroker:
         """An intent id is known for ever."""
         return KeyLife.LIFETIME
 
+    @property
+    def dormant(self) -> bool:
+        """Whether no order works and nothing is left to say, or to write down."""
+        return not (self._books or self._changed or self._news or self._durable)
+
     def observe(self, bar: BarEvent) -> None:
         """Trade what ``bar`` lets trade."""
         fields = bar.__dict__

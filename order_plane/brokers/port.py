@@ -66,6 +66,11 @@ class Broker(Protocol):
         """How long this venue knows an intent id as the key of its order."""
         ...
 
+    @property
+    def dormant(self) -> bool:
+        """Whether nothing can happen here until an order comes; only a simulated venue can know that."""
+        ...
+
     def submit(self, order: SubmitOrder) -> Sequence[Fact]:
         """Send ``order`` once, keyed by its intent id, and return what is known at once.
 

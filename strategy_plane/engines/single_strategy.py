@@ -46,6 +46,7 @@ class SingleStrategyEngine:
         self._met: Targets | None = None
         self._met_version = -1
         self._decided: datetime | None = None
+        self._act_on = partial(self._act, self._decide)
         self.book = book
 
     settle = staticmethod(nothing_to_settle)
@@ -53,12 +54,20 @@ class SingleStrategyEngine:
     @property
     def handlers(self) -> Mapping[type[Message], Handler]:
         """Bars, slices and execution reports."""
-        act = partial(self._act, self._decide)
         return {
-            BarEvent: partial(self._slices.on_bar, act),
-            SliceEvent: partial(self._slices.on_slice, act),
+            BarEvent: partial(self._slices.on_bar, self._act_on),
+            SliceEvent: partial(self._slices.on_slice, self._act_on),
             ExecutionReport: self._on_report,
         }
+
+    @property
+    def dormant(self) -> bool:
+        """A strategy always listens."""
+        return False
+
+    def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
+        """Handle messages up to the first slice at which something is said."""
+        return self._slices.sweep(self._act_on, messages, begin, end)
 
     def restore(self, message: Message) -> None:
         """Fold in what was handled, or said, before a restart; topics may come in any order.

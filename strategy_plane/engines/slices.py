@@ -37,12 +37,7 @@ class SliceAssembler:
 
     def on_bar(self, act: Act, bar: BarEvent) -> Sequence[Message]:
         """Keep ``bar``, and ``act`` on the slices that it completes."""
-        fields = bar.__dict__  # several fields of a model are cheaper to read from its dictionary
-        if fields["bar_size"] == self._bar_size and (not self._universe or fields["symbol"] in self._universe):
-            self._inbox.append(bar)
-            if self._waiting:
-                return self._release(act)
-        return ()
+        return self.sweep(act, (bar,), 0, 1)[1]
 
     def on_slice(self, act: Act, moment: SliceEvent) -> Sequence[Message]:
         """``act`` on ``moment`` when its bars are here; otherwise it waits for them.
@@ -70,6 +65,26 @@ class SliceAssembler:
                 return act(moment, inbox)
         self._waiting.append(moment)
         return [*self._release(act), *self._stall_alert(moment)]
+
+    def sweep(self, act: Act, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
+        """`on_bar` and `on_slice` for messages from ``begin`` to before ``end``, or to the first that says something.
+
+        Returns the place after the last message taken, and what was said.
+        """
+        bar_size, universe = self._bar_size, self._universe
+        for place in range(begin, end):
+            message = messages[place]
+            said: Sequence[Message] = ()
+            if type(message) is BarEvent:
+                fields = message.__dict__  # several fields of a model are cheaper to read from its dictionary
+                if fields["bar_size"] == bar_size and (not universe or fields["symbol"] in universe):
+                    self._inbox.append(message)
+                    said = self._release(act) if self._waiting else ()
+            elif type(message) is SliceEvent:
+                said = self.on_slice(act, message)
+            if said:
+                return place + 1, said
+        return end, ()
 
     def _release(self, act: Act) -> list[Message]:
         self._file()

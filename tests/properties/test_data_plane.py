@@ -10,9 +10,8 @@ from contracts.codec import decode, encode
 from contracts.market import BarEvent, SliceEvent, TickType
 from data_plane.bars import TickAggregator
 from data_plane.composition import build_stage
-from data_plane.connectors.layout import Chunk
 from data_plane.connectors.merge import merged
-from data_plane.connectors.port import BadRow, RawBar, RawQuote, RawTick
+from data_plane.connectors.port import BadRow, Chunk, RawBar, RawQuote, RawTick
 from data_plane.session_grid import SessionGrid
 from data_plane.settings import DataSettings
 from domain.exchange_sessions import load_calendar
@@ -156,5 +155,6 @@ def test_merged_order_is_that_of_one_sort_however_files_are_cut(given_files, siz
         for row in rows:
             latest = max(latest, row[0])
             expected.append(((latest, row[1], row[2], row[3]), row))
-    merged_rows = list(merged([_chunks(rows, size) for rows in given_files]))
+    blocks = merged([_chunks(rows, size) for rows in given_files])
+    merged_rows = [row for block in blocks for row in (block.rows() if isinstance(block, Chunk) else block)]
     assert merged_rows == [row for _, row in sorted(expected)]

@@ -11,6 +11,7 @@ from backtest.run_record import RunRecord
 from contracts.market import BarEvent, SliceEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ledger import Ledger
+from domain.valuation import Valuation
 from kernel.memory_bus import MemoryBus
 
 DAY = timedelta(days=1)
@@ -33,9 +34,12 @@ def test_equity_in_order_equals_the_ledger_folded_by_hand(market, recorded):
     assert list(zip(equity["cash"].to_pylist(), equity["equity"].to_pylist(), strict=True)) == expected
 
 
-def test_progress_equity_is_the_newest_equity_of_the_table(market, recorded):
+def test_the_valuation_shown_meanwhile_is_the_newest_equity_of_the_table(market, recorded):
+    valuation = Valuation(100_000.0)
+    for message in market.messages:
+        valuation.take(message)
     record = recorded(market.messages)
-    assert record.equity == pytest.approx(record.tables().equity["equity"].to_pylist()[-1], abs=1e-6)
+    assert valuation.equity == pytest.approx(record.tables().equity["equity"].to_pylist()[-1], abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
