@@ -54,7 +54,7 @@ class MemoryJournal:
     keeps its memory small however long a backtest is.
     """
 
-    def __init__(self, retain: int = 1_000) -> None:
+    def __init__(self, retain: int = 100) -> None:
         self._retain = retain
         self._rows: dict[int, _Row | int] = {}  # by the number of the intent id, which hashes ten times faster
         self._finished: deque[int] = deque()

@@ -59,7 +59,7 @@ class PaperStore(Protocol):
 class MemoryPaperStore:
     """A memory that ends with its process; of finished orders it keeps the facts of the newest ``retain``."""
 
-    def __init__(self, retain: int = 1_000) -> None:
+    def __init__(self, retain: int = 100) -> None:
         self._retain = retain
         self._orders: dict[int, PaperOrder | None] = {}  # by the number of the intent id, which hashes ten times faster
         self._finished: deque[int] = deque()
