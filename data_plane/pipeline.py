@@ -8,7 +8,8 @@ from typing import Any
 from contracts.base import Message
 from data_plane.bar_intake import BarIntake
 from data_plane.completeness import CompletenessGate
-from data_plane.connectors.port import BadRow, RawBar, RawQuote, RawTick, Row
+from data_plane.connectors.port import BadRow, RawBar, RawFact, RawQuote, RawTick, Row
+from data_plane.fact_intake import FactIntake
 from data_plane.flow_intake import FlowIntake
 from data_plane.freshness import Overdue, overdue
 from data_plane.quality import Finding, Reason
@@ -42,6 +43,7 @@ class DataStage:
         self,
         bars: BarIntake,
         flow: FlowIntake,
+        facts: FactIntake,
         slices: CompletenessGate,
         grid: SessionGrid,
         findings: Findings,
@@ -49,6 +51,7 @@ class DataStage:
     ) -> None:
         self._bars = bars
         self._flow = flow
+        self._facts = facts
         self._slices = slices
         self._grid = grid
         self._findings = findings
@@ -57,6 +60,7 @@ class DataStage:
             RawBar: bars.handle,
             RawTick: flow.handle_tick,
             RawQuote: flow.handle_quote,
+            RawFact: facts.handle,
             BadRow: self._bad_row,
         }
 
@@ -91,7 +95,7 @@ class DataStage:
     @property
     def ignored(self) -> int:
         """How many rows were of symbols that nobody asked for."""
-        return self._bars.ignored + self._flow.ignored
+        return self._bars.ignored + self._flow.ignored + self._facts.ignored
 
     def _bad_row(self, row: BadRow) -> tuple[()]:
         self._findings(Finding(row.source, row.line, "", Reason.SCHEMA, row.reason))

@@ -1,6 +1,6 @@
 """What a source of market data gives: plain rows in the order they became known."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
@@ -51,6 +51,21 @@ class RawQuote(NamedTuple):
     line: int
 
 
+class RawFact(NamedTuple):
+    """One row of a point-in-time table as the source says it: ``timestamp`` is when it became known, in UTC.
+
+    ``event_time`` is what it is about; ``values`` holds the numeric columns that are filled in.
+    """
+
+    table: str
+    symbol: str
+    timestamp: datetime
+    event_time: datetime
+    values: Mapping[str, float]
+    source: str
+    line: int
+
+
 class BadRow(NamedTuple):
     """A row that could not be read; ``reason`` is a sentence that does not repeat the input."""
 
@@ -59,7 +74,7 @@ class BadRow(NamedTuple):
     reason: str
 
 
-Row = RawBar | RawTick | RawQuote | BadRow
+Row = RawBar | RawTick | RawQuote | RawFact | BadRow
 
 
 class Connector(Protocol):
