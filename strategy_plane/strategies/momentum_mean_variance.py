@@ -9,7 +9,7 @@ from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import AsOfView, History, Matrix, Vector
 from strategy_plane.optimizers.factor_risk import principal_factor_risk
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits, Optimizer
-from strategy_plane.signals.port import Signal
+from strategy_plane.signals.port import BarSignal
 from strategy_plane.strategies.port import Alarm, Portfolio, Targets
 
 
@@ -35,7 +35,7 @@ class MomentumMeanVariance:
 
     def __init__(
         self,
-        signal: Signal,
+        signal: BarSignal,
         optimizer: Optimizer,
         limits: Limits,
         conversion: Conversion,
