@@ -39,9 +39,7 @@ class Admission:
             self.refuse(row, "", Reason.SCHEMA, "the symbol is not 1 to 32 printable ASCII characters")
         return symbol
 
-    def refuse(
-        self, row: RawBar | RawTick | RawQuote | RawFact, symbol: str, reason: Reason, detail: str
-    ) -> tuple[()]:
+    def refuse(self, row: RawBar | RawTick | RawQuote | RawFact, symbol: str, reason: Reason, detail: str) -> tuple[()]:
         """Report that ``row`` goes no further; nothing is published for it."""
         self.report(Finding(row.source, row.line, symbol, reason, detail))
         return ()

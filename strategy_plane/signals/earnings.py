@@ -101,7 +101,7 @@ class EarningsSurprise:
 
     def _fading(self, age: timedelta) -> float:
         moments = age / timedelta(days=self.days_per_moment)
-        return 0.5 ** (moments / self.half_life)
+        return math.pow(0.5, moments / self.half_life)
 
 
 def _column(quarters: Sequence[Fact], name: str) -> Vector:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from strategy_plane.market import MarketView
 from strategy_plane.signals.port import Inputs, Scores
@@ -38,7 +39,7 @@ def revisions(months: Sequence[Fact]) -> float:
     like a revision. NaN when one is missing or a price is not positive.
     """
     changes = []
-    for before, now in zip(months, months[1:], strict=False):
+    for before, now in pairwise(months):
         price = before.values.get("price", math.nan)
         if not price > 0.0:
             return math.nan

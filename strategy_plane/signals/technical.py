@@ -213,8 +213,8 @@ class Technical:
 def _measured(bars: AsOfView, length: int, measure: Callable[[Matrix], Vector]) -> dict[str, float]:
     """``measure`` of every symbol that has all of the newest ``length`` bars."""
     panel = bars.panel(length)
-    complete = np.isfinite(panel.closes).all(axis=0)
+    complete = np.asarray(np.isfinite(panel.closes).all(axis=0))
     if len(panel.moments) < length or not complete.any():
         return {}
-    names = [symbol for symbol, kept in zip(panel.symbols, complete, strict=True) if kept]
+    names = [symbol for symbol, kept in zip(panel.symbols, complete.tolist(), strict=True) if kept]
     return dict(zip(names, measure(panel.closes[:, complete]).tolist(), strict=True))

@@ -100,9 +100,9 @@ class VolatilityPremium:
         )
         outlook = against_past(index_premium(implied, levels))
         panel = view.bars.panel(self.past + 1)
-        complete = np.isfinite(panel.closes).all(axis=0)
+        complete = np.asarray(np.isfinite(panel.closes).all(axis=0))
         if not math.isfinite(outlook) or len(panel.moments) <= self.past or complete.sum() < 2:
             return {}
-        names = [symbol for symbol, kept in zip(panel.symbols, complete, strict=True) if kept]
+        names = [symbol for symbol, kept in zip(panel.symbols, complete.tolist(), strict=True) if kept]
         tilts = outlook * (betas(panel.closes[:, complete]) - 1.0)
         return {name: max(-LIMIT, min(LIMIT, tilt)) for name, tilt in zip(names, tilts.tolist(), strict=True)}
