@@ -62,7 +62,7 @@ class ScoreCorrelation:
         """Take the scores of one moment by signal."""
         symbols = sorted({symbol for of_signal in scores.values() for symbol in of_signal})
         table = np.array([[scores.get(name, {}).get(symbol, 0.0) for name in self._names] for symbol in symbols])
-        if len(symbols):
+        if symbols:
             self._products = self._keep * self._products + table.T @ table
 
     def matrix(self) -> Matrix:

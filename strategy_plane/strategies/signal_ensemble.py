@@ -1,6 +1,5 @@
 """Several signals, weighted by what they have shown, traded at optimal weights within the limits of the regime."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +10,7 @@ from contracts.market import BarEvent, SliceEvent
 from strategy_plane.ensemble.information import Summary
 from strategy_plane.ensemble.record import TrackRecord
 from strategy_plane.ensemble.weighting import ScoreCorrelation, Trust, combined, grinold, shrunk_ic, signal_weights
-from strategy_plane.history import AsOfView, Matrix
+from strategy_plane.history import AsOfView
 from strategy_plane.market import Market, MarketView
 from strategy_plane.optimizers.factor_risk import principal_factor_risk
 from strategy_plane.optimizers.port import AllocationStatus, Limits, Optimizer, Vector
@@ -19,7 +18,11 @@ from strategy_plane.regime.features import features_of
 from strategy_plane.regime.gate import Exposure, gated
 from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
+from strategy_plane.strategies.candidates import complete_returns, limits_beside
 from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+
+_MARGIN = 1.05
+"""Turnover allowed beyond what new limits need, so that rounding does not make them out of reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,8 @@ class SignalEnsemble:
             self._open = None
         forecast = self.brain.forecast(moment.timestamp)
         view = self._market.as_of(moment.timestamp).bars
-        symbols, returns = self._returns(view, sorted(forecast.keys() & set(moment.symbols)))
+        candidates = sorted(forecast.keys() & set(moment.symbols))
+        symbols, returns = complete_returns(view, candidates, self._risk_window, self._max_missing)
         if not symbols:
             return None
         try:
@@ -211,24 +215,10 @@ class SignalEnsemble:
             return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
         return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)))
 
-    def _returns(self, view: AsOfView, candidates: Sequence[str]) -> tuple[list[str], Matrix]:
-        closes = view.panel(self._risk_window + 1, candidates).closes
-        returns = closes[1:] / closes[:-1] - 1.0
-        missing = np.isnan(returns).mean(axis=0) if len(returns) else np.ones(len(candidates))
-        moved = np.nan_to_num(np.abs(returns)).max(axis=0, initial=0.0) > 0.0
-        kept = (missing <= self._max_missing) & moved
-        complete = returns[:, kept]
-        symbols = [symbol for symbol, keep in zip(candidates, kept, strict=True) if keep]
-        return symbols, complete[~np.isnan(complete).any(axis=1)]
-
     def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
-        outside = [portfolio.weight(symbol) for symbol in portfolio.symbols if symbol not in symbols]
-        limits = gated(self._limits, self._exposures[self.brain.regime])
-        gross, net = math.fsum(map(abs, outside)), math.fsum(outside)
-        needed = max(
-            float(np.abs(current).sum()) + gross - limits.gross, abs(float(current.sum()) + net) - limits.net, 0.0
-        )
+        limits = limits_beside(gated(self._limits, self._exposures[self.brain.regime]), symbols, portfolio)
+        too_much = float(np.abs(current).sum()) + limits.outside_gross - limits.gross
+        too_one_sided = abs(float(current.sum()) + limits.outside_net) - limits.net
+        needed = max(too_much, too_one_sided, 0.0)
         # A regime that takes room away must not be defeated by the turnover limit.
-        return replace(
-            limits, outside_gross=gross, outside_net=net, turnover=max(limits.turnover, needed * 1.05 + 1e-4)
-        )
+        return replace(limits, turnover=max(limits.turnover, needed * _MARGIN))
