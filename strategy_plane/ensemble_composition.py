@@ -25,6 +25,9 @@ from strategy_plane.signals.volatility_premium import VolatilityPremium
 from strategy_plane.strategies.signal_ensemble import Brain, RegimeWindows, Schedule, SignalEnsemble
 from strategy_plane.tables import FactStore, FlowStore
 
+_INTERVALS = 2048
+"""Intervals kept beside those that signals read, since a moment may be looked at after later intervals arrived."""
+
 _SIGNALS: Mapping[str, type[Signal]] = {
     "order_flow_imbalance": OrderFlowImbalance,
     "queue_imbalance": QueueImbalance,
@@ -84,7 +87,7 @@ def _market(chosen: SignalEnsembleSettings, signals: Mapping[str, Signal]) -> Ma
     return Market(
         History(bars, whole_bars=whole),
         FactStore(),
-        FlowStore(max(1, *(needed.intervals for needed in inputs)) * 4),
+        FlowStore(_INTERVALS + max(needed.intervals for needed in inputs)),
     )
 
 

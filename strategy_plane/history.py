@@ -180,6 +180,11 @@ class AsOfView:
         """Symbols with at least one bar by ``at``, sorted."""
         return tuple(s for s in self._history._symbols() if self._history._closes(s, 1, self.at)[0])
 
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """Symbols with a bar at ``at`` itself, sorted."""
+        return tuple(s for s in self._history._symbols() if self._history._closes(s, 1, self.at)[0] == [self.at])
+
     def as_of(self, earlier: datetime) -> "AsOfView":
         """The view of an earlier moment; raises `LookAheadError` for a later one."""
         self._refuse_later(earlier)

@@ -9,15 +9,19 @@ from strategy_plane.tables import FactStore, FactView, FlowStore, FlowView
 
 
 class MarketView:
-    """Bars closed by ``at`` and facts and order flow known before it."""
+    """Bars closed by ``at`` and facts and order flow known before it.
 
-    __slots__ = ("at", "bars", "facts", "flow")
+    ``symbols`` are those with a bar at ``at``, sorted: what is compared with each other is what can be traded.
+    """
+
+    __slots__ = ("at", "bars", "facts", "flow", "symbols")
 
     def __init__(self, bars: AsOfView, facts: FactView, flow: FlowView) -> None:
         self.at = bars.at
         self.bars = bars
         self.facts = facts
         self.flow = flow
+        self.symbols = bars.traded
 
 
 class Market:

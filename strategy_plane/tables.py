@@ -99,11 +99,6 @@ class FactView:
         self._store = store
         self.at = at
 
-    def symbols(self, table: str) -> tuple[str, ...]:
-        """Symbols with at least one row known, sorted."""
-        of_table = self._store._rows.get(table, {})
-        return tuple(sorted(symbol for symbol, rows in of_table.items() if rows.known[0] < self.at))
-
     def rows(self, table: str, symbol: str, last: int) -> tuple[Fact, ...]:
         """The newest ``last`` rows by event time, oldest first, each in its newest version known by then."""
         rows = self._store._rows.get(table, {}).get(symbol)
@@ -184,11 +179,6 @@ class FlowView:
     def __init__(self, store: FlowStore, at: datetime) -> None:
         self._store = store
         self.at = at
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """Symbols with at least one interval known, sorted."""
-        return tuple(sorted(symbol for symbol, flows in self._store._flows.items() if flows.moments[0] < self.at))
 
     def window(self, symbol: str, last: int) -> Flows:
         """The newest ``last`` intervals of ``symbol``; fewer when there have not been as many."""

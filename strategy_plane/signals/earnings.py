@@ -82,11 +82,11 @@ class EarningsSurprise:
         earnings: dict[str, float] = {}
         revenues: dict[str, float] = {}
         fading: dict[str, float] = {}
-        for symbol in view.facts.symbols(self.table):
+        for symbol in view.symbols:
             quarters = view.facts.rows(self.table, symbol, self.past + _YEAR + 1)
-            age = view.at - quarters[-1].known
-            if age > self.hold or not _is_seasonal(quarters):
+            if not quarters or view.at - quarters[-1].known > self.hold or not _is_seasonal(quarters):
                 continue
+            age = view.at - quarters[-1].known
             fading[symbol] = self._fading(age)
             earnings[symbol] = self._surprise(quarters)
             revenues[symbol] = standardised_surprise(_column(quarters, "revenue"), self.past)

@@ -34,7 +34,7 @@ class OrderFlowImbalance:
     def __call__(self, view: MarketView) -> Scores:
         """One score per symbol with a full window."""
         raw = {}
-        for symbol in view.flow.symbols:
+        for symbol in view.symbols:
             flows = view.flow.window(symbol, self.window)
             depth = math.fsum(flows.bids) + math.fsum(flows.asks)
             if len(flows.flow) == self.window and depth > 0.0:
@@ -67,7 +67,7 @@ class QueueImbalance:
     def __call__(self, view: MarketView) -> Scores:
         """One score per symbol with a full window."""
         raw = {}
-        for symbol in view.flow.symbols:
+        for symbol in view.symbols:
             flows = view.flow.window(symbol, self.window)
             if len(flows.flow) == self.window:
                 pairs = zip(flows.bids.tolist(), flows.asks.tolist(), strict=True)

@@ -70,14 +70,16 @@ class Positioning:
         )
 
     def _reports(self, view: MarketView) -> Mapping[str, Mapping[str, float]]:
-        newest = {
-            symbol: view.facts.rows(self.short_table, symbol, 1)[-1] for symbol in view.facts.symbols(self.short_table)
+        newest = {symbol: view.facts.rows(self.short_table, symbol, 1) for symbol in view.symbols}
+        return {
+            symbol: facts[-1].values
+            for symbol, facts in newest.items()
+            if facts and view.at - facts[-1].known <= self.max_age
         }
-        return {symbol: fact.values for symbol, fact in newest.items() if view.at - fact.known <= self.max_age}
 
     def _changes(self, view: MarketView) -> dict[str, float]:
         changes = {}
-        for symbol in view.facts.symbols(self.ownership_table):
+        for symbol in view.symbols:
             quarters = view.facts.rows(self.ownership_table, symbol, 2)
             if len(quarters) == 2 and view.at - quarters[-1].known <= self.max_age:
                 before, now = (fact.values.get("institutional_share", math.nan) for fact in quarters)

@@ -80,8 +80,8 @@ class Sentiment:
 
     def __call__(self, view: MarketView) -> Scores:
         """One score per symbol with recent news or revisions."""
-        news = {symbol: self._news(view, symbol) for symbol in view.facts.symbols(self.news_table)}
-        revised = {symbol: self._revisions(view, symbol) for symbol in view.facts.symbols(self.estimate_table)}
+        news = {symbol: self._news(view, symbol) for symbol in view.symbols}
+        revised = {symbol: self._revisions(view, symbol) for symbol in view.symbols}
         return blend([(self.news_weight, cross_section(news)), (self.revision_weight, cross_section(revised))])
 
     def _news(self, view: MarketView, symbol: str) -> float:

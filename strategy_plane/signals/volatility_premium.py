@@ -76,7 +76,7 @@ class VolatilityPremium:
 
     def __call__(self, view: MarketView) -> Scores:
         """One score per symbol that has bars and a recent implied volatility, or a beta."""
-        names = cross_section({symbol: self._premium(view, symbol) for symbol in view.bars.symbols})
+        names = cross_section({symbol: self._premium(view, symbol) for symbol in view.symbols})
         return blend([(1.0, names), (self.index_weight, self._of_index(view))])
 
     def _premium(self, view: MarketView, symbol: str) -> float:
@@ -84,7 +84,7 @@ class VolatilityPremium:
         if not newest or view.at - newest[-1].event_time > _STALE:
             return math.nan
         bars = view.bars.bars(symbol, self.window + 1)
-        if len(bars.close) <= self.window or bars.moments[-1] != view.at:
+        if len(bars.close) <= self.window:
             return math.nan
         implied = newest[-1].values.get("implied_volatility", math.nan)
         return (implied / 100.0) ** 2 - self.periods_per_year * realised_variance(bars, self.estimator)
