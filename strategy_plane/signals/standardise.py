@@ -28,10 +28,10 @@ def cross_section(raw: Mapping[str, float], tail: float = TAIL, limit: float = L
     values = np.fromiter(finite.values(), np.float64, len(finite))
     low, high = np.quantile(values, [tail, 1.0 - tail])
     cut = np.clip(values, low, high).tolist()
-    if max(cut) == min(cut):
-        return dict.fromkeys(finite, 0.0)
     mean = math.fsum(cut) / len(cut)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in cut) / len(cut))
+    if deviation == 0.0 or max(cut) == min(cut):
+        return dict.fromkeys(finite, 0.0)
     return {
         symbol: max(-limit, min(limit, (value - mean) / deviation)) for symbol, value in zip(finite, cut, strict=True)
     }
