@@ -132,4 +132,4 @@ def test_a_high_index_premium_favours_high_betas(names):
     tilted = VolatilityPremium(past=60, index_weight=1e6)(view)
     slopes = dict(zip("ABC", betas(view.bars.panel(61).closes).tolist(), strict=True))
     assert sorted(tilted, key=tilted.get) == sorted(slopes, key=slopes.get)
-    assert sum(tilted.values()) == pytest.approx(0.0, abs=1e-4)
+    assert min(tilted.values()) < 0.0 < max(tilted.values())
