@@ -95,7 +95,7 @@ class TableSource:
     def __init__(self, files: Sequence[TableFile], end: date | None = None) -> None:
         self._files = tuple(files)
         for file in self._files:
-            if not file.values or not file.zone:
+            if not (file.header and file.values and file.zone):
                 raise UnreadableSourceError(f"table {file.table}: {file.path.name} has no column of values")
         self._beyond = None if end is None else datetime.combine(end, time(), UTC) + timedelta(days=1)
 
