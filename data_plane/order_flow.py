@@ -68,6 +68,8 @@ class OrderFlow:
     def expire(self, now: datetime) -> Sequence[OFIEvent]:
         """Publish every interval that ended by ``now``, in order of time and symbol."""
         self._closed_through = max(self._closed_through, now)
+        if now < self._earliest:
+            return ()
         ended = sorted((interval.end, symbol) for symbol, interval in self._open.items() if interval.until <= now)
         events = tuple(_event(symbol, self._open.pop(symbol)) for _, symbol in ended)
         self._earliest = min((i.until for i in self._open.values()), default=datetime.max.replace(tzinfo=UTC))

@@ -1,7 +1,7 @@
 """The data plane's stage: rows of a source in, market events out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,10 +56,10 @@ class DataStage:
         self._grid = grid
         self._findings = findings
         self._grace = grace
-        self._routes: Mapping[type[Row], Callable[[Any], Sequence[Message]]] = {
+        self._routes: dict[type[Row], Callable[[Any], Sequence[Message]]] = {
             RawBar: bars.handle,
             RawTick: flow.handle_tick,
-            RawQuote: flow.handle_quote,
+            RawQuote: self._first_quote,
             RawFact: facts.handle,
             BadRow: self._bad_row,
         }
@@ -96,6 +96,18 @@ class DataStage:
     def ignored(self) -> int:
         """How many rows were of symbols that nobody asked for."""
         return self._bars.ignored + self._flow.ignored + self._facts.ignored
+
+    def _first_quote(self, row: RawQuote) -> Sequence[Message]:
+        """From the first quote on, and not before for the sake of speed, order flow goes ahead of bars."""
+        self._routes[RawQuote] = self._flow.handle_quote
+        self._routes[RawBar] = self._bar_after_flow
+        return self._flow.handle_quote(row)
+
+    def _bar_after_flow(self, row: RawBar) -> Sequence[Message]:
+        """A bar may end its moment, so what flowed until then is published first."""
+        at = row.timestamp
+        ended = self._flow.ended(at) if isinstance(at, datetime) else ()
+        return (*ended, *self._bars.handle(row))
 
     def _bad_row(self, row: BadRow) -> tuple[()]:
         self._findings(Finding(row.source, row.line, "", Reason.SCHEMA, row.reason))

@@ -67,7 +67,7 @@ def implied_volatility(rng: np.random.Generator, calendar: SessionCalendar, inde
     logs[0] = middle
     for day, shock in enumerate(rng.normal(0.0, 0.06, count - 1), 1):
         logs[day] = logs[day - 1] + 0.03 * (middle - logs[day - 1]) + shock
-    points: Draws = np.round(np.exp(logs), 2)
+    points = np.asarray(np.round(np.exp(logs), 2), np.float64)
     known = [close + _AFTER_THE_CLOSE for close in calendar.closes]
     daily = rng.normal(0.0002, 1.0, count) * points / 100.0 / np.sqrt(252.0) * 0.85
     levels = np.round(1000.0 * np.exp(np.cumsum(daily)), 2) if index else np.full(count, np.nan)
@@ -105,7 +105,7 @@ def news_sentiment(rng: np.random.Generator, calendar: SessionCalendar, index: b
         _midnight(day) + timedelta(minutes=int(m))
         for day, m in zip(days, rng.integers(0, 1440, len(days)), strict=True)
     ]
-    score: Draws = np.round(np.tanh(rng.normal(0.1, 0.6, len(days))), 2)
+    score = np.asarray(np.round(np.tanh(rng.normal(0.1, 0.6, len(days))), 2), np.float64)
     return _table(known, known, score=score, relevance=np.round(rng.uniform(0.2, 1.0, len(days)), 1))
 
 
