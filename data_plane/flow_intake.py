@@ -111,12 +111,12 @@ class FlowIntake:
         return (*closed, bid, _tick(symbol, row.timestamp, quote.ask_price, quote.ask_size, TickType.ASK))
 
     def ended(self, now: datetime) -> Sequence[Message]:
-        """Order flow of the intervals that ended by ``now``."""
-        return () if self._flow is None else self._flow.expire(now)
+        """Order flow of the open intervals that ended by ``now``, an event of another kind."""
+        return () if self._flow is None or now < self._flow.earliest else self._flow.expire(now)
 
     def expire(self, now: datetime) -> Sequence[Message]:
         """What ended by ``now``: order flow first, then bars."""
-        flow = self.ended(now)
+        flow: Sequence[Message] = () if self._flow is None else self._flow.expire(now)
         if self._bars is None:
             return flow
         aggregator, intake = self._bars
