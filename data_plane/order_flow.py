@@ -40,8 +40,8 @@ class OrderFlow:
     """Sums `flow_of` over the intervals of a session grid, symbol by symbol.
 
     An interval is published as one `OFIEvent` when a later quote of any symbol, or the clock, reaches its end; its
-    volumes are the sizes of its last quote. ``earliest`` is when the next open interval ends. An interval without a quote is not published, and the first quote of a
-    session, which has nothing to compare with, adds no flow.
+    volumes are the sizes of its last quote. An interval without a quote is not published, and the first quote of a
+    session, which has nothing to compare with, adds no flow. ``earliest`` is when the next open interval ends.
     """
 
     def __init__(self, grid: SessionGrid) -> None:

@@ -14,6 +14,7 @@ from strategy_plane.optimizers.port import Limits
 from strategy_plane.regime.gate import Exposure
 from strategy_plane.regime.model import RegimeModel, RegimeRules
 from strategy_plane.settings import SignalEnsembleSettings
+from strategy_plane.signal_observer import SignalObserver
 from strategy_plane.signal_settings import OwnSignalSettings, RegimeSettings, SignalSettings
 from strategy_plane.signals.earnings import EarningsSurprise
 from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
@@ -58,6 +59,11 @@ def build_brain(chosen: SignalEnsembleSettings) -> tuple[Brain, Market]:
     schedule = _schedule(chosen)
     windows = RegimeWindows(rules.volatility_bars, rules.correlation_bars, rules.drawdown_bars)
     return Brain(signals, market, Trust(**dict(chosen.trust)), schedule, _regimes(rules), windows), market
+
+
+def build_observer(chosen: SignalEnsembleSettings) -> SignalObserver:
+    """What follows a run and tells afterwards what each signal has shown."""
+    return SignalObserver(*build_brain(chosen))
 
 
 def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Market]:

@@ -49,7 +49,7 @@ class Summary:
     ``mean`` and ``ratio`` are the mean IC and the ICIR (mean over sample standard deviation, not annualised);
     ``statistic`` is a t-value that counts overlapping labels once; ``earned`` is the annual simple return of the
     signal's own long-short portfolio of gross one, before costs; ``turnover`` the mean sum of absolute weight changes
-    from one scoring to the next; ``contribution`` what it earned times its weight in the ensemble, per year.
+    from one scoring to the next; ``contribution`` what it earned times its share in the ensemble's weights, per year.
     """
 
     observations: int
@@ -63,7 +63,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One matured label: the IC, what the long-short portfolio earned over the label, its turnover and its weight."""
+    """One matured label: the IC, what the long-short portfolio earned over the label, its turnover and its share."""
 
     ic: float
     earned: float

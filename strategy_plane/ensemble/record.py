@@ -45,7 +45,7 @@ class TrackRecord:
             self._mature(self._waiting.popleft(), prices)
 
     def score(self, scores: Mapping[str, Scores], weights: Mapping[str, float], prices: Prices) -> None:
-        """Take the scores of this moment by signal, and the weight that each signal has in the ensemble now."""
+        """Take the scores of this moment by signal, and the share that each signal has in the ensemble now."""
         turnovers = {name: self._turnover(name, of_signal) for name, of_signal in scores.items()}
         self._waiting.append(_Waiting(self._moment + self._horizon, scores, weights, turnovers, prices))
 

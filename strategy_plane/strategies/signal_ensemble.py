@@ -137,7 +137,9 @@ class Brain:
         ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, overlap) for name in self._signals])
         chosen = signal_weights(ics, self._correlation.matrix(), self._trust)
         self.weights = dict(zip(self._signals, chosen.tolist(), strict=True))
-        self._record.score(self.scores, self.weights, dict(self._prices))
+        total = float(np.abs(chosen).sum())
+        shares = dict(zip(self._signals, (chosen / total if total > 0.0 else chosen).tolist(), strict=True))
+        self._record.score(self.scores, shares, dict(self._prices))
         probabilities = self._regimes.probabilities
         known = () if probabilities is None else tuple(probabilities.tolist())
         self.diary.append(Entry(view.at, self.regime, known, self.weights))
