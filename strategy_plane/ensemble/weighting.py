@@ -11,6 +11,10 @@ from strategy_plane.history import Matrix, Vector
 from strategy_plane.signals.port import Scores
 
 
+_HALF_LIVES = 10
+"""Outcomes older than this many half-lives count less than a thousandth and are left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """How matured ICs become weights.
@@ -34,7 +38,8 @@ def shrunk_ic(outcomes: Sequence[Outcome], trust: Trust, overlap: float) -> floa
     the effective number of independent outcomes, ``(sum w)² / sum w²`` (Kish 1965) over ``overlap``, the number of
     labels that any moment lies in.
     """
-    ics = np.array([outcome.ic for outcome in outcomes])
+    recent = outcomes[-math.ceil(_HALF_LIVES * trust.half_life) :]
+    ics = np.array([outcome.ic for outcome in recent])
     known = np.isfinite(ics)
     decay = np.power(0.5, np.arange(len(ics) - 1, -1, -1) / trust.half_life)[known]
     if not known.any():
