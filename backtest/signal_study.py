@@ -38,9 +38,10 @@ class SignalStudy:
     diary: Sequence[Entry]
 
     def regimes(self) -> list[tuple[str, str, str]]:
-        """Spans of one regime: its name, first and last moment of scoring (ISO 8601); for shading a plot."""
-        spans = [(regime, list(entries)) for regime, entries in groupby(self.diary, key=lambda entry: entry.regime)]
-        return [(regime.value, each[0].moment.isoformat(), each[-1].moment.isoformat()) for regime, each in spans]
+        """Spans of one regime: its name, when it began, and when the next began or the study ended (ISO 8601)."""
+        firsts = [next(entries) for _, entries in groupby(self.diary, key=lambda entry: entry.regime)]
+        ends = [entry.moment.isoformat() for entry in [*firsts[1:], *self.diary[-1:]]]
+        return [(entry.regime.value, entry.moment.isoformat(), end) for entry, end in zip(firsts, ends, strict=True)]
 
     def shares(self) -> dict[str, float]:
         """The share of the moments of scoring that was spent in each regime."""

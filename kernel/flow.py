@@ -90,9 +90,7 @@ class Gate(Protocol):
 class RealTime:
     """Publishes events as far apart as they happened, ``speed`` times as fast; kinds that are ``unpaced`` at once."""
 
-    def __init__(
-        self, speed: float, sleep: Callable[[float], object], unpaced: tuple[type[Message], ...] = ()
-    ) -> None:
+    def __init__(self, speed: float, sleep: Callable[[float], object], unpaced: tuple[type[Message], ...] = ()) -> None:
         self._speed = speed
         self._unpaced = unpaced
         self._sleep = sleep

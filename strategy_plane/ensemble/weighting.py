@@ -10,7 +10,6 @@ from strategy_plane.ensemble.information import Outcome
 from strategy_plane.history import Matrix, Vector
 from strategy_plane.signals.port import Scores
 
-
 _HALF_LIVES = 10
 """Outcomes older than this many half-lives count less than a thousandth and are left out."""
 

@@ -17,7 +17,7 @@ SHELL = {
     "strategy_plane": "app composition ensemble_composition",
     "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
         sqlite_journal""",
-    "backtest": "artifacts bar_file report report_figures run_record signal_study simulation",
+    "backtest": "artifacts bar_file report report_figures report_signals run_record signal_study simulation",
 }
 IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}
 IMPURE_METHODS = {
