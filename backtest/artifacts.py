@@ -95,8 +95,16 @@ class Difference:
         return f"{self.file}: {self.kind}"
 
 
-def write_run(root: Path, record: RunRecord, provenance: Provenance, failures: Failures | None = None) -> Path:
+def write_run(
+    root: Path,
+    record: RunRecord,
+    provenance: Provenance,
+    failures: Failures | None = None,
+    study: Mapping[str, JSON] | None = None,
+) -> Path:
     """Write ``root/<run_id>/`` and return it; two runs with the same facts give the same bytes.
+
+    ``study`` is what the signals have shown, if the strategy has any; it becomes part of the summary.
 
     The directory appears at once and complete, or not at all.
 
@@ -122,7 +130,7 @@ def write_run(root: Path, record: RunRecord, provenance: Provenance, failures: F
             "provenance": asdict(provenance),
             "digests": asdict(content_digests(tables)),
         }
-        _write_json(draft / SUMMARY, summary)
+        _write_json(draft / SUMMARY, summary | ({} if study is None else {"study": dict(study)}))
         files = {path.name: _hash(path) for path in sorted(draft.iterdir())}
         _write_json(draft / MANIFEST, {"run_id": provenance.run_id, "files": files})
         draft.chmod(0o755)

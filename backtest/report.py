@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from backtest.artifacts import REPORT, Run, load, verify
 from backtest.report_figures import Charts, charts, monthly_returns
+from backtest.report_signals import signal_section
 from backtest.summary import FIGURES, JSON, realised_profits, shown
 
 KEY_FIGURES = {
@@ -58,6 +59,7 @@ def _page(run: Run, drawn: Charts, differences: Sequence[str]) -> str:
         tiles="".join(_tile(summary, name, title) for name, title in KEY_FIGURES.items()),
         figures=_pairs((title, escape(shown(summary, name))) for name, (title, _) in FIGURES.items()),
         months=_months(run),
+        signals=signal_section(_mapping(run.summary, "study")),
         symbols=_symbols(run.tables.fills, run.tables.positions),
         statuses=_tally("Orders", _mapping(summary, "orders_by_status")),
         rejections=_tally("Rejected by reason", _mapping(summary, "rejections")),

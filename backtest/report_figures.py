@@ -49,8 +49,14 @@ def charts(run: Run) -> Charts:
         "equity": _curves(run.tables.equity, notes),
         "exposure": _exposure(run, prices, notes),
         "prices": _prices(run, prices, notes),
+        "regimes": _regimes(run.summary.get("study")),
     }
     return Charts(data, notes)
+
+
+def _regimes(study: JSON) -> JSON:
+    """Spans of calm, normal and storm to shade the equity with: name, begin and end."""
+    return study.get("regimes", []) if isinstance(study, dict) else []
 
 
 def monthly_returns(equity: pa.Table, initial_cash: float) -> dict[int, list[float | None]]:

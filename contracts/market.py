@@ -11,6 +11,9 @@ from contracts.base import Message, Price, QuantityOrZero, Symbol, Timestamp
 BarSize = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}(s|min|h|d)$")]
 Volume = QuantityOrZero
 Flow = Annotated[float, Field(ge=-1e15, le=1e15)]
+TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+FactField = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+FactValue = Annotated[float, Field(ge=-1e15, le=1e15)]
 
 
 class TickType(StrEnum):
@@ -101,3 +104,21 @@ class SliceEvent(Message):
     bar_size: BarSize
     symbols: Annotated[tuple[Symbol, ...], Field(max_length=5000)]
     missing: Annotated[tuple[Symbol, ...], Field(max_length=5000)] = ()
+
+
+class FactEvent(Message):
+    """One row of a point-in-time table, such as an earnings announcement, when it became known.
+
+    ``timestamp`` is the knowledge time: nobody may use the row before it. ``event_time`` is what the row is about
+    (the end of a quarter, the day of a report); a later row with the same ``event_time`` corrects an earlier one.
+    ``values`` are numbers by column name, in the units that the table's readers state; an absent column is unknown.
+
+    All facts share the key of the slices, so that a slice comes after every fact that was known by then.
+    """
+
+    event_type: Literal["fact_event"] = "fact_event"
+    table: TableName
+    symbol: Symbol
+    timestamp: Timestamp
+    event_time: Timestamp
+    values: Annotated[dict[FactField, FactValue], Field(min_length=1, max_length=64)]

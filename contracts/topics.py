@@ -15,7 +15,7 @@ from contracts.control import (
     RiskAlert,
     RunMarker,
 )
-from contracts.market import BarEvent, OFIEvent, SliceEvent, TickEvent
+from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent, TickEvent
 from contracts.trading import ExecutionReport, OrderIntent
 
 MAX_MESSAGE_BYTES = 256 * 1024
@@ -61,7 +61,7 @@ def _dead_letter_of(name: str, source_retention: timedelta = timedelta(days=7)) 
 _TABLE = (
     Topic(
         "market_events",
-        (BarEvent, TickEvent, OFIEvent, SliceEvent),
+        (BarEvent, TickEvent, OFIEvent, FactEvent, SliceEvent),
         key="symbol",
         owner="data",
         dead_letter="dlq_market_events",

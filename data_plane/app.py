@@ -9,7 +9,7 @@ import structlog
 
 from contracts.base import Message
 from contracts.control import Heartbeat, PlaneName, RunMarker, RunState
-from contracts.market import BarEvent, SliceEvent
+from contracts.market import BarEvent, FactEvent, SliceEvent
 from contracts.topics import TOPICS
 from data_plane.composition import build_connector, build_stage
 from data_plane.feed import Feed
@@ -78,7 +78,8 @@ def gates(pace: PaceSettings, progress: Progress, wait: Wait, sleep: Callable[[f
     """What the source waits for before it goes on; whatever the pace, it never outruns its consumers."""
     found: list[Gate] = []
     if pace.mode is PaceMode.REALTIME:
-        found.append(RealTime(pace.speed, sleep))
+        # Facts may have become known years before the first bar, and a day before the next.
+        found.append(RealTime(pace.speed, sleep, unpaced=(FactEvent,)))
     if pace.max_rate is not None:
         found.append(MaxRate(pace.max_rate, sleep))
     if pace.mode is PaceMode.LOCKSTEP:

@@ -9,16 +9,19 @@ from data_plane.admission import Admission
 from data_plane.bar_intake import BarIntake
 from data_plane.bars import TickAggregator
 from data_plane.completeness import CompletenessGate, Listing
+from data_plane.connectors.informed import InformedConnector
 from data_plane.connectors.port import Connector
 from data_plane.connectors.replay import ReplayConnector, SourceFile
+from data_plane.connectors.table_source import TableFile, TableSource
 from data_plane.corporate_actions import CorporateAction, Effect, InvalidActionError, effects_by_symbol
+from data_plane.fact_intake import FactIntake
 from data_plane.flow_intake import FlowIntake
 from data_plane.normalize import SymbolNames, closes_by_day
 from data_plane.order_flow import OrderFlow
 from data_plane.pipeline import DataStage, Findings, FindingSink
 from data_plane.quality import Limits
 from data_plane.session_grid import SessionGrid
-from data_plane.settings import DataSettings, ListingSettings, SourceSettings
+from data_plane.settings import DataSettings, ListingSettings, SourceSettings, TableSettings
 from domain.calendar import SessionCalendar, always_open
 from domain.exchange_sessions import load_calendar
 
@@ -30,6 +33,7 @@ def build_connector(settings: DataSettings) -> Connector:
 
     Raises:
         FileNotFoundError: naming a pattern that matches no file.
+        UnknownKnowledgeTimeError: when a table does not say when its rows became known.
     """
     files = [
         SourceFile(
@@ -44,12 +48,21 @@ def build_connector(settings: DataSettings) -> Connector:
         for source in settings.sources
         for path in _paths(source)
     ]
-    return ReplayConnector(files, settings.start, settings.end)
+    replay = ReplayConnector(files, settings.start, settings.end)
+    if not settings.tables:
+        return replay
+    tables = [
+        TableFile(path, name, chosen.symbol, chosen.columns, chosen.fields, chosen.timezone)
+        for name, chosen in sorted(settings.tables.items())
+        for path in _paths(chosen, f"tables.{name}")
+    ]
+    return InformedConnector(replay, TableSource(tables, settings.end), closes_by_day(build_calendar(settings)))
 
 
 def input_files(settings: DataSettings) -> list[Path]:
     """Every file that the published events depend on, in a fixed order; raises as `build_connector` does."""
     files = [path for source in settings.sources for path in _paths(source)]
+    files += [path for name, table in sorted(settings.tables.items()) for path in _paths(table, f"tables.{name}")]
     if settings.adjust and settings.actions_file is not None:
         files.append(settings.actions_file)
     return files
@@ -88,7 +101,9 @@ def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda fi
         OrderFlow(SessionGrid(calendar, interval)) if interval is not None else None,
         publish_ticks=settings.publish_ticks,
     )
-    return DataStage(bars, flow, slices, grid, findings, settings.grace)
+    extra = names.all_canonical(symbol for table in settings.tables.values() for symbol in table.market)
+    facts = FactIntake(admission, frozenset(extra))
+    return DataStage(bars, flow, facts, slices, grid, findings, settings.grace)
 
 
 def read_actions(path: Path) -> tuple[CorporateAction, ...]:
@@ -138,14 +153,14 @@ def _listing(chosen: ListingSettings) -> Listing:
     return listing
 
 
-def _paths(source: SourceSettings) -> Sequence[Path]:
+def _paths(source: SourceSettings | TableSettings, name: str = "sources") -> Sequence[Path]:
     found: list[Path] = []
     for pattern in source.files:
         path = Path(pattern)
         matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
         if not matches:
             raise FileNotFoundError(
-                f"sources.files: {pattern!r} matches no file; check the path and the working directory"
+                f"{name}.files: {pattern!r} matches no file; check the path and the working directory"
             )
         found += matches
     return found

@@ -68,13 +68,13 @@ class FlowIntake:
         tape = self._admit(row, symbol, row.price, self._trades)
         if tape is None:
             return ()
-        closed: Sequence[Message] = ()
+        closed: Sequence[Message] = self.ended(row.timestamp)
         if self._bars is not None and row.tick_type in _TRADES:
             aggregator, intake = self._bars
             ended = aggregator.add(row._replace(symbol=symbol))
             if ended is None:
-                return self._refuse(row, Reason.OUT_OF_ORDER, "its bar is already closed")
-            closed = tuple(chain.from_iterable(map(intake.handle, ended)))
+                return (*closed, *self._refuse(row, Reason.OUT_OF_ORDER, "its bar is already closed"))
+            closed = (*closed, *chain.from_iterable(map(intake.handle, ended)))
         tape.last, tape.price = row.timestamp, row.price
         if not self._publish_ticks:
             return closed
@@ -109,6 +109,10 @@ class FlowIntake:
             return closed
         bid = _tick(symbol, row.timestamp, quote.bid_price, quote.bid_size, TickType.BID)
         return (*closed, bid, _tick(symbol, row.timestamp, quote.ask_price, quote.ask_size, TickType.ASK))
+
+    def ended(self, now: datetime) -> Sequence[Message]:
+        """Order flow of the open intervals that ended by ``now``, an event of another kind."""
+        return () if self._flow is None or now < self._flow.earliest else self._flow.expire(now)
 
     def expire(self, now: datetime) -> Sequence[Message]:
         """What ended by ``now``: order flow first, then bars."""

@@ -41,7 +41,7 @@ class OrderFlow:
 
     An interval is published as one `OFIEvent` when a later quote of any symbol, or the clock, reaches its end; its
     volumes are the sizes of its last quote. An interval without a quote is not published, and the first quote of a
-    session, which has nothing to compare with, adds no flow.
+    session, which has nothing to compare with, adds no flow. ``earliest`` is when the next open interval ends.
     """
 
     def __init__(self, grid: SessionGrid) -> None:
@@ -49,12 +49,12 @@ class OrderFlow:
         self._open: dict[str, _OpenInterval] = {}
         self._before: dict[str, tuple[RawQuote, datetime]] = {}
         self._closed_through = datetime.min.replace(tzinfo=UTC)
-        self._earliest = datetime.max.replace(tzinfo=UTC)
+        self.earliest = datetime.max.replace(tzinfo=UTC)
 
     def add(self, quote: RawQuote) -> Sequence[OFIEvent] | None:
         """Take a quote and return the intervals it ends; None when its own is published or was never open."""
         at = quote.timestamp
-        closed = self.expire(at) if at >= self._earliest else ()
+        closed = self.expire(at) if at >= self.earliest else ()
         interval = self._open.get(quote.symbol) or self._begin(quote)
         if interval is None:
             return None
@@ -70,7 +70,7 @@ class OrderFlow:
         self._closed_through = max(self._closed_through, now)
         ended = sorted((interval.end, symbol) for symbol, interval in self._open.items() if interval.until <= now)
         events = tuple(_event(symbol, self._open.pop(symbol)) for _, symbol in ended)
-        self._earliest = min((i.until for i in self._open.values()), default=datetime.max.replace(tzinfo=UTC))
+        self.earliest = min((i.until for i in self._open.values()), default=datetime.max.replace(tzinfo=UTC))
         return events
 
     def _begin(self, quote: RawQuote) -> _OpenInterval | None:
@@ -78,7 +78,7 @@ class OrderFlow:
         if interval is None or interval.until <= self._closed_through:
             return None
         opened = self._open[quote.symbol] = _OpenInterval(quote, interval)
-        self._earliest = min(self._earliest, interval.until)
+        self.earliest = min(self.earliest, interval.until)
         return opened
 
 

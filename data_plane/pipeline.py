@@ -1,7 +1,7 @@
 """The data plane's stage: rows of a source in, market events out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,8 @@ from contracts.base import Message
 from data_plane.bar_intake import BarIntake
 from data_plane.bar_runs import BarRuns
 from data_plane.completeness import CompletenessGate
-from data_plane.connectors.port import BadRow, Block, Chunk, RawBar, RawQuote, RawTick, Row
+from data_plane.connectors.port import BadRow, Block, Chunk, RawBar, RawFact, RawQuote, RawTick, Row
+from data_plane.fact_intake import FactIntake
 from data_plane.flow_intake import FlowIntake
 from data_plane.freshness import Overdue, overdue
 from data_plane.quality import Finding, Reason
@@ -43,6 +44,7 @@ class DataStage:
         self,
         bars: BarIntake,
         flow: FlowIntake,
+        facts: FactIntake,
         slices: CompletenessGate,
         grid: SessionGrid,
         findings: Findings,
@@ -51,14 +53,17 @@ class DataStage:
         self._bars = bars
         self._runs = BarRuns(bars, slices)
         self._flow = flow
+        self._facts = facts
         self._slices = slices
         self._grid = grid
         self._findings = findings
         self._grace = grace
-        self._routes: Mapping[type[Row], Callable[[Any], Sequence[Message]]] = {
+        self._quoted = False
+        self._routes: dict[type[Row], Callable[[Any], Sequence[Message]]] = {
             RawBar: bars.handle,
             RawTick: flow.handle_tick,
-            RawQuote: flow.handle_quote,
+            RawQuote: self._first_quote,
+            RawFact: facts.handle,
             BadRow: self._bad_row,
         }
 
@@ -71,7 +76,7 @@ class DataStage:
         for block in blocks:
             if not isinstance(block, Chunk):
                 yield from map(self.handle, block)
-            elif block.row_type is RawBar:
+            elif block.row_type is RawBar and not self._quoted:
                 yield from self._runs.handle(block)
             else:
                 yield from map(self.handle, block.rows())
@@ -104,7 +109,20 @@ class DataStage:
     @property
     def ignored(self) -> int:
         """How many rows were of symbols that nobody asked for."""
-        return self._bars.ignored + self._flow.ignored
+        return self._bars.ignored + self._flow.ignored + self._facts.ignored
+
+    def _first_quote(self, row: RawQuote) -> Sequence[Message]:
+        """From the first quote on, and not before for the sake of speed, order flow goes ahead of bars."""
+        self._quoted = True
+        self._routes[RawQuote] = self._flow.handle_quote
+        self._routes[RawBar] = self._bar_after_flow
+        return self._flow.handle_quote(row)
+
+    def _bar_after_flow(self, row: RawBar) -> Sequence[Message]:
+        """A bar may end its moment, so what flowed until then is published first."""
+        at = row.timestamp
+        ended = self._flow.ended(at) if isinstance(at, datetime) else ()
+        return (*ended, *self._bars.handle(row))
 
     def _bad_row(self, row: BadRow) -> tuple[()]:
         self._findings(Finding(row.source, row.line, "", Reason.SCHEMA, row.reason))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from contracts.market import BarSize
+from contracts.market import BarSize, TableName
 from data_plane.session_grid import step_of
 
 
@@ -38,6 +38,23 @@ class SourceSettings(_Section):
     """Time zone of timestamps that name none."""
     stamp: Literal["close", "open"] = "close"
     """Which end of an intraday bar its timestamp is."""
+
+
+class TableSettings(_Section):
+    """A point-in-time table: files whose every row says when it became known."""
+
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Paths or glob patterns of ``.parquet``, ``.csv`` or ``.csv.gz`` files, relative to the working directory."""
+    columns: dict[str, str] = {}
+    """The file's name of a column where it differs: ``{knowledge_time: "announced_at", eps: "EPS diluted"}``."""
+    fields: tuple[str, ...] = ()
+    """Columns to publish; every column but symbol and times when empty."""
+    symbol: str | None = None
+    """Symbol of files without a symbol column."""
+    market: tuple[str, ...] = ()
+    """Symbols that are wanted though they are not in the universe, such as an index."""
+    timezone: str = "UTC"
+    """Time zone of times that name none; a knowledge time without an hour means the end of that day there."""
 
 
 class ListingSettings(_Section):
@@ -94,6 +111,8 @@ class DataSettings(_Section):
     """Where the data plane's rows come from and what is done to them."""
 
     sources: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
+    tables: dict[TableName, TableSettings] = {}
+    """Point-in-time tables by name; rows of ``order_flow`` are published as order-flow imbalance, others as facts."""
     bar_size: BarSize = "1d"
     """Size of the bars that are read, or built from trades: seconds, minutes or hours (``5min``), or ``1d``."""
     symbols: tuple[str, ...] = ()

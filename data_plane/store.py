@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.base import Message
-from contracts.market import BarEvent, OFIEvent, SliceEvent, TickEvent
+from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent, TickEvent
 from data_plane.quality import Finding
 
 _ROW_GROUP = 50_000
@@ -40,6 +40,15 @@ _SCHEMAS: Mapping[type[Message], pa.Schema] = {
             ("symbol", pa.string()),
             ("timestamp", _MOMENT),
             *((name, pa.float64()) for name in ("ofi_value", "volume_imbalance", "bid_volume", "ask_volume")),
+        ]
+    ),
+    FactEvent: pa.schema(
+        [
+            ("table", pa.string()),
+            ("symbol", pa.string()),
+            ("timestamp", _MOMENT),
+            ("event_time", _MOMENT),
+            ("values", pa.map_(pa.string(), pa.float64())),
         ]
     ),
     SliceEvent: pa.schema(
@@ -126,7 +135,7 @@ def read_events(directory: Path, kind: type[Message], known_at: datetime | None 
     """
     with pq.ParquetFile(_file(directory, kind)) as file:
         for batch in file.iter_batches(batch_size=_ROW_GROUP):
-            for fields in batch.to_pylist():
+            for fields in batch.to_pylist(maps_as_pydicts="strict"):
                 if known_at is None or fields["timestamp"] <= known_at:
                     yield kind.model_validate(_plain(fields), strict=False)
 

@@ -88,15 +88,18 @@ class Gate(Protocol):
 
 
 class RealTime:
-    """Publishes events as far apart as they happened, ``speed`` times as fast."""
+    """Publishes events as far apart as they happened, ``speed`` times as fast; kinds that are ``unpaced`` at once."""
 
-    def __init__(self, speed: float, sleep: Callable[[float], object]) -> None:
+    def __init__(self, speed: float, sleep: Callable[[float], object], unpaced: tuple[type[Message], ...] = ()) -> None:
         self._speed = speed
+        self._unpaced = unpaced
         self._sleep = sleep
         self._origin: tuple[datetime, float] | None = None
 
     def before(self, message: Message) -> None:
         """Wait until the event's time has come."""
+        if isinstance(message, self._unpaced):
+            return
         at: datetime = getattr(message, "timestamp")  # noqa: B009 - every market event has one
         if self._origin is None:
             self._origin = (at, monotonic())

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from contracts import schema_export
 from kernel.settings import ConfigurationError, resolved
-from launcher import broker_cli, dlq_cli, plane_cli, run_cli, topics_cli
+from launcher import broker_cli, dlq_cli, plane_cli, run_cli, signals_cli, topics_cli
 from launcher.kafka_options import NOTHING, USAGE
 from launcher.settings import load_settings
 
@@ -34,6 +34,7 @@ app.command()(run_cli.demo)
 app.command()(run_cli.backtest)
 app.command()(run_cli.up)
 app.command()(plane_cli.plane)
+app.command()(signals_cli.signals)
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

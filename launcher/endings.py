@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 
+from data_plane.connectors.layout import UnreadableSourceError
 from kernel.flow import ConsumersStalled
 from kernel.kafka_errors import BrokerUnavailable, TopicMismatch
 from kernel.process import ExitCode
@@ -32,6 +33,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
     {
         ConfigurationError: ExitCode.CONFIGURATION,
         RunRefused: ExitCode.CONFIGURATION,
+        UnreadableSourceError: ExitCode.CONFIGURATION,
         FileExistsError: ExitCode.CONFIGURATION,
         FileNotFoundError: ExitCode.CONFIGURATION,
         BrokerUnavailable: ExitCode.BROKER_UNAVAILABLE,

@@ -12,6 +12,7 @@ from typing import NoReturn
 from backtest.artifacts import Digests, Failures, Provenance, content_digests, git_revision, write_run
 from backtest.run_record import RunRecord
 from backtest.simulation import simulate
+from backtest.summary import JSON
 from contracts.control import RunState
 from data_plane.app import QUARANTINE
 from data_plane.composition import input_files
@@ -22,6 +23,7 @@ from launcher.local import LocalRun
 from launcher.progress import Counts
 from launcher.settings import Settings
 from launcher.supervisor import ChildFailed, Supervisor
+from strategy_plane.settings import SignalEnsembleSettings
 
 OnProgress = Callable[[Counts], None]
 """Called a few times a second while a run goes on."""
@@ -121,8 +123,18 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
         mode=mode,
         configuration=resolved(settings),
     )
-    directory = write_run(settings.run.directory, record, provenance, failures)
+    directory = write_run(settings.run.directory, record, provenance, failures, _study(settings))
     return Outcome(content_digests(record), directory, failures, record.counts["bars"])
+
+
+def _study(settings: Settings) -> dict[str, JSON] | None:
+    """What the signals have shown over the source, which is the same whatever was traded; None without signals."""
+    chosen = settings.strategy.strategy
+    if not isinstance(chosen, SignalEnsembleSettings):
+        return None
+    from backtest.signal_study import study  # noqa: PLC0415 - imports an optimizer, which takes seconds
+
+    return study(settings.data, chosen).as_json()
 
 
 def _data_hash(settings: Settings) -> str:

@@ -1,16 +1,45 @@
 """Build the strategy plane's stage from its settings."""
 
+from collections.abc import Callable, Mapping
+
+from kernel.ports import Stage
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.settings import MomentumMeanVarianceSettings, MovingAverageCrossSettings, StrategySettings
+from strategy_plane.settings import (
+    ChosenStrategy,
+    DualMomentumSettings,
+    MomentumHoldingsSettings,
+    MomentumMeanVarianceSettings,
+    MomentumSettings,
+    MovingAverageCrossSettings,
+    SignalEnsembleSettings,
+    StrategySettings,
+)
+from strategy_plane.signals.port import BarSignal
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
 from strategy_plane.strategies.port import Strategy
 
 
-def build_stage(settings: StrategySettings) -> SingleStrategyEngine:
+def build_stage(settings: StrategySettings) -> Stage:
     """The plane's stage, the same for backtest, paper and live."""
+    chosen = settings.strategy
+    if not isinstance(chosen, SignalEnsembleSettings):
+        return _engine(settings, build_strategy(chosen))
+    from strategy_plane.ensemble_composition import build_ensemble  # noqa: PLC0415 - as below
+    from strategy_plane.informed import InformedStage  # noqa: PLC0415
+
+    ensemble, market = build_ensemble(chosen)
+    return InformedStage(_engine(settings, ensemble), market)
+
+
+def build_strategy(chosen: ChosenStrategy) -> Strategy:
+    """The strategy that ``chosen`` names, with its parameters."""
+    return _BUILDERS[type(chosen)](chosen)
+
+
+def _engine(settings: StrategySettings, strategy: Strategy) -> SingleStrategyEngine:
     rules = TradingRules(
         strategy_id=settings.strategy_id,
         lot=settings.lot,
@@ -22,7 +51,7 @@ def build_stage(settings: StrategySettings) -> SingleStrategyEngine:
         valid_for=settings.valid_for,
     )
     return SingleStrategyEngine(
-        build_strategy(settings.strategy),
+        strategy,
         SliceAssembler(settings.bar_size, settings.universe),
         Book(settings.initial_cash),
         rules,
@@ -30,23 +59,24 @@ def build_stage(settings: StrategySettings) -> SingleStrategyEngine:
     )
 
 
-def build_strategy(chosen: MovingAverageCrossSettings | MomentumMeanVarianceSettings) -> Strategy:
-    """The strategy that ``chosen`` names, with its parameters."""
-    if isinstance(chosen, MovingAverageCrossSettings):
-        return MovingAverageCross(chosen.fast, chosen.slow, chosen.units, allow_short=chosen.allow_short)
-    return _momentum_mean_variance(chosen)
+def _moving_average_cross(chosen: MovingAverageCrossSettings) -> Strategy:
+    return MovingAverageCross(chosen.fast, chosen.slow, chosen.units, allow_short=chosen.allow_short)
+
+
+def _momentum_score(chosen: MomentumSettings) -> BarSignal:
+    from strategy_plane.signals.technical import Momentum  # noqa: PLC0415
+
+    return Momentum(chosen.lookback, chosen.skip, chosen.standardisation, chosen.limit)
 
 
 def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> Strategy:
     # cvxpy takes seconds to import: only strategies that optimise pay for it
     from strategy_plane.optimizers.mean_variance import MeanVariance  # noqa: PLC0415
     from strategy_plane.optimizers.port import Limits  # noqa: PLC0415
-    from strategy_plane.signals.technical import Momentum  # noqa: PLC0415
     from strategy_plane.strategies.momentum_mean_variance import Conversion, MomentumMeanVariance  # noqa: PLC0415
 
-    signal = chosen.signal
     return MomentumMeanVariance(
-        signal=Momentum(signal.lookback, signal.skip, signal.standardisation, signal.limit),
+        signal=_momentum_score(chosen.signal),
         optimizer=MeanVariance(chosen.risk_aversion),
         limits=Limits(**chosen.limits.model_dump()),
         conversion=Conversion(chosen.information_coefficient, chosen.periods_per_year),
@@ -54,3 +84,33 @@ def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> Strategy:
         risk_window=chosen.risk_window,
         max_missing=chosen.max_missing,
     )
+
+
+def _momentum(chosen: MomentumHoldingsSettings) -> Strategy:
+    from strategy_plane.strategies.momentum import Momentum  # noqa: PLC0415
+
+    score = _momentum_score(chosen.signal)
+    return Momentum(score, chosen.winners, chosen.losers, chosen.exposure, chosen.rebalance_every)
+
+
+def _dual_momentum(chosen: DualMomentumSettings) -> Strategy:
+    from strategy_plane.strategies.dual_momentum import DualMomentum  # noqa: PLC0415
+
+    return DualMomentum(
+        chosen.markets, chosen.lookback, chosen.per_market, chosen.hurdle, chosen.cap, chosen.market_cap
+    )
+
+
+def _signal_ensemble(chosen: SignalEnsembleSettings) -> Strategy:
+    from strategy_plane.ensemble_composition import build_ensemble  # noqa: PLC0415
+
+    return build_ensemble(chosen)[0]
+
+
+_BUILDERS: Mapping[type[ChosenStrategy], Callable[..., Strategy]] = {
+    MovingAverageCrossSettings: _moving_average_cross,
+    MomentumMeanVarianceSettings: _momentum_mean_variance,
+    MomentumHoldingsSettings: _momentum,
+    DualMomentumSettings: _dual_momentum,
+    SignalEnsembleSettings: _signal_ensemble,
+}

@@ -17,38 +17,47 @@ Matrix = NDArray[np.float64]
 """Rows are moments, columns symbols, unless a docstring says otherwise."""
 
 
+_REST = ("open", "high", "low", "volume")
+
+
 class LookAheadError(LookupError):
     """Something later than the reader's moment was asked for, or history was told out of order."""
 
 
 class _Window:
-    """The newest closes of one symbol; twice the wanted length, so that trimming costs O(1) per bar."""
+    """The newest closes of one symbol; twice the wanted length, so that trimming costs O(1) per bar.
 
-    __slots__ = ("closes", "moments", "newest")
+    ``rest`` holds open, high, low and volume of each bar in a row, when whole bars are kept.
+    """
+
+    __slots__ = ("closes", "moments", "newest", "rest")
 
     def __init__(self) -> None:
         self.moments: list[datetime] = []
         self.closes = array("d")
+        self.rest = array("d")
         self.newest: datetime | None = None
 
     def trim(self, length: int) -> None:
         del self.moments[:-length]
         del self.closes[:-length]
+        del self.rest[: -length * len(_REST)]
 
 
 class History:
-    """The last ``length`` closes of every symbol.
+    """The last ``length`` closes of every symbol; whole bars when ``whole_bars``.
 
     Bars of one symbol arrive in time order, symbols in any order. A bar that is already known is ignored
     and counted in ``duplicates``.
     """
 
-    __slots__ = ("_length", "_moments", "_windows", "duplicates")
+    __slots__ = ("_length", "_moments", "_whole_bars", "_windows", "duplicates")
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, *, whole_bars: bool = False) -> None:
         if length < 1:
             raise ValueError("history length must be at least 1 bar")
         self._length = length
+        self._whole_bars = whole_bars
         self._windows: dict[str, _Window] = {}
         self._moments: list[datetime] = []
         self.duplicates = 0
@@ -69,6 +78,8 @@ class History:
         window.newest = moment
         window.moments.append(moment)
         window.closes.append(bar.close)
+        if self._whole_bars:
+            window.rest.extend((bar.open, bar.high, bar.low, bar.volume))
         if len(window.moments) >= 2 * self._length:
             window.trim(self._length)
         self._note(moment)
@@ -100,13 +111,26 @@ class History:
         return sorted(self._windows)
 
     def _closes(self, symbol: str, last: int, until: datetime) -> "tuple[list[datetime], array[float]]":
+        start, end = self._span(symbol, last, until)
+        if start == end:
+            return [], array("d")
+        window = self._windows[symbol]
+        return window.moments[start:end], window.closes[start:end]
+
+    def _whole(self, symbol: str, last: int, until: datetime) -> "tuple[list[datetime], array[float], array[float]]":
+        start, end = self._span(symbol, last, until)
+        if start == end:
+            return [], array("d"), array("d")
+        window, width = self._windows[symbol], len(_REST)
+        return window.moments[start:end], window.closes[start:end], window.rest[start * width : end * width]
+
+    def _span(self, symbol: str, last: int, until: datetime) -> tuple[int, int]:
         window = self._windows.get(symbol)
         if window is None:
-            return [], array("d")
+            return 0, 0
         moments = window.moments
         end = len(moments) if moments[-1] <= until else bisect_right(moments, until)
-        start = max(0, end - last)
-        return moments[start:end], window.closes[start:end]
+        return max(0, end - last), end
 
     def _timeline(self, last: int, until: datetime) -> list[datetime]:
         end = bisect_right(self._moments, until)
@@ -130,6 +154,18 @@ class Panel:
     closes: Matrix
 
 
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """Whole bars of one symbol, oldest first: vectors of one length, prices per unit, ``volume`` in units."""
+
+    moments: tuple[datetime, ...]
+    open: Vector
+    high: Vector
+    low: Vector
+    close: Vector
+    volume: Vector
+
+
 class AsOfView:
     """Everything known at ``at`` and nothing later; arrays are read-only copies."""
 
@@ -143,6 +179,11 @@ class AsOfView:
     def symbols(self) -> tuple[str, ...]:
         """Symbols with at least one bar by ``at``, sorted."""
         return tuple(s for s in self._history._symbols() if self._history._closes(s, 1, self.at)[0])
+
+    @property
+    def traded(self) -> tuple[str, ...]:
+        """Symbols with a bar at ``at`` itself, sorted."""
+        return tuple(s for s in self._history._symbols() if self._history._closes(s, 1, self.at)[0] == [self.at])
 
     def as_of(self, earlier: datetime) -> "AsOfView":
         """The view of an earlier moment; raises `LookAheadError` for a later one."""
@@ -162,6 +203,19 @@ class AsOfView:
         if until is not None:
             self._refuse_later(until)
         return _frozen(self._history._closes(symbol, last, until or self.at)[1])
+
+    def bars(self, symbol: str, last: int) -> Bars:
+        """The newest ``last`` whole bars of ``symbol`` by ``at``; fewer when there have not been as many.
+
+        Raises:
+            ValueError: when the history keeps closes only, or fewer bars than asked for.
+        """
+        self._history._check_length(last)
+        if not self._history._whole_bars:
+            raise ValueError("this history keeps closes only; build it with whole_bars=True")
+        moments, closes, rest = self._history._whole(symbol, last, self.at)
+        opened, high, low, volume = (_frozen(rest[place :: len(_REST)]) for place in range(len(_REST)))
+        return Bars(tuple(moments), opened, high, low, _frozen(closes), volume)
 
     def panel(self, last: int, symbols: Iterable[str] | None = None) -> Panel:
         """Closes of ``symbols`` (default all known, sorted) at the newest ``last`` moments by ``at``.

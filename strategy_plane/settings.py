@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from contracts.base import Name, Symbol
 from contracts.market import BarSize
 from contracts.trading import OrderType, TimeInForce
+from strategy_plane.signal_settings import RegimeSettings, SignalName, SignalSettings, TrustSettings, six_families
 from strategy_plane.signals.technical import Standardisation
 
 Fraction = Annotated[float, Field(ge=0, le=100)]
@@ -21,7 +22,7 @@ class _Section(BaseModel):
 class MovingAverageCrossSettings(_Section):
     """Fixed units while the fast mean of closes is above the slow one."""
 
-    name: Literal["moving_average_cross"] = "moving_average_cross"
+    name: Literal["moving_average_cross", "ma_crossover"] = "moving_average_cross"
     fast: Annotated[int, Field(ge=1, description="bars in the fast mean")] = 20
     slow: Annotated[int, Field(ge=2, description="bars in the slow mean")] = 50
     units: Annotated[float, Field(gt=0, le=1e12, description="units held per symbol")] = 100.0
@@ -79,12 +80,65 @@ class MomentumMeanVarianceSettings(_Section):
     max_missing: Annotated[float, Field(ge=0, lt=1, description="share of missing returns a symbol may have")] = 0.05
 
 
+class MomentumHoldingsSettings(_Section):
+    """The winners of the past in equal parts."""
+
+    name: Literal["momentum"] = "momentum"
+    signal: MomentumSettings = MomentumSettings()
+    winners: Annotated[int, Field(ge=1, description="symbols held")] = 2
+    losers: Annotated[int, Field(ge=0, description="symbols sold short")] = 0
+    exposure: Annotated[Fraction, Field(description="the long side, and the short side if there is one")] = 1.0
+    rebalance_every: Annotated[int, Field(ge=1, description="slices between two rebalances")] = 21
+
+
+class DualMomentumSettings(_Section):
+    """Each month the best of each market that have gained at all."""
+
+    name: Literal["dual_momentum"] = "dual_momentum"
+    markets: Annotated[dict[Name, tuple[Symbol, ...]], Field(min_length=1, description="symbols by market")]
+    lookback: Annotated[int, Field(ge=1, description="bars of the measured return; 63 days are three months")] = 63
+    per_market: Annotated[int, Field(ge=1, description="symbols chosen in each market")] = 1
+    hurdle: Annotated[float, Field(ge=-1, description="simple return that a symbol must exceed")] = 0.0
+    cap: Annotated[Fraction, Field(description="largest weight of a symbol")] = 0.3
+    market_cap: Annotated[Fraction, Field(description="largest weight of a market")] = 0.5
+
+
+class SignalEnsembleSettings(_Section):
+    """Several signals, weighted by what they have shown, within the limits of the regime."""
+
+    name: Literal["signal_ensemble"] = "signal_ensemble"
+    signals: Annotated[dict[SignalName, SignalSettings], Field(min_length=1, description="signals by name")] = (
+        six_families()
+    )
+    trust: TrustSettings = TrustSettings()
+    regime: RegimeSettings = RegimeSettings()
+    limits: LimitSettings = LimitSettings(gross=2.5, net=1.0, box=0.5, turnover=1.0, long_only=False)
+    risk_aversion: Annotated[float, Field(gt=0, description="return given up per unit of annual variance, times 2")] = (
+        4.0
+    )
+    periods_per_year: Annotated[float, Field(gt=0, description="bars in a year")] = 252.0
+    horizon: Annotated[int, Field(ge=1, description="bars ahead that scores are to foretell")] = 21
+    score_every: Annotated[int, Field(ge=1, description="slices between two scores that are kept")] = 5
+    rebalance_every: Annotated[int, Field(ge=1, description="slices between two rebalances")] = 21
+    risk_window: Annotated[int, Field(ge=2, description="returns the covariance is estimated from")] = 252
+    max_missing: Annotated[float, Field(ge=0, lt=1, description="share of missing returns a symbol may have")] = 0.05
+
+
+ChosenStrategy = (
+    MovingAverageCrossSettings
+    | MomentumMeanVarianceSettings
+    | MomentumHoldingsSettings
+    | DualMomentumSettings
+    | SignalEnsembleSettings
+)
+
+
 class StrategySettings(_Section):
     """One strategy with its money, universe and manner of trading."""
 
     strategy_id: Annotated[Name, Field(description="names the strategy's intents and reports")] = "default"
     strategy: Annotated[
-        MovingAverageCrossSettings | MomentumMeanVarianceSettings,
+        ChosenStrategy,
         Field(discriminator="name", description="which strategy, and its parameters"),
     ] = MomentumMeanVarianceSettings()
     initial_cash: Annotated[float, Field(gt=0, le=1e15, description="account currency")] = 1_000_000.0

@@ -31,6 +31,12 @@
     box.className = "none";
   };
 
+  const hues = { CALM: "#2a9d8f", STORM: "#c94f4f" };
+  const shades = () => data.regimes.filter(([name]) => hues[name]).map(([name, from, to]) => ({
+    type: "rect", xref: "x", yref: "paper", x0: from, x1: to, y0: 0, y1: 1, layer: "below",
+    fillcolor: faded(hues[name], 0.12), line: { width: 0 },
+  }));
+
   function equity() {
     const e = data.equity;
     if (!e.t.length) return empty("equity", "No slice was recorded, so there is no equity to draw.");
@@ -39,7 +45,7 @@
       { x: e.t, y: e.drawdown, name: "Drawdown", yaxis: "y2", fill: "tozeroy", line: { color: color("--bad"), width: 1 },
         fillcolor: faded(color("--bad"), 0.16), hovertemplate: "%{y:.2%}" },
     ], layout({
-      showlegend: false, xaxis: time({ anchor: "y2" }),
+      showlegend: false, xaxis: time({ anchor: "y2" }), shapes: shades(),
       yaxis: axis({ domain: [0.31, 1], tickformat: ",.3~s", nticks: 7 }),
       yaxis2: axis({ domain: [0, 0.26], tickformat: ".2~%", nticks: 4, rangemode: "tozero" }),
     }), config);

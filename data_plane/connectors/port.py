@@ -62,6 +62,21 @@ class RawQuote(NamedTuple):
     line: int
 
 
+class RawFact(NamedTuple):
+    """One row of a point-in-time table as the source says it: ``timestamp`` is when it became known, in UTC.
+
+    ``event_time`` is what it is about; ``values`` holds the numeric columns that are filled in.
+    """
+
+    table: str
+    symbol: str
+    timestamp: datetime
+    event_time: datetime
+    values: Mapping[str, float]
+    source: str
+    line: int
+
+
 class BadRow(NamedTuple):
     """A row that could not be read; ``reason`` is a sentence that does not repeat the input."""
 
@@ -70,7 +85,7 @@ class BadRow(NamedTuple):
     reason: str
 
 
-Row = RawBar | RawTick | RawQuote | BadRow
+Row = RawBar | RawTick | RawQuote | RawFact | BadRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
-"""Scores from past prices alone: momentum and moving averages."""
+"""Scores from past prices alone: momentum, reversal, trend, relative strength and moving averages."""
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 
-from strategy_plane.history import AsOfView, Vector
+from strategy_plane.history import AsOfView, Matrix, Vector
+from strategy_plane.market import MarketView
+from strategy_plane.signals.port import Inputs, Scores
+from strategy_plane.signals.price_measures import average_distance, relative_strength_index, reversal, trend_strength
+from strategy_plane.signals.standardise import blend, cross_section
 
 _UNIT = 2.0**64
 """A price times this is a whole number: every price of 2**-12 or more keeps all its bits."""
@@ -121,3 +126,95 @@ class Momentum:
 def _relative_steps(closes: Vector) -> Vector:
     steps: Vector = closes[1:] / closes[:-1] - 1.0
     return steps
+
+
+class Component(StrEnum):
+    """The parts of `Technical`."""
+
+    CROSS_SECTIONAL_MOMENTUM = "cross_sectional_momentum"
+    TIME_SERIES_MOMENTUM = "time_series_momentum"
+    MEAN_REVERSION = "mean_reversion"
+    TREND = "trend"
+    RELATIVE_STRENGTH = "relative_strength"
+    AVERAGE_DISTANCE = "average_distance"
+
+
+def _equal_weights() -> dict[Component, float]:
+    return dict.fromkeys(Component, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Technical:
+    """A blend of measures of past closes (family TSX); ``weights`` by component, zero or absent leaves one out.
+
+    * cross-sectional momentum (Jegadeesh and Titman 1993) and time-series momentum (Moskowitz, Ooi and Pedersen
+      2012) from ``lookback`` bars ago to ``skip`` bars ago: 252 and 21 are the 12-1 form;
+    * mean reversion over ``reversal_bars``, trend over ``trend_bars``, relative strength of ``rsi_length`` read
+      against the crowd (50 - RSI: overbought scores low), and the distance of ``short_bars`` and ``long_bars`` means;
+      these four are standardised over the cross-section.
+    """
+
+    lookback: int = 252
+    skip: int = 21
+    reversal_bars: int = 5
+    trend_bars: int = 126
+    rsi_length: int = 14
+    short_bars: int = 21
+    long_bars: int = 200
+    weights: Mapping[Component, float] = field(default_factory=_equal_weights)
+    half_life: float = 60.0
+
+    @property
+    def inputs(self) -> Inputs:
+        """Closes only."""
+        return Inputs(bars=self.warm_up)
+
+    @property
+    def warm_up(self) -> int:
+        """What the longest component in use needs."""
+        lengths = {
+            Component.CROSS_SECTIONAL_MOMENTUM: self.lookback + 1,
+            Component.TIME_SERIES_MOMENTUM: self.lookback + 1,
+            Component.MEAN_REVERSION: self.reversal_bars + 1,
+            Component.TREND: self.trend_bars,
+            Component.RELATIVE_STRENGTH: 15 * self.rsi_length + 1,
+            Component.AVERAGE_DISTANCE: self.long_bars,
+        }
+        return max(length for component, length in lengths.items() if self.weights.get(component))
+
+    def __call__(self, view: MarketView) -> Scores:
+        """One score per symbol that a component in use can score."""
+        return blend([(self.weights[part], self.component(part, view.bars)) for part in self.weights])
+
+    def component(self, part: Component, bars: AsOfView) -> Scores:
+        """The scores of one component alone."""
+        if part is Component.CROSS_SECTIONAL_MOMENTUM:
+            return Momentum(self.lookback, self.skip)(bars)
+        if part is Component.TIME_SERIES_MOMENTUM:
+            return Momentum(self.lookback, self.skip, Standardisation.OWN_VOLATILITY)(bars)
+        length, measure = self._measures()[part]
+        return cross_section(_measured(bars, length, measure))
+
+    def _measures(self) -> Mapping[Component, tuple[int, Callable[[Matrix], Vector]]]:
+        return {
+            Component.MEAN_REVERSION: (self.reversal_bars + 1, lambda closes: reversal(closes, self.reversal_bars)),
+            Component.TREND: (self.trend_bars, trend_strength),
+            Component.RELATIVE_STRENGTH: (
+                15 * self.rsi_length + 1,
+                lambda closes: 50.0 - relative_strength_index(closes, self.rsi_length),
+            ),
+            Component.AVERAGE_DISTANCE: (
+                self.long_bars,
+                lambda closes: average_distance(closes, self.short_bars, self.long_bars),
+            ),
+        }
+
+
+def _measured(bars: AsOfView, length: int, measure: Callable[[Matrix], Vector]) -> dict[str, float]:
+    """``measure`` of every symbol that has all of the newest ``length`` bars."""
+    panel = bars.panel(length)
+    complete = np.asarray(np.isfinite(panel.closes).all(axis=0))
+    if len(panel.moments) < length or not complete.any():
+        return {}
+    names = [symbol for symbol, kept in zip(panel.symbols, complete.tolist(), strict=True) if kept]
+    return dict(zip(names, measure(panel.closes[:, complete]).tolist(), strict=True))

@@ -1,15 +1,15 @@
 """Momentum scores turned into expected returns and traded at mean-variance weights."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.history import AsOfView, History, Matrix, Vector
+from strategy_plane.history import History, Vector
 from strategy_plane.optimizers.factor_risk import principal_factor_risk
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits, Optimizer
-from strategy_plane.signals.port import Signal
+from strategy_plane.signals.port import BarSignal
+from strategy_plane.strategies.candidates import complete_returns, limits_beside
 from strategy_plane.strategies.port import Alarm, Portfolio, Targets
 
 
@@ -35,7 +35,7 @@ class MomentumMeanVariance:
 
     def __init__(
         self,
-        signal: Signal,
+        signal: BarSignal,
         optimizer: Optimizer,
         limits: Limits,
         conversion: Conversion,
@@ -73,7 +73,7 @@ class MomentumMeanVariance:
         view = self._history.as_of(moment.timestamp)
         scores = self._signal(view)
         candidates = sorted(scores.keys() & set(moment.symbols))
-        symbols, returns = self._returns(view, candidates)
+        symbols, returns = complete_returns(view, candidates, self._risk_window, self._max_missing)
         if not symbols:
             return None
         try:
@@ -82,23 +82,7 @@ class MomentumMeanVariance:
             return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
         expected = self._conversion.expected(np.array([scores[symbol] for symbol in symbols]), risk)
         current = np.array([portfolio.weight(symbol) for symbol in symbols])
-        allocation = self._optimizer(expected, risk, current, self._limits_beside(symbols, portfolio))
+        allocation = self._optimizer(expected, risk, current, limits_beside(self._limits, symbols, portfolio))
         if allocation.status is not AllocationStatus.OPTIMAL:
             return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
         return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)))
-
-    def _returns(self, view: AsOfView, candidates: list[str]) -> tuple[list[str], Matrix]:
-        closes = view.panel(self._risk_window + 1, candidates).closes
-        returns = closes[1:] / closes[:-1] - 1.0
-        missing = np.isnan(returns).mean(axis=0) if len(returns) else np.ones(len(candidates))
-        moved = np.nan_to_num(np.abs(returns)).max(axis=0, initial=0.0) > 0.0
-        kept = (missing <= self._max_missing) & moved
-        complete = returns[:, kept]
-        symbols = [symbol for symbol, keep in zip(candidates, kept, strict=True) if keep]
-        return symbols, complete[~np.isnan(complete).any(axis=1)]
-
-    def _limits_beside(self, symbols: list[str], portfolio: Portfolio) -> Limits:
-        outside = [portfolio.weight(symbol) for symbol in portfolio.symbols if symbol not in symbols]
-        return replace(
-            self._limits, outside_gross=math.fsum(abs(weight) for weight in outside), outside_net=math.fsum(outside)
-        )

@@ -21,6 +21,7 @@ VIOLATIONS = {
         "strategy_plane/strategies/moving_average_cross.py",
         "import strategy_plane.strategies.momentum_mean_variance",
     ),
+    "signals": ("strategy_plane/signals/sentiment.py", "import strategy_plane.signals.positioning"),
     "cycles": ("contracts/base.py", "import contracts.topics"),
 }
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"

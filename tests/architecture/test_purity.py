@@ -12,12 +12,12 @@ SHELL = {
     "kernel": """audit_log broker_watch clock dead_letter_writer dead_letters embedded_broker flow health heartbeat
         kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_producer kafka_settings
         log metrics plane process pump recorder redrive settings storm_breaker""",
-    "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay feed store
-        synthetic""",
-    "strategy_plane": "app composition",
+    "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay
+        connectors.table_source feed store synthetic synthetic_tables""",
+    "strategy_plane": "app composition ensemble_composition",
     "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
         sqlite_journal""",
-    "backtest": "artifacts bar_file report report_figures run_record simulation",
+    "backtest": "artifacts bar_file report report_figures report_signals run_record signal_study simulation",
 }
 IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}
 IMPURE_METHODS = {

@@ -33,6 +33,13 @@ SAMPLES: Mapping[str, Wire] = {
         "bid_volume": 300.0,
         "ask_volume": 500.0,
     },
+    "fact_event": {
+        "table": "earnings",
+        "symbol": "IBM",
+        "timestamp": "2024-01-24T21:05:00Z",
+        "event_time": "2023-12-31T00:00:00Z",
+        "values": {"eps": 3.87, "revenue": 17381.0},
+    },
     "slice_event": {"timestamp": MOMENT, "bar_size": "1d", "symbols": ["AAPL", "IBM"], "missing": ["MSFT"]},
     "order_intent": {
         "intent_id": INTENT,
@@ -121,6 +128,7 @@ _printable = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 _symbols = st.text(_printable, min_size=1, max_size=32)
 _names = st.text(_printable, min_size=1, max_size=64)
 _texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=512)
+_columns = st.from_regex(r"[a-z][a-z0-9_]{0,63}", fullmatch=True)
 _ids = st.uuids().map(str)
 _prices = st.floats(1e-10, 1e12)
 _quantities = st.floats(0, 1e15, exclude_min=True)
@@ -257,6 +265,13 @@ _GENERATED: Mapping[str, st.SearchStrategy[Wire]] = {
         volume_imbalance=st.floats(-1, 1),
         bid_volume=_volumes,
         ask_volume=_volumes,
+    ),
+    "fact_event": _fields(
+        table=_columns,
+        symbol=_symbols,
+        timestamp=_timestamps,
+        event_time=_timestamps,
+        values=st.dictionaries(_columns, _money, min_size=1, max_size=3),
     ),
     "slice_event": _fields(
         {"missing": st.lists(_symbols, max_size=3)},

@@ -62,11 +62,46 @@ def short_config() -> dict[str, object]:
     return config
 
 
+def signal_config() -> dict[str, object]:
+    """All six signals with facts and order flow over five months, the regime fitted twice."""
+    config = yaml.safe_load((ROOT / "config" / "signal_ensemble.yaml").read_text())
+    short = short_config()["data"]
+    config["data"] |= {name: short[name] for name in ("sources", "actions_file", "start", "end")}
+    for table in config["data"]["tables"].values():
+        table["files"] = [str(ROOT / file) for file in table["files"]]
+    config["strategy"]["strategy"] |= {
+        "signals": {
+            "OFI": {"kind": "order_flow_imbalance"},
+            "ERN": {"kind": "earnings_surprise"},
+            "VRP": {"kind": "volatility_premium", "index": None},
+            "POS": {"kind": "positioning"},
+            "TSX": {"kind": "technical", "weights": {"mean_reversion": 1.0}},
+            "SIF": {"kind": "sentiment"},
+        },
+        "regime": {
+            **{"first_fit": 60, "fit_window": 60, "refit_every": 10, "starts": 2},
+            **{"drawdown_bars": 15, "correlation_bars": 15, "volatility_bars": 10},
+        },
+        **{"risk_window": 20, "rebalance_every": 2, "score_every": 2, "horizon": 5},
+    }
+    return config
+
+
 @pytest.fixture(scope="session")
 def short_run(tmp_path_factory: pytest.TempPathFactory) -> ShortRun:
     """The configuration on disk and the digests of its backtest."""
-    path = tmp_path_factory.mktemp("config") / "short.yaml"
-    path.write_text(yaml.safe_dump(short_config()))
+    return prepared(short_config(), tmp_path_factory.mktemp("config") / "short.yaml")
+
+
+@pytest.fixture(scope="session")
+def signal_run(tmp_path_factory: pytest.TempPathFactory) -> ShortRun:
+    """The same with all six signals."""
+    return prepared(signal_config(), tmp_path_factory.mktemp("config") / "signals.yaml")
+
+
+def prepared(config: dict[str, object], path: Path) -> ShortRun:
+    """Write the configuration and run its backtest."""
+    path.write_text(yaml.safe_dump(config))
     settings = load_settings(path, {})
     record = RunRecord(settings.strategy.initial_cash)
     simulate(settings.data, settings.strategy, settings.order, record)

@@ -59,6 +59,14 @@ def test_a_plane_killed_and_restarted_changes_nothing(
     assert doubled == {}
 
 
+def test_facts_and_order_flow_change_nothing_of_that(
+    signal_run, embedded_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    killer = _Killer("data+strategy+order", signal_run.bars, times=2)
+    signal_run.over(embedded_settings, tmp_path, killer)
+    assert killer.killed == 2
+
+
 def test_poison_is_listed_with_its_reason_while_trading_goes_on(
     short_run, kafka_settings: KafkaSettings, tmp_path: Path
 ) -> None:

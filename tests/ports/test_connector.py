@@ -8,8 +8,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from data_plane.connectors.informed import InformedConnector
 from data_plane.connectors.port import BadRow, Connector, Row
 from data_plane.connectors.replay import ReplayConnector, SourceFile
+from data_plane.connectors.table_source import TableFile, TableSource
 from data_plane.settings import RowKind
 
 GENERATED = Path("fixtures/generated")
@@ -44,7 +46,14 @@ def minute_csv(folder: Path) -> Connector:
     return ReplayConnector([_file(path, RowKind.BARS) for path in sorted(folder.glob("*.csv"))])
 
 
-@pytest.fixture(params=[daily_parquet, minute_parquet, mixed_parquet, minute_csv])
+def minute_with_table(folder: Path) -> Connector:
+    lines = [f"{symbol},2024-07-01,2024-07-0{day}T14:00:30Z,1.5" for day in (2, 1) for symbol in ("BRAV", "ALFA")]
+    path = folder / "table.csv"
+    path.write_text("\n".join(["symbol,event_time,knowledge_time,eps", *lines, "ALFA,2024-07-01,soon,1"]))
+    return InformedConnector(minute_parquet(folder), TableSource([TableFile(path, "earnings")]), {})
+
+
+@pytest.fixture(params=[daily_parquet, minute_parquet, mixed_parquet, minute_csv, minute_with_table])
 def connector(request: pytest.FixtureRequest, tmp_path: Path) -> Connector:
     build: Callable[[Path], Connector] = request.param
     return build(tmp_path)

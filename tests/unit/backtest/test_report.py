@@ -63,6 +63,39 @@ def test_the_page_names_figures_losses_and_where_it_comes_from(run, provenance):
     assert "not as it was written" not in text
 
 
+STUDY = {
+    "signals": {
+        "OFI": {
+            "observations": 1200,
+            "mean": 0.0123,
+            "ratio": None,
+            "statistic": -1.24,
+            "earned": 0.034,
+            "turnover": 1.5,
+            "contribution": -0.001,
+        },
+        HOSTILE: {},
+    },
+    "regimes": [["STORM", "2020-01-01T21:00:00+00:00", "2020-01-05T21:00:00+00:00"]],
+}
+
+
+def test_the_page_says_what_each_signal_has_shown_and_shades_the_regimes(market, recorded, provenance, tmp_path):
+    run = write_run(tmp_path / "runs", recorded(market.messages), provenance, study=STUDY)
+    page = Page(write_report(run))
+    for told in ("OFI", "1,200", "+0.012", "-1.2", "+3.4%", "1.50", "-0.10%", HOSTILE):
+        assert told in page.text
+    assert page.data["regimes"] == STUDY["regimes"]
+    assert load(run).summary["study"] == STUDY
+
+
+def test_the_page_of_a_run_without_signals_has_no_section_of_them(run):
+    page = Page(write_report(run))
+    assert "Signals" not in page.text
+    assert page.data["regimes"] == []
+    assert "study" not in load(run).summary
+
+
 def test_the_page_is_one_file_that_asks_the_network_for_nothing(run):
     page = Page(write_report(run))
     assert {tag for tag, _ in page.tags} & {"link", "img", "iframe", "base"} == set()

@@ -74,6 +74,16 @@ def test_quotes_become_both_sides_and_order_flow(start):
     assert isinstance(told[0], OFIEvent)
 
 
+def test_order_flow_is_out_before_the_bar_that_ends_after_it(start):
+    run = start(symbols=["A"], aggregate=False, publish_ticks=False)
+    run.tell(quote(1))
+    assert kinds(run.bar(3)) == ["OFIEvent", "BarEvent", "SliceEvent"]
+    other = start(symbols=["A"], publish_ticks=False)
+    other.tell(quote(1))
+    other.tell(tick(2))
+    assert kinds(other.tell(tick(61, 101.0))) == ["OFIEvent", "BarEvent", "SliceEvent"]
+
+
 def test_ticks_need_not_be_published_nor_bars_built_nor_flow_summed(start):
     run = start(symbols=["A"], publish_ticks=False, aggregate=False, order_flow_interval=None)
     for row in (tick(1), quote(1), tick(61), quote(61)):

@@ -1,0 +1,1 @@
+"""Several signals as one expected return, trusted by what each has shown."""

@@ -1,0 +1,117 @@
+"""How much each signal is trusted, and what the scores together say about returns."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from strategy_plane.ensemble.information import Outcome
+from strategy_plane.history import Matrix, Vector
+from strategy_plane.signals.port import Scores
+
+_HALF_LIVES = 10
+"""Outcomes older than this many half-lives count less than a thousandth and are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How matured ICs become weights.
+
+    Older outcomes count half as much every ``half_life`` outcomes. The mean is shrunk towards ``prior_ic`` as if
+    ``prior_weight`` independent outcomes had shown it, and is at least ``floor``. With ``orthogonalise`` signals that
+    say the same share what it is worth.
+    """
+
+    half_life: float = 52.0
+    prior_ic: float = 0.02
+    prior_weight: float = 12.0
+    floor: float = 0.0
+    orthogonalise: bool = True
+
+
+def shrunk_ic(outcomes: Sequence[Outcome], trust: Trust, overlap: float) -> float:
+    """The IC to expect of a signal: a decayed mean of matured ICs, shrunk and floored.
+
+    ``(m n + p k) / (n + k)`` with ``m`` the decayed mean, ``k`` = ``prior_weight`` for ``p`` = ``prior_ic`` and ``n``
+    the effective number of independent outcomes, ``(sum w)² / sum w²`` (Kish 1965) over ``overlap``, the number of
+    labels that any moment lies in.
+    """
+    recent = outcomes[-math.ceil(_HALF_LIVES * trust.half_life) :]
+    ics = np.array([outcome.ic for outcome in recent])
+    known = np.isfinite(ics)
+    decay = np.power(0.5, np.arange(len(ics) - 1, -1, -1) / trust.half_life)[known]
+    if not known.any():
+        return max(trust.prior_ic, trust.floor)
+    mean = float(decay @ ics[known] / decay.sum())
+    count = float(decay.sum() ** 2 / (decay @ decay)) / max(1.0, overlap)
+    shrunk = (mean * count + trust.prior_ic * trust.prior_weight) / (count + trust.prior_weight)
+    return max(shrunk, trust.floor)
+
+
+class ScoreCorrelation:
+    """Correlation of the signals' scores over past cross-sections, decayed and shrunk towards independence.
+
+    Cross-products about zero, over the symbols of each moment, with absent scores as zero: what a signal does not
+    say agrees with nothing. ``shrinkage`` is the weight of the identity; shape (k, k) in the order of ``names``.
+    """
+
+    def __init__(self, names: Sequence[str], half_life: float, shrinkage: float = 0.2) -> None:
+        self._names = tuple(names)
+        self._keep = math.pow(0.5, 1.0 / half_life)
+        self._shrinkage = shrinkage
+        self._products: Matrix = np.zeros((len(self._names), len(self._names)))
+
+    def add(self, scores: Mapping[str, Scores]) -> None:
+        """Take the scores of one moment by signal."""
+        symbols = sorted({symbol for of_signal in scores.values() for symbol in of_signal})
+        table = np.array([[scores.get(name, {}).get(symbol, 0.0) for name in self._names] for symbol in symbols])
+        if symbols:
+            self._products = self._keep * self._products + table.T @ table
+
+    def matrix(self) -> Matrix:
+        """The correlations so far; identity where a signal has said nothing yet."""
+        deviations = np.sqrt(np.diag(self._products))
+        outer = np.outer(deviations, deviations)
+        correlations = np.divide(self._products, outer, out=np.eye(len(self._names)), where=outer > 0.0)
+        np.fill_diagonal(correlations, 1.0)
+        shrunk: Matrix = (1.0 - self._shrinkage) * correlations + self._shrinkage * np.eye(len(self._names))
+        return shrunk
+
+
+def signal_weights(ics: Vector, correlation: Matrix, trust: Trust) -> Vector:
+    """Weights of the scores in the forecast, shape (k,), in units of IC.
+
+    Without orthogonalisation each signal has its own IC, as if the others were silent. With it the scores are
+    made uncorrelated by the symmetric square root ``C^-1/2`` (Löwdin 1950: the uncorrelated scores closest to
+    the given ones), their ICs ``C^-1/2 ic`` are floored, and the weights carried back: ``C^-1 ic`` where nothing is
+    floored, the best linear forecast (Grinold and Kahn 2000, chapter 11).
+    """
+    if not trust.orthogonalise:
+        return ics
+    values, vectors = np.linalg.eigh(correlation)
+    root = (vectors / np.sqrt(values)) @ vectors.T
+    weights: Vector = root @ np.maximum(root @ ics, trust.floor)
+    return weights
+
+
+def combined(scores: Mapping[str, Scores], weights: Mapping[str, float]) -> dict[str, float]:
+    """``sum of weight * score`` by symbol, in units of IC; a signal that does not score a symbol says nothing of it."""
+    symbols = sorted({symbol for of_signal in scores.values() for symbol in of_signal})
+    return {
+        symbol: math.fsum(
+            weights.get(name, 0.0) * of_signal[symbol] for name, of_signal in scores.items() if symbol in of_signal
+        )
+        for symbol in symbols
+    }
+
+
+def grinold(signal: Vector, volatility: Vector, horizon: int, periods_per_year: float) -> Vector:
+    """Expected **annual simple excess returns** from IC times score: ``alpha = IC * sigma * z`` (Grinold 1994).
+
+    ``signal`` is ``IC * z``, shape (n,), with the IC of returns over ``horizon`` moments; ``volatility`` is annual.
+    The rule holds for the volatility of the horizon, ``sigma sqrt(h / p)``, and gives the return of the horizon;
+    times ``p / h`` horizons a year that is ``IC z sigma sqrt(p / h)``.
+    """
+    returns: Vector = signal * volatility * math.sqrt(periods_per_year / horizon)
+    return returns

@@ -1,0 +1,121 @@
+"""Build signals and the ensemble that trades them from their settings."""
+
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+
+import numpy as np
+
+from strategy_plane.ensemble.weighting import Trust
+from strategy_plane.history import History
+from strategy_plane.market import Market
+from strategy_plane.optimizers.mean_variance import MeanVariance
+from strategy_plane.optimizers.port import Limits
+from strategy_plane.regime.gate import Exposure
+from strategy_plane.regime.model import RegimeModel, RegimeRules
+from strategy_plane.settings import SignalEnsembleSettings
+from strategy_plane.signal_observer import SignalObserver
+from strategy_plane.signal_settings import OwnSignalSettings, RegimeSettings, SignalSettings
+from strategy_plane.signals.earnings import EarningsSurprise
+from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
+from strategy_plane.signals.port import Signal
+from strategy_plane.signals.positioning import Positioning
+from strategy_plane.signals.sentiment import Sentiment
+from strategy_plane.signals.technical import Technical
+from strategy_plane.signals.volatility_premium import VolatilityPremium
+from strategy_plane.strategies.signal_ensemble import Brain, RegimeWindows, Schedule, SignalEnsemble
+from strategy_plane.tables import FactStore, FlowStore
+
+_INTERVALS = 2048
+"""Intervals kept beside those that signals read, since a moment may be looked at after later intervals arrived."""
+
+_SIGNALS: Mapping[str, type[Signal]] = {
+    "order_flow_imbalance": OrderFlowImbalance,
+    "queue_imbalance": QueueImbalance,
+    "earnings_surprise": EarningsSurprise,
+    "volatility_premium": VolatilityPremium,
+    "positioning": Positioning,
+    "technical": Technical,
+    "sentiment": Sentiment,
+}
+
+
+def build_signal(chosen: SignalSettings) -> Signal:
+    """The signal that ``chosen`` describes.
+
+    Raises:
+        ValueError: naming a factory of one's own that cannot be found, or gives no signal.
+    """
+    if isinstance(chosen, OwnSignalSettings):
+        return _own(chosen)
+    return _SIGNALS[chosen.kind](**{name: value for name, value in chosen if name != "kind"})
+
+
+def build_brain(chosen: SignalEnsembleSettings) -> tuple[Brain, Market]:
+    """Scores, trust and regime without a portfolio, and the market they are read from; for research and reports."""
+    signals = {name: build_signal(settings) for name, settings in chosen.signals.items()}
+    market = _market(chosen, signals)
+    rules = chosen.regime
+    schedule = _schedule(chosen)
+    windows = RegimeWindows(rules.volatility_bars, rules.correlation_bars, rules.drawdown_bars)
+    return Brain(signals, market, Trust(**dict(chosen.trust)), schedule, _regimes(rules), windows), market
+
+
+def build_observer(chosen: SignalEnsembleSettings) -> SignalObserver:
+    """What follows a run and tells afterwards what each signal has shown."""
+    return SignalObserver(*build_brain(chosen))
+
+
+def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Market]:
+    """The strategy, and the market that must be told facts and order flow."""
+    brain, market = build_brain(chosen)
+    ensemble = SignalEnsemble(
+        brain,
+        market,
+        MeanVariance(chosen.risk_aversion),
+        Limits(**chosen.limits.model_dump()),
+        {regime: Exposure(each.gross, each.net) for regime, each in chosen.regime.exposures.items()},
+        _schedule(chosen),
+        chosen.risk_window,
+        chosen.max_missing,
+    )
+    return ensemble, market
+
+
+def _schedule(chosen: SignalEnsembleSettings) -> Schedule:
+    return Schedule(chosen.score_every, chosen.rebalance_every, chosen.horizon, chosen.periods_per_year)
+
+
+def _market(chosen: SignalEnsembleSettings, signals: Mapping[str, Signal]) -> Market:
+    inputs = [signal.inputs for signal in signals.values()]
+    bars = max(*(needed.bars for needed in inputs), chosen.risk_window + 1, chosen.regime.drawdown_bars + 1)
+    whole = any(needed.whole_bars for needed in inputs)
+    return Market(
+        History(bars, whole_bars=whole),
+        FactStore(),
+        FlowStore(_INTERVALS + max(needed.intervals for needed in inputs)),
+    )
+
+
+def _regimes(chosen: RegimeSettings) -> RegimeModel:
+    rules = RegimeRules(
+        chosen.first_fit, chosen.refit_every, chosen.fit_window, chosen.starts, chosen.certainty, chosen.confirmations
+    )
+    return RegimeModel(rules, partial(np.random.default_rng, chosen.seed))
+
+
+def _own(chosen: OwnSignalSettings) -> Signal:
+    module, _, name = chosen.factory.partition(":")
+    try:
+        factory = getattr(import_module(module), name)
+    except (ImportError, AttributeError):
+        raise ValueError(
+            f"signals: factory {chosen.factory!r} cannot be found; name an importable module and a class or function"
+        ) from None
+    signal: Signal = factory(**chosen.parameters)
+    for needed in ("inputs", "warm_up", "half_life", "__call__"):
+        if not hasattr(signal, needed):
+            raise ValueError(
+                f"signals: what {chosen.factory!r} gives has no {needed}; see strategy_plane/signals/port.py"
+            )
+    return signal

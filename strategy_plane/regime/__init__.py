@@ -1,0 +1,1 @@
+"""In which state the market is: calm, normal or storm."""

@@ -1,0 +1,56 @@
+"""Follows market events and tells which signal has shown what, and in which regime the market was."""
+
+from collections.abc import Mapping, Sequence
+
+from contracts.base import Message
+from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
+from kernel.ports import Handler
+from strategy_plane.ensemble.information import Summary
+from strategy_plane.market import Market
+from strategy_plane.strategies.signal_ensemble import Brain, Entry
+
+
+class SignalObserver:
+    """The ensemble's brain without a portfolio: the same scores, ICs, weights and regimes as in the strategy.
+
+    An observer of a backtest, or told a run's market events afterwards; it says nothing.
+    """
+
+    def __init__(self, brain: Brain, market: Market) -> None:
+        self._brain = brain
+        self._market = market
+
+    @property
+    def handlers(self) -> dict[type[Message], Handler]:
+        """One handler for each kind of message it follows."""
+        return {BarEvent: self._on_bar, FactEvent: self._learn, OFIEvent: self._learn, SliceEvent: self._on_slice}
+
+    def note(self, messages: Sequence[Message]) -> None:
+        """Follow many events at once."""
+        handlers = self.handlers
+        for message in messages:
+            handler = handlers.get(type(message))
+            if handler is not None:
+                handler(message)
+
+    @property
+    def diary(self) -> Sequence[Entry]:
+        """Regime, its probabilities and the signals' weights at each moment of scoring."""
+        return self._brain.diary
+
+    def summaries(self) -> Mapping[str, Summary]:
+        """What each signal has shown, from labels that have ended."""
+        return self._brain.summaries()
+
+    def _learn(self, event: Message) -> tuple[()]:
+        self._market.learn(event)
+        return ()
+
+    def _on_bar(self, bar: BarEvent) -> tuple[()]:
+        self._market.learn(bar)
+        self._brain.price(bar.symbol, bar.close)
+        return ()
+
+    def _on_slice(self, moment: SliceEvent) -> tuple[()]:
+        self._brain.observe(moment.timestamp)
+        return ()

@@ -1,0 +1,75 @@
+"""Scores from order flow: who moved the best quotes lately, and how the queues stand."""
+
+import math
+from dataclasses import dataclass
+
+from strategy_plane.market import MarketView
+from strategy_plane.signals.port import Inputs, Scores
+from strategy_plane.signals.standardise import cross_section
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFlowImbalance:
+    """Order-flow imbalance over the newest ``window`` intervals, in units of queue depth (family OFI).
+
+    Raw: sum of the flows of Cont, Kukanov and Stoikov (2014, "The Price Impact of Order Book Events", J. Financial
+    Econometrics 12(1)) over mean depth, where the depth of an interval is the mean of its bid and ask queues. Their
+    model has price changes of flow / (2 depth) ticks, so dividing by depth makes symbols comparable. A **flow**: what
+    happened between quotes, not how the queues stand; see `QueueImbalance`. Standardised over the cross-section.
+    """
+
+    window: int = 5
+    half_life: float = 1.0
+
+    @property
+    def inputs(self) -> Inputs:
+        """Order flow only."""
+        return Inputs(intervals=self.window)
+
+    @property
+    def warm_up(self) -> int:
+        """One bar: the moment itself."""
+        return 1
+
+    def __call__(self, view: MarketView) -> Scores:
+        """One score per symbol with a full window."""
+        raw = {}
+        for symbol in view.symbols:
+            flows = view.flow.window(symbol, self.window)
+            depth = math.fsum(flows.bids) + math.fsum(flows.asks)
+            if len(flows.flow) == self.window and depth > 0.0:
+                raw[symbol] = math.fsum(flows.flow) / (depth / (2 * self.window))
+        return cross_section(raw)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueImbalance:
+    """Mean of (bid - ask) / (bid + ask) over the ends of the newest ``window`` intervals, in [-1, 1].
+
+    The plain ratio of queue volumes: a **state** of the book, which is not the flow of `OrderFlowImbalance`
+    (Gould and Bonart 2016, "Queue Imbalance as a One-Tick-Ahead Price Predictor"). Intervals that ended with empty
+    queues count as balanced. Standardised over the cross-section.
+    """
+
+    window: int = 5
+    half_life: float = 1.0
+
+    @property
+    def inputs(self) -> Inputs:
+        """Order flow only."""
+        return Inputs(intervals=self.window)
+
+    @property
+    def warm_up(self) -> int:
+        """One bar: the moment itself."""
+        return 1
+
+    def __call__(self, view: MarketView) -> Scores:
+        """One score per symbol with a full window."""
+        raw = {}
+        for symbol in view.symbols:
+            flows = view.flow.window(symbol, self.window)
+            if len(flows.flow) == self.window:
+                pairs = zip(flows.bids.tolist(), flows.asks.tolist(), strict=True)
+                raw[symbol] = math.fsum((b - a) / (b + a) if b + a else 0.0 for b, a in pairs) / self.window
+        return cross_section(raw)

@@ -1,0 +1,226 @@
+"""Several signals, weighted by what they have shown, traded at optimal weights within the limits of the regime."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from contracts.market import BarEvent, SliceEvent
+from strategy_plane.ensemble.information import Summary
+from strategy_plane.ensemble.record import TrackRecord
+from strategy_plane.ensemble.weighting import ScoreCorrelation, Trust, combined, grinold, shrunk_ic, signal_weights
+from strategy_plane.history import AsOfView
+from strategy_plane.market import Market, MarketView
+from strategy_plane.optimizers.factor_risk import principal_factor_risk
+from strategy_plane.optimizers.port import AllocationStatus, Limits, Optimizer, Vector
+from strategy_plane.regime.features import features_of
+from strategy_plane.regime.gate import Exposure, gated
+from strategy_plane.regime.model import Regime, RegimeModel
+from strategy_plane.signals.port import Scores, Signal
+from strategy_plane.strategies.candidates import complete_returns, limits_beside
+from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+
+_MARGIN = 1.05
+"""Turnover allowed beyond what new limits need, so that rounding does not make them out of reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When what is done, in moments: scores are kept every ``score_every``, weights chosen every ``rebalance_every``.
+
+    Labels span ``horizon`` moments; ``periods_per_year`` moments make a year.
+    """
+
+    score_every: int = 5
+    rebalance_every: int = 21
+    horizon: int = 21
+    periods_per_year: float = 252.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeWindows:
+    """Returns that the volatility, the correlation and the drawdown of the market are measured over."""
+
+    volatility: int = 21
+    correlation: int = 63
+    drawdown: int = 252
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was known and trusted at a moment: the regime, its probabilities, and each signal's weight."""
+
+    moment: datetime
+    regime: Regime
+    probabilities: tuple[float, ...]
+    weights: Mapping[str, float]
+
+
+class Brain:
+    """Scores, trust and regime of every moment, as a function of the market alone.
+
+    `observe` must be called once for each moment, in time order, after all of its bars. ``diary`` has an entry for
+    each moment of scoring.
+    """
+
+    def __init__(
+        self,
+        signals: Mapping[str, Signal],
+        market: Market,
+        trust: Trust,
+        schedule: Schedule,
+        regimes: RegimeModel,
+        windows: RegimeWindows,
+    ) -> None:
+        if not signals:
+            raise ValueError("an ensemble needs at least one signal")
+        self._signals = dict(signals)
+        self._market = market
+        self._trust = trust
+        self._schedule = schedule
+        self._regimes = regimes
+        self._windows = windows
+        self._record = TrackRecord(tuple(signals), schedule.horizon)
+        self._correlation = ScoreCorrelation(tuple(signals), trust.half_life)
+        self._moments = 0
+        self._prices: dict[str, float] = {}
+        self.weights: Mapping[str, float] = dict.fromkeys(signals, trust.prior_ic)
+        self.scores: Mapping[str, Scores] = {}
+        self.diary: list[Entry] = []
+
+    @property
+    def warm_up(self) -> int:
+        """Moments needed before the slowest signal scores."""
+        return max(signal.warm_up for signal in self._signals.values())
+
+    @property
+    def regime(self) -> Regime:
+        """The regime in force at the newest moment observed."""
+        return self._regimes.regime
+
+    def price(self, symbol: str, close: float) -> None:
+        """Take a close of the moment that is observed next."""
+        self._prices[symbol] = close
+
+    def observe(self, at: datetime) -> None:
+        """Take the moment ``at``: labels that end now mature, the regime moves on, and it may be time to score."""
+        view = self._market.as_of(at)
+        self._record.advance(self._prices)
+        self._follow(view.bars)
+        if self._moments % self._schedule.score_every == 0:
+            self._score(view)
+        self._moments += 1
+
+    def summaries(self) -> dict[str, Summary]:
+        """What each signal has shown so far, matured labels only."""
+        return self._record.summaries(self._schedule.score_every, self._schedule.periods_per_year)
+
+    def forecast(self, at: datetime) -> dict[str, float]:
+        """``IC * score`` of all signals together by symbol, from scores as of ``at``."""
+        view = self._market.as_of(at)
+        scores = {name: signal(view) for name, signal in self._signals.items()}
+        return combined(scores, self.weights)
+
+    def _follow(self, bars: AsOfView) -> None:
+        windows = self._windows
+        found = features_of(
+            bars, windows.volatility, windows.correlation, windows.drawdown, self._schedule.periods_per_year
+        )
+        if found is not None:
+            self._regimes.update(bars.at, found)
+
+    def _score(self, view: MarketView) -> None:
+        self.scores = {name: signal(view) for name, signal in self._signals.items()}
+        self._correlation.add(self.scores)
+        overlap = self._schedule.horizon / self._schedule.score_every
+        ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, overlap) for name in self._signals])
+        chosen = signal_weights(ics, self._correlation.matrix(), self._trust)
+        self.weights = dict(zip(self._signals, chosen.tolist(), strict=True))
+        total = float(np.abs(chosen).sum())
+        shares = dict(zip(self._signals, (chosen / total if total > 0.0 else chosen).tolist(), strict=True))
+        self._record.score(self.scores, shares, dict(self._prices))
+        probabilities = self._regimes.probabilities
+        known = () if probabilities is None else tuple(probabilities.tolist())
+        self.diary.append(Entry(view.at, self.regime, known, self.weights))
+
+
+class SignalEnsemble:
+    """Every ``rebalance_every`` moments: forecast, estimate risk, and optimise within the regime's limits.
+
+    ``exposures`` bound gross and net by regime, beside ``limits``. What is known of the market comes by way of
+    `on_bar` and of the ``market`` that the stage keeps informed; its past is a function of these alone, so a
+    restart rebuilds it.
+    """
+
+    def __init__(
+        self,
+        brain: Brain,
+        market: Market,
+        optimizer: Optimizer,
+        limits: Limits,
+        exposures: Mapping[Regime, Exposure],
+        schedule: Schedule,
+        risk_window: int = 252,
+        max_missing: float = 0.05,
+    ) -> None:
+        if risk_window < 2:
+            raise ValueError("risk_window must be at least 2")
+        self._market = market
+        self._optimizer = optimizer
+        self._limits = limits
+        self._exposures = exposures
+        self._schedule = schedule
+        self._risk_window = risk_window
+        self._max_missing = max_missing
+        self._open: datetime | None = None
+        self.brain = brain
+
+    @property
+    def warm_up(self) -> int:
+        """What the slowest signal or the risk window needs, whichever is more."""
+        return max(self.brain.warm_up, self._risk_window + 1)
+
+    @property
+    def period(self) -> int:
+        """Moments between two rebalances."""
+        return self._schedule.rebalance_every
+
+    def on_bar(self, bar: BarEvent) -> None:
+        """Take one bar; the first of a moment ends the moment before it."""
+        if self._open is not None and bar.timestamp > self._open:
+            self.brain.observe(self._open)
+        self._open = bar.timestamp
+        self._market.bars.append(bar)
+        self.brain.price(bar.symbol, bar.close)
+
+    def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        """Optimal weights within the regime's limits; the current ones and an alarm when there are none."""
+        if self._open is not None:
+            self.brain.observe(self._open)
+            self._open = None
+        forecast = self.brain.forecast(moment.timestamp)
+        view = self._market.as_of(moment.timestamp).bars
+        candidates = sorted(forecast.keys() & set(moment.symbols))
+        symbols, returns = complete_returns(view, candidates, self._risk_window, self._max_missing)
+        if not symbols:
+            return None
+        try:
+            risk = principal_factor_risk(returns, self._schedule.periods_per_year)
+        except ValueError as fault:
+            return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
+        signal = np.array([forecast[symbol] for symbol in symbols])
+        expected = grinold(signal, np.sqrt(risk.variances), self._schedule.horizon, self._schedule.periods_per_year)
+        current = np.array([portfolio.weight(symbol) for symbol in symbols])
+        allocation = self._optimizer(expected, risk, current, self._limits_now(symbols, current, portfolio))
+        if allocation.status is not AllocationStatus.OPTIMAL:
+            return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
+        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)))
+
+    def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
+        limits = limits_beside(gated(self._limits, self._exposures[self.brain.regime]), symbols, portfolio)
+        too_much = float(np.abs(current).sum()) + limits.outside_gross - limits.gross
+        too_one_sided = abs(float(current.sum()) + limits.outside_net) - limits.net
+        needed = max(too_much, too_one_sided, 0.0)
+        # A regime that takes room away must not be defeated by the turnover limit.
+        return replace(limits, turnover=max(limits.turnover, needed * _MARGIN))

@@ -1,0 +1,171 @@
+"""Trust comes from matured labels, in stated units."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from strategy_plane.ensemble.information import Outcome, information_coefficient, long_short, ranks, summary
+from strategy_plane.ensemble.record import TrackRecord
+from strategy_plane.ensemble.weighting import (
+    ScoreCorrelation,
+    Trust,
+    combined,
+    grinold,
+    shrunk_ic,
+    signal_weights,
+)
+
+NAN = math.nan
+
+
+def outcomes(*ics: float) -> list[Outcome]:
+    return [Outcome(ic, 0.0, 0.0, 1.0) for ic in ics]
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=30))
+def test_ranks_are_those_of_scipy(values: list[int]):
+    assert ranks(np.array(values, float)).tolist() == stats.rankdata(values).tolist()
+
+
+def test_information_coefficient_is_spearmans_over_what_both_have():
+    rng = np.random.default_rng(1)
+    scores, returns = (dict(zip("ABCDEFGH", rng.integers(0, 5, 8).tolist(), strict=True)) for _ in range(2))
+    expected = stats.spearmanr(list(scores.values()), list(returns.values())).statistic
+    assert information_coefficient(scores | {"X": 9.0}, returns | {"Y": 9.0}) == pytest.approx(expected)
+
+
+def test_too_few_or_equal_scores_have_no_information_coefficient():
+    assert math.isnan(information_coefficient({"A": 1.0, "B": 2.0}, {"A": 1.0, "B": 2.0}))
+    assert math.isnan(information_coefficient(dict.fromkeys("ABC", 1.0), {"A": 1.0, "B": 2.0, "C": 3.0}))
+
+
+def test_a_long_short_portfolio_is_neutral_and_of_gross_one():
+    held = long_short({"A": 2.0, "B": 1.0, "C": -1.5})
+    assert sum(held.values()) == pytest.approx(0.0)
+    assert sum(map(abs, held.values())) == pytest.approx(1.0)
+    assert held["A"] > held["B"] > held["C"]
+    assert long_short({"A": 1.0, "B": 1.0}) == {} == long_short({})
+
+
+def test_a_label_counts_when_it_has_ended_and_not_before():
+    record = TrackRecord(["s"], horizon=3)
+    prices = {"A": 1.0, "B": 1.0, "C": 1.0}
+    record.advance(prices)
+    record.score({"s": {"A": 1.0, "B": 0.0, "C": -1.0}}, {"s": 0.5}, prices)
+    for moment in (1, 2):
+        record.advance({"A": 2.0 + moment, "B": 1.0, "C": 0.5})
+        assert record.outcomes["s"] == []
+    record.advance({"A": 1.1, "B": 1.0, "C": 0.9})
+    (outcome,) = record.outcomes["s"]
+    assert outcome.ic == pytest.approx(1.0)
+    assert outcome.earned == pytest.approx(0.5 * 0.1 + 0.5 * 0.1)
+    assert outcome.weight == 0.5
+
+
+def test_turnover_is_what_changes_between_two_scorings():
+    record = TrackRecord(["s"], horizon=1)
+    prices = dict.fromkeys("AB", 1.0)
+    for scores in ({"A": 1.0, "B": -1.0}, {"A": -1.0, "B": 1.0}, {"A": -1.0, "B": 1.0}):
+        record.score({"s": scores}, {}, prices)
+        record.advance(prices)
+    assert [outcome.turnover for outcome in record.outcomes["s"]] == pytest.approx([NAN, 2.0, 0.0], nan_ok=True)
+
+
+def test_a_summary_says_what_a_signal_has_shown():
+    told = [Outcome(ic, earned, 0.5, 2.0) for ic, earned in ((0.1, 0.01), (NAN, 0.0), (0.3, 0.02))]
+    found = summary(told, spacing=5, horizon=20, periods_per_year=240.0)
+    assert found.observations == 2
+    assert found.mean == pytest.approx(0.2)
+    assert found.ratio == pytest.approx(0.2 / np.std([0.1, 0.3], ddof=1))
+    assert found.statistic == pytest.approx(found.ratio * math.sqrt(2 / 4))  # four labels overlap
+    assert found.earned == pytest.approx(0.01 * 12)
+    assert found.contribution == pytest.approx(0.02 * 12)
+    assert found.turnover == 0.5
+    assert summary([], 5, 20, 240.0).observations == 0
+
+
+def test_an_ic_is_shrunk_towards_the_prior_and_floored():
+    trust = Trust(half_life=1e9, prior_ic=0.02, prior_weight=10.0, floor=-1.0)
+    told = outcomes(*[0.12] * 40)
+    assert shrunk_ic(told, trust, overlap=4.0) == pytest.approx((0.12 * 10 + 0.02 * 10) / 20)
+    assert shrunk_ic([], trust, 4.0) == shrunk_ic(outcomes(NAN), trust, 4.0) == 0.02
+    assert shrunk_ic(outcomes(*[-0.5] * 40), Trust(floor=0.0), 1.0) == 0.0
+
+
+def test_newer_outcomes_count_more():
+    trust = Trust(half_life=5.0, prior_weight=0.0)
+    rising = outcomes(*np.linspace(0.0, 0.2, 30))
+    weights = 0.5 ** (np.arange(29, -1, -1) / 5.0)
+    assert shrunk_ic(rising, trust, 1.0) == pytest.approx(np.average(np.linspace(0.0, 0.2, 30), weights=weights))
+
+
+def sample() -> tuple[np.ndarray, np.ndarray]:
+    """Correlated standard scores of many symbols, and returns that follow them."""
+    rng = np.random.default_rng(3)
+    scores = rng.normal(size=(4000, 3)) @ np.linalg.cholesky(np.array([[1, 0.7, 0.2], [0.7, 1, 0.1], [0.2, 0.1, 1]])).T
+    scores = (scores - scores.mean(axis=0)) / scores.std(axis=0)
+    return scores, scores @ np.array([0.1, 0.05, 0.02]) + rng.normal(size=4000)
+
+
+def test_orthogonal_weights_are_the_coefficients_of_a_regression():
+    sm = pytest.importorskip("statsmodels.api")
+    scores, returns = sample()
+    ics = np.array([np.corrcoef(scores[:, place], returns)[0, 1] for place in range(3)])
+    found = signal_weights(ics, np.corrcoef(scores, rowvar=False), Trust(floor=-1.0)) * returns.std()
+    assert found == pytest.approx(sm.OLS(returns, scores).fit().params, rel=1e-8)
+
+
+def test_orthogonal_scores_are_uncorrelated_and_closest_to_the_given_ones():
+    scores, _ = sample()
+    correlation = np.corrcoef(scores, rowvar=False)
+    weights = [signal_weights(each, correlation, Trust(floor=-1.0)) for each in np.eye(3)]
+    assert np.array(weights) == pytest.approx(np.linalg.inv(correlation))
+    assert signal_weights(np.ones(3), correlation, Trust(orthogonalise=False)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_twins_share_what_they_are_worth():
+    twins = ScoreCorrelation(["a", "b"], half_life=10.0, shrinkage=1e-9)
+    for scores in np.random.default_rng(1).normal(size=(50, 6)):
+        row = dict(zip("ABCDEF", scores.tolist(), strict=True))
+        twins.add({"a": row, "b": row})
+    weights = signal_weights(np.array([0.05, 0.05]), twins.matrix(), Trust(floor=0.0))
+    assert weights.sum() == pytest.approx(0.05, rel=1e-3)
+
+
+def test_correlation_of_scores_is_decayed_shrunk_and_identity_for_the_silent():
+    found = ScoreCorrelation(["a", "b", "c"], half_life=1.0, shrinkage=0.2)
+    assert found.matrix().tolist() == np.eye(3).tolist()
+    found.add({"a": {"X": 1.0, "Y": -1.0}, "b": {"X": 1.0, "Y": 1.0}})
+    found.add({"a": {"X": 1.0, "Y": -1.0}, "b": {"X": 1.0, "Y": -1.0}})
+    products = np.array([[2.0, 0.0], [0.0, 2.0]]) * 0.5 + np.full((2, 2), 2.0)
+    assert found.matrix()[0, 1] == pytest.approx(0.8 * products[0, 1] / products[0, 0])
+    assert found.matrix()[2].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_a_forecast_adds_what_each_signal_says():
+    scores = {"a": {"X": 1.0, "Y": 2.0}, "b": {"X": -1.0}}
+    assert combined(scores, {"a": 0.1, "b": 0.05}) == pytest.approx({"X": 0.05, "Y": 0.2})
+
+
+def test_expected_returns_are_annual():
+    # IC .05 of monthly returns, score 2, 24 % a year: a month has 24 / sqrt(12) % and .1 of it is expected
+    month = 0.05 * 2.0 * 0.24 / math.sqrt(12)
+    assert grinold(np.array([0.1]), np.array([0.24]), 21, 252.0) == pytest.approx([month * 12])
+
+
+def test_expected_returns_are_those_of_simulated_ones():
+    rng = np.random.default_rng(6)
+    score = rng.normal(size=400_000)
+    monthly = 0.3 / math.sqrt(12) * (0.1 * score + math.sqrt(1 - 0.01) * rng.normal(size=400_000))
+    high = score > 1.0
+    expected = grinold(0.1 * score[high], np.full(high.sum(), 0.3), 21, 252.0).mean()
+    assert monthly[high].mean() * 12 == pytest.approx(expected, rel=0.03)
+
+
+def test_a_label_needs_a_length():
+    with pytest.raises(ValueError, match="horizon"):
+        TrackRecord(["s"], 0)

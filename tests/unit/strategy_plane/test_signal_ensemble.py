@@ -1,0 +1,297 @@
+"""The ensemble decides within its regime, from matured labels, and survives a restart without a difference."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from contracts.base import Message
+from contracts.codec import encode
+from contracts.control import RiskAlert
+from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from kernel.ports import Stage
+from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
+from strategy_plane.informed import InformedStage
+from strategy_plane.regime.model import Regime
+from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
+from strategy_plane.signal_settings import OwnSignalSettings, six_families
+
+SYMBOLS = ("A", "B", "C", "D", "E")
+START = datetime(2024, 1, 1, 21, tzinfo=UTC)
+DAYS = 170
+SMALL = SignalEnsembleSettings.model_validate(
+    {
+        "signals": {
+            "OFI": {"kind": "order_flow_imbalance", "window": 2},
+            "VRP": {"kind": "volatility_premium", "index": None},
+            "SIF": {"kind": "sentiment", "news_half_life_days": 0.3},
+            "TSX": {"kind": "technical", "lookback": 40, "skip": 3, "trend_bars": 20, "rsi_length": 3, "long_bars": 30},
+        },
+        "regime": {
+            "first_fit": 60,
+            "refit_every": 30,
+            "fit_window": 60,
+            "starts": 2,
+            "drawdown_bars": 30,
+            "correlation_bars": 20,
+            "volatility_bars": 10,
+        },
+        "horizon": 5,
+        "score_every": 2,
+        "rebalance_every": 5,
+        "risk_window": 30,
+        "limits": {"gross": 2.5, "net": 1.0, "box": 0.8, "turnover": 2.0, "long_only": False},
+    }
+)
+
+
+def days(seed: int = 1) -> list[list[Message]]:
+    """What is published, day by day: facts and flow, bars, and the slice."""
+    rng = np.random.default_rng(seed)
+    prices = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, (DAYS, len(SYMBOLS))), axis=0))
+    told: list[list[Message]] = []
+    for number, row in enumerate(prices.tolist()):
+        close = START + timedelta(days=number)
+        before, today = close - timedelta(hours=2), list[Message]()
+        for symbol in SYMBOLS:
+            bid, ask = (rng.integers(1, 9, 2) * 100.0).tolist()
+            today.append(
+                OFIEvent(
+                    symbol=symbol,
+                    timestamp=before,
+                    ofi_value=float(rng.integers(-50, 50)),
+                    volume_imbalance=(bid - ask) / (bid + ask),
+                    bid_volume=bid,
+                    ask_volume=ask,
+                )
+            )
+            values = {"implied_volatility": {"implied_volatility": 30.0 + float(rng.normal())}}
+            values["news_sentiment"] = {"score": float(rng.uniform(-1, 1))}
+            today += [
+                FactEvent(table=table, symbol=symbol, timestamp=before, event_time=before, values=found)
+                for table, found in values.items()
+            ]
+        today += [
+            BarEvent(
+                symbol=symbol,
+                timestamp=close,
+                open=price,
+                high=price * 1.01,
+                low=price * 0.99,
+                close=price,
+                volume=1.0,
+                bar_size="1d",
+            )
+            for symbol, price in zip(SYMBOLS, row, strict=True)
+        ]
+        told.append([*today, SliceEvent(timestamp=close, bar_size="1d", symbols=SYMBOLS)])
+    return told
+
+
+@pytest.fixture(scope="module")
+def market() -> list[list[Message]]:
+    return days()
+
+
+def settings(chosen: SignalEnsembleSettings = SMALL) -> StrategySettings:
+    return StrategySettings(strategy=chosen, lot=0.001)
+
+
+def tell(stage: Stage, messages: Iterable[Message]) -> list[Message]:
+    return [said for message in messages for said in stage.handlers[type(message)](message)]
+
+
+def filled(intent: OrderIntent, price: float) -> ExecutionReport:
+    return ExecutionReport(
+        intent_id=intent.intent_id,
+        order_id="1",
+        symbol=intent.symbol,
+        status=OrderStatus.FILLED,
+        filled_quantity=intent.quantity,
+        avg_fill_price=price,
+        timestamp=intent.timestamp,
+        direction=intent.direction,
+    )
+
+
+def live(stage: Stage, market: Sequence[Sequence[Message]], log: list[Message]) -> list[Message]:
+    """What the stage says; every order fills at its close. ``log`` takes everything told and said."""
+    said_all: list[Message] = []
+    for day in market:
+        said = tell(stage, day)
+        closes = {bar.symbol: bar.close for bar in day if isinstance(bar, BarEvent)}
+        reports = [filled(intent, closes[intent.symbol]) for intent in said if isinstance(intent, OrderIntent)]
+        tell(stage, reports)
+        log += [*day, *said, *reports]
+        said_all += said
+    return said_all
+
+
+def test_it_trades_and_keeps_a_diary(market):
+    ensemble, _ = build_ensemble(SMALL)
+    stage = build_stage(settings())
+    said = live(stage, market, [])
+    assert sum(isinstance(message, OrderIntent) for message in said) > 20
+    assert not any(isinstance(message, RiskAlert) for message in said)
+    assert (ensemble.warm_up, ensemble.period) == (46, 5)
+
+
+def test_a_restart_anywhere_changes_nothing(market):
+    whole = list(map(encode, live(build_stage(settings()), market, [])))
+    for cut in (30, 47, 93, 120):
+        log: list[Message] = []
+        before = live(build_stage(settings()), market[:cut], log)
+        stage = build_stage(settings())
+        for message in log:
+            stage.restore(message)
+        after = live(stage, market[cut:], [])
+        assert list(map(encode, [*before, *after])) == whole, cut
+
+
+def test_telling_everything_twice_changes_nothing(market):
+    doubled = [[message for message in day for _ in range(2)] for day in market]
+    assert list(map(encode, live(build_stage(settings()), doubled, []))) == list(
+        map(encode, live(build_stage(settings()), market, []))
+    )
+
+
+@pytest.mark.parametrize("cut", [70, 111, 150])
+def test_scrambling_the_future_leaves_the_past(market, cut: int):
+    other = [*market[:cut], *days(seed=2)[cut:]]
+    end = START + timedelta(days=cut)
+    kept = [
+        [encode(said) for said in live(build_stage(settings()), path, []) if said.timestamp < end]
+        for path in (market, other, market[:cut])
+    ]
+    assert kept[0] == kept[1] == kept[2]
+
+
+def told(market: Sequence[Sequence[Message]]):
+    """The brain alone, told a market the way a report would."""
+    brain, knowledge = build_brain(SMALL)
+    for day in market:
+        for event in day:
+            knowledge.learn(event)
+            if isinstance(event, BarEvent):
+                brain.price(event.symbol, event.close)
+        brain.observe(day[-1].timestamp)
+    return brain
+
+
+def test_the_brain_alone_knows_what_each_signal_has_shown(market):
+    summaries = told(market).summaries()
+    assert summaries.keys() == SMALL.signals.keys()
+    matured = [found.observations for found in summaries.values()]
+    assert max(matured) == (DAYS - 5 + 1) // 2  # only labels that have ended
+    assert all(abs(found.mean) <= 1.0 for found in summaries.values())
+
+
+def test_a_signal_that_knows_something_is_trusted_more_than_noise(market):
+    brain = told(tomorrow_in_the_news(market))
+    trusted = brain.summaries()
+    assert trusted["SIF"].mean > 0.3
+    assert trusted["SIF"].statistic > 3.0
+    assert trusted["SIF"].earned > max(trusted[name].earned for name in ("OFI", "VRP", "TSX"))
+    assert max(brain.weights, key=lambda name: brain.weights[name]) == "SIF"
+    assert trusted["SIF"].contribution > trusted["OFI"].contribution
+
+
+def tomorrow_in_the_news(market: Sequence[Sequence[Message]]) -> list[list[Message]]:
+    """A market whose news, by luck, foretell the next returns."""
+    closes = [{bar.symbol: bar.close for bar in day if isinstance(bar, BarEvent)} for day in market]
+
+    def informed(event: Message, number: int) -> Message:
+        if not isinstance(event, FactEvent) or event.table != "news_sentiment":
+            return event
+        later = closes[min(number + 5, DAYS - 1)][event.symbol] / closes[number][event.symbol] - 1.0
+        return event.model_copy(update={"values": {"score": float(np.tanh(later * 20.0))}})
+
+    return [[informed(event, number) for event in day] for number, day in enumerate(market)]
+
+
+def gross_net(stage: Stage, said: Sequence[Message]) -> tuple[float, float]:
+    book = stage._stage.book  # type: ignore[attr-defined]
+    weights = [book.weight(symbol) for symbol in book.symbols]
+    return sum(map(abs, weights)), abs(sum(weights))
+
+
+@pytest.mark.parametrize(("exposure", "net"), [(0.5, 0.1), (0.0, 0.0)])
+def test_no_more_is_held_than_the_regime_allows(market, exposure: float, net: float):
+    regime = SMALL.regime.model_copy(update={"exposures": exposures(exposure, net)})
+    stage = build_stage(settings(SMALL.model_copy(update={"regime": regime})))
+    said = live(stage, market[:46], [])  # the day of the first rebalance
+    gross, found = gross_net(stage, said)
+    assert gross <= exposure + 1e-3
+    assert found <= net + 1e-3
+    assert (gross > 0.9 * exposure) or exposure == 0.0
+
+
+def exposures(gross: float, net: float):
+    example = SMALL.regime.exposures[Regime.CALM]
+    return dict.fromkeys(Regime, example.model_copy(update={"gross": gross, "net": net}))
+
+
+def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market):
+    regime = SMALL.regime.model_copy(
+        update={"exposures": exposures(0.2, 0.1) | {Regime.NORMAL: exposures(2.0, 0.8)[Regime.NORMAL]}, "first_fit": 60}
+    )
+    limits = SMALL.limits.model_copy(update={"turnover": 0.05})
+    stage = build_stage(settings(SMALL.model_copy(update={"regime": regime, "limits": limits})))
+    said = live(stage, market, [])
+    brain_regimes = {entry.regime for entry in stage._stage._strategy.brain.diary}  # type: ignore[attr-defined]
+    assert brain_regimes - {Regime.NORMAL}
+    assert not any(isinstance(message, RiskAlert) for message in said)
+
+
+def test_every_family_is_built_from_its_defaults():
+    for name, chosen in six_families().items():
+        signal = build_signal(chosen)
+        assert signal.warm_up >= 1, name
+        assert signal.half_life > 0.0
+    stage = build_stage(StrategySettings(strategy=SignalEnsembleSettings()))
+    assert isinstance(stage, InformedStage)
+    assert {FactEvent, OFIEvent} <= stage.handlers.keys()
+    assert build_strategy(SignalEnsembleSettings()).warm_up == 253
+
+
+def test_a_signal_of_ones_own_is_one_file_and_one_line(tmp_path, monkeypatch):
+    (tmp_path / "my_signals.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from strategy_plane.signals.port import Inputs\n"
+        "from strategy_plane.signals.standardise import cross_section\n"
+        "@dataclass(frozen=True)\n"
+        "class Cheap:\n"
+        "    power: float = 1.0\n"
+        "    warm_up, half_life, inputs = 1, 20.0, Inputs(bars=1)\n"
+        "    def __call__(self, view):\n"
+        "        return cross_section({s: -view.bars.closes(s, 1)[0] ** self.power for s in view.symbols})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = SMALL.model_copy(
+        update={"signals": {"CHEAP": OwnSignalSettings(factory="my_signals:Cheap", parameters={"power": 2.0})}}
+    )
+    brain, knowledge = build_brain(chosen)
+    day = days()[0]
+    for event in day:
+        knowledge.learn(event)
+    brain.observe(day[-1].timestamp)
+    closes = {bar.symbol: bar.close for bar in day if isinstance(bar, BarEvent)}
+    scores = brain.scores["CHEAP"]
+    assert max(scores, key=lambda name: scores[name]) == min(closes, key=lambda name: closes[name])
+
+
+@pytest.mark.parametrize("factory", ["no_such_module:Thing", "strategy_plane.market:Nothing", "datetime:datetime"])
+def test_a_factory_that_gives_no_signal_is_refused(factory: str):
+    parameters = {"year": 2024, "month": 1, "day": 1} if factory.startswith("datetime") else {}
+    with pytest.raises(ValueError, match=factory):
+        build_signal(OwnSignalSettings(factory=factory, parameters=parameters))
+
+
+def test_an_ensemble_needs_a_signal_and_a_regime_its_limits():
+    with pytest.raises(ValueError, match="signals"):
+        SignalEnsembleSettings(signals={})
+    with pytest.raises(ValueError, match="exposures"):
+        SignalEnsembleSettings.model_validate({"regime": {"exposures": {"CALM": {"gross": 1, "net": 1}}}})

@@ -1,0 +1,51 @@
+import pytest
+
+from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
+from strategy_plane.signals.standardise import cross_section
+
+
+@pytest.fixture
+def three(scene):
+    for number, (flows, bid, ask) in enumerate(
+        [([10, 20, 30], 100, 100), ([100, 200, 300], 900, 1100), ([-5, 0, 5], 10, 30)]
+    ):
+        symbol = "ABC"[number]
+        for place, flow in enumerate(flows):
+            scene.flow(symbol, 0.5 + place / 100, flow, bid, ask)
+        scene.bar(symbol, 1, 10.0)
+    return scene
+
+
+def test_flow_counts_in_units_of_depth(three):
+    scores = OrderFlowImbalance(window=2)(three.at(1))
+    # flows of the newest two intervals over the mean of both queues
+    assert scores == pytest.approx(cross_section({"A": 50 / 100, "B": 500 / 1000, "C": 5 / 20}))
+    assert scores["A"] == pytest.approx(scores["B"])
+
+
+def test_the_ratio_of_queues_is_something_else(three):
+    scores = QueueImbalance(window=3)(three.at(1))
+    assert scores == pytest.approx(cross_section({"A": 0.0, "B": -200 / 2000, "C": -20 / 40}))
+
+
+def test_an_interval_that_ends_with_the_bar_is_too_late_for_it(three):
+    before = OrderFlowImbalance(window=3)(three.at(1))
+    three.flow("A", 1, 1e6, 100, 100)
+    assert OrderFlowImbalance(window=3)(three.at(1)) == before
+
+
+def test_symbols_without_a_full_window_or_a_bar_now_are_absent(three):
+    three.flow("D", 0.9, 5, 1, 1)
+    three.bar("D", 1, 10.0)
+    assert OrderFlowImbalance(window=3)(three.at(1)).keys() == {"A", "B", "C"}
+    three.bar("A", 2, 10.0)
+    three.bar("B", 2, 10.0)
+    assert OrderFlowImbalance(window=3)(three.at(2)).keys() == {"A", "B"}
+
+
+def test_empty_queues_have_no_depth_and_no_imbalance(scene):
+    for symbol in "AB":
+        scene.flow(symbol, 0.5, 3, 0, 0)
+        scene.bar(symbol, 1, 10.0)
+    assert OrderFlowImbalance(window=1)(scene.at(1)) == {}
+    assert QueueImbalance(window=1)(scene.at(1)) == {"A": 0.0, "B": 0.0}

@@ -1,0 +1,86 @@
+"""Positioning and sentiment by hand."""
+
+import math
+
+import pytest
+
+from strategy_plane.signals.positioning import Positioning, days_to_cover, short_ratio
+from strategy_plane.signals.sentiment import Sentiment, faded_sentiment, revisions
+from strategy_plane.signals.standardise import blend, cross_section
+
+
+@pytest.fixture
+def shorted(scene):
+    for symbol, shares, volume, before, now in (
+        ("A", 10.0, 5.0, 0.5, 0.6),
+        ("B", 20.0, 40.0, 0.5, 0.5),
+        ("C", 30.0, 10.0, 0.5, 0.4),
+    ):
+        report = {"shares_short": shares, "shares_outstanding": 1000.0, "average_daily_volume": volume}
+        scene.fact("ownership", symbol, 1, -90, institutional_share=before)
+        scene.fact("ownership", symbol, 60, 0, institutional_share=now)
+        scene.fact("short_interest", symbol, 70, 65, **report)
+        scene.bar(symbol, 80, 10.0)
+    return scene
+
+
+def test_ratios_by_hand():
+    assert short_ratio(30.0, 1000.0) == 0.03
+    assert days_to_cover(30.0, 10.0) == 3.0
+    assert math.isnan(short_ratio(1.0, 0.0))
+    assert math.isnan(days_to_cover(1.0, 0.0))
+
+
+def test_little_shorted_quickly_covered_and_bought_scores_high(shorted):
+    parts = {
+        "ratio_weight": {"A": -0.01, "B": -0.02, "C": -0.03},
+        "cover_weight": {"A": -2.0, "B": -0.5, "C": -3.0},
+        "ownership_weight": {"A": 0.1, "B": 0.0, "C": -0.1},
+    }
+    nothing = dict.fromkeys(parts, 0.0)
+    for name, raw in parts.items():
+        assert Positioning(**(nothing | {name: 1.0}))(shorted.at(80)) == pytest.approx(cross_section(raw))
+    together = blend([(1.0, cross_section(raw)) for raw in parts.values()])
+    assert Positioning()(shorted.at(80)) == pytest.approx(together)
+
+
+def test_old_reports_are_left_out(shorted):
+    for symbol in "ABC":
+        shorted.bar(symbol, 200, 10.0)
+    assert Positioning()(shorted.at(200)) == {}
+
+
+def test_news_fade_and_weigh(scene, date):
+    scene.fact("news_sentiment", "A", 0, 0, score=1.0)
+    scene.fact("news_sentiment", "A", 5, 5, score=-1.0, relevance=0.5)
+    news = scene.at(10).facts.rows("news_sentiment", "A", 9)
+    # weights a quarter and a half of a half
+    assert faded_sentiment(news, date(10), 5.0) == pytest.approx((0.25 - 0.25) / 0.5)
+    assert faded_sentiment(news[:1], date(10), 5.0) == pytest.approx(1.0)
+    assert math.isnan(faded_sentiment((), date(10), 5.0))
+
+
+def test_revisions_by_hand(scene):
+    for month, (estimate, price) in enumerate([(2.0, 40.0), (2.2, 50.0), (2.1, 50.0)]):
+        scene.fact("analyst_estimates", "A", month * 30, month * 30, estimate=estimate, price=price)
+    months = scene.at(100).facts.rows("analyst_estimates", "A", 9)
+    assert revisions(months) == pytest.approx(0.2 / 40 - 0.1 / 50)
+    assert math.isnan(revisions(months[:1]))
+
+
+def test_sentiment_takes_news_and_revisions(scene):
+    for symbol, score, step in (("A", 0.9, 0.1), ("B", 0.1, 0.0), ("C", -0.5, -0.2)):
+        for month in range(8):
+            scene.fact("analyst_estimates", symbol, month * 30, month * 30, estimate=3.0 + month * step, price=60.0)
+        scene.fact("news_sentiment", symbol, 225, 225, score=score)
+        scene.bar(symbol, 230, 10.0)
+        scene.bar(symbol, 300, 10.0)
+    scores = Sentiment()(scene.at(230))
+    expected = blend(
+        [
+            (1.0, cross_section({"A": 0.9, "B": 0.1, "C": -0.5})),
+            (1.0, cross_section({"A": 0.7 / 60, "B": 0.0, "C": -1.4 / 60})),
+        ]
+    )
+    assert scores == pytest.approx(expected)
+    assert Sentiment()(scene.at(300)) == {}
