@@ -20,7 +20,6 @@ from kernel.clock import SystemClock
 from kernel.dead_letter_writer import DeadLetterWriter, schema_name, source_of
 from kernel.kafka_admin import check_topics
 from kernel.kafka_consumer import GroupConsumer, Taken
-from kernel.kafka_errors import HistoryLost
 from kernel.kafka_history import WHOLE, Span, ranges_of, read_logs
 from kernel.kafka_offsets import LogEnds, Partition
 from kernel.kafka_outstanding import Outstanding
@@ -38,13 +37,11 @@ NEVER_PAUSED = "control"
 class KafkaBus:
     """A plane's `Bus` over Kafka.
 
-    ``inputs`` are the messages to consume (their topics follow from the table; other messages of those
-    topics are validated and passed over), ``outputs`` those whose ends are to be known. The group is named
-    after ``plane``.
+    ``inputs`` are the messages to consume (other messages of their topics are validated and passed over), ``outputs``
+    those whose ends are to be known. The group is named after ``plane``.
 
-    What handling leads to leaves at once and the next messages are handled while it is on its way; progress is
-    recorded behind it, at most once every ``commit_delay_ms``, as acknowledgements come in. With a delay of 0
-    each batch is recorded before the next is read.
+    What handling leads to leaves at once and more is handled while it is on its way. Progress is recorded behind
+    it, at most once every ``commit_delay_ms``; with a delay of 0 each batch before the next is read.
 
     A storm of dead letters pauses consumption of everything but ``control``: the process stays alive and a member
     of its group, `storm` says why, `ready` is False, and `resume` or a restart goes on.
@@ -95,10 +92,9 @@ class KafkaBus:
         self._outstanding = Outstanding(self._producer, self._group, settings.commit_delay_ms / 1000)
 
     def poll(self, timeout_seconds: float) -> Sequence[Received]:
-        """Return validated messages, waiting at most ``timeout_seconds`` for the first one.
+        """Return validated messages, waiting at most ``timeout_seconds`` and less while anything is not recorded.
 
-        Waits less while something is not acknowledged or recorded. The dead letter of what is no message of its
-        topic is durable before the offset behind it is recorded.
+        What is no message of its topic has a durable dead letter before the offset behind it is recorded.
 
         Raises:
             DeliveryFailed: when something sent, or a dead letter, cannot be made durable.

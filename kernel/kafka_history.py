@@ -48,16 +48,15 @@ def ranges_of(
         BrokerUnavailable: when no broker answers.
         HistoryLost: when all is wanted of a topic that a state is rebuilt from, and its beginning is gone.
     """
+    names = {settings.topic(topic.name): topic for topic in TOPICS.values() if topic in topics}
+    marks = watermarks(settings, [topic.name for topic in names.values()])
+    committed = committed_offsets(settings, group, [each for each in marks if each[0] not in own])
     ranges = {}
-    for topic in (each for each in TOPICS.values() if each in topics):
-        marks = watermarks(settings, [topic.name])
-        handled = () if settings.topic(topic.name) in own else marks
-        committed = committed_offsets(settings, group, handled)
-        for partition, (low, high) in marks.items():
-            if low and topic.rebuilds and span.newest is None:
-                raise HistoryLost(*partition, low)
-            end = high if span.to_end or not handled else committed.get(partition, low)
-            ranges[partition] = (low if span.newest is None else max(low, end - span.newest), end)
+    for partition, (low, high) in marks.items():
+        if low and names[partition[0]].rebuilds and span.newest is None:
+            raise HistoryLost(*partition, low)
+        end = high if span.to_end or partition[0] in own else committed.get(partition, low)
+        ranges[partition] = (low if span.newest is None else max(low, end - span.newest), end)
     return ranges
 
 
