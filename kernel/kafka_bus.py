@@ -151,7 +151,7 @@ class KafkaBus:
     def finish(self, mark: int = 0) -> None:
         """Everything polled so far is done; its progress is recorded once everything sent so far is durable.
 
-        Does not wait for that, unless each batch is to be recorded. `durable` says ``mark`` from then on.
+        Does not wait, unless each batch is to be recorded. `durable` says ``mark`` from then on.
         """
         self._dead_letters.forget()
         self._unhandled = False
@@ -163,8 +163,7 @@ class KafkaBus:
         """Everything polled so far is done: wait until everything sent is durable and all progress is recorded.
 
         Raises:
-            DeliveryFailed: when something sent is not durable; nothing behind it is committed then.
-            CommitFailed: when the broker does not record it.
+            DeliveryFailed, CommitFailed: when that cannot be; nothing is committed behind what is not durable.
         """
         self._dead_letters.forget()
         self._unhandled = False
@@ -185,10 +184,9 @@ class KafkaBus:
     ) -> Iterator[Received]:
         """What this plane has handled and said before: call it before the first `poll`.
 
-        Messages of ``inputs`` (default: the constructor's) up to the group's committed offsets, and of
-        ``outputs`` up to the end of their logs, merged by the time they were written; ``span`` may ask for
-        another part of the inputs. What cannot be decoded is passed over; it was dead-lettered when it was first
-        read. From here on, being assigned what another instance has handled meanwhile is a fault.
+        Messages of ``inputs`` (default: the constructor's) up to the group's committed offsets or as ``span`` says,
+        and of ``outputs`` up to the end of their logs, merged by the time they were written. What cannot be decoded
+        is passed over. From here on, being assigned what another instance has handled meanwhile is a fault.
 
         Raises:
             BrokerUnavailable: when the broker stops answering.

@@ -39,7 +39,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         CommitFailed: ExitCode.BROKER_UNAVAILABLE,
         OffsetLost: ExitCode.BROKER_UNAVAILABLE,
         HistoryLost: ExitCode.BROKER_UNAVAILABLE,
-        StateBehind: ExitCode.FAILURE,
+        StateBehind: ExitCode.BROKER_UNAVAILABLE,
         ConsumersStalled: ExitCode.FAILURE,
         JournalError: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
