@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Record
@@ -77,11 +78,11 @@ class DurableProducer:
             except BufferError:
                 deadline = deadline or monotonic() + self._timeout_seconds
                 if monotonic() > deadline:
-                    raise DeliveryFailed(f"{topic}: the broker takes nothing; the queue is full") from None
+                    self._fail(f"{topic}: the broker takes nothing; the queue is full")
                 self._producer.poll(_FULL_QUEUE_WAIT_SECONDS)
                 self._raise_failure()
             except KafkaException as error:
-                raise DeliveryFailed(f"{topic}: {text_of(error_of(error))}") from None
+                self._fail(f"{topic}: {text_of(error_of(error))}")  # the client knows already that it cannot be sent
             else:
                 self._consignment.outstanding += 1
                 self._outstanding += 1
@@ -106,7 +107,7 @@ class DurableProducer:
         while self._outstanding > _MOST_OUTSTANDING and self._failure is None:
             deadline = deadline or monotonic() + self._timeout_seconds
             if monotonic() > deadline:
-                raise DeliveryFailed(f"{self._outstanding} messages wait for the broker, which acknowledges none")
+                self._fail(f"{self._outstanding} messages wait for the broker, which acknowledges none")
             self._producer.poll(_FULL_QUEUE_WAIT_SECONDS)
         self._raise_failure()
 
@@ -119,7 +120,7 @@ class DurableProducer:
         waiting = self._producer.flush(self._timeout_seconds) if self._outstanding else 0
         self._raise_failure()
         if waiting:
-            raise DeliveryFailed(f"{waiting} messages were not acknowledged within {self._timeout_seconds:.0f} s")
+            self._fail(f"{waiting} messages were not acknowledged within {self._timeout_seconds:.0f} s")
 
     def reach(self, timeout_seconds: float) -> None:
         """Ask the broker for its topics; raises `BrokerUnavailable` when it does not answer in time."""
@@ -146,6 +147,10 @@ class DurableProducer:
         consignment.outstanding -= 1
         offset = record.offset()
         self._delivered(topic, record.partition() or 0, OFFSET_UNKNOWN if offset is None else offset)
+
+    def _fail(self, reason: str) -> NoReturn:
+        self._failure = self._failure or reason
+        raise DeliveryFailed(self._failure) from None
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
