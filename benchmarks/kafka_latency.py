@@ -3,7 +3,8 @@
 This process publishes bars at a fixed rate as the data plane does and reads execution reports as the strategy plane
 does; a real strategy process and a real order process stand between. Each bar makes the strategy trade, so each
 bar has a report. The relay is two processes that only poll, produce and flush; the second one syncs a file to disk as
-often per message as the order plane's journal does. Rounds alternate, on one broker, in one run.
+often per message as the order plane's journal does. Rounds alternate, on one broker, in one run; the first of each is
+not counted, since a new Java broker compiles itself meanwhile.
 """
 
 import argparse
@@ -215,13 +216,14 @@ def measure(broker: str, rounds: int, messages: int, rate: float) -> dict:
     """Alternate rounds of relay and planes on one broker."""
     results: dict[str, list[tuple[float, float]]] = {"relay": [], "planes": []}
     with _broker(broker) as settings, tempfile.TemporaryDirectory() as folder:
-        for number in range(rounds):
+        for number in range(rounds + 1):
             for name, through in (("relay", through_relay), ("planes", through_planes)):
                 kafka, place = settings(f"{name}{number}."), Path(folder) / f"{name}{number}"
                 place.mkdir()
                 times = through(kafka, messages, rate, place)
                 assert len(times) >= 0.98 * (messages - WARM_UP) - 5, f"{name}: only {len(times)} answers"
-                results[name].append((percentile(times, 0.5), percentile(times, 0.99)))
+                if number:
+                    results[name].append((percentile(times, 0.5), percentile(times, 0.99)))
     bare, ours = (
         [statistics.median(column) for column in zip(*results[name], strict=True)] for name in ("relay", "planes")
     )

@@ -14,7 +14,7 @@ from contracts.base import Message
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent, TickEvent
 from data_plane.quality import Finding
 
-_ROW_GROUP = 50_000
+_ROW_GROUP = 10_000
 _MOMENT = pa.timestamp("us", "UTC")
 _NAMES = pa.list_(pa.string())
 _SCHEMAS: Mapping[type[Message], pa.Schema] = {

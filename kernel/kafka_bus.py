@@ -20,27 +20,31 @@ from kernel.clock import SystemClock
 from kernel.dead_letter_writer import DeadLetterWriter, schema_name, source_of
 from kernel.kafka_admin import check_topics
 from kernel.kafka_consumer import GroupConsumer, Taken
-from kernel.kafka_errors import HistoryLost
-from kernel.kafka_history import read_logs
-from kernel.kafka_offsets import Partition, committed_offsets, watermarks
-from kernel.kafka_producer import OFFSET_UNKNOWN, DurableProducer
+from kernel.kafka_history import WHOLE, Span, ranges_of, read_logs
+from kernel.kafka_offsets import LogEnds, Partition
+from kernel.kafka_outstanding import Outstanding
+from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings, application_version
 from kernel.ports import Clock, Received
 from kernel.storm_breaker import StormBreaker
 from kernel.tracing import TRACEPARENT, Traces
 
 _LOG = logging.getLogger(__name__)
+NEVER_PAUSED = "control"
+"""The topic of the kill switch flows whatever is wrong with the others."""
 
 
 class KafkaBus:
     """A plane's `Bus` over Kafka.
 
-    ``inputs`` are the messages to consume (their topics follow from the table; other messages of those
-    topics are validated and passed over), ``outputs`` those whose ends are to be known. The group is named
-    after ``plane``.
+    ``inputs`` are the messages to consume (other messages of their topics are validated and passed over), ``outputs``
+    those whose ends are to be known. The group is named after ``plane``.
 
-    A storm of dead letters pauses consumption: the process stays alive and a member of its group, `storm`
-    says why, `ready` is False, and `resume` or a restart goes on.
+    What handling leads to leaves at once and more is handled while it is on its way. Progress is recorded behind
+    it, at most once every ``commit_delay_ms``; with a delay of 0 each batch before the next is read.
+
+    A storm of dead letters pauses consumption of everything but ``control``: the process stays alive and a member
+    of its group, `storm` says why, `ready` is False, and `resume` or a restart goes on.
 
     Raises:
         BrokerUnavailable: from the constructor when no broker answers.
@@ -69,10 +73,10 @@ class KafkaBus:
         self._traces = Traces()
         self._unhandled = False
         check_topics(settings, {TOPIC_OF[message].name for message in self._inputs | self._outputs})
-        self._ends = self._read_ends()
+        self._ends = LogEnds(settings, {TOPIC_OF[message].name for message in self._outputs})
         self._group_name = settings.group(plane)
         self._watch = BrokerWatch(settings.bootstrap_servers)
-        self._producer = DurableProducer(settings, self._delivered, self._watch.heard)
+        self._producer = DurableProducer(settings, self._ends.delivered, self._watch.heard)
         self._dead_letters = DeadLetterWriter(
             self._producer,
             settings,
@@ -82,32 +86,32 @@ class KafkaBus:
             clock=clock or SystemClock(),
         )
         topics = sorted({self._names[message] for message in self._inputs})
-        self._group = GroupConsumer(settings, self._group_name, topics, self._watch.heard)
+        self._group = GroupConsumer(
+            settings, self._group_name, topics, self._watch.heard, never_paused={settings.topic(NEVER_PAUSED)}
+        )
+        self._outstanding = Outstanding(self._producer, self._group, settings.commit_delay_ms / 1000)
 
     def poll(self, timeout_seconds: float) -> Sequence[Received]:
-        """Return validated messages, waiting at most ``timeout_seconds`` for the first one.
+        """Return validated messages, waiting at most ``timeout_seconds`` and less while anything is not recorded.
 
-        What is no message of its topic is durable in the topic's dead letters when this returns.
+        What is no message of its topic has a durable dead letter before the offset behind it is recorded.
 
         Raises:
             DeliveryFailed: when something sent, or a dead letter, cannot be made durable.
+            CommitFailed: when the broker does not record progress.
             OffsetLost: when messages were removed before they were read.
+            StateBehind: when another instance went on from where this one had rebuilt its state.
         """
-        self._producer.flush()  # nothing said is held back while we listen
         self._watch.ask_when_down(self._producer.reach)
-        self._group.commit()
-        entries = self._group.take(timeout_seconds)
+        self._outstanding.go_on()
+        entries = self._group.take(min(timeout_seconds, self._outstanding.patience()))
         if not entries:
             return ()
-        refused = self._dead_letters.counts.total()
         batch = self._validate(entries)
-        if self._dead_letters.counts.total() != refused:
-            self._producer.flush()
         if batch:
             self._unhandled = True
-        elif not self._unhandled:  # nothing left for a caller to commit
-            self._group.finish()
-            self._group.commit()
+        elif not self._unhandled:  # nothing left for a caller to finish
+            self._outstanding.add()
         return batch
 
     def publish(
@@ -137,53 +141,63 @@ class KafkaBus:
         One too many of these pauses consumption after the batch in hand.
         """
         self._dead_letters.refuse_received(received, error)
-        if not self._breaker.bad():
+        if received.topic != NEVER_PAUSED and not self._breaker.bad():
             self._pause()
 
     def flush(self) -> None:
         """Wait until everything sent is durable; raises `DeliveryFailed` otherwise."""
         self._producer.flush()
 
-    def commit(self) -> None:
-        """Record that everything polled so far is done, after everything sent is durable.
+    def finish(self, mark: int = 0) -> None:
+        """Everything polled so far is done; its progress is recorded once everything sent so far is durable.
 
-        Raises:
-            DeliveryFailed: when something sent is not durable; nothing is committed then.
-            CommitFailed: when the broker does not record it.
+        Does not wait, unless each batch is to be recorded. `durable` says ``mark`` from then on.
         """
-        self._producer.flush()
         self._dead_letters.forget()
         self._unhandled = False
-        self._group.finish()
-        self._group.commit()
+        self._outstanding.add(mark)
+        if not self._settings.commit_delay_ms:
+            self._outstanding.wait()
+
+    def commit(self) -> None:
+        """Everything polled so far is done: wait until everything sent is durable and all progress is recorded.
+
+        Raises:
+            DeliveryFailed, CommitFailed: when that cannot be; nothing is committed behind what is not durable.
+        """
+        self._dead_letters.forget()
+        self._unhandled = False
+        self._outstanding.add()
+        self._outstanding.wait()
+
+    @property
+    def durable(self) -> int:
+        """The newest mark given to `finish` before which everything sent is durable; 0 at first."""
+        return self._outstanding.durable
 
     def history(
-        self, inputs: Iterable[type[Message]] | None = None, outputs: Iterable[type[Message]] | None = None
+        self,
+        inputs: Iterable[type[Message]] | None = None,
+        outputs: Iterable[type[Message]] | None = None,
+        *,
+        span: Span = WHOLE,
     ) -> Iterator[Received]:
         """What this plane has handled and said before: call it before the first `poll`.
 
-        Messages of ``inputs`` (default: the constructor's) up to the group's committed offsets, and of
-        ``outputs`` up to the end of their logs, merged by the time they were written. What cannot be decoded
-        is passed over; it was dead-lettered when it was first read.
+        Messages of ``inputs`` (default: the constructor's) up to the group's committed offsets or as ``span`` says,
+        and of ``outputs`` up to the end of their logs, merged by the time they were written. What cannot be decoded
+        is passed over. From here on, being assigned what another instance has handled meanwhile is a fault.
 
         Raises:
             BrokerUnavailable: when the broker stops answering.
-            HistoryLost: when positions are rebuilt from a topic whose beginning is gone.
+            HistoryLost: when a state is rebuilt from a topic whose beginning is gone.
         """
         handled = self._inputs if inputs is None else frozenset(inputs)
         said = self._outputs if outputs is None else frozenset(outputs)
-        wanted = {TOPIC_OF[message].name for message in handled | said}
-        marks = watermarks(self._settings, [name for name in TOPICS if name in wanted])
-        for (topic, partition), (low, _) in marks.items():
-            if low and self._topics[topic].rebuilds:
-                raise HistoryLost(topic, partition, low)
+        topics = {TOPIC_OF[message] for message in handled | said}
         own = {self._names[message] for message in said}
-        read = [partition for partition in marks if partition[0] not in own]
-        known = committed_offsets(self._settings, self._group_name, read)
-        ranges = {
-            partition: (low, high if partition[0] in own else known.get(partition, low))
-            for partition, (low, high) in marks.items()
-        }
+        ranges = ranges_of(self._settings, self._group_name, topics, own, span)
+        self._group.restored({each: end for each, (_, end) in ranges.items() if each[0] not in own})
         for record in read_logs(self._settings, ranges):
             received = self._decoded(record, (record.topic() or "", record.partition() or 0), record.offset() or 0)
             if isinstance(received, Received) and type(received.message) in handled | said:
@@ -197,9 +211,7 @@ class KafkaBus:
     @property
     def ends(self) -> PartitionOffsets:
         """One past the newest durable offset of every partition of the outputs' topics."""
-        if any(end == OFFSET_UNKNOWN for end in self._ends.values()):
-            self._ends = self._read_ends()
-        return self._by_name(self._ends)
+        return self._by_name(self._ends.known())
 
     @property
     def lag(self) -> PartitionOffsets:
@@ -258,7 +270,7 @@ class KafkaBus:
                 if type(received.message) in inputs:
                     self._traces.heard(received.message, received.headers)
                     batch.append(received)
-            elif self._breaker.bad():
+            elif self._topics[partition[0]].name == NEVER_PAUSED or self._breaker.bad():
                 topic = self._topics[partition[0]]
                 expected = [self._labels[message] for message in topic.messages]
                 self._dead_letters.refuse(topic, source_of(record), received, expected)
@@ -283,14 +295,6 @@ class KafkaBus:
     def _pause(self) -> None:
         self._group.pause()
         _LOG.error("consumption paused: %s; look at the dead letters, then resume or restart", self.storm)
-
-    def _delivered(self, topic: str, partition: int, offset: int) -> None:
-        if (topic, partition) in self._ends:
-            self._ends[topic, partition] = offset + 1 if offset >= 0 else OFFSET_UNKNOWN
-
-    def _read_ends(self) -> dict[Partition, int]:
-        marks = watermarks(self._settings, {TOPIC_OF[message].name for message in self._outputs})
-        return {partition: high for partition, (_, high) in marks.items()}
 
     def _by_name(self, offsets: Mapping[Partition, int]) -> PartitionOffsets:
         return {f"{self._topics[topic].name}/{partition}": offset for (topic, partition), offset in offsets.items()}

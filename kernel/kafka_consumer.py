@@ -3,26 +3,23 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from threading import Thread
-from typing import TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from kernel.clock import monotonic
 from kernel.kafka_errors import (
-    PASSING,
     BrokerUnavailable,
-    CommitFailed,
     ConsumptionFailed,
     OffsetLost,
+    StateBehind,
     error_of,
     text_of,
 )
 from kernel.kafka_offsets import Partition, low_and_high
+from kernel.kafka_progress import Progress
 from kernel.kafka_settings import KafkaSettings, consumer_config
 
 Taken = tuple[Record, Partition, int]
@@ -30,9 +27,9 @@ Taken = tuple[Record, Partition, int]
 
 _LOG = logging.getLogger(__name__)
 _NOT_ASSIGNED = sys.maxsize
-_RETRY_SECONDS = 0.1
 _CLOSE_SECONDS = 5.0
-Answer = TypeVar("Answer")
+_ANSWER_SECONDS = 0.0002
+"""How often an awaited answer is looked for; the client's own shortest wait is five times as long."""
 _UNSUPPORTED = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)
 _DENIED = frozenset(
     {
@@ -42,23 +39,14 @@ _DENIED = frozenset(
         KafkaError._AUTHENTICATION,
     }
 )
-_TAKEN_AWAY = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_MEMBER_EPOCH,
-        KafkaError.STALE_MEMBER_EPOCH,
-        KafkaError._ASSIGNMENT_LOST,
-    }
-)
 
 
 class GroupConsumer:
     """Reads ``topics`` (names on the broker) as a member of ``group``.
 
-    A record passes from `take` (read) over `finish` (its outputs are durable) to the broker's record of
-    progress (committed). What another member was given meanwhile is dropped at every step.
+    A record passes from `take` (read) over `hand_over` (handled) and `finish` (its outputs are durable) to the
+    broker's record of progress (committed). What another member was given meanwhile is dropped at every step.
+    Topics of ``never_paused`` flow whatever happens to the others.
     """
 
     def __init__(
@@ -67,15 +55,17 @@ class GroupConsumer:
         group: str,
         topics: Sequence[str],
         on_error: Callable[[KafkaError], None] = lambda error: None,
+        never_paused: Container[str] = (),
     ) -> None:
         self._settings = settings
         self._group = group
         self._topics = list(topics)
         self._on_error = on_error
+        self._never_paused = never_paused
         self._next: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
-        self._finished: dict[Partition, int] = {}
-        self._committed: dict[Partition, int] = {}
+        self._progress = Progress(group, settings.start_timeout_seconds)
+        self._known: dict[Partition, int] | None = None
         self._early: list[Record] = []
         self._fault: Exception | None = None
         self._paused = False
@@ -90,7 +80,12 @@ class GroupConsumer:
     @property
     def committed(self) -> dict[Partition, int]:
         """Next offset of every assigned partition as the broker knows it, or where reading starts."""
-        return dict(self._committed)
+        return dict(self._progress.committed)
+
+    @property
+    def recording(self) -> bool:
+        """Whether something finished is not known to be recorded yet."""
+        return self._progress.pending
 
     @property
     def behind(self) -> dict[Partition, int]:
@@ -134,20 +129,38 @@ class GroupConsumer:
                 taken.append((record, partition, offset))
         return taken
 
+    def restored(self, ends: Mapping[Partition, int]) -> None:
+        """The state of this process holds everything before ``ends``; being assigned a later start is a fault then."""
+        self._known = dict(ends)
+
     def give_back(self, records: Iterable[Taken]) -> None:
         """Forget that ``records`` were taken; they come again."""
         first: dict[Partition, int] = {}
         for _, partition, offset in records:
             first.setdefault(partition, offset)
+        self._forget_early(first)
         for partition, offset in first.items():
             if partition in self._next:
                 self._next[partition] = self._taken[partition] = offset
                 self._consumer.seek(TopicPartition(*partition, offset))
 
-    def finish(self) -> None:
-        """Everything taken so far is done and what it caused is durable."""
-        self._finished.update(self._taken)
-        self._taken.clear()
+    def hand_over(self) -> dict[Partition, int]:
+        """Next offset of every partition of which something was taken since the last call: all of it is handled."""
+        handled, self._taken = self._taken, {}
+        return handled
+
+    def finish(self, handled: Mapping[Partition, int]) -> None:
+        """What the records before the offsets ``handled`` have caused is durable."""
+        self._progress.finish(handled)
+
+    def commit_soon(self) -> None:
+        """Ask the broker to record what is finished and do not wait for its answer, which comes while reading.
+
+        Raises:
+            CommitFailed: when the broker did not record an earlier one, or does not answer within the start timeout.
+        """
+        self._raise_fault()
+        self._progress.ask(self._ask)
 
     def commit(self) -> None:
         """Have the broker record what is finished; what a rebalance gets in the way of stays for the next call.
@@ -155,35 +168,36 @@ class GroupConsumer:
         Raises:
             CommitFailed: when the broker does not record it within the start timeout.
         """
-        deadline = monotonic() + self._settings.start_timeout_seconds
-        while self._finished:
-            error = self._try_commit()
-            if error is None:
-                return
-            if error.code() in _TAKEN_AWAY:
-                _LOG.info("commit postponed: %s", text_of(error))
-                return
-            if error.code() not in PASSING or monotonic() > deadline:
-                raise CommitFailed(f"group {self._group}: {text_of(error)}")
-            time.sleep(_RETRY_SECONDS)
+        self.commit_soon()
+        while self._progress.pending and not self._progress.postponed:
+            record = self._consumer.poll(0)
+            if record is not None:
+                self._early.append(record)
+            time.sleep(_ANSWER_SECONDS)
+            self.commit_soon()
+        self.commit_soon()
 
     def pause(self) -> None:
-        """Stop taking anything and stay a member."""
+        """Stop taking anything of topics that may be paused, and stay a member."""
         self._paused = True
-        self._consumer.pause([TopicPartition(*partition) for partition in self._next])
+        self._consumer.pause(self._pausable(self._next))
 
     def resume(self) -> None:
         """Take again."""
         self._paused = False
-        self._consumer.resume([TopicPartition(*partition) for partition in self._next])
+        self._consumer.resume(self._pausable(self._next))
 
     def close(self) -> None:
         """Leave the group without committing anything further; without a broker the group finds out by itself."""
-        _within(_CLOSE_SECONDS, self._consumer.close)
+        closing = Thread(target=self._consumer.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_SECONDS)
 
     def _join(self, protocol: str) -> Consumer:
         config = consumer_config(self._settings, self._group, protocol)
-        consumer = Consumer({**config, "error_cb": self._on_error, "logger": _LOG})
+        consumer = Consumer(
+            {**config, "error_cb": self._on_error, "on_commit": self._progress.answered, "logger": _LOG}
+        )
         if not self._topics:
             self._joined = True
             return consumer
@@ -198,42 +212,49 @@ class GroupConsumer:
         more = self._settings.batch_max - 1
         return [first, *self._consumer.consume(more, 0)] if more else [first]
 
-    def _try_commit(self) -> KafkaError | None:
-        offsets = [TopicPartition(*partition, offset) for partition, offset in self._finished.items()]
-        result = _within(self._settings.start_timeout_seconds, partial(_commit, self._consumer, offsets))
-        if result is None:
-            return KafkaError(KafkaError._TIMED_OUT)
-        if isinstance(result, KafkaError):
-            return result
-        for done in result:
-            if done.error is not None:
-                return done.error
-            self._committed[done.topic, done.partition] = done.offset
-            self._finished.pop((done.topic, done.partition), None)
-        return None
+    def _ask(self, offsets: list[TopicPartition]) -> None:
+        self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         try:
             timeout = self._settings.start_timeout_seconds
             for known in consumer.committed(partitions, timeout=timeout):
                 start = _start_of(consumer, known, timeout)
+                self._refuse_gap((known.topic, known.partition), start)
                 self._next[known.topic, known.partition] = start
-                self._committed[known.topic, known.partition] = start
+                self._progress.assign((known.topic, known.partition), start)
         except KafkaException as error:
             self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
-        except OffsetLost as error:
+        except (OffsetLost, StateBehind) as error:
             self._fault = error
         else:
             consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
             if self._paused:
-                consumer.pause(partitions)
+                consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
             self._joined = True
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        for each in partitions:
-            for progress in (self._next, self._taken, self._finished, self._committed):
-                progress.pop((each.topic, each.partition), None)
+        gone = [(each.topic, each.partition) for each in partitions]
+        self._forget_early(gone)
+        for partition in gone:
+            if self._known is not None and partition in self._next:
+                self._known[partition] = max(self._next[partition], self._known.get(partition, 0))
+            self._next.pop(partition, None)
+            self._taken.pop(partition, None)
+            self._progress.revoke(partition)
         self._joined = bool(self._next)
+
+    def _refuse_gap(self, partition: Partition, start: int) -> None:
+        """Another member of the group handled messages that the state of this process does not hold."""
+        if self._known is not None and start > self._known.get(partition, start):
+            raise StateBehind(*partition, self._known[partition], start)
+
+    def _forget_early(self, partitions: Container[Partition]) -> None:
+        """What was read ahead of partitions that are read anew must not hide what comes before it."""
+        self._early = [each for each in self._early if (each.topic() or "", each.partition() or 0) not in partitions]
+
+    def _pausable(self, partitions: Iterable[Partition]) -> list[TopicPartition]:
+        return [TopicPartition(*each) for each in partitions if each[0] not in self._never_paused]
 
     def _judge(self, error: KafkaError, record: Record) -> None:
         code = error.code()
@@ -253,26 +274,6 @@ class GroupConsumer:
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
-
-
-def _commit(consumer: Consumer, offsets: list[TopicPartition]) -> list[TopicPartition] | KafkaError:
-    try:
-        return consumer.commit(offsets=offsets, asynchronous=False)
-    except KafkaException as error:
-        return error_of(error)
-
-
-def _within(seconds: float, call: Callable[[], Answer]) -> Answer | None:
-    """What ``call`` returns, or None when it takes longer.
-
-    The client waits 45 s for a lost coordinator and cannot be told otherwise.
-    """
-    answer: SimpleQueue[Answer] = SimpleQueue()
-    Thread(target=lambda: answer.put(call()), daemon=True).start()
-    try:
-        return answer.get(timeout=seconds)
-    except Empty:
-        return None
 
 
 def _has_no_such_groups(error: KafkaError) -> bool:

@@ -47,13 +47,26 @@ class OffsetLost(RuntimeError):
 
 
 class HistoryLost(RuntimeError):
-    """The log that positions are rebuilt from no longer reaches back to its beginning."""
+    """The log that a plane's state is rebuilt from no longer reaches back to its beginning."""
 
     def __init__(self, topic: str, partition: int, low: int) -> None:
         super().__init__(
-            f"{topic}/{partition} begins at offset {low}: the messages before it are gone, so positions cannot be "
-            "rebuilt. Nothing was started. Raise the topic's retention, reconcile positions with the broker's "
-            "records, and begin with a new kafka.topic_prefix and the cash and positions that are true"
+            f"{topic}/{partition} begins at offset {low}: the messages before it are gone, so the state of this plane "
+            "(positions, the bars a strategy looks back on, the rhythm of its rebalances) cannot be rebuilt. Nothing "
+            "was started. Raise the topic's retention, reconcile positions with the broker's records, and begin with "
+            "a new kafka.topic_prefix, the cash and positions that are true, and a source that starts early enough "
+            "to warm up"
+        )
+
+
+class StateBehind(RuntimeError):
+    """Another instance of this plane handled messages after this one had rebuilt its state."""
+
+    def __init__(self, topic: str, partition: int, known: int, start: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: this process knows what was handled up to offset {known}, and another instance went "
+            f"on to {start}. Nothing was handled with a state that is behind; a restart rebuilds it. Run one instance "
+            "of each plane, and stop the old one before its successor starts"
         )
 
 

@@ -3,20 +3,61 @@
 import heapq
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka import Message as Record
 
+from contracts.topics import TOPICS, Topic
 from kernel.clock import monotonic
-from kernel.kafka_errors import PASSING, BrokerUnavailable, ConsumptionFailed, text_of
-from kernel.kafka_offsets import Partition
+from kernel.kafka_errors import PASSING, BrokerUnavailable, ConsumptionFailed, HistoryLost, text_of
+from kernel.kafka_offsets import Partition, committed_offsets, watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
 
 _LOG = logging.getLogger(__name__)
 _BUFFERED = 5_000
 _CHUNK = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which part of the logs of its inputs a plane reads again.
+
+    ``newest`` keeps to so many of the newest records of each partition; ``to_end`` goes beyond what the plane has
+    handled, to the ends of the logs.
+    """
+
+    newest: int | None = None
+    to_end: bool = False
+
+
+WHOLE = Span()
+"""All that was handled, from the beginning."""
+
+
+def ranges_of(
+    settings: KafkaSettings, group: str, topics: Collection[Topic], own: Container[str], span: Span
+) -> dict[Partition, tuple[int, int]]:
+    """First offset and one past the last to read of each partition of ``topics``, in the order of the table.
+
+    Topics named in ``own`` (on the broker) are read to the end, the others as ``span`` and the progress of ``group``
+    say.
+
+    Raises:
+        BrokerUnavailable: when no broker answers.
+        HistoryLost: when all is wanted of a topic that a state is rebuilt from, and its beginning is gone.
+    """
+    names = {settings.topic(topic.name): topic for topic in TOPICS.values() if topic in topics}
+    marks = watermarks(settings, [topic.name for topic in names.values()])
+    committed = committed_offsets(settings, group, [each for each in marks if each[0] not in own])
+    ranges = {}
+    for partition, (low, high) in marks.items():
+        if low and names[partition[0]].rebuilds and span.newest is None:
+            raise HistoryLost(*partition, low)
+        end = high if span.to_end or partition[0] in own else committed.get(partition, low)
+        ranges[partition] = (low if span.newest is None else max(low, end - span.newest), end)
+    return ranges
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -13,6 +13,8 @@ from kernel.kafka_settings import KafkaSettings, reader_config
 Partition = tuple[str, int]
 """Topic on the broker and partition number."""
 
+OFFSET_UNKNOWN = -1
+"""A record was acknowledged without its offset."""
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.05
 
@@ -69,3 +71,30 @@ def committed_offsets(settings: KafkaSettings, group: str, partitions: Iterable[
     finally:
         consumer.close()
     return {(each.topic, each.partition): each.offset for each in known if each.offset >= 0}
+
+
+class LogEnds:
+    """One past the newest durable offset of every partition of topics ``names``, kept up to date by deliveries.
+
+    Raises:
+        BrokerUnavailable: when no broker answers.
+    """
+
+    def __init__(self, settings: KafkaSettings, names: Iterable[str]) -> None:
+        self._settings = settings
+        self._names = frozenset(names)
+        self._ends = self._read()
+
+    def delivered(self, topic: str, partition: int, offset: int) -> None:
+        """A record was acknowledged."""
+        if (topic, partition) in self._ends:
+            self._ends[topic, partition] = offset + 1 if offset >= 0 else OFFSET_UNKNOWN
+
+    def known(self) -> Mapping[Partition, int]:
+        """The ends; asks the broker where an acknowledgement did not say."""
+        if any(end == OFFSET_UNKNOWN for end in self._ends.values()):
+            self._ends = self._read()
+        return self._ends
+
+    def _read(self) -> dict[Partition, int]:
+        return {partition: high for partition, (_, high) in watermarks(self._settings, self._names).items()}

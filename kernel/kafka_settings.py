@@ -50,12 +50,12 @@ class KafkaSettings(BaseModel):
     """Longest time a message may take to become durable before the process stops."""
     fetch_wait_max_ms: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """How long the broker may hold an empty fetch; unset: 2 on the embedded broker, which never wakes one, else 100."""
-    linger_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
-    """How long a message may wait for company; a flush does not wait."""
+    linger_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """How long a message may wait for company; what comes while others are on their way travels together anyhow."""
     commit_delay_ms: Annotated[float, Field(ge=0, le=100)] = 20.0
-    """How long a plane waits for more work before it has its progress recorded; 0, for lock-step, does so at once."""
+    """Least time between two records of a plane's progress; 0, for lock-step, records each batch before the next."""
     batch_max: Annotated[int, Field(ge=1, le=100_000)] = 500
-    """Most messages handled between two commits."""
+    """Most messages handled at a time."""
     compression: Literal["none", "lz4", "zstd", "gzip", "snappy"] = "lz4"
 
     def topic(self, name: str) -> str:

@@ -178,6 +178,11 @@ class MemoryEndpoint:
             self._bus.publish(message)
         self._outbox.clear()
 
+    def finish(self, mark: int = 0) -> None:
+        """Make what was published visible, and forget what was polled."""
+        self.flush()
+        self.commit()
+
     def commit(self) -> None:
         """Forget what was polled; without it `rewind` delivers it again."""
         self._polled.clear()

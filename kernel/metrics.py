@@ -12,11 +12,9 @@ from contracts.topics import TOPIC_OF
 from kernel.clock import SystemClock
 from kernel.kafka_settings import application_version
 from kernel.ports import Clock, Received
+from kernel.tally import LATENCY_BUCKETS_SECONDS, Tally
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
-LATENCY_BUCKETS_SECONDS: Final = (
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-)  # fmt: skip
 
 
 class PlaneMetrics:
@@ -35,11 +33,9 @@ class PlaneMetrics:
         self.registry = registry or CollectorRegistry()
         self._clock = clock or SystemClock()
         self._plane = plane
-        self._in = self._counter("messages_in", "Messages handled", "topic")
-        self._out = self._counter("messages_out", "Messages published", "topic")
+        self._tally = Tally(plane)
+        self.registry.register(self._tally)
         self._dead = self._counter("dead_letters", "Messages refused and sent to a dead-letter topic", "topic", "code")
-        self._end_to_end = self._histogram("end_to_end_seconds", "From published to handled, by broker time", "topic")
-        self._handling = self._histogram("handling_seconds", "Spent on one message by the stage", "topic")
         self._lag = self._gauge("consumer_lag_records", "Records not read yet", "topic", "partition")
         settling = self._histogram("settling_seconds", "Spent on the end of a batch by the stage")
         submitting = self._histogram(
@@ -51,8 +47,6 @@ class PlaneMetrics:
         self.bar_close_to_submit_seconds = submitting.labels(plane)
         self.orders_in_doubt = in_doubt.labels(plane)
         self.kill_switch_engaged = killed.labels(plane)
-        self._topics: dict[str, tuple[Counter, Histogram, Histogram]] = {}
-        self._outputs: dict[type[Message], Counter] = {}
         self._lagging: set[str] = set()
         self._dead_seen: dict[tuple[str, str], int] = {}
         Info("algotrade_build", "What is running", registry=self.registry).info(
@@ -62,11 +56,10 @@ class PlaneMetrics:
 
     def handled(self, received: Received, outputs: Sequence[Message], seconds: float) -> None:
         """Count one handled message, its latencies and its outputs."""
-        count, handling, end_to_end = self._topics.get(received.topic) or self._topic(received.topic)
-        count.inc()
-        handling.observe(seconds)
+        tally = self._tally.of(received.topic)
+        tally.handling.observe(seconds)
         if received.timestamp_ms > 0:
-            end_to_end.observe(max(0.0, self._clock.now().timestamp() - received.timestamp_ms / 1000.0))
+            tally.end_to_end.observe(max(0.0, self._clock.now().timestamp() - received.timestamp_ms / 1000.0))
         for output in outputs:
             self.published(output)
 
@@ -82,11 +75,8 @@ class PlaneMetrics:
 
     def published(self, output: Message) -> None:
         """Count one message published; the pump's own are counted by `handled` and `settled`."""
-        kind = type(output)
-        counter = self._outputs.get(kind)
-        if counter is None:
-            counter = self._outputs[kind] = self._out.labels(self._plane, TOPIC_OF[kind].name)
-        counter.inc()
+        published, topic = self._tally.published, TOPIC_OF[type(output)].name
+        published[topic] = published.get(topic, 0) + 1
 
     def progress(self, lag: Mapping[str, int], dead_letters: Mapping[tuple[str, str], int]) -> None:
         """Take over what the bus knows: records not read yet by ``topic/partition``, dead letters by topic and code.
@@ -104,12 +94,6 @@ class PlaneMetrics:
     def render(self) -> bytes:
         """Everything in Prometheus text format (`CONTENT_TYPE`)."""
         return generate_latest(self.registry)
-
-    def _topic(self, topic: str) -> tuple[Counter, Histogram, Histogram]:
-        labels = (self._plane, topic)
-        children = (self._in.labels(*labels), self._handling.labels(*labels), self._end_to_end.labels(*labels))
-        self._topics[topic] = children
-        return children
 
     def _count_dead(self, topic: str, code: str, more: int) -> None:
         if more > 0:

@@ -36,7 +36,6 @@ class Runtime:
     run_id: str
     state_directory: Path
     heartbeat_seconds: float = 1.0
-    commit_delay_seconds: float = 0.0
     host: str = "127.0.0.1"
     port: int = 0
     record: bool = False
@@ -45,6 +44,19 @@ class Runtime:
     def instance(self) -> str:
         """Names this process among those of the same plane."""
         return f"{socket.gethostname()}-{os.getpid()}"[-64:]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How a plane comes back from its last life, and what it needs to know for its next one.
+
+    ``history`` restores the stage. ``opening``, asked afterwards, is what the last life may not have said. ``mark``
+    counts what the stage has said, for `PlaneBus.durable`.
+    """
+
+    history: Callable[[], Iterator[Received]]
+    opening: Callable[[], Sequence[Message]] = lambda: ()
+    mark: Callable[[], int] = lambda: 0
 
 
 class PlaneBus(Bus, Protocol):
@@ -56,6 +68,11 @@ class PlaneBus(Bus, Protocol):
 
     def wait_ready(self, timeout_seconds: float) -> bool:
         """Wait until messages can flow."""
+        ...
+
+    @property
+    def durable(self) -> int:
+        """The newest mark given to `finish` before which everything sent is durable."""
         ...
 
     @property
@@ -100,35 +117,37 @@ def serve(
     stop: Event,
     metrics: PlaneMetrics,
     *,
-    opening: Callable[[], Sequence[Message]] = lambda: (),
+    recovery: Recovery | None = None,
     observers: Sequence[Observer] = (),
     refresh: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
-    Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life
-    may not have said (``opening``, asked once the state is restored), join the group, pump. ``observers`` see
-    every message beside the metrics, and ``refresh`` brings gauges up to date about once a second.
+    Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life may not
+    have said, join the group, pump. ``observers`` see every message beside the metrics, and ``refresh`` brings gauges
+    up to date about once a second.
 
     Raises:
         BrokerUnavailable: when no partitions are assigned within a minute.
     """
     log = structlog.get_logger()
+    recovery = recovery or Recovery(bus.history)
     with ExitStack() as stack:
         pulse = stack.enter_context(observed(runtime, metrics, {"kafka": lambda: bus.ready}))
         recorder = stack.enter_context(_recording(runtime))
-        restored = _restore(stage, bus, recorder, pulse)
+        restored = _restore(stage, recovery.history(), recorder, pulse)
         log.info("state restored", messages=restored)
-        for message in opening():
+        for message in recovery.opening():
             bus.publish(message)
         bus.flush()
+        bus.finish(recovery.mark())
         if not bus.wait_ready(_READY_SECONDS):
             raise BrokerUnavailable("kafka.bootstrap_servers", "no partitions were assigned to this process")
         beat = Beat(bus, runtime.plane, runtime.instance, SystemClock(), runtime.heartbeat_seconds)
         beat.send()
         told_at = 0.0
 
-        def after_commit(handled: int) -> None:
+        def after_step(handled: int) -> None:
             nonlocal told_at
             pulse.beat()
             beat()
@@ -138,13 +157,13 @@ def serve(
                 refresh()
 
         log.info("plane is running")
-        Pump(stage, bus, (metrics, *recorder, *observers), after_commit, runtime.commit_delay_seconds).run(stop)
+        Pump(stage, bus, (metrics, *recorder, *observers), after_step, recovery.mark).run(stop)
         log.info("plane has drained and stops")
 
 
-def _restore(stage: Stage, bus: PlaneBus, recorder: Sequence[Recorder], pulse: Pulse) -> int:
+def _restore(stage: Stage, history: Iterator[Received], recorder: Sequence[Recorder], pulse: Pulse) -> int:
     restored = 0
-    for received in bus.history():
+    for received in history:
         stage.restore(received.message)
         for each in recorder:
             each.restored(received.message)

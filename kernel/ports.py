@@ -92,8 +92,15 @@ class Bus(Protocol):
         """Wait until everything sent is durable; raises `DeliveryFailed` otherwise."""
         ...
 
+    def finish(self, mark: int = 0) -> None:
+        """Everything polled so far is done: record it once everything sent so far is durable, without waiting.
+
+        ``mark`` is the caller's own count of what it has said, for a bus that tells how far that is durable.
+        """
+        ...
+
     def commit(self) -> None:
-        """Record that everything polled so far is done."""
+        """Everything polled so far is done: return when that is recorded."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The one loop that runs a stage on a bus: poll, handle, settle, flush, commit."""
+"""The one loop that runs a stage on a bus: poll, handle, settle, finish."""
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -26,78 +26,55 @@ class Observer(Protocol):
         ...
 
     def settled(self, outputs: Sequence[Message], seconds: float) -> None:
-        """The batch is settled; nothing of it is committed yet."""
+        """The batch is settled and its outputs are on their way."""
         ...
 
 
 class Pump:
     """Feeds a stage from a bus until told to stop.
 
-    Outputs are durable before the input's offset is committed, so a crash anywhere repeats messages and
-    never loses one. Any exception but `Unprocessable` leaves the loop: a broken invariant stops the process
-    and boot starts from what was committed. Messages that share a topic with the stage's own and have no
+    Outputs leave at once, and the bus records an input as done once they are durable, so a crash anywhere repeats
+    messages and never loses one. Any exception but `Unprocessable` leaves the loop: a broken invariant stops the
+    process and boot starts from what was recorded. Messages that share a topic with the stage's own and have no
     handler are passed over.
 
-    With ``commit_delay_seconds`` of 0 each batch is committed at once. Otherwise a commit, which costs a round
-    trip, waits until that long nothing has arrived, so that it does not stand between a message and the next;
-    at most `COMMIT_EVERY_MESSAGES` and `COMMIT_EVERY_SECONDS` are ever repeated after a crash.
+    ``mark`` counts what the stage has said; the bus is told at the end of each batch. ``after_step`` is called with
+    the number of messages handled after every pass.
     """
-
-    COMMIT_EVERY_MESSAGES = 5_000
-    COMMIT_EVERY_SECONDS = 0.5
 
     def __init__(
         self,
         stage: Stage,
         bus: Bus,
         observers: Sequence[Observer] = (),
-        after_commit: Callable[[int], None] = lambda handled: None,
-        commit_delay_seconds: float = 0.0,
+        after_step: Callable[[int], None] = lambda handled: None,
+        mark: Callable[[], int] = lambda: 0,
     ) -> None:
         self._stage = stage
         self._handlers = stage.handlers
         self._bus = bus
         self._observers = tuple(observers)
-        self._after_commit = after_commit
-        self._delay = commit_delay_seconds
-        self._uncommitted = 0
-        self._uncommitted_since = 0.0
+        self._after_step = after_step
+        self._mark = mark
 
     def run(self, stop: Event, idle_seconds: float = 0.1) -> None:
-        """Step until ``stop`` is set; the batch in hand is finished first and everything done is committed."""
+        """Step until ``stop`` is set; the batch in hand is finished first and everything done is recorded."""
         while not stop.is_set():
             self.step(idle_seconds)
-        self._commit()
+        self._bus.commit()
 
     def step(self, timeout_seconds: float) -> int:
         """Handle one batch and return how many messages it held."""
-        batch = self._bus.poll(self._delay if self._uncommitted else timeout_seconds)
+        batch = self._bus.poll(timeout_seconds)
         for received in batch:
             HANDLING.set(received)  # stays set when the handler raises, so that the last log line names the cause
             self._handle(received)
         HANDLING.set(None)
         outputs = self._settle()
-        done = len(batch) or len(outputs)
-        if done:
-            self._bus.flush()
-            if not self._uncommitted:
-                self._uncommitted_since = monotonic()
-        self._uncommitted += done
-        if self._is_time_to_commit(len(batch)):
-            self._commit()
-        self._after_commit(len(batch))
+        if batch or outputs:
+            self._bus.finish(self._mark())
+        self._after_step(len(batch))
         return len(batch)
-
-    def _is_time_to_commit(self, just_handled: int) -> bool:
-        if not self._uncommitted or not self._delay or not just_handled:
-            return True
-        waited = monotonic() - self._uncommitted_since
-        return self._uncommitted >= self.COMMIT_EVERY_MESSAGES or waited >= self.COMMIT_EVERY_SECONDS
-
-    def _commit(self) -> None:
-        if self._uncommitted:
-            self._bus.commit()
-            self._uncommitted = 0
 
     def _handle(self, received: Received) -> None:
         handler = self._handlers.get(type(received.message))

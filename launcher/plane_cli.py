@@ -19,6 +19,7 @@ from kernel.kafka_errors import (
     ConsumptionFailed,
     HistoryLost,
     OffsetLost,
+    StateBehind,
     TopicMismatch,
 )
 from kernel.plane import Runtime
@@ -38,6 +39,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         CommitFailed: ExitCode.BROKER_UNAVAILABLE,
         OffsetLost: ExitCode.BROKER_UNAVAILABLE,
         HistoryLost: ExitCode.BROKER_UNAVAILABLE,
+        StateBehind: ExitCode.BROKER_UNAVAILABLE,
         ConsumersStalled: ExitCode.FAILURE,
         JournalError: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
@@ -75,7 +77,6 @@ def _run(name: PlaneName, config: Path, run_id: str, state: Path, secrets: Path 
         run_id=run_id,
         state_directory=state,
         heartbeat_seconds=settings.run.heartbeat_seconds,
-        commit_delay_seconds=settings.kafka.commit_delay_ms / 1000,
         host=settings.run.health.host,
         port=getattr(settings.run.health, f"{name.value}_port"),
         record=settings.run.record,

@@ -6,19 +6,25 @@ from threading import Event
 
 from contracts.base import Message
 from contracts.codec import FieldError
-from contracts.control import RiskAlert
-from contracts.market import BarEvent
+from contracts.control import KillSwitchCommand, RiskAlert
+from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionReport, OrderStatus
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
+from kernel.kafka_history import Span
 from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
-from kernel.plane import Runtime, serve
+from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
 from order_plane.settings import Mode, OrderSettings
+
+_REMEMBERED = (BarEvent, TickEvent, KillSwitchCommand)
+"""What the journal does not tell after a restart: reference prices, and commands that came meanwhile."""
+_SPAN = Span(newest=50_000, to_end=True)
+"""A price older than that many records is too old to trade on; a kill switch must be known before the first order."""
 
 
 def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:
@@ -41,13 +47,19 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
     try:
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, [ExecutionReport, RiskAlert]) as bus:
-            if not stage.reported and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
+            if not stage.appended and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
                 raise JournalError(
                     "the journal is new and execution_reports is not: orders were sent that this journal knows nothing "
                     "of. Start with the state directory that belongs to this Kafka, or another kafka.topic_prefix"
                 )
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
-            serve(stage, bus, runtime, stop, metrics, opening=stage.recover, observers=[latency], refresh=refresh)
+            stage.follow(lambda: bus.durable)
+            recovery = Recovery(
+                history=lambda: bus.history(_REMEMBERED, (), span=_SPAN),
+                opening=stage.recover,
+                mark=lambda: stage.appended,
+            )
+            serve(stage, bus, runtime, stop, metrics, recovery=recovery, observers=[latency], refresh=refresh)
     finally:
         stage.close()
 

@@ -1,6 +1,6 @@
 """The order plane as a stage: the desk's wishes carried out around a journal and a broker."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.base import Message
@@ -39,6 +39,8 @@ class Execution:
         self._repeated: dict[UUID, None] = {}
         self._cancels: dict[UUID, CancelOrder] = {}
         self._recovered = False
+        self._learnt: set[UUID] = set()
+        self._published: Callable[[], int] = lambda: journal.appended
         self._observe = broker.observe
         self._mark = desk.mark
         self._drain = broker.drain
@@ -65,9 +67,16 @@ class Execution:
         return self._journal.journal_id
 
     @property
-    def reported(self) -> bool:
-        """Whether the journal holds any report."""
-        return self._journal.appended > 0
+    def appended(self) -> int:
+        """How many reports the journal was ever given to publish."""
+        return self._journal.appended
+
+    def follow(self, published: Callable[[], int]) -> None:
+        """Ask ``published`` how many reports have reached their readers; else each settlement counts those before it.
+
+        For a bus that is still sending the reports of one settlement while the next one is under way.
+        """
+        self._published = published
 
     def recover(self) -> Sequence[Message]:
         """Come back from whatever ended the last run; what it returns must be published first.
@@ -77,8 +86,11 @@ class Execution:
         the broker has it. When the broker says it has none it is sent now only if the venue knows keys for
         ever (`KeyLife.LIFETIME`, the simulator); else its outcome is unknown and a person decides.
         """
+        settlement = Settlement(published=0)
         for command in self._journal.commands():
-            self._desk.command(command)
+            said = self._desk.command(command)
+            if command.command_id in self._learnt:
+                settlement.outputs.extend(said)
         unresolved: list[Past] = []
         for past in self._journal.pasts():
             self._desk.adopt(past)
@@ -86,7 +98,6 @@ class Execution:
                 self._pending[past.intent.intent_id] = past.intent
             elif self._desk.knows(past.intent.intent_id):
                 unresolved.append(past)
-        settlement = Settlement(published=0)
         settlement.outputs.extend(self._journal.unpublished())
         for past in unresolved:
             self._router.reconcile(past, settlement)
@@ -96,11 +107,16 @@ class Execution:
         return settlement.outputs
 
     def restore(self, message: Message) -> None:
-        """Take a market event that was handled before a restart as the reference price it was."""
+        """Take a market event as a reference price, and a kill switch command as given: before `recover`.
+
+        Those handled before a restart, and those that arrived meanwhile: nothing is sent in ignorance of them.
+        """
         if isinstance(message, BarEvent):
             self._mark(message)
         elif isinstance(message, TickEvent):
             self._on_tick(message)
+        elif isinstance(message, KillSwitchCommand) and self._journal.record_command(message):
+            self._learnt.add(message.command_id)
 
     def settle(self) -> Sequence[Message]:
         """Book what the broker did, cancel what must be cancelled, and send the intents collected.
@@ -110,7 +126,7 @@ class Execution:
         facts = self._drain()
         if not (facts or self._pending or self._cancels or self._repeated):
             return ()
-        settlement = Settlement(self._journal.appended)
+        settlement = Settlement(self._published())
         for fact in facts:
             self._router.learn(fact, settlement)
         if self._cancels:

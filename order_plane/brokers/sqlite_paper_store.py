@@ -101,6 +101,8 @@ class SqlitePaperStore:
     ) -> None:
         """Keep all of it in one transaction, or nothing."""
         moved = {symbol: at for symbol, at in bars.items() if self._saved_bars.get(symbol) is not at}
+        if not (changed or news or moved):
+            return
         write = self._connection
         write.execute("BEGIN IMMEDIATE")
         try:

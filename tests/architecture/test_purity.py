@@ -10,8 +10,8 @@ SHELL = {
     "contracts": "schema_export schema_validator",
     "domain": "exchange_sessions",
     "kernel": """audit_log broker_watch clock dead_letter_writer dead_letters embedded_broker flow health heartbeat
-        kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_producer kafka_settings
-        log metrics plane process pump recorder redrive settings storm_breaker""",
+        kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_outstanding kafka_producer
+        kafka_progress kafka_settings log metrics plane process pump recorder redrive settings storm_breaker tally""",
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay
         connectors.table_source feed store synthetic synthetic_tables""",
     "strategy_plane": "app composition ensemble_composition",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -108,3 +109,23 @@ def prepared(config: dict[str, object], path: Path) -> ShortRun:
     counts = record.counts
     assert counts["intents"] > 40
     return ShortRun(path, settings, content_digests(record), counts["bars"])
+
+
+@pytest.fixture(scope="session")
+def fast_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings, int]:
+    """The same bars, over more years and as fast as the planes keep up: configuration, settings and number of bars."""
+    config: dict[str, Any] = short_config()
+    config["run"]["heartbeat_seconds"] = 0.05
+    config["kafka"] = {"fetch_wait_max_ms": 1}
+    config["data"] |= {
+        "start": "2004-11-01",
+        "end": "2006-12-31",
+        "pace": {"mode": "window", "window": 300, "max_rate": 400},
+    }
+    config["strategy"]["strategy"] = {"name": "moving_average_cross", "fast": 1, "slow": 2}
+    path = tmp_path_factory.mktemp("config") / "fast.yaml"
+    path.write_text(yaml.safe_dump(config))
+    settings = load_settings(path, {})
+    record = RunRecord(settings.strategy.initial_cash)
+    simulate(settings.data, settings.strategy, settings.order, record)
+    return path, settings, record.counts["bars"]

@@ -1,5 +1,6 @@
 """Three processes over a broker do exactly what the backtest does, even when they are killed in the middle."""
 
+import json
 import sqlite3
 from collections import Counter
 from pathlib import Path
@@ -8,10 +9,15 @@ import pytest
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
+from backtest.run_record import RunRecord
+from kernel.kafka_history import read_logs
+from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings
 from kernel.recorder import replay
 from launcher.cli import app
 from launcher.collector import Collector
+from launcher.local import LocalRun, supervised
+from launcher.runs import follow
 from launcher.supervisor import Supervisor
 from order_plane.composition import build_stage as build_order_stage
 from order_plane.settings import Mode
@@ -21,6 +27,12 @@ from strategy_plane.composition import build_stage as build_strategy_stage
 def _orders_at_the_venue(state: Path) -> Counter[str]:
     with sqlite3.connect(state / "paper_venue.sqlite") as venue:
         return Counter(row[0] for row in venue.execute("SELECT intent_id FROM orders"))
+
+
+def _answered(kafka: KafkaSettings) -> set[str]:
+    """Intents of which a report was published."""
+    records = read_logs(kafka, watermarks(kafka, ["execution_reports"]))
+    return {json.loads(record.value() or b"")["intent_id"] for record in records}
 
 
 class _Killer:
@@ -65,6 +77,28 @@ def test_facts_and_order_flow_change_nothing_of_that(
     killer = _Killer("data+strategy+order", signal_run.bars, times=2)
     signal_run.over(embedded_settings, tmp_path, killer)
     assert killer.killed == 2
+
+
+def test_planes_killed_while_outputs_are_on_their_way_lose_and_double_nothing(
+    fast_run, kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    config, settings, bars = fast_run
+    record = RunRecord(settings.strategy.initial_cash)
+    killer = _Killer("strategy+order", bars, times=2)
+    run = LocalRun("test", config, settings, kafka_settings, tmp_path)
+    with Collector(kafka_settings, record) as collector:
+        with supervised(run, restart=True, on_event=lambda plane, event: None) as supervisor:
+            follow(supervisor, collector, lambda: killer(supervisor, collector))
+        collector.drain()
+    assert killer.killed >= 1
+    orders = _orders_at_the_venue(tmp_path)
+    assert set(orders.values()) == {1}
+    tables = record.tables()
+    intents = set(tables.orders.column("intent_id").to_pylist())
+    assert record.counts["bars"] == bars
+    assert collector.dead_letters.total() == 0
+    assert intents == _answered(kafka_settings)
+    assert set(orders) <= intents
 
 
 def test_poison_is_listed_with_its_reason_while_trading_goes_on(

@@ -3,16 +3,20 @@
 import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from uuid import UUID
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from contracts.codec import encode
+from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import intent_id
-from kernel.kafka_errors import HistoryLost
+from kernel.clock import monotonic
+from kernel.kafka_errors import HistoryLost, StateBehind
+from kernel.kafka_history import Span
 from kernel.ports import DeliveryFailed
 
 START = datetime(2024, 1, 2, 21, tzinfo=UTC)
@@ -79,8 +83,10 @@ def test_foreign_poison_is_dead_lettered_byte_for_byte_and_stops_nothing(kafka_w
 def test_poison_alone_is_committed_without_a_caller(kafka_world):
     sink = kafka_world.connect("strategy", [BarEvent])
     kafka_world.foreign("market_events", [b"x", b"y"])
-    while sink.dead_lettered.total() < 2:
+    deadline = monotonic() + 20
+    while sink.positions["market_events/0"] < 2 and monotonic() < deadline:
         assert not sink.poll(0.2)
+    assert sink.dead_lettered.total() == 2
     assert kafka_world.committed("strategy", "market_events") == 2
     assert sink.positions["market_events/0"] == 2
 
@@ -157,16 +163,57 @@ def test_history_of_a_plane_that_never_ran_is_empty(kafka_world):
 
 
 @pytest.mark.kafka
-def test_a_log_that_lost_its_beginning_rebuilds_nothing(apache_world):
+@pytest.mark.parametrize("topic", ["order_intents", "market_events"])
+def test_a_log_that_lost_its_beginning_rebuilds_nothing(apache_world, topic):
     world = apache_world
     source = world.connect("strategy", [BarEvent], [OrderIntent])
-    publish(source, intent(1), intent(2))
+    world.foreign(topic, [b"gone", b"kept"])
     admin = AdminClient({"bootstrap.servers": world.settings.bootstrap_servers})
-    trimmed = TopicPartition(world.settings.topic("order_intents"), 0, 1)
+    trimmed = TopicPartition(world.settings.topic(topic), 0, 1)
     for future in admin.delete_records([trimmed]).values():
         future.result(10)
-    with pytest.raises(HistoryLost, match="begins at offset 1"):
+    with pytest.raises(HistoryLost, match=rf"{topic}/0 begins at offset 1.*kafka\.topic_prefix"):
         list(source.history())
+    assert list(source.history([BarEvent], (), span=Span(newest=10))) == [], "who needs the newest only reads on"
+
+
+def test_history_to_the_end_tells_what_arrived_while_the_plane_was_away(kafka_world):
+    world = kafka_world
+    source = world.connect("data", [])
+    order = world.connect("order", [BarEvent, KillSwitchCommand], [ExecutionReport])
+    publish(source, *(bar(minute) for minute in range(4)))
+    world.drain(order, 4)
+    order.commit()
+    kill = KillSwitchCommand(command_id=UUID(int=1), timestamp=START, engage=True, operator="ada", reason="drill")
+    publish(source, bar(4), kill)
+    order = world.crash(order)
+    assert bar(4) not in messages(order.history())
+
+    order = world.crash(order)
+    told = messages(order.history([BarEvent, KillSwitchCommand], (), span=Span(newest=2, to_end=True)))
+    assert [each for each in told if isinstance(each, BarEvent)] == [bar(3), bar(4)]
+    assert kill in told
+    assert messages(world.drain(order, 2)) in ([bar(4), kill], [kill, bar(4)]), "it is handled in its turn all the same"
+
+
+def test_a_state_that_is_behind_its_group_stops_the_plane_instead_of_trading_on_it(kafka_world):
+    world = kafka_world
+    source = world.connect("data", [])
+    old = world.connect("strategy", [BarEvent], [OrderIntent])
+    assert list(old.history()) == []
+    publish(source, *(bar(1, f"SYM{number}") for number in range(40)))
+    successor = world.connect("strategy", [BarEvent], [OrderIntent], wait=False)
+    assert list(successor.history()) == [], "nothing is handled when the successor rebuilds its state"
+    assert world.drain(old, 20)
+    old.commit()
+    old.close()
+    with pytest.raises(StateBehind, match="Run one instance"):
+        world.drain(successor, 40)
+
+    successor.close()
+    successor = world.connect("strategy", [BarEvent], [OrderIntent], wait=False)
+    restored = len(list(successor.history()))
+    assert restored + len(world.drain(successor, 40 - restored)) == 40
 
 
 def test_two_members_share_the_partitions_and_one_takes_over(kafka_world):

@@ -280,6 +280,38 @@ def test_an_order_that_was_being_sent_is_not_sent_after_a_kill(world):
     assert broker.submissions == 0
 
 
+def test_an_order_that_was_being_sent_is_not_sent_after_a_kill_that_came_while_the_plane_was_down(world):
+    stage, _ = world()
+    stage.recover()
+    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
+    stage, broker = world()
+    stage.restore(a_command(True))
+    said = stage.recover()
+    (report,) = [each for each in said if isinstance(each, ExecutionReport)]
+    assert report.reject_reason.startswith("TRADING_HALTED: ")
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["KILL_SWITCH_ENGAGED"]
+    assert tell(stage, a_command(True)) == [], "its turn comes later, and it was said already"
+    assert broker.submissions == 0
+
+
+def test_reports_stay_in_the_outbox_until_the_bus_has_delivered_them(world):
+    stage, _ = world()
+    delivered = 0
+    stage.follow(lambda: delivered)
+    stage.recover()
+    tell(stage, a_bar(0), an_intent(1))
+    first = stage.appended
+    tell(stage, an_intent(2, quantity=9.0))
+    stage, _ = world()
+    assert {number for number, _, _ in seen(stage.recover())} >= {1, 2}, "neither was delivered before the crash"
+
+    stage.follow(lambda: delivered)
+    delivered = first
+    tell(stage, an_intent(3, quantity=8.0))
+    stage, _ = world()
+    assert {number for number, _, _ in seen(stage.recover())} == {2, 3}
+
+
 def test_an_accepted_order_that_the_broker_lost_is_in_doubt_and_not_sent_again(world, tmp_path):
     stage, _ = world()
     stage.recover()

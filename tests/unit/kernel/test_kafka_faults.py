@@ -4,10 +4,13 @@ import os
 import signal
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from contracts.codec import encode
+from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent
 from kernel.clock import monotonic
 from kernel.embedded_broker import MockCluster, start_embedded_broker
@@ -22,6 +25,9 @@ CONSUMER_GROUP_HEARTBEAT = 68
 OFFSET_COMMIT = 8
 PRODUCE = 0
 NOBODY = "127.0.0.1:9"
+KILL = KillSwitchCommand(
+    command_id=UUID(int=1), timestamp=datetime(2024, 1, 2, tzinfo=UTC), engage=True, operator="ada", reason="drill"
+)
 
 
 def bar(minute):
@@ -68,6 +74,11 @@ def poll_until(bus, condition, seconds=10.0):
     return received
 
 
+def progress(bus):
+    """Sum of what the broker has recorded as done."""
+    return sum(bus.positions.values())
+
+
 def test_no_broker_is_said_at_once_with_its_address():
     with pytest.raises(BrokerUnavailable, match=rf"{NOBODY}.*algotrade broker start"):
         KafkaBus(KafkaSettings(bootstrap_servers=NOBODY, start_timeout_seconds=0.5), "strategy", [BarEvent])
@@ -102,7 +113,7 @@ def test_a_dead_letter_topic_that_refuses_stops_the_plane_and_the_message_comes_
     assert committed(settings) < 0
     cluster.refuse_topic("dlq_market_events", KafkaError.NO_ERROR)
     with strategy(settings) as bus:
-        poll_until(bus, lambda _: bus.dead_lettered)
+        poll_until(bus, lambda _: progress(bus))
     assert committed(settings) == 1
 
 
@@ -167,7 +178,7 @@ def test_the_embedded_broker_ends_when_its_input_closes():
 def test_messages_removed_unread_stop_the_plane_with_an_instruction(cluster, settings):
     with strategy(settings) as bus:
         foreign(settings, [b"first"])
-        poll_until(bus, lambda _: bus.dead_lettered)
+        poll_until(bus, lambda _: progress(bus))
     assert committed(settings) == 1
     foreign(settings, [bytes(250_000)] * 30)  # more than the embedded broker keeps of a partition
     with KafkaBus(settings, "strategy", [BarEvent]) as bus, pytest.raises(OffsetLost, match="reset-offsets"):
@@ -218,8 +229,62 @@ def test_a_commit_that_meets_a_rebalance_is_repeated(cluster, settings):
         cluster.fail_requests(OFFSET_COMMIT, [KafkaError.STALE_MEMBER_EPOCH])
         bus.commit()
         assert bus.positions[f"market_events/{received.partition}"] == 0
-        bus.poll(0.1)
+        poll_until(bus, lambda _: progress(bus))
         assert bus.positions[f"market_events/{received.partition}"] == 1
+
+
+def test_more_is_handled_while_outputs_wait_for_their_acknowledgement_and_no_offset_overtakes_them(cluster, settings):
+    with strategy(settings.model_copy(update={"batch_max": 1})) as bus:
+        foreign(settings, [encode(bar(1)), encode(bar(2))])
+        assert len(poll_until(bus, bool)) == 1
+        cluster.fail_requests(PRODUCE, [KafkaError.REQUEST_TIMED_OUT] * 4)  # sent again a little later each time
+        bus.publish(bar(3))
+        bus.finish(mark=1)
+        assert [each.message for each in poll_until(bus, bool)] == [bar(2)]
+        bus.finish(mark=2)
+        assert (bus.durable, progress(bus)) == (0, 0)
+        assert committed(settings) < 0
+
+        poll_until(bus, lambda _: progress(bus) == 2)
+        assert bus.durable == 2
+    assert committed(settings) == 2
+
+
+def test_an_output_that_is_refused_while_more_is_handled_stops_the_plane_and_holds_its_offset(cluster, settings):
+    with strategy(settings.model_copy(update={"batch_max": 1})) as bus:
+        foreign(settings, [encode(bar(1)), encode(bar(2))])
+        assert len(poll_until(bus, bool)) == 1
+        bus.finish()
+        poll_until(bus, lambda _: progress(bus) == 1)
+        cluster.fail_requests(PRODUCE, [KafkaError.TOPIC_AUTHORIZATION_FAILED])
+        bus.publish(bar(3))
+        bus.finish(mark=1)
+        with pytest.raises(DeliveryFailed, match="TOPIC_AUTHORIZATION_FAILED"):
+            poll_until(bus, lambda _: False)
+        assert bus.durable == 0
+    assert committed(settings) == 1
+
+
+def test_progress_that_is_refused_for_good_stops_the_plane(cluster, settings):
+    with strategy(settings) as bus:
+        foreign(settings, [encode(bar(1))])
+        assert poll_until(bus, bool)
+        cluster.fail_requests(OFFSET_COMMIT, [KafkaError.GROUP_AUTHORIZATION_FAILED])
+        bus.finish()
+        with pytest.raises(CommitFailed, match="GROUP_AUTHORIZATION_FAILED"):
+            poll_until(bus, lambda _: False)
+
+
+def test_a_storm_of_dead_letters_never_pauses_the_kill_switch(cluster, settings):
+    with KafkaBus(settings, "strategy", [BarEvent, KillSwitchCommand]) as bus:
+        assert bus.wait_ready(10.0)
+        foreign(settings, [b"poison"] * 30)
+        poll_until(bus, lambda _: bus.storm)
+        foreign(settings, [b"poison too", encode(KILL)], topic="control")
+        foreign(settings, [encode(bar(1))], partition=1)
+        assert [each.message for each in poll_until(bus, bool)] == [KILL]
+        assert bus.dead_lettered["control", "NOT_JSON"] == 1
+        assert poll_until(bus, bool, seconds=0.5) == []
 
 
 def test_a_full_queue_waits_and_then_says_so_and_drops_nothing_silently():

@@ -61,6 +61,9 @@ class Script:
     def flush(self) -> None:
         self._note("flush")
 
+    def finish(self, mark: int = 0) -> None:
+        self._note(f"finish {mark}" if mark else "finish")
+
     def commit(self) -> None:
         self._note("commit")
 
@@ -104,13 +107,13 @@ class Notes:
         self.seen.append(("settled", [output.code for output in outputs]))
 
 
-def test_outputs_are_durable_before_offsets_are_committed():
+def test_a_batch_is_finished_after_everything_it_led_to_was_sent():
     bus = Script([bar(0), bar(1)])
 
     handled = Pump(Echo([alert("end")]), bus).step(0.0)
 
     assert handled == 2
-    assert bus.calls == ["poll", "publish bar-0", "publish bar-1", "publish end", "flush", "commit"]
+    assert bus.calls == ["poll", "publish bar-0", "publish bar-1", "publish end", "finish"]
     assert bus.causes == [0, 1, None]
 
 
@@ -119,18 +122,18 @@ def test_what_cannot_be_processed_becomes_a_dead_letter_and_the_batch_goes_on():
 
     Pump(Echo(), bus).step(0.0)
 
-    assert bus.calls == ["poll", "publish bar-0", "dead letter 1 STALE", "publish bar-2", "flush", "commit"]
+    assert bus.calls == ["poll", "publish bar-0", "dead letter 1 STALE", "publish bar-2", "finish"]
 
 
-@pytest.mark.parametrize("fail_at", ["publish", "dead letter", "flush"])
-def test_nothing_is_committed_when_an_output_may_be_lost(fail_at):
+@pytest.mark.parametrize("fail_at", ["publish", "dead letter"])
+def test_nothing_is_finished_when_an_output_may_be_lost(fail_at):
     bus = Script([bar(0), bar(1, close=13.0)])
     bus.fail_at = fail_at
 
     with pytest.raises(ConnectionError):
         Pump(Echo(), bus).step(0.0)
 
-    assert "commit" not in bus.calls
+    assert not {"finish", "commit"} & set(bus.calls)
 
 
 def test_a_broken_handler_leaves_the_loop_without_commit_and_says_at_which_message():
@@ -141,11 +144,11 @@ def test_a_broken_handler_leaves_the_loop_without_commit_and_says_at_which_messa
     with pytest.raises(RuntimeError, match="broken"):
         context.run(Pump(Echo(), bus).run, Event())
 
-    assert "commit" not in bus.calls
+    assert not {"finish", "commit"} & set(bus.calls)
     assert context[HANDLING].offset == 1
 
 
-def test_an_idle_pass_settles_and_commits_nothing():
+def test_an_idle_pass_settles_and_finishes_nothing():
     bus = Script()
 
     assert Pump(Echo(), bus).step(0.0) == 0
@@ -157,39 +160,30 @@ def test_what_is_said_while_idle_is_made_durable():
 
     Pump(Echo([alert("late")]), bus).step(0.0)
 
-    assert bus.calls == ["poll", "publish late", "flush", "commit"]
-
-
-def test_a_delayed_commit_waits_until_nothing_more_arrives():
-    bus = Script([bar(0)], [bar(1)])
-    pump = Pump(Echo(), bus, commit_delay_seconds=0.002)
-
-    for _ in range(4):
-        pump.step(0.0)
-
-    said = ["poll", "publish bar-0", "flush", "poll", "publish bar-1", "flush"]
-    assert bus.calls == [*said, "poll", "commit", "poll"]
-
-
-def test_a_delayed_commit_is_not_put_off_for_ever():
-    bus = Script(*([bar(number)] for number in range(3)))
-    pump = Pump(Echo(), bus, commit_delay_seconds=0.002)
-    pump.COMMIT_EVERY_MESSAGES = 2
-
-    for _ in range(3):
-        pump.step(0.0)
-
-    assert [call for call in bus.calls if call in ("poll", "commit")] == ["poll", "poll", "commit", "poll"]
+    assert bus.calls == ["poll", "publish late", "finish"]
 
 
 def test_what_is_done_is_committed_when_told_to_stop():
     bus = Script([bar(0)])
     stop = Event()
-    pump = Pump(Echo(), bus, after_commit=lambda handled: stop.set(), commit_delay_seconds=0.002)
+    pump = Pump(Echo(), bus, after_step=lambda handled: stop.set())
 
     pump.run(stop)
 
-    assert bus.calls == ["poll", "publish bar-0", "flush", "commit"]
+    assert bus.calls == ["poll", "publish bar-0", "finish", "commit"]
+
+
+def test_the_bus_is_told_how_much_the_stage_has_said_by_the_end_of_a_batch():
+    said = []
+    stage = Echo()
+    stage.handlers = {BarEvent: lambda message: said.append(message) or ()}
+    bus = Script([bar(0), bar(1)], [bar(2)])
+    pump = Pump(stage, bus, mark=lambda: len(said))
+
+    pump.step(0.0)
+    pump.step(0.0)
+
+    assert bus.calls == ["poll", "finish 2", "poll", "finish 3"]
 
 
 def test_messages_without_a_handler_are_passed_over_and_committed():
@@ -198,7 +192,7 @@ def test_messages_without_a_handler_are_passed_over_and_committed():
     notes = Notes()
 
     assert Pump(Echo(), bus, observers=(notes,)).step(0.0) == 2
-    assert bus.calls == ["poll", "publish bar-1", "flush", "commit"]
+    assert bus.calls == ["poll", "publish bar-1", "finish"]
     assert [note[0] for note in notes.seen] == ["handled", "settled"]
 
 
@@ -228,7 +222,7 @@ def test_a_stop_finishes_the_batch_in_hand():
 
     Pump(stage, bus).run(stop)
 
-    assert bus.calls == ["poll", "publish bar-0", "publish bar-1", "flush", "commit"]
+    assert bus.calls == ["poll", "publish bar-0", "publish bar-1", "finish", "commit"]
 
 
 def test_a_stop_before_the_start_reads_nothing():
@@ -238,15 +232,15 @@ def test_a_stop_before_the_start_reads_nothing():
 
     Pump(Echo(), bus).run(stop)
 
-    assert bus.calls == []
+    assert bus.calls == ["commit"]
 
 
-def test_each_pass_is_reported_after_its_commit():
+def test_each_pass_is_reported_after_it_is_finished():
     bus = Script([bar(0), bar(1)])
     reports = []
-    pump = Pump(Echo(), bus, after_commit=lambda handled: reports.append((handled, bus.calls[-1])))
+    pump = Pump(Echo(), bus, after_step=lambda handled: reports.append((handled, bus.calls[-1])))
 
     pump.step(0.0)
     pump.step(0.0)
 
-    assert reports == [(2, "commit"), (0, "poll")]
+    assert reports == [(2, "finish"), (0, "poll")]

@@ -1,0 +1,74 @@
+"""What a plane has handled and not recorded yet: outputs first, offsets last, and nobody waits for either."""
+
+import sys
+from collections import deque
+from collections.abc import Mapping
+
+from kernel.clock import monotonic
+from kernel.kafka_consumer import GroupConsumer
+from kernel.kafka_offsets import Partition
+from kernel.kafka_producer import Consignment, DurableProducer
+
+_LOOK_SECONDS = 0.001
+"""How soon a wait for messages is interrupted to see what the broker has acknowledged and recorded."""
+_Handled = tuple[Consignment, Mapping[Partition, int], int]
+"""What handling has led to, up to which offsets was handled, and the caller's mark."""
+
+
+class Outstanding:
+    """Lets offsets follow the acknowledgements of everything that the messages before them have led to.
+
+    Progress is recorded at most once every ``delay_seconds``. ``durable`` is the newest mark behind which
+    nothing is outstanding, 0 at first.
+    """
+
+    def __init__(self, producer: DurableProducer, group: GroupConsumer, delay_seconds: float) -> None:
+        self._producer = producer
+        self._group = group
+        self._delay = delay_seconds
+        self._on_the_way: deque[_Handled] = deque()
+        self._commit_at = 0.0
+        self._mark = 0
+        self.durable = 0
+
+    def add(self, mark: int | None = None) -> None:
+        """Everything taken so far is done when everything sent so far is durable; no ``mark``: the one before."""
+        if mark is not None:
+            self._mark = mark
+        self._on_the_way.append((self._producer.seal(), self._group.hand_over(), self._mark))
+
+    def go_on(self) -> None:
+        """Take in what was acknowledged, and have the progress behind it recorded when it is time; does not wait.
+
+        Raises:
+            DeliveryFailed: when something sent did not become durable.
+            CommitFailed: when the broker does not record progress.
+        """
+        self._producer.serve()
+        self._take_in()
+        if self._group.recording and monotonic() >= self._commit_at:
+            self._commit_at = monotonic() + self._delay
+            self._group.commit_soon()
+
+    def wait(self) -> None:
+        """Return when everything sent is durable and everything handled is recorded.
+
+        Raises:
+            DeliveryFailed: when something sent did not become durable; nothing behind it is recorded.
+            CommitFailed: when the broker does not record progress.
+        """
+        self._producer.flush()
+        self._take_in()
+        self._group.commit()
+
+    def patience(self) -> float:
+        """Seconds until there is something else to do than to wait for messages."""
+        if not (self._on_the_way or self._group.recording):
+            return sys.maxsize
+        return max(_LOOK_SECONDS, self._commit_at - monotonic())
+
+    def _take_in(self) -> None:
+        on_the_way = self._on_the_way
+        while on_the_way and not on_the_way[0][0].outstanding:
+            _, handled, self.durable = on_the_way.popleft()
+            self._group.finish(handled)
