@@ -117,7 +117,8 @@ class ExecutionReport(Message):
 
     ``filled_quantity``, ``avg_fill_price`` and ``commission`` are cumulative over the order; ``last_*``
     describe the newest execution. ``sequence`` counts the reports of one intent from 1 and ``report_id``
-    is derived from both, so a repeated report is recognised.
+    is derived from both, so a repeated report is recognised. ``journal_id`` and ``journal_seq`` name the order
+    plane's journal and how many transactions it held when the report was published; null in a backtest.
     """
 
     model_config = ConfigDict(
@@ -145,6 +146,8 @@ class ExecutionReport(Message):
     last_price: Price | None = None
     commission: Money = 0.0
     strategy_id: Name = "default"
+    journal_id: Name | None = None
+    journal_seq: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
     @model_validator(mode="after")
     def _tells_the_whole_story(self) -> Self:

@@ -120,6 +120,12 @@ class Desk:
         order = self._orders.pop(intent_id.int)
         self._exposure.work(order.intent.symbol, -order.working, buying=order.intent.direction is _BUY)
 
+    def attempt_again(self, intent_id: UUID) -> SubmitOrder:
+        """The next attempt to send an open order, which goes on counting."""
+        order = self._orders[intent_id.int]
+        order.attempt += 1
+        return SubmitOrder(order.intent, self._account, order.attempt)
+
     def forbids_resend(self, intent: OrderIntent) -> Refusal | None:
         """Why an admitted order that is known never to have left must not be sent any more."""
         view = self._view(intent)
@@ -187,7 +193,9 @@ class Desk:
 
     def adopt(self, past: Past) -> None:
         """Take over an order from the journal, with its fills."""
-        if past.state is RowState.INTENDED or (past.state is RowState.REJECTED and not past.facts):
+        if (past.state is RowState.INTENDED and past.attempt == 1) or (
+            past.state is RowState.REJECTED and not past.facts
+        ):
             return
         order = self.reopen(past)
         if past.state is RowState.IN_DOUBT:

@@ -1,6 +1,7 @@
 """The port of the journal: what must survive so that an intent is sent once and never forgotten."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -19,6 +20,7 @@ class RowState(StrEnum):
     ACKED = "ACKED"
     REJECTED = "REJECTED"
     IN_DOUBT = "IN_DOUBT"
+    NOT_SENT = "NOT_SENT"
 
 
 class Recall(StrEnum):
@@ -44,6 +46,29 @@ class Refused(NamedTuple):
     intent: OrderIntent
     account: str
     report: ExecutionReport
+
+
+class Verdict(StrEnum):
+    """What a person found out about an attempt whose outcome was unknown."""
+
+    ADOPTED = "ADOPTED"
+    NOT_SENT = "NOT_SENT"
+    SEND_AGAIN = "SEND_AGAIN"
+
+
+class Resolution(NamedTuple):
+    """A person's signed decision on one attempt: who, why, when.
+
+    ``order_id`` is the venue's name of an adopted order. SEND_AGAIN says NOT_SENT and asks for the next attempt.
+    """
+
+    intent_id: UUID
+    attempt: int
+    verdict: Verdict
+    operator: str
+    reason: str
+    at: datetime
+    order_id: str = ""
 
 
 class Past(NamedTuple):
@@ -75,6 +100,11 @@ class Journal(Protocol):
         ...
 
     @property
+    def sequence(self) -> int:
+        """How many transactions were ever written; an older copy of a journal has a lower one."""
+        ...
+
+    @property
     def appended(self) -> int:
         """How many reports were ever put into the outbox."""
         ...
@@ -82,7 +112,7 @@ class Journal(Protocol):
     def recall(self, intent: OrderIntent) -> Recall:
         """Whether an intent of this id was seen, and with the same content.
 
-        NEW also when its row is INTENDED and nothing was sent.
+        NEW also when its first attempt is INTENDED and nothing was sent.
         """
         ...
 
@@ -100,6 +130,17 @@ class Journal(Protocol):
 
         An answer moves a row that is SUBMITTING or IN_DOUBT and no other.
         """
+        ...
+
+    def resolve(self, resolution: Resolution) -> bool:
+        """Write a person's decision; False, and nothing is written, unless that attempt is SUBMITTING or IN_DOUBT.
+
+        ADOPTED moves the row to ACKED, the others to NOT_SENT; SEND_AGAIN adds the next attempt as INTENDED.
+        """
+        ...
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """Every such decision, in the order they were written."""
         ...
 
     def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:

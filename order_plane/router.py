@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from contracts.control import AlertSeverity, RiskAlert
-from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
+from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.journal import Answer, Journal, Past, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settlement import Settlement
 
@@ -43,6 +43,14 @@ class Router:
         for fact in facts:
             self.learn(fact, settlement)
 
+    def send_again(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Send the next attempt that a person asked for, unless trading was halted or the intent expired meanwhile."""
+        forbidden = self._desk.forbids_resend(order.intent)
+        if forbidden is None:
+            self.send(order, settlement)
+        else:
+            self._reject(order, str(forbidden), settlement)
+
     def learn(self, fact: Fact, settlement: Settlement) -> None:
         """Book a fact of an open order, or a late one of a finished order."""
         said = self._desk.learn(fact)
@@ -51,7 +59,7 @@ class Router:
             if past is None:
                 settlement.outputs.append(_alert("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact))
                 return
-            self._desk.reopen(past)
+            self._desk.reopen(settlement.completed(past))
             said = self._desk.learn(fact)
         settlement.facts.append(fact)
         if said:
@@ -104,16 +112,30 @@ class Router:
         """The broker says that it has no such order."""
         if past.state is RowState.ACKED:
             self._leave_in_doubt(past, "the broker accepted the order and knows it no more", settlement)
-        elif self._broker.key_life is not KeyLife.LIFETIME:
+        else:  # it may still be on its way, whatever the venue says now
             self._leave_in_doubt(past, "the broker does not find the order", settlement)
+
+    def resolve(self, resolution: Resolution, settlement: Settlement) -> SubmitOrder | None:
+        """Act on a person's decision, which is in the journal; returns the order that is to be sent again."""
+        intent_id = resolution.intent_id
+        self._desk.resolve(intent_id)
+        if resolution.verdict is Verdict.SEND_AGAIN:
+            return self._desk.attempt_again(intent_id)
+        if resolution.verdict is Verdict.NOT_SENT:
+            reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
+            facts = [Fact(intent_id, FactKind.REJECT, "not-sent", resolution.at, reason=reason)]
         else:
-            order = SubmitOrder(past.intent, past.account, past.attempt)
-            forbidden = self._desk.forbids_resend(past.intent)
-            self._desk.resolve(past.intent.intent_id)
-            if forbidden is not None:
-                self._reject(order, str(forbidden), settlement)
-            else:
-                self.send(order, settlement)
+            facts = self._facts_at_broker(intent_id)
+            facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
+        for fact in facts:
+            self.learn(fact, settlement)
+        return None
+
+    def _facts_at_broker(self, intent_id: UUID) -> list[Fact]:
+        try:
+            return list(self._broker.lookup(intent_id) or ())
+        except (BrokerUnavailable, BrokerStateUnknown):
+            return []
 
     def _leave_in_doubt(self, past: Past, reason: str, settlement: Settlement) -> None:
         if past.state is RowState.SUBMITTING:

@@ -47,7 +47,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_gone(path):
 
 def test_commits_are_synchronised_to_disk(path):
     journal = SqliteJournal(path)
-    connection = journal._connection
+    connection = journal._database._connection
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     journal.close()
@@ -108,8 +108,8 @@ def test_a_refused_opening_leaves_the_lock_free(path):
 def test_a_full_disk_stops_the_plane_and_leaves_what_was_written(path, make_intent):
     journal = SqliteJournal(path)
     journal.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
-    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
-    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pages = journal._database._connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._database._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(JournalError, match="cannot be written"):
         journal.begin([SubmitOrder(make_intent(number), "ACC") for number in range(2, 500)], [], 0)
     assert journal.recall(make_intent(1)) is Recall.KNOWN
