@@ -49,7 +49,7 @@ def build_stage(
     in_memory = settings.mode is Mode.SIMULATION
     calendar = calendar_of(settings)
     if journal is None:
-        journal = MemoryJournal() if in_memory else SqliteJournal(settings.journal_path)
+        journal = MemoryJournal() if in_memory else durable_journal(settings)
     if broker is None:
         broker = paper_broker(
             settings, MemoryPaperStore() if in_memory else SqlitePaperStore(settings.paper_store_path)
@@ -64,6 +64,15 @@ def build_simulation(settings: OrderSettings) -> Execution:
     stage = build_stage(settings, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
     stage.recover()
     return stage
+
+
+def durable_journal(settings: OrderSettings) -> Journal:
+    """The journal that ``settings`` name, a file or a database; raises JournalError when it cannot be trusted."""
+    if settings.journal_database is None:
+        return SqliteJournal(settings.journal_path)
+    from order_plane.postgres_journal import PostgresJournal  # noqa: PLC0415 - its client is an optional dependency
+
+    return PostgresJournal(settings.journal_database.get_secret_value(), settings.journal_wait.total_seconds())
 
 
 def pre_trade_controls(

@@ -113,7 +113,7 @@ class SqliteView:
         try:
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             _recognise(self._connection, path)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise JournalError(f"journal {path} cannot be read: {error}") from None
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -149,7 +149,7 @@ def rows_of(connection: sqlite3.Connection, query: str, parameters: Sequence[obj
     """Every row of the answer; raises JournalError when there is none to be had."""
     try:
         return connection.execute(query, parameters).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise JournalError(f"the journal cannot be read: {error}; restore it from a backup") from error
 
 
@@ -173,7 +173,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             _create(connection)
         _recognise(connection, path)
         _look_through(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise JournalError(f"journal {path} is damaged or no journal: {error}; restore it from a backup") from None
     except JournalError:

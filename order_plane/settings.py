@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
 
@@ -102,6 +102,10 @@ class OrderSettings(_Section):
     mode: Mode = Mode.PAPER
     account: Name = "PAPER"
     journal_path: Path = Path("var/order_journal.sqlite")
+    journal_database: SecretStr | None = None
+    """A PostgreSQL address (postgresql://user:password@host/database) that order planes share instead of a file."""
+    journal_wait: timedelta = timedelta(seconds=0)
+    """How long a second order plane waits for the active one to end before it refuses to start."""
     paper_store_path: Path = Path("var/paper_venue.sqlite")
     """The paper venue's own memory; delete it only together with the journal."""
     calendar: str = "24/7"

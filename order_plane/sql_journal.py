@@ -169,9 +169,7 @@ class SqlJournal:
         before = self._counters
         try:
             with self._database.transaction():
-                now = self._read_counters(self._database.locking)
-                if now.epoch != self._epoch:
-                    raise JournalError("another order plane took this journal over; this one must stop")
+                now = self._own_counters()
                 now = now._replace(sequence=now.sequence + 1, published=max(now.published, published))
                 self._counters = now
                 yield
@@ -183,6 +181,12 @@ class SqlJournal:
             self._counters = before
             raise
         self._database.written(self._counters.journal_id, self._counters.sequence)
+
+    def _own_counters(self) -> _Counters:
+        now = self._read_counters(self._database.locking)
+        if now.epoch != self._epoch:
+            raise JournalError("another order plane took this journal over; this one must stop")
+        return now
 
     def _read_counters(self, locking: str) -> _Counters:
         rows = self._database.rows(f"SELECT {COUNTERS} FROM meta{locking}")  # noqa: S608 - own columns

@@ -390,9 +390,8 @@ def test_a_hundred_intents_cost_two_durable_transactions(world):
     for number in range(1, 101):
         stage.handlers[OrderIntent](an_intent(number, quantity=0.5))
     commits = []
-    stage._journal._database._connection.set_trace_callback(
-        lambda sql: commits.append(sql) if sql == "COMMIT" else None
-    )
+    connection = stage._journal._database._connection
+    connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     assert len(stage.settle()) == 100
     assert len(commits) == 2
 
