@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -37,7 +37,7 @@ class KafkaBus:
 
     ``inputs`` are the messages to consume (their topics follow from the table; other messages of those
     topics are validated and passed over), ``outputs`` those whose ends are to be known. The group is named
-    after ``plane``.
+    after ``plane``. ``stamp`` has the last word on every message that is published.
 
     A storm of dead letters pauses consumption: the process stays alive and a member of its group, `storm`
     says why, `ready` is False, and `resume` or a restart goes on.
@@ -57,8 +57,10 @@ class KafkaBus:
         clock: Clock | None = None,
         breaker: StormBreaker | None = None,
         app_version: str | None = None,
+        stamp: Callable[[Message], Message] = lambda message: message,
     ) -> None:
         self._settings = settings
+        self._stamp = stamp
         self._writer_name = plane.encode()
         self._inputs = frozenset(inputs)
         self._outputs = frozenset(outputs)
@@ -120,6 +122,7 @@ class KafkaBus:
             DeliveryFailed: when this or an earlier message cannot be made durable.
         """
         kind = type(message)
+        message = self._stamp(message)
         raw = encode(message)
         decode(raw, (kind,))
         wire: list[Header] = [

@@ -40,7 +40,8 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         metrics.kill_switch_engaged.set(stage.desk.killed)
 
     try:
-        with KafkaBus(kafka, runtime.plane.value, stage.handlers, [ExecutionReport, RiskAlert]) as bus:
+        said = [ExecutionReport, RiskAlert]
+        with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             if not stage.reported and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
                 raise JournalError(
                     "the journal is new and execution_reports is not: orders were sent that this journal knows nothing "

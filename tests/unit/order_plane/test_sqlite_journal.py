@@ -192,7 +192,7 @@ def test_a_flipped_bit_in_each_text_of_a_row_is_noticed(path, busy):
 def test_a_cut_file_is_noticed(path, busy, keep):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(JournalError, match="damaged|no journal"):
+    with pytest.raises(JournalError, match=r"damaged|no journal"):
         SqliteJournal(path)
 
 
