@@ -82,6 +82,13 @@ class Past(NamedTuple):
     facts: tuple[Fact, ...]
     reports: int
 
+    @property
+    def is_no_order(self) -> bool:
+        """Whether nothing was sent and nothing asks for it to be sent again."""
+        if self.state is RowState.INTENDED:
+            return self.attempt == 1
+        return self.state is RowState.REJECTED and not self.facts
+
 
 class JournalError(RuntimeError):
     """The journal cannot be trusted or cannot be written; the order plane must stop."""

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from contracts.control import AlertSeverity, RiskAlert
+from contracts.trading import OrderStatus
+from order_plane.alerts import critical
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
@@ -12,6 +13,8 @@ from order_plane.lifecycle import Fact, FactKind
 from order_plane.settlement import Settlement
 
 _ACKED = RowState.ACKED  # looking a member up by name costs more than using it
+_FROM_US = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
+"""Facts that are no sign of life from the venue."""
 
 
 class Router:
@@ -53,17 +56,29 @@ class Router:
 
     def learn(self, fact: Fact, settlement: Settlement) -> None:
         """Book a fact of an open order, or a late one of a finished order."""
+        if self._desk.in_doubt and fact.kind not in _FROM_US:
+            self._end_doubt(fact, settlement)
         said = self._desk.learn(fact)
         if said is None:
             past = self._journal.past(fact.intent_id)
             if past is None:
-                settlement.outputs.append(_alert("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact))
+                settlement.outputs.append(
+                    critical("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact.timestamp)
+                )
                 return
             self._desk.reopen(settlement.completed(past))
             said = self._desk.learn(fact)
         settlement.facts.append(fact)
         if said:
             settlement.say(said)
+
+    def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
+        """A venue that reports on an order has it, or says that it has not."""
+        attempt = self._desk.doubted_attempt(fact.intent_id)
+        if attempt is not None:
+            state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
+            settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
+            self._desk.resolve(fact.intent_id)
 
     def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
         """Ask for a cancel; False when it could not be asked and must be tried again."""
@@ -80,7 +95,7 @@ class Router:
         except (BrokerUnavailable, BrokerStateUnknown):
             if intent_id not in self._uncancelled:
                 self._uncancelled.add(intent_id)
-                settlement.outputs.append(_alert("CANCEL_FAILED", f"order {order.order_id} may still work", asked))
+                settlement.outputs.append(critical("CANCEL_FAILED", f"order {order.order_id} may still work", at))
             return False
         self._uncancelled.discard(intent_id)
         for fact in answers:
@@ -103,10 +118,13 @@ class Router:
             order_id = facts[0].order_id if facts else ""
             settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
         self._desk.resolve(intent_id)
-        known = set(past.facts)
+        known, said = set(past.facts), len(settlement.reports)
         for fact in facts:
             if fact not in known:
                 self.learn(fact, settlement)
+        told = self._journal.reports_of(intent_id)
+        if len(settlement.reports) == said and told and told[-1].status is OrderStatus.IN_DOUBT:
+            settlement.say((self._desk.restated(intent_id),))
 
     def _reconcile_absent(self, past: Past, settlement: Settlement) -> None:
         """The broker says that it has no such order."""
@@ -147,7 +165,3 @@ class Router:
         settlement.answers.append(Answer(intent.intent_id, order.attempt, RowState.REJECTED))
         at = max(self._desk.now, intent.timestamp)
         self.learn(Fact(intent.intent_id, FactKind.REJECT, "reject", at, reason=reason), settlement)
-
-
-def _alert(code: str, detail: str, fact: Fact) -> RiskAlert:
-    return RiskAlert(timestamp=fact.timestamp, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512])
