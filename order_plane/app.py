@@ -84,8 +84,10 @@ class SubmitLatency:
 
 def _placed(settings: OrderSettings, directory: Path) -> OrderSettings:
     """Relative paths belong to the directory of the run."""
+    key = settings.audit_key_path
     return settings.model_copy(
         update={
+            "audit_key_path": None if key is None else directory / key,
             "journal_path": directory / settings.journal_path,
             "paper_store_path": directory / settings.paper_store_path,
         }

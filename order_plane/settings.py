@@ -102,6 +102,10 @@ class OrderSettings(_Section):
     mode: Mode = Mode.PAPER
     account: Name = "PAPER"
     journal_path: Path = Path("var/order_journal.sqlite")
+    audit: bool = True
+    """Write every decision to a hash-chained log beside the journal (backtests never do)."""
+    audit_key_path: Path | None = None
+    """The private key that signs the audit log, made at the first start; default: beside the log."""
     journal_database: SecretStr | None = None
     """A PostgreSQL address (postgresql://user:password@host/database) that order planes share instead of a file."""
     journal_wait: timedelta = timedelta(seconds=0)
@@ -118,6 +122,11 @@ class OrderSettings(_Section):
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
     instruments: dict[Symbol, InstrumentSettings] = {}
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the audit log is."""
+        return self.journal_path.with_suffix(".audit.jsonl")
 
     @model_validator(mode="after")
     def _period_is_one(self) -> Self:

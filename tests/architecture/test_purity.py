@@ -9,9 +9,9 @@ import pytest
 SHELL = {
     "contracts": "schema_export schema_validator",
     "domain": "exchange_sessions",
-    "kernel": """audit_log broker_watch clock dead_letter_writer dead_letters embedded_broker flow health heartbeat
-        kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_producer kafka_settings
-        log metrics plane process pump recorder redrive settings storm_breaker""",
+    "kernel": """audit_log audit_trail broker_watch clock dead_letter_writer dead_letters embedded_broker flow health
+        heartbeat kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_producer
+        kafka_settings log metrics plane process pump recorder redrive settings signing storm_breaker""",
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay feed store
         synthetic""",
     "strategy_plane": "app composition",

@@ -8,6 +8,7 @@ import pytest
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import report_id
+from order_plane.audited_journal import AuditedJournal
 from order_plane.effects import SubmitOrder
 from order_plane.journal import Answer, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
@@ -63,11 +64,23 @@ def a_command(number, engage=True):
     return KillSwitchCommand(command_id=UUID(int=number), timestamp=AT, engage=engage, operator="ada", reason="drill")
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+class Unheard:
+    """An audit log that nobody reads."""
+
+    def write(self, entries):
+        assert all("event" in entry for entry in entries)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(params=["memory", "audited in memory", "sqlite", "postgres"])
 def reopen(request, tmp_path):
     """Opens the journal of this test; again after it was closed, with what it held unless it is the one in memory."""
     if request.param == "memory":
         return MemoryJournal
+    if request.param == "audited in memory":
+        return lambda: AuditedJournal(MemoryJournal(), Unheard())
     if request.param == "sqlite":
         return lambda: SqliteJournal(tmp_path / "journal.sqlite")
     address = request.getfixturevalue("postgres_journal_address")
