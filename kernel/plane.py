@@ -93,7 +93,7 @@ def observed(runtime: Runtime, metrics: PlaneMetrics, checks: Mapping[str, Check
         yield pulse
 
 
-def serve(
+def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
     stage: Stage,
     bus: PlaneBus,
     runtime: Runtime,
@@ -103,6 +103,7 @@ def serve(
     opening: Callable[[], Sequence[Message]] = lambda: (),
     observers: Sequence[Observer] = (),
     refresh: Callable[[], None] = lambda: None,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
@@ -132,6 +133,7 @@ def serve(
             nonlocal told_at
             pulse.beat()
             beat()
+            between()
             if monotonic() - told_at > _METRICS_SECONDS:
                 told_at = monotonic()
                 metrics.progress(bus.lag, bus.dead_lettered)

@@ -1,6 +1,7 @@
 """The order plane as a process over Kafka."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -15,9 +16,11 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import Mode, OrderSettings
 
 
@@ -39,18 +42,34 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         metrics.orders_in_doubt.set(stage.desk.in_doubt)
         metrics.kill_switch_engaged.set(stage.desk.killed)
 
-    try:
-        said = [ExecutionReport, RiskAlert]
+    with ExitStack() as resources:
+        resources.callback(stage.close)
+        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert)
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             if not stage.reported and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
                 raise JournalError(
                     "the journal is new and execution_reports is not: orders were sent that this journal knows nothing "
                     "of. Start with the state directory that belongs to this Kafka, or another kafka.topic_prefix"
                 )
+
+            def publish(messages: Iterable[Message]) -> None:
+                for message in messages:
+                    bus.publish(message)
+
+            channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
+            resources.callback(channel.close)
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
-            serve(stage, bus, runtime, stop, metrics, opening=stage.recover, observers=[latency], refresh=refresh)
-    finally:
-        stage.close()
+            serve(
+                stage,
+                bus,
+                runtime,
+                stop,
+                metrics,
+                opening=stage.recover,
+                observers=[latency],
+                refresh=refresh,
+                between=channel.poll,
+            )
 
 
 class SubmitLatency:

@@ -15,8 +15,8 @@ SHELL = {
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay feed store
         synthetic""",
     "strategy_plane": "app composition",
-    "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file postgres_journal
-        router sql_journal sqlite_journal""",
+    "order_plane": """app brokers.sqlite_paper_store command_channel composition crash_points execution journal_file
+        operator_commands postgres_journal router sql_journal sqlite_journal""",
     "backtest": "artifacts bar_file report report_figures run_record simulation",
 }
 IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}
