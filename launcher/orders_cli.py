@@ -128,7 +128,7 @@ def _decide(
 def _write(decision: Resolution, place: Path, database: str | None) -> None:
     journal = durable_journal(_settings(place, database))
     try:
-        if not journal.resolve(decision):
+        if not journal.sign(decision):
             raise CommandRefused("no order of this intent is in doubt")
     finally:
         journal.close()

@@ -72,9 +72,9 @@ class AuditedJournal:
         self._journal.conclude(answers, facts, reports, published)
         self._tell([*map(_answer, answers), *map(_fact, facts), *map(_report, reports)])
 
-    def resolve(self, resolution: Resolution) -> bool:
+    def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision, and that one was refused."""
-        done = self._journal.resolve(resolution)
+        done = self._journal.sign(resolution)
         self._tell([{"event": "RESOLUTION", "done": done, **_plain(resolution._asdict())}])
         return done
 

@@ -150,7 +150,7 @@ class Execution:
         Raises:
             NotInDoubt: when that attempt is not in doubt, or not any more.
         """
-        if not self._desk.knows(resolution.intent_id) or not self._journal.resolve(resolution):
+        if not self._desk.knows(resolution.intent_id) or not self._journal.sign(resolution):
             raise NotInDoubt("no order of this intent is in doubt; list them with algotrade orders in-doubt")
         settlement = Settlement(published=0)
         again = self._router.resolve(resolution, settlement)

@@ -139,7 +139,7 @@ class Journal(Protocol):
         """
         ...
 
-    def resolve(self, resolution: Resolution) -> bool:
+    def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False, and nothing is written, unless that attempt is SUBMITTING or IN_DOUBT.
 
         ADOPTED moves the row to ACKED, the others to NOT_SENT; SEND_AGAIN adds the next attempt as INTENDED.

@@ -117,7 +117,7 @@ class MemoryJournal:
             self._append(self._row(report.intent_id), report)
         self._publish(published)
 
-    def resolve(self, resolution: Resolution) -> bool:
+    def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
         row = self._rows.get(resolution.intent_id.int)
         if not isinstance(row, _Row) or row.attempt != resolution.attempt:

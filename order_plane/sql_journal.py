@@ -102,7 +102,7 @@ class SqlJournal:
             )
             self._append(reports)
 
-    def resolve(self, resolution: Resolution) -> bool:
+    def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
         intent_id, attempt, verdict, operator, reason, at, order_id = resolution
         adopted = verdict is Verdict.ADOPTED

@@ -215,7 +215,7 @@ class Line:
         pass
 
 
-WRITES = ("begin", "conclude", "resolve", "record_command")
+WRITES = ("begin", "conclude", "sign", "record_command")
 
 
 class Interrupted:

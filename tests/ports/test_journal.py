@@ -217,7 +217,7 @@ def test_every_journal_has_a_name_of_its_own(journal, tmp_path):
 
 def test_an_order_in_doubt_is_adopted_by_a_person(doubtful):
     decision = a_decision(1, Verdict.ADOPTED, order_id="o-1")
-    assert doubtful.resolve(decision)
+    assert doubtful.sign(decision)
     past = doubtful.past(UUID(int=1))
     assert (past.state, past.order_id, past.attempt) == (RowState.ACKED, "o-1", 1)
     assert list(doubtful.resolutions()) == [decision]
@@ -226,17 +226,17 @@ def test_an_order_in_doubt_is_adopted_by_a_person(doubtful):
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_a_decision_is_taken_once_and_only_on_what_is_in_doubt(doubtful, verdict):
     doubtful.conclude([Answer(UUID(int=2), 1, RowState.ACKED, "o-2")], [], [], 0)
-    assert not doubtful.resolve(a_decision(2, verdict))
-    assert not doubtful.resolve(a_decision(9, verdict))
-    assert not doubtful.resolve(a_decision(1, verdict, attempt=2))
-    assert doubtful.resolve(a_decision(1, verdict))
+    assert not doubtful.sign(a_decision(2, verdict))
+    assert not doubtful.sign(a_decision(9, verdict))
+    assert not doubtful.sign(a_decision(1, verdict, attempt=2))
+    assert doubtful.sign(a_decision(1, verdict))
     for again in Verdict:
-        assert not doubtful.resolve(a_decision(1, again))
+        assert not doubtful.sign(a_decision(1, again))
     assert list(doubtful.resolutions()) == [a_decision(1, verdict)]
 
 
 def test_what_was_not_sent_is_never_sent(doubtful):
-    assert doubtful.resolve(a_decision(1, Verdict.NOT_SENT))
+    assert doubtful.sign(a_decision(1, Verdict.NOT_SENT))
     assert doubtful.past(UUID(int=1)).state is RowState.NOT_SENT
     assert doubtful.recall(an_intent(1)) is Recall.KNOWN
     assert doubtful.begin([an_order(1), an_order(1)._replace(attempt=2)], [], 0) == []
@@ -245,7 +245,7 @@ def test_what_was_not_sent_is_never_sent(doubtful):
 def test_the_next_attempt_is_begun_once_and_only_after_a_signed_decision(doubtful):
     second = an_order(1)._replace(attempt=2)
     assert doubtful.begin([second], [], 0) == []
-    assert doubtful.resolve(a_decision(1, Verdict.SEND_AGAIN))
+    assert doubtful.sign(a_decision(1, Verdict.SEND_AGAIN))
     past = doubtful.past(UUID(int=1))
     assert (past.state, past.attempt, past.reports) == (RowState.INTENDED, 2, 1)
     assert doubtful.recall(an_intent(1)) is Recall.KNOWN
@@ -254,7 +254,7 @@ def test_the_next_attempt_is_begun_once_and_only_after_a_signed_decision(doubtfu
 
 
 def test_a_second_attempt_keeps_its_place_and_its_own_account_of_itself(doubtful):
-    doubtful.resolve(a_decision(1, Verdict.SEND_AGAIN))
+    doubtful.sign(a_decision(1, Verdict.SEND_AGAIN))
     doubtful.begin([an_order(3), an_order(1)._replace(attempt=2)], [], 0)
     doubtful.conclude([Answer(UUID(int=1), 2, RowState.ACKED, "second")], [an_ack(1)], [], 0)
     pasts = list(doubtful.pasts())
@@ -274,7 +274,7 @@ def test_every_transaction_has_a_number_of_its_own(journal):
     numbers.append(journal.sequence)
     journal.record_command(a_command(1))
     numbers.append(journal.sequence)
-    journal.resolve(a_decision(1, Verdict.NOT_SENT))
+    journal.sign(a_decision(1, Verdict.NOT_SENT))
     numbers.append(journal.sequence)
     assert numbers == sorted(set(numbers))
 
@@ -286,7 +286,7 @@ def test_a_durable_journal_comes_back_as_it_was(reopen, request):
     first.begin([an_order(1), an_order(2)], [a_refusal(3)], 0)
     first.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], [an_ack(1), a_fill(1)], [a_report(1)], 1)
     first.conclude([Answer(UUID(int=2), 1, RowState.IN_DOUBT)], [], [], 1)
-    first.resolve(a_decision(2, Verdict.SEND_AGAIN))
+    first.sign(a_decision(2, Verdict.SEND_AGAIN))
     first.record_command(a_command(1))
     held = [
         *first.pasts(),

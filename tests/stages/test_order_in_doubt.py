@@ -129,7 +129,7 @@ def state_of(stage, number=1):
 def test_an_adopted_order_works_on(world, doubtful, restart):
     stage, venue = doubtful
     if restart:
-        stage._journal.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))
+        stage._journal.sign(a_decision(Verdict.ADOPTED, order_id="o-1"))
         stage, venue = world()
         said = stage.recover()
     else:
@@ -154,7 +154,7 @@ def test_adopting_fetches_what_the_venue_knows_by_now(doubtful):
 def test_what_was_not_sent_ends_rejected_and_frees_its_symbol(world, doubtful, restart):
     stage, venue = doubtful
     if restart:
-        stage._journal.resolve(a_decision(Verdict.NOT_SENT))
+        stage._journal.sign(a_decision(Verdict.NOT_SENT))
         stage, venue = world()
         said = stage.recover()
     else:
@@ -181,7 +181,7 @@ def test_the_next_attempt_is_sent_once(world, doubtful, restart):
     stage, venue = doubtful
     venue.answers = [(an_ack(),)]
     if restart:
-        stage._journal.resolve(a_decision(Verdict.SEND_AGAIN))
+        stage._journal.sign(a_decision(Verdict.SEND_AGAIN))
         stage, venue = world()
         stage.recover()
     else:

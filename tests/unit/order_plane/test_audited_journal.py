@@ -33,8 +33,8 @@ def test_every_decision_is_told_once_in_one_batch_for_each_transaction(make_inte
     journal.conclude([Answer(name, 1, RowState.IN_DOUBT)], [fact], [report], 0)
     journal.record_command(make_command(True))
     journal.record_command(make_command(True))
-    journal.resolve(Resolution(name, 1, Verdict.NOT_SENT, "ann", "looked", noon))
-    journal.resolve(Resolution(name, 1, Verdict.NOT_SENT, "bob", "late", noon))
+    journal.sign(Resolution(name, 1, Verdict.NOT_SENT, "ann", "looked", noon))
+    journal.sign(Resolution(name, 1, Verdict.NOT_SENT, "bob", "late", noon))
     told = [[entry["event"] for entry in batch] for batch in log.batches]
     assert told == [
         ["OPENED"],

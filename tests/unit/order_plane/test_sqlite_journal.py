@@ -135,7 +135,7 @@ def busy(path, make_intent, make_command, noon):
     journal.conclude(
         [Answer(order.intent.intent_id, 1, RowState.ACKED, "o") for order in orders[1:]], facts, reports, 2
     )
-    journal.resolve(Resolution(orders[0].intent.intent_id, 1, Verdict.SEND_AGAIN, "ann", "looked", noon))
+    journal.sign(Resolution(orders[0].intent.intent_id, 1, Verdict.SEND_AGAIN, "ann", "looked", noon))
     journal.record_command(make_command(True))
     content = held(journal)
     journal.close()
