@@ -20,6 +20,8 @@ from contracts.base import (
     requires,
 )
 
+Fraction = Annotated[float, Field(ge=-1e6, le=1e6)]
+
 
 class Side(StrEnum):
     """Direction of a trade."""
@@ -160,4 +162,27 @@ class ExecutionReport(Message):
     @property
     def partition_key(self) -> str:
         """The symbol: one symbol's reports keep their order."""
+        return self.symbol
+
+
+class ExecutionCost(Message):
+    """What trading a symbol has cost the order plane so far, for whoever weighs a trade against its cost.
+
+    ``slippage`` is the mean cost of its executions against the price at which their intents arrived, as a fraction of
+    that price; ``fixed + impact * (quantity / volume)`` is the fitted cost of one, with ``impact_error`` the standard
+    error of ``impact`` (null while unknown). Negative is better than the arrival price.
+    """
+
+    event_type: Literal["execution_cost"] = "execution_cost"
+    symbol: Symbol
+    timestamp: Timestamp
+    slippage: Fraction
+    fixed: Fraction
+    impact: Fraction
+    impact_error: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    observations: Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+    @property
+    def partition_key(self) -> str:
+        """The symbol: its newest estimate survives compaction."""
         return self.symbol

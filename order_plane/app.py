@@ -9,7 +9,7 @@ from contracts.base import Message
 from contracts.codec import FieldError
 from contracts.control import RiskAlert
 from contracts.market import BarEvent
-from contracts.trading import ExecutionReport, OrderStatus
+from contracts.trading import ExecutionCost, ExecutionReport, OrderStatus
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_settings import KafkaSettings
@@ -20,6 +20,7 @@ from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
+from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import Mode, OrderSettings
 
@@ -44,7 +45,8 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
     with ExitStack() as resources:
         resources.callback(stage.close)
-        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert)
+        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost)
+        learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             if not stage.reported and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
                 raise JournalError(
@@ -60,7 +62,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             resources.callback(channel.close)
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             serve(
-                stage,
+                learning,
                 bus,
                 runtime,
                 stop,

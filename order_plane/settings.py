@@ -102,6 +102,8 @@ class OrderSettings(_Section):
     mode: Mode = Mode.PAPER
     account: Name = "PAPER"
     journal_path: Path = Path("var/order_journal.sqlite")
+    learn_costs: bool = True
+    """Publish what executions cost, for whoever weighs trades against it (backtests never do)."""
     audit: bool = True
     """Write every decision to a hash-chained log beside the journal (backtests never do)."""
     audit_key_path: Path | None = None
