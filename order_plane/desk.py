@@ -1,6 +1,6 @@
 """The pure heart of the order plane: intents and facts in, effects and reports out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from math import nan
 from uuid import UUID
@@ -74,6 +74,11 @@ class Desk:
     def in_doubt(self) -> int:
         """Orders whose outcome is unknown."""
         return len(self._doubtful)
+
+    @property
+    def doubtful(self) -> Set[UUID]:
+        """The intents of those orders, as they are at any moment."""
+        return self._doubtful
 
     @property
     def killed(self) -> bool:

@@ -111,7 +111,9 @@ def statements(words: dict[str, str]) -> Iterator[str]:
 
 def seal(*values: Any) -> int:  # noqa: ANN401 - any value of a column
     """A checksum of a row's columns: a database notices a broken page, but not a flipped bit inside of a text."""
-    return crc32(repr(values).encode())
+    texts = [value for value in values if not isinstance(value, bytes)]
+    blobs = [value for value in values if isinstance(value, bytes)]
+    return crc32(b"".join(blobs), crc32(repr(texts).encode()))
 
 
 def sealed(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any value of a column

@@ -24,6 +24,7 @@ class Router:
         self._desk = desk
         self._journal = journal
         self._broker = broker
+        self._doubtful = desk.doubtful  # asked for every fact, so without a call
         self._uncancelled: set[UUID] = set()
 
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
@@ -56,7 +57,7 @@ class Router:
 
     def learn(self, fact: Fact, settlement: Settlement) -> None:
         """Book a fact of an open order, or a late one of a finished order."""
-        if self._desk.in_doubt and fact.kind not in _FROM_US:
+        if self._doubtful and fact.kind not in _FROM_US:
             self._end_doubt(fact, settlement)
         said = self._desk.learn(fact)
         if said is None:
