@@ -10,7 +10,19 @@ import typer
 from rich.table import Table
 
 from kernel.clock import SystemClock
-from launcher.kafka_options import NOTHING, USAGE, console, errors, state_directory
+from kernel.kafka_settings import KafkaSettings
+from launcher.consumed_intents import consumed_intents
+from launcher.kafka_options import (
+    NOTHING,
+    USAGE,
+    Bootstrap,
+    Prefix,
+    connection,
+    console,
+    errors,
+    reported,
+    state_directory,
+)
 from launcher.running import current
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
@@ -25,6 +37,7 @@ app = typer.Typer(
 )
 
 JOURNAL = "order_journal.sqlite"
+ORDERS = "orders.parquet"
 State = Annotated[
     Path | None,
     typer.Option("--state", help="State directory of the order plane; default: of the run that is alive or newest."),
@@ -89,11 +102,20 @@ def audit(
     runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
     state: State = None,
     database: Database = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
 ) -> None:
-    """Account for every intent of a finished run. Exit code 1 when one was lost or is still waiting."""
-    with _reported():
+    """Account for every intent of a run: from its tables when it is finished, else from Kafka.
+
+    Exit code 1 when an intent was lost or is still waiting.
+    """
+    with _reported(), reported():
         directory = Path(run) if Path(run).is_dir() else runs / run
-        ledger = _account(directory, state or state_directory() / "runs" / directory.name, database)
+        place = state or state_directory() / "runs" / directory.name
+        if (directory / ORDERS).exists():
+            ledger = _finished(directory, place, database)
+        else:
+            ledger = _running(connection(bootstrap, prefix), place, database)
         console.print(_counts(ledger))
         for name, end in ledger.open.items():
             console.print(f"{end.value} {name}", markup=False)
@@ -158,16 +180,32 @@ def _settings(place: Path, database: str | None) -> OrderSettings:
     return OrderSettings.model_validate(given)
 
 
-def _account(directory: Path, place: Path, database: str | None) -> Ledger:
+def _finished(directory: Path, place: Path, database: str | None) -> Ledger:
     """The intents that a run's tables hold against its journal; a backtest has none and answers for itself."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - loads for half a second
 
-    table = pq.read_table(directory / "orders.parquet", columns=["intent_id", "status"]).to_pydict()
+    table = pq.read_table(directory / ORDERS, columns=["intent_id", "status"]).to_pydict()
     told = {UUID(name): ENDS_OF_STATUS.get(status, End.ACKED) for name, status in zip(*table.values(), strict=True)}
     if database is None and not (place / JOURNAL).exists():
         return settled(told, told, ())
-    journaled = {past.intent.intent_id: end_of(past) for past in _pasts(place, database)}
+    journaled = _ends(place, database)
     return settled([*told, *journaled], journaled, ())
+
+
+def _running(kafka: KafkaSettings, place: Path, database: str | None) -> Ledger:
+    """What the order plane has consumed from Kafka against its journal and its dead letters."""
+    consumed = consumed_intents(kafka)
+    journaled = _ends(place, database)
+    ledger = settled([*consumed.intents, *journaled], journaled, ())
+    ledger.counts[End.DEAD_LETTERED] += consumed.refused
+    ledger.counts[End.LOST] += len(consumed.vanished)
+    for lost in consumed.vanished:
+        console.print(f"{End.LOST.value} {lost}", markup=False)
+    return ledger
+
+
+def _ends(place: Path, database: str | None) -> dict[UUID, End]:
+    return {past.intent.intent_id: end_of(past) for past in _pasts(place, database)}
 
 
 def _place(state: Path | None) -> Path:
