@@ -13,7 +13,7 @@ from order_plane.brokers.port import Broker
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Journal, JournalError, Past, Recall, Refused, Resolution, RowState
+from order_plane.journal import Answer, Journal, JournalError, Past, Recall, Refused, Resolution, RowState
 from order_plane.lifecycle import FactKind
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -89,20 +89,25 @@ class Execution:
         self._refuse_older_copy()
         for command in self._journal.commands():
             self._desk.command(command)
+        settlement = Settlement(published=0)
+        settlement.outputs.extend(self._journal.unpublished())
         unresolved: list[Past] = []
         for past in self._journal.pasts():
             self._desk.adopt(past)
-            if not self._take_up(past) and self._desk.knows(past.intent.intent_id):
+            if self._take_up(past):
+                continue
+            if self._desk.knows(past.intent.intent_id):
                 unresolved.append(past)
-        settlement = Settlement(published=0)
-        settlement.outputs.extend(self._journal.unpublished())
+            elif past.state is RowState.IN_DOUBT:  # its facts have ended it since
+                settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.ACKED, past.order_id))
         signed = {(each.intent_id, each.attempt): each for each in self._journal.resolutions()}
         for past in unresolved:
             resolution = signed.get((past.intent.intent_id, past.attempt))
-            if resolution is None or any(fact.kind is not FactKind.CANCEL_REQUESTED for fact in past.facts):
-                self._router.reconcile(past, settlement)
-            else:
+            unheard = all(fact.kind is FactKind.CANCEL_REQUESTED for fact in past.facts)
+            if resolution is not None and (unheard or past.state is RowState.NOT_SENT):
                 self._router.resolve(resolution, settlement)
+            else:
+                self._router.reconcile(past, settlement)
         self._collect_cancels()
         settlement.conclude(self._journal)
         self._recovered = True

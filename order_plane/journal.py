@@ -135,7 +135,8 @@ class Journal(Protocol):
     ) -> None:
         """Write what the broker said and what is to be reported; known facts are left as they are.
 
-        An answer moves a row that is SUBMITTING or IN_DOUBT and no other.
+        An answer moves a row that is SUBMITTING or IN_DOUBT and no other, but that IN_DOUBT also moves one that is
+        ACKED: the venue accepted the order and knows it no more.
         """
         ...
 

@@ -74,7 +74,10 @@ class SqliteDatabase:
 
     def written(self, journal_id: str, sequence: int) -> None:
         """Note in the lock file how far the journal is."""
-        os.pwrite(self._lock.fileno(), f"{journal_id} {sequence:020d}\n".encode(), 0)
+        try:
+            os.pwrite(self._lock.fileno(), f"{journal_id} {sequence:020d}\n".encode(), 0)
+        except OSError as error:
+            raise JournalError(f"the journal's lock file cannot be written: {error}; free disk space") from error
 
     def close(self) -> None:
         """Close the file and release its lock."""

@@ -14,7 +14,8 @@ from order_plane.lifecycle import Fact, FactKind
 _numbers = count(1)
 # Looking a member up by name costs more than comparing it.
 _NEW, _KNOWN, _CONFLICT = Recall.NEW, Recall.KNOWN, Recall.CONFLICT
-_INTENDED, _SUBMITTING, _IN_DOUBT = RowState.INTENDED, RowState.SUBMITTING, RowState.IN_DOUBT
+_INTENDED, _SUBMITTING = RowState.INTENDED, RowState.SUBMITTING
+_ACKED, _IN_DOUBT = RowState.ACKED, RowState.IN_DOUBT
 
 
 class _Row:
@@ -108,7 +109,9 @@ class MemoryJournal:
         """Write what the broker said and what is to be reported."""
         for answer in answers:
             row = self._row(answer.intent_id)
-            if row.attempt == answer.attempt and (row.state is _SUBMITTING or row.state is _IN_DOUBT):
+            state = row.state
+            movable = state is _SUBMITTING or state is _IN_DOUBT or (state is _ACKED and answer.state is _IN_DOUBT)
+            if movable and row.attempt == answer.attempt:
                 row.state = answer.state
                 row.order_id = answer.order_id or row.order_id
         for fact in facts:

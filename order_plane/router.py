@@ -157,8 +157,8 @@ class Router:
             return []
 
     def _leave_in_doubt(self, past: Past, reason: str, settlement: Settlement) -> None:
-        if past.state is RowState.SUBMITTING:
-            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT))
+        if past.state is not RowState.IN_DOUBT:
+            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT, past.order_id))
         settlement.say(self._desk.doubt(past.intent.intent_id, reason))
 
     def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:

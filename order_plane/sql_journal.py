@@ -195,10 +195,11 @@ class SqlJournal:
         return _Counters(*rows[0])
 
     def _move(self, name: str, attempt: int, state: RowState, order_id: str) -> bool:
-        """Let an attempt that was sent, or may have been, become ``state``; False when it is neither."""
+        """Let an attempt whose outcome is open, or was lost again, become ``state``; False when it is neither."""
+        movable = "'SUBMITTING', 'IN_DOUBT', 'ACKED'" if state is RowState.IN_DOUBT else "'SUBMITTING', 'IN_DOUBT'"
         changed = self._database.change(
-            "UPDATE intents SET state = ?, order_id = ?, state_seal = ?"
-            " WHERE intent_id = ? AND attempt = ? AND state IN ('SUBMITTING', 'IN_DOUBT')",
+            "UPDATE intents SET state = ?, order_id = ?, state_seal = ?"  # noqa: S608 - own states
+            f" WHERE intent_id = ? AND attempt = ? AND state IN ({movable})",
             (state.value, order_id, seal(name, attempt, state.value, order_id), name, attempt),
         )
         return changed == 1

@@ -155,6 +155,19 @@ def test_doubt_can_be_resolved_and_a_clear_answer_stays(journal):
     assert journal.past(UUID(int=1)).state is RowState.ACKED
 
 
+def test_an_acknowledged_order_that_the_venue_lost_is_in_doubt_and_can_be_decided(sent):
+    sent.conclude([Answer(UUID(int=1), 1, RowState.IN_DOUBT, "o-1")], [], [], 0)
+    assert (sent.past(UUID(int=1)).state, sent.past(UUID(int=1)).order_id) == (RowState.IN_DOUBT, "o-1")
+    assert sent.sign(a_decision(1, Verdict.NOT_SENT))
+
+
+def test_a_rejected_order_is_never_in_doubt(journal):
+    journal.begin([an_order(1)], [a_refusal(2)], 0)
+    journal.conclude([Answer(UUID(int=1), 1, RowState.REJECTED)], [], [], 0)
+    journal.conclude([Answer(UUID(int=number), 1, RowState.IN_DOUBT) for number in (1, 2)], [], [], 0)
+    assert [past.state for past in journal.pasts()] == [RowState.REJECTED, RowState.REJECTED]
+
+
 def test_an_answer_to_another_attempt_moves_nothing(journal):
     journal.begin([an_order(1)], [], 0)
     journal.conclude([Answer(UUID(int=1), 2, RowState.REJECTED)], [], [], 0)

@@ -277,6 +277,7 @@ def test_an_accepted_order_that_the_broker_lost_is_in_doubt_and_not_sent_again(w
         path.unlink()
     stage, broker = world()
     assert (1, "IN_DOUBT", 2) in seen(stage.recover())
+    assert state_of(stage) is RowState.IN_DOUBT
     assert broker.submissions == 0
 
 
