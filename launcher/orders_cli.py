@@ -55,7 +55,7 @@ Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked 
 def in_doubt(state: State = None, database: Database = None) -> None:
     """List the orders whose outcome is unknown. Exit code 1 when there are any."""
     with _reported():
-        found = [each for each in _pasts(_place(state), database) if end_of(each) is End.IN_DOUBT]
+        found = [each for each in _pasts(_place(state, database), database) if end_of(each) is End.IN_DOUBT]
         if not found:
             console.print("no order is in doubt")
             return
@@ -135,7 +135,7 @@ def _decide(
 ) -> None:
     """Have a decision carried out by the plane that runs, or written for the one that will."""
     with _reported():
-        place = _place(state)
+        place = _place(state, database)
         past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
         if past is None:
             raise CommandRefused("the journal holds no such intent; list those in doubt with algotrade orders in-doubt")
@@ -208,7 +208,7 @@ def _ends(place: Path, database: str | None) -> dict[UUID, End]:
     return {past.intent.intent_id: end_of(past) for past in _pasts(place, database)}
 
 
-def _place(state: Path | None) -> Path:
+def _place(state: Path | None, database: str | None) -> Path:
     """The state directory that is meant."""
     if state is not None:
         return state
@@ -217,6 +217,8 @@ def _place(state: Path | None) -> Path:
         return state_directory() / "runs" / running.run_id
     known = sorted((state_directory() / "runs").glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
     if not known:
+        if database is not None:
+            return state_directory()
         raise JournalError("no run has a journal here; name its directory with --state")
     return known[-1].parent
 

@@ -169,3 +169,18 @@ def test_an_audit_log_is_verified_and_an_edit_is_found(state):
     assert checked.exit_code == 1
     assert "line 2" in checked.output
     assert CliRunner().invoke(app, ["audit", "verify", str(state / "nowhere")]).exit_code == 2
+
+
+def test_a_journal_in_a_database_is_listed_and_decided_on(postgres_journal_address, tmp_path, monkeypatch):
+    from order_plane.postgres_journal import PostgresJournal
+
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    journal = PostgresJournal(postgres_journal_address)
+    journal.begin([SubmitOrder(an_intent(1), "PAPER")], [], 0)
+    where = ("--database", postgres_journal_address)
+    assert str(UUID(int=1)) in orders("in-doubt", *where).output
+    held = orders("mark-not-sent", UUID(int=1), *SIGNED, *where)
+    assert (held.exit_code, "held by another order plane" in held.output) == (2, True)
+    journal.close()
+    assert orders("mark-not-sent", UUID(int=1), *SIGNED, *where).exit_code == 0
+    assert "no order is in doubt" in orders("in-doubt", *where).output
