@@ -16,7 +16,7 @@ from contracts.control import (
     RunMarker,
 )
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent, TickEvent
-from contracts.trading import ExecutionReport, OrderIntent
+from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent
 
 MAX_MESSAGE_BYTES = 256 * 1024
 """A source record larger than this is refused."""
@@ -104,6 +104,15 @@ _TABLE = (
         dead_letter="dlq_control",
     ),
     Topic("risk_alerts", (RiskAlert,), key="none", owner="order", partitions=1, dead_letter="dlq_control"),
+    Topic(
+        "execution_costs",
+        (ExecutionCost,),
+        key="symbol",
+        owner="order",
+        partitions=1,
+        cleanup_policy="compact",
+        dead_letter="dlq_control",
+    ),
     Topic(
         "portfolio_state",
         (PortfolioState,),

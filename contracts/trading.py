@@ -20,6 +20,8 @@ from contracts.base import (
     requires,
 )
 
+Fraction = Annotated[float, Field(ge=-1e6, le=1e6)]
+
 
 class Side(StrEnum):
     """Direction of a trade."""
@@ -117,7 +119,8 @@ class ExecutionReport(Message):
 
     ``filled_quantity``, ``avg_fill_price`` and ``commission`` are cumulative over the order; ``last_*``
     describe the newest execution. ``sequence`` counts the reports of one intent from 1 and ``report_id``
-    is derived from both, so a repeated report is recognised.
+    is derived from both, so a repeated report is recognised. ``journal_id`` and ``journal_seq`` name the order
+    plane's journal and how many transactions it held when the report was published; null in a backtest.
     """
 
     model_config = ConfigDict(
@@ -145,6 +148,8 @@ class ExecutionReport(Message):
     last_price: Price | None = None
     commission: Money = 0.0
     strategy_id: Name = "default"
+    journal_id: Name | None = None
+    journal_seq: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
 
     @model_validator(mode="after")
     def _tells_the_whole_story(self) -> Self:
@@ -157,4 +162,27 @@ class ExecutionReport(Message):
     @property
     def partition_key(self) -> str:
         """The symbol: one symbol's reports keep their order."""
+        return self.symbol
+
+
+class ExecutionCost(Message):
+    """What trading a symbol has cost the order plane so far, for whoever weighs a trade against its cost.
+
+    ``slippage`` is the mean cost of its executions against the price at which their intents arrived, as a fraction of
+    that price; ``fixed + impact * (quantity / volume)`` is the fitted cost of one, with ``impact_error`` the standard
+    error of ``impact`` (null while unknown). Negative is better than the arrival price.
+    """
+
+    event_type: Literal["execution_cost"] = "execution_cost"
+    symbol: Symbol
+    timestamp: Timestamp
+    slippage: Fraction
+    fixed: Fraction
+    impact: Fraction
+    impact_error: Annotated[float, Field(ge=0, le=1e6)] | None = None
+    observations: Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+    @property
+    def partition_key(self) -> str:
+        """The symbol: its newest estimate survives compaction."""
         return self.symbol

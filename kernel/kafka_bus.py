@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -38,7 +38,8 @@ class KafkaBus:
     """A plane's `Bus` over Kafka.
 
     ``inputs`` are the messages to consume (other messages of their topics are validated and passed over), ``outputs``
-    those whose ends are to be known. The group is named after ``plane``.
+    those whose ends are to be known. The group is named after ``plane``. ``stamp`` has the last word on every message
+    that is published.
 
     What handling leads to leaves at once and more is handled while it is on its way. Progress is recorded behind
     it, at most once every ``commit_delay_ms``; with a delay of 0 each batch before the next is read.
@@ -61,8 +62,10 @@ class KafkaBus:
         clock: Clock | None = None,
         breaker: StormBreaker | None = None,
         app_version: str | None = None,
+        stamp: Callable[[Message], Message] = lambda message: message,
     ) -> None:
         self._settings = settings
+        self._stamp = stamp
         self._writer_name = plane.encode()
         self._inputs = frozenset(inputs)
         self._outputs = frozenset(outputs)
@@ -86,15 +89,12 @@ class KafkaBus:
             clock=clock or SystemClock(),
         )
         topics = sorted({self._names[message] for message in self._inputs})
-        self._group = GroupConsumer(
-            settings, self._group_name, topics, self._watch.heard, never_paused={settings.topic(NEVER_PAUSED)}
-        )
+        never_paused = {settings.topic(NEVER_PAUSED)}
+        self._group = GroupConsumer(settings, self._group_name, topics, self._watch.heard, never_paused=never_paused)
         self._outstanding = Outstanding(self._producer, self._group, settings.commit_delay_ms / 1000)
 
     def poll(self, timeout_seconds: float) -> Sequence[Received]:
         """Return validated messages, waiting at most ``timeout_seconds`` and less while anything is not recorded.
-
-        What is no message of its topic has a durable dead letter before the offset behind it is recorded.
 
         Raises:
             DeliveryFailed: when something sent, or a dead letter, cannot be made durable.
@@ -123,7 +123,7 @@ class KafkaBus:
             ContractViolation: when the message breaks its contract.
             DeliveryFailed: when this or an earlier message cannot be made durable.
         """
-        kind = type(message)
+        kind, message = type(message), self._stamp(message)
         raw = encode(message)
         decode(raw, (kind,))
         wire: list[Header] = [

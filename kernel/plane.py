@@ -110,7 +110,7 @@ def observed(runtime: Runtime, metrics: PlaneMetrics, checks: Mapping[str, Check
         yield pulse
 
 
-def serve(
+def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
     stage: Stage,
     bus: PlaneBus,
     runtime: Runtime,
@@ -120,6 +120,7 @@ def serve(
     recovery: Recovery | None = None,
     observers: Sequence[Observer] = (),
     refresh: Callable[[], None] = lambda: None,
+    between: Callable[[], None] = lambda: None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
@@ -151,6 +152,7 @@ def serve(
             nonlocal told_at
             pulse.beat()
             beat()
+            between()
             if monotonic() - told_at > _METRICS_SECONDS:
                 told_at = monotonic()
                 metrics.progress(bus.lag, bus.dead_lettered)

@@ -12,6 +12,7 @@ import typer
 from contracts.control import PlaneName
 from data_plane.feed import SourceChanged
 from kernel import log, process
+from kernel.audit_log import AuditBroken
 from kernel.flow import ConsumersStalled
 from kernel.kafka_errors import (
     BrokerUnavailable,
@@ -42,6 +43,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         StateBehind: ExitCode.BROKER_UNAVAILABLE,
         ConsumersStalled: ExitCode.FAILURE,
         JournalError: ExitCode.JOURNAL_REFUSED,
+        AuditBroken: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
         FileNotFoundError: ExitCode.CONFIGURATION,
         SourceChanged: ExitCode.CONFIGURATION,

@@ -1,6 +1,7 @@
 """The order plane as a process over Kafka."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
 
@@ -8,7 +9,7 @@ from contracts.base import Message
 from contracts.codec import FieldError
 from contracts.control import KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent, TickEvent
-from contracts.trading import ExecutionReport, OrderStatus
+from contracts.trading import ExecutionCost, ExecutionReport, OrderStatus
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -16,9 +17,12 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
+from order_plane.learning import CostLearner, Learning
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import Mode, OrderSettings
 
 _REMEMBERED = (BarEvent, TickEvent, KillSwitchCommand)
@@ -45,23 +49,41 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         metrics.orders_in_doubt.set(stage.desk.in_doubt)
         metrics.kill_switch_engaged.set(stage.desk.killed)
 
-    try:
-        with KafkaBus(kafka, runtime.plane.value, stage.handlers, [ExecutionReport, RiskAlert]) as bus:
+    with ExitStack() as resources:
+        resources.callback(stage.close)
+        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost)
+        learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
+        with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             if not stage.appended and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
                 raise JournalError(
                     "the journal is new and execution_reports is not: orders were sent that this journal knows nothing "
                     "of. Start with the state directory that belongs to this Kafka, or another kafka.topic_prefix"
                 )
+
+            def publish(messages: Iterable[Message]) -> None:
+                for message in messages:
+                    bus.publish(message)
+
+            channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
+            resources.callback(channel.close)
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             recovery = Recovery(
-                history=lambda: bus.history(_REMEMBERED, (), span=_SPAN),
+                history=lambda: bus.history(_REMEMBERED, (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
                 mark=lambda: stage.appended,
             )
-            serve(stage, bus, runtime, stop, metrics, recovery=recovery, observers=[latency], refresh=refresh)
-    finally:
-        stage.close()
+            serve(
+                learning,
+                bus,
+                runtime,
+                stop,
+                metrics,
+                recovery=recovery,
+                observers=[latency],
+                refresh=refresh,
+                between=channel.poll,
+            )
 
 
 class SubmitLatency:
@@ -95,8 +117,10 @@ class SubmitLatency:
 
 def _placed(settings: OrderSettings, directory: Path) -> OrderSettings:
     """Relative paths belong to the directory of the run."""
+    key = settings.audit_key_path
     return settings.model_copy(
         update={
+            "audit_key_path": None if key is None else directory / key,
             "journal_path": directory / settings.journal_path,
             "paper_store_path": directory / settings.paper_store_path,
         }

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPoints, BasisPointSlippage, Commission, PerOrder, PerShare, RangeSlippage, Slippage
 from domain.instrument import Instrument
+from kernel.audit_log import AuditBroken
+from order_plane.audited_journal import AuditedJournal
 from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore
 from order_plane.brokers.port import Broker
@@ -49,7 +51,7 @@ def build_stage(
     in_memory = settings.mode is Mode.SIMULATION
     calendar = calendar_of(settings)
     if journal is None:
-        journal = MemoryJournal() if in_memory else SqliteJournal(settings.journal_path)
+        journal = MemoryJournal() if in_memory else durable_journal(settings)
     if broker is None:
         broker = paper_broker(
             settings, MemoryPaperStore() if in_memory else SqlitePaperStore(settings.paper_store_path)
@@ -64,6 +66,38 @@ def build_simulation(settings: OrderSettings) -> Execution:
     stage = build_stage(settings, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
     stage.recover()
     return stage
+
+
+def durable_journal(settings: OrderSettings) -> Journal:
+    """The journal that ``settings`` name, with an audit log when they ask for one.
+
+    Raises:
+        JournalError: when the journal cannot be trusted.
+        AuditBroken: when the audit log or its key cannot be trusted.
+    """
+    journal = _bare_journal(settings)
+    if not settings.audit:
+        return journal
+    from kernel.audit_trail import AuditTrail  # noqa: PLC0415 - loads the library of signatures
+    from kernel.signing import KeyRefused, signer_at  # noqa: PLC0415
+
+    try:
+        signer = signer_at(settings.audit_key_path or settings.audit_path.with_suffix(".key"))
+        return AuditedJournal(journal, AuditTrail(settings.audit_path, signer))
+    except KeyRefused as error:
+        journal.close()
+        raise AuditBroken(str(error)) from None
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _bare_journal(settings: OrderSettings) -> Journal:
+    if settings.journal_database is None:
+        return SqliteJournal(settings.journal_path)
+    from order_plane.postgres_journal import PostgresJournal  # noqa: PLC0415 - its client is an optional dependency
+
+    return PostgresJournal(settings.journal_database.get_secret_value(), settings.journal_wait.total_seconds())
 
 
 def pre_trade_controls(

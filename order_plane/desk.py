@@ -1,14 +1,15 @@
 """The pure heart of the order plane: intents and facts in, effects and reports out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
 from math import nan
 from uuid import UUID
 
 from contracts.base import Message
-from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
+from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from order_plane.alerts import critical, kill_alert
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.exposure import Exposure
 from order_plane.journal import Past, RowState
@@ -17,6 +18,7 @@ from order_plane.lifecycle import TERMINAL, Fact, FactKind, History, Status
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
 from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
+from order_plane.risk.price import worst_price
 from order_plane.risk.session import not_expired
 from order_plane.throttle import TokenBucket
 
@@ -25,7 +27,6 @@ _SILENT = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CA
 """Facts that no report follows from."""
 # Looking a member up by name costs more than what is done with it.
 _BUY, _ACK, _REJECTED, _SUBMITTED = Side.BUY, FactKind.ACK, OrderStatus.REJECTED, Status.SUBMITTED
-_MARKET, _ADAPTIVE = OrderType.MARKET, OrderType.ADAPTIVE
 
 
 class _Order:
@@ -75,6 +76,11 @@ class Desk:
         return len(self._doubtful)
 
     @property
+    def doubtful(self) -> Set[UUID]:
+        """The intents of those orders, as they are at any moment."""
+        return self._doubtful
+
+    @property
     def killed(self) -> bool:
         """Whether any kill switch is engaged."""
         return bool(self._kill.engaged)
@@ -120,6 +126,12 @@ class Desk:
         order = self._orders.pop(intent_id.int)
         self._exposure.work(order.intent.symbol, -order.working, buying=order.intent.direction is _BUY)
 
+    def attempt_again(self, intent_id: UUID) -> SubmitOrder:
+        """The next attempt to send an open order, which goes on counting."""
+        order = self._orders[intent_id.int]
+        order.attempt += 1
+        return SubmitOrder(order.intent, self._account, order.attempt)
+
     def forbids_resend(self, intent: OrderIntent) -> Refusal | None:
         """Why an admitted order that is known never to have left must not be sent any more."""
         view = self._view(intent)
@@ -160,7 +172,17 @@ class Desk:
         self._doubtful.add(intent_id)
         at = max(self._now, order.intent.timestamp)
         report = self._report(order, OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
-        return report, _alert("ORDER_IN_DOUBT", reason, order.intent.symbol, at)
+        return report, critical("ORDER_IN_DOUBT", reason, at, order.intent.symbol)
+
+    def restated(self, intent_id: UUID) -> ExecutionReport:
+        """A report of where an open order stands, because the last one said that nobody knows."""
+        order = self._orders[intent_id.int]
+        at = max(self._now, order.intent.timestamp)
+        return self._report(order, reported(order.status, order.history), at, "")
+
+    def doubted_attempt(self, intent_id: UUID) -> int | None:
+        """Which attempt of an intent is in doubt, if any."""
+        return self._orders[intent_id.int].attempt if intent_id in self._doubtful else None
 
     def resolve(self, intent_id: UUID) -> None:
         """The outcome of an order is known again."""
@@ -171,9 +193,7 @@ class Desk:
     def command(self, command: KillSwitchCommand) -> tuple[Message, ...]:
         """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`)."""
         self._kill.apply(command)
-        if not command.engage:
-            return (_kill_alert("KILL_SWITCH_RELEASED", AlertSeverity.WARNING, command),)
-        return (_kill_alert("KILL_SWITCH_ENGAGED", AlertSeverity.CRITICAL, command),)
+        return (kill_alert(command),)
 
     def cancels_due(self) -> tuple[CancelOrder, ...]:
         """A cancel for every open order that an engaged kill switch covers."""
@@ -190,7 +210,7 @@ class Desk:
 
     def adopt(self, past: Past) -> None:
         """Take over an order from the journal, with its fills."""
-        if past.state is RowState.INTENDED or (past.state is RowState.REJECTED and not past.facts):
+        if past.is_no_order:
             return
         order = self.reopen(past)
         if past.state is RowState.IN_DOUBT:
@@ -244,7 +264,7 @@ class Desk:
             max(at, self._now),
             reference,
             None if mark is None else mark.timestamp,
-            _worst_price(intent, reference),
+            worst_price(intent, reference),
             before,
             after,
             self._exposure.gross(self._price_of),
@@ -265,8 +285,8 @@ class Desk:
         return self._halted.get(intent.symbol)
 
     def _is_blocked(self, intent: OrderIntent) -> bool:
-        doubtful = (self._orders[each.int].intent for each in self._doubtful)
-        return any(each.symbol == intent.symbol and each.direction is intent.direction for each in doubtful)
+        blocked = {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
+        return (intent.symbol, intent.direction) in blocked
 
     def _alarmed(self, order: _Order, at: datetime) -> tuple[Message, ...]:
         alarms = order.history.alarms()
@@ -275,25 +295,4 @@ class Desk:
         symbol = order.intent.symbol
         detail = f"order {order.order_id or NO_ORDER}: {', '.join(alarms)}"
         self._halted[symbol] = f"the symbol is halted: {detail}"
-        return (_alert("ORDER_FACTS_ODD", detail, symbol, at),)
-
-
-def _worst_price(intent: OrderIntent, reference: float) -> float:
-    """The most a unit can be worth: a buyer's limit caps it, every other price of its type can only raise it."""
-    kind = intent.order_type
-    if kind is _MARKET or kind is _ADAPTIVE:
-        return reference
-    limit = None if kind is OrderType.STOP else intent.limit_price
-    if limit is not None and intent.direction is Side.BUY:
-        return limit
-    stop = 0.0 if kind is OrderType.LIMIT else intent.stop_price or 0.0
-    return max(reference, limit or 0.0, stop)  # not-a-number stays first and wins
-
-
-def _alert(code: str, detail: str, symbol: str, at: datetime) -> RiskAlert:
-    return RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512], symbol=symbol)
-
-
-def _kill_alert(code: str, severity: AlertSeverity, command: KillSwitchCommand) -> RiskAlert:
-    detail = f"{command.scope.value} {command.target} by {command.operator}: {command.reason}"
-    return RiskAlert(timestamp=command.timestamp, severity=severity, code=code, detail=detail[:512])
+        return (critical("ORDER_FACTS_ODD", detail, at, symbol),)

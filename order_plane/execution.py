@@ -13,12 +13,17 @@ from order_plane.brokers.port import Broker
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Journal, Past, Recall, Refused, RowState
+from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resolution, RowState, refuse_reports_of_others
+from order_plane.lifecycle import FactKind
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 
 _TRADES = (TickType.TRADE, TickType.LAST)
 _NEW, _KNOWN = Recall.NEW, Recall.KNOWN  # looking a member up by name costs more than comparing it
+
+
+class NotInDoubt(ValueError):
+    """A person decided on an order whose outcome is known."""
 
 
 class Execution:
@@ -38,6 +43,8 @@ class Execution:
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
         self._cancels: dict[UUID, CancelOrder] = {}
+        self._again: list[SubmitOrder] = []
+        self._seen: dict[str, int] = {}
         self._recovered = False
         self._learnt: set[UUID] = set()
         self._published: Callable[[], int] = lambda: journal.appended
@@ -83,36 +90,56 @@ class Execution:
 
         Loads the kill switch and every order, asks the broker about each one that is open, and returns the
         reports that may not have reached their readers. An order that was about to be sent is adopted when
-        the broker has it. When the broker says it has none it is sent now only if the venue knows keys for
-        ever (`KeyLife.LIFETIME`, the simulator); else its outcome is unknown and a person decides.
+        the broker has it; else its outcome is unknown and a person decides. Nothing is sent again by itself.
+
+        Raises:
+            JournalError: when the reports restored are of another journal, or of a newer copy of this one.
         """
+        refuse_reports_of_others(self._journal, self._seen)
         settlement = Settlement(published=0)
         for command in self._journal.commands():
             said = self._desk.command(command)
             if command.command_id in self._learnt:
                 settlement.outputs.extend(said)
-        unresolved: list[Past] = []
-        for past in self._journal.pasts():
-            self._desk.adopt(past)
-            if past.state is RowState.INTENDED:
-                self._pending[past.intent.intent_id] = past.intent
-            elif self._desk.knows(past.intent.intent_id):
-                unresolved.append(past)
         settlement.outputs.extend(self._journal.unpublished())
-        for past in unresolved:
-            self._router.reconcile(past, settlement)
+        self._reconcile([past for past in self._journal.pasts() if self._is_unresolved(past, settlement)], settlement)
         self._collect_cancels()
         settlement.conclude(self._journal)
         self._recovered = True
         return settlement.outputs
 
+    def _is_unresolved(self, past: Past, settlement: Settlement) -> bool:
+        """Take over what the journal holds of an intent; whether the broker must be asked about its order."""
+        self._desk.adopt(past)
+        if self._take_up(past):
+            return False
+        if self._desk.knows(past.intent.intent_id):
+            return True
+        if past.state is RowState.IN_DOUBT:  # its facts have ended it since
+            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.ACKED, past.order_id))
+        return False
+
+    def _reconcile(self, unresolved: Sequence[Past], settlement: Settlement) -> None:
+        signed = {(each.intent_id, each.attempt): each for each in self._journal.resolutions()}
+        for past in unresolved:
+            resolution = signed.get((past.intent.intent_id, past.attempt))
+            unheard = all(fact.kind is FactKind.CANCEL_REQUESTED for fact in past.facts)
+            if resolution is not None and (unheard or past.state is RowState.NOT_SENT):
+                self._router.resolve(resolution, settlement)
+            else:
+                self._router.reconcile(past, settlement)
+
     def restore(self, message: Message) -> None:
         """Take a market event as a reference price, and a kill switch command as given: before `recover`.
 
-        Those handled before a restart, and those that arrived meanwhile: nothing is sent in ignorance of them.
+        Those handled before a restart, and those that arrived meanwhile: nothing is sent in ignorance of them. Of a
+        report it is remembered how far the journal was that it came from.
         """
         if isinstance(message, BarEvent):
             self._mark(message)
+        elif isinstance(message, ExecutionReport):
+            if message.journal_id is not None:
+                self._seen[message.journal_id] = max(self._seen.get(message.journal_id, 0), message.journal_seq or 0)
         elif isinstance(message, TickEvent):
             self._on_tick(message)
         elif isinstance(message, KillSwitchCommand) and self._journal.record_command(message):
@@ -124,7 +151,7 @@ class Execution:
         At most two durable transactions, however many intents there are.
         """
         facts = self._drain()
-        if not (facts or self._pending or self._cancels or self._repeated):
+        if not (facts or self._pending or self._cancels or self._repeated or self._again):
             return ()
         settlement = Settlement(self._published())
         for fact in facts:
@@ -132,9 +159,9 @@ class Execution:
         if self._cancels:
             due, self._cancels = self._cancels, {}
             self._cancels = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
-        if self._pending:
+        if self._pending or self._again:
             for order in self._begin(settlement):
-                self._router.send(order, settlement)
+                (self._router.send if order.attempt == 1 else self._router.send_again)(order, settlement)
         if self._repeated:
             self._repeat(settlement)
         settlement.conclude(self._journal)
@@ -144,7 +171,7 @@ class Execution:
     @property
     def dormant(self) -> bool:
         """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
-        return not (self._pending or self._repeated or self._cancels) and self._broker.dormant
+        return not (self._pending or self._repeated or self._cancels or self._again) and self._broker.dormant
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
@@ -157,6 +184,30 @@ class Execution:
         for bar in newest.values():
             self._on_bar(bar)
         return end, ()
+
+    def resolve(self, resolution: Resolution) -> Sequence[Message]:
+        """Carry out what a person signed about an order in doubt; what it returns must be published.
+
+        Raises:
+            NotInDoubt: when that attempt is not in doubt, or not any more.
+        """
+        if not self._desk.knows(resolution.intent_id) or not self._journal.sign(resolution):
+            raise NotInDoubt("no order of this intent is in doubt; list them with algotrade orders in-doubt")
+        settlement = Settlement(published=0)
+        again = self._router.resolve(resolution, settlement)
+        if again is not None:
+            self._again.append(again)
+        settlement.conclude(self._journal)
+        return settlement.outputs
+
+    def stamp(self, message: Message) -> Message:
+        """What leaves for other processes: a report says which journal it came from and how far that was."""
+        if type(message) is not ExecutionReport:
+            return message
+        journal = self._journal
+        return ExecutionReport.trusted(
+            {**message.__dict__, "journal_id": journal.journal_id, "journal_seq": journal.sequence}
+        )
 
     def close(self) -> None:
         """Let go of broker and journal."""
@@ -194,13 +245,23 @@ class Execution:
         self._collect_cancels()
         return said
 
+    def _take_up(self, past: Past) -> bool:
+        """Send in the next settlement what was written and not begun; False when it was begun."""
+        if past.state is not RowState.INTENDED:
+            return False
+        if past.attempt == 1:
+            self._pending[past.intent.intent_id] = past.intent
+        else:
+            self._again.append(SubmitOrder(past.intent, past.account, past.attempt))
+        return True
+
     def _collect_cancels(self) -> None:
         for order in self._desk.cancels_due():
             self._cancels[order.intent_id] = order
 
     def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
         """Judge the intents collected and make the verdicts durable; returns what may be sent."""
-        admitted: list[SubmitOrder] = []
+        admitted, self._again = self._again, []
         refused: list[Refused] = []
         for intent in self._pending.values():
             verdict = self._desk.decide(intent)

@@ -1,6 +1,7 @@
 """The port of the journal: what must survive so that an intent is sent once and never forgotten."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -19,6 +20,7 @@ class RowState(StrEnum):
     ACKED = "ACKED"
     REJECTED = "REJECTED"
     IN_DOUBT = "IN_DOUBT"
+    NOT_SENT = "NOT_SENT"
 
 
 class Recall(StrEnum):
@@ -46,6 +48,29 @@ class Refused(NamedTuple):
     report: ExecutionReport
 
 
+class Verdict(StrEnum):
+    """What a person found out about an attempt whose outcome was unknown."""
+
+    ADOPTED = "ADOPTED"
+    NOT_SENT = "NOT_SENT"
+    SEND_AGAIN = "SEND_AGAIN"
+
+
+class Resolution(NamedTuple):
+    """A person's signed decision on one attempt: who, why, when.
+
+    ``order_id`` is the venue's name of an adopted order. SEND_AGAIN says NOT_SENT and asks for the next attempt.
+    """
+
+    intent_id: UUID
+    attempt: int
+    verdict: Verdict
+    operator: str
+    reason: str
+    at: datetime
+    order_id: str = ""
+
+
 class Past(NamedTuple):
     """Everything the journal holds of one intent's latest attempt; ``reports`` counts those written."""
 
@@ -56,6 +81,13 @@ class Past(NamedTuple):
     order_id: str
     facts: tuple[Fact, ...]
     reports: int
+
+    @property
+    def is_no_order(self) -> bool:
+        """Whether nothing was sent and nothing asks for it to be sent again."""
+        if self.state is RowState.INTENDED:
+            return self.attempt == 1
+        return self.state is RowState.REJECTED and not self.facts
 
 
 class JournalError(RuntimeError):
@@ -75,6 +107,11 @@ class Journal(Protocol):
         ...
 
     @property
+    def sequence(self) -> int:
+        """How many transactions were ever written; an older copy of a journal has a lower one."""
+        ...
+
+    @property
     def appended(self) -> int:
         """How many reports were ever put into the outbox."""
         ...
@@ -82,7 +119,7 @@ class Journal(Protocol):
     def recall(self, intent: OrderIntent) -> Recall:
         """Whether an intent of this id was seen, and with the same content.
 
-        NEW also when its row is INTENDED and nothing was sent.
+        NEW also when its first attempt is INTENDED and nothing was sent.
         """
         ...
 
@@ -98,8 +135,20 @@ class Journal(Protocol):
     ) -> None:
         """Write what the broker said and what is to be reported; known facts are left as they are.
 
-        An answer moves a row that is SUBMITTING or IN_DOUBT and no other.
+        An answer moves a row that is SUBMITTING or IN_DOUBT and no other, but that IN_DOUBT also moves one that is
+        ACKED: the venue accepted the order and knows it no more.
         """
+        ...
+
+    def sign(self, resolution: Resolution) -> bool:
+        """Write a person's decision; False, and nothing is written, unless that attempt is SUBMITTING or IN_DOUBT.
+
+        ADOPTED moves the row to ACKED, the others to NOT_SENT; SEND_AGAIN adds the next attempt as INTENDED.
+        """
+        ...
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """Every such decision, in the order they were written."""
         ...
 
     def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
@@ -129,3 +178,22 @@ class Journal(Protocol):
     def close(self) -> None:
         """Let go of the journal."""
         ...
+
+
+def refuse_reports_of_others(journal: Journal, seen: Mapping[str, int]) -> None:
+    """Hold ``journal`` against the reports that were published: the newest transaction ``seen`` of each journal.
+
+    Raises:
+        JournalError: when reports are of another journal, or of a newer copy of this one.
+    """
+    name, written = journal.journal_id, journal.sequence
+    if seen.keys() - {name}:
+        raise JournalError(
+            "execution_reports holds reports of another journal, whose orders this foreign one does not know; start"
+            " with the journal that belongs to this Kafka, or another kafka.topic_prefix"
+        )
+    if seen.get(name, 0) > written:
+        raise JournalError(
+            f"the journal was restored from an older copy: it has {written} transactions and reports were published"
+            f" after {seen[name]}; restore the newest one, what it lacks may have been sent"
+        )

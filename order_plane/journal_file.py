@@ -1,60 +1,165 @@
 """The file of the durable journal: made once, locked by one process, verified at every start."""
 
 import fcntl
+import os
 import secrets
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from order_plane.journal import JournalError
+from order_plane.journal_database import verify
+from order_plane.journal_tables import COUNTERS, SQLITE, VERSION, sealed, statements
 
 _APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE intents (
-    position INTEGER PRIMARY KEY,
-    intent_id TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    state TEXT NOT NULL,
-    content_hash BLOB NOT NULL,
-    account TEXT NOT NULL,
-    symbol TEXT NOT NULL,
-    side TEXT NOT NULL,
-    quantity REAL NOT NULL,
-    order_id TEXT NOT NULL DEFAULT '',
-    body BLOB NOT NULL,
-    UNIQUE (intent_id, attempt)
-) STRICT;
-CREATE INDEX intents_unresolved ON intents (state) WHERE state IN ('INTENDED', 'SUBMITTING', 'IN_DOUBT');
-CREATE TABLE facts (
-    position INTEGER PRIMARY KEY,
-    intent_id TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    fact_id TEXT NOT NULL,
-    revision INTEGER NOT NULL,
-    at TEXT NOT NULL,
-    order_id TEXT NOT NULL,
-    quantity REAL NOT NULL,
-    price REAL NOT NULL,
-    commission REAL NOT NULL,
-    reason TEXT NOT NULL,
-    UNIQUE (intent_id, kind, fact_id, revision)
-) STRICT;
-CREATE TABLE reports (
-    position INTEGER PRIMARY KEY,
-    report_id TEXT NOT NULL UNIQUE,
-    intent_id TEXT NOT NULL,
-    body BLOB NOT NULL
-) STRICT;
-CREATE INDEX reports_by_intent ON reports (intent_id);
-CREATE TABLE kill_commands (position INTEGER PRIMARY KEY, command_id TEXT NOT NULL UNIQUE, body BLOB NOT NULL) STRICT;
-"""
+_OBJECTS = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
 
 
-def locked(path: Path) -> IO[bytes]:
+class SqliteDatabase:
+    """One file in write-ahead mode that is synchronised to disk at every commit, and a lock file beside it.
+
+    The lock file also holds the journal's name and how many transactions it has, so that another journal or an
+    older copy in its place is noticed. It is not synchronised: after a loss of power it may lag, never lead.
+
+    Raises:
+        JournalError: when the file is held by another process, is no journal, another one, older, or damaged.
+    """
+
+    locking = ""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(path)
+        try:
+            self._connection = _opened(path)
+            try:
+                self._check()
+            except BaseException:
+                self._connection.close()
+                raise
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Every row of the answer."""
+        return rows_of(self._connection, query, parameters)
+
+    def change(self, statement: str, parameters: Sequence[object]) -> int:
+        """Carry out a statement and return how many rows it changed."""
+        return self._connection.execute(statement, parameters).rowcount
+
+    def change_many(self, statement: str, parameters: Sequence[Sequence[object]]) -> None:
+        """Carry out a statement for each of ``parameters``."""
+        self._connection.executemany(statement, parameters)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, and on the disk at the end."""
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("COMMIT")
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise JournalError(f"the journal cannot be written: {error}; free disk space or repair it") from error
+            raise
+
+    def written(self, journal_id: str, sequence: int) -> None:
+        """Note in the lock file how far the journal is."""
+        try:
+            os.pwrite(self._lock.fileno(), f"{journal_id} {sequence:020d}\n".encode(), 0)
+        except OSError as error:
+            raise JournalError(f"the journal's lock file cannot be written: {error}; free disk space") from error
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        self._connection.close()
+        self._lock.close()
+
+    def _check(self) -> None:
+        verify(self)
+        ((journal_id, _, sequence, _, _),) = self.rows(f"SELECT {COUNTERS} FROM meta")  # noqa: S608 - own columns
+        noted = os.pread(self._lock.fileno(), 100, 0).split()
+        if len(noted) == 2:
+            name, count = noted[0].decode("ascii", "replace"), int(noted[1])
+            if name != journal_id:
+                raise JournalError(
+                    f"{self._path} is a foreign journal: {self._path}.lock belongs to another one; put the right file"
+                    " back, or delete the lock file when this one is meant"
+                )
+            if count > sequence:
+                raise JournalError(
+                    f"journal {self._path} is an older copy: it has {sequence} transactions where {count} were written;"
+                    " restore the newest one, what it lacks may have been sent"
+                )
+        self.written(journal_id, sequence)
+
+
+class SqliteView:
+    """The file of a journal that a running order plane holds, to be looked at only.
+
+    Raises:
+        JournalError: when there is no journal, or on any attempt to write.
+    """
+
+    locking = ""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            _recognise(self._connection, path)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise JournalError(f"journal {path} cannot be read: {error}") from None
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Every row of the answer."""
+        return rows_of(self._connection, query, parameters)
+
+    def change(self, statement: str, parameters: Sequence[object]) -> int:
+        """Refuse."""
+        raise JournalError("this journal is open for reading only")
+
+    def change_many(self, statement: str, parameters: Sequence[Sequence[object]]) -> None:
+        """Refuse."""
+        raise JournalError("this journal is open for reading only")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is read in here fits together."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")
+
+    def written(self, journal_id: str, sequence: int) -> None:
+        """Nothing was."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def rows_of(connection: sqlite3.Connection, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+    """Every row of the answer; raises JournalError when there is none to be had."""
+    try:
+        return connection.execute(query, parameters).fetchall()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise JournalError(f"the journal cannot be read: {error}; restore it from a backup") from error
+
+
+def _locked(path: Path) -> FileIO:
     """The lock file beside ``path``, locked until it is closed; raises JournalError when somebody else has it."""
-    lock = path.with_name(path.name + ".lock").open("ab")
+    name = path.with_name(path.name + ".lock")
+    lock = FileIO(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -63,14 +168,15 @@ def locked(path: Path) -> IO[bytes]:
     return lock
 
 
-def opened(path: Path) -> sqlite3.Connection:
-    """The journal at ``path``, made when there is none and verified; raises JournalError when it cannot be trusted."""
+def _opened(path: Path) -> sqlite3.Connection:
+    """The journal at ``path``, made when there is none and looked through."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             _create(connection)
-        _verify(connection, path)
-    except sqlite3.Error as error:
+        _recognise(connection, path)
+        _look_through(connection, path)
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise JournalError(f"journal {path} is damaged or no journal: {error}; restore it from a backup") from None
     except JournalError:
@@ -83,25 +189,36 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
-    for statement in _SCHEMA.split(";\n"):
+    for statement in statements(SQLITE):
         connection.execute(statement)
-    meta = [("journal_id", secrets.token_hex(16)), ("published", "0")]
-    connection.executemany("INSERT INTO meta VALUES (?, ?)", meta)
+    values = sealed(secrets.token_hex(16), 1, 0, 0, 0)
+    connection.execute(f"INSERT INTO meta (one, {COUNTERS}, seal) VALUES (1, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608
     connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 
 
-def _verify(connection: sqlite3.Connection, path: Path) -> None:
+def _recognise(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != _APPLICATION:
         raise JournalError(f"{path} is not an order journal; set journal_path to another file")
-    if version != _VERSION:
-        raise JournalError(f"journal {path} has schema version {version}, this program needs {_VERSION}")
+    if version != VERSION:
+        raise JournalError(f"journal {path} has schema version {version}, this program needs {VERSION}")
+
+
+def _look_through(connection: sqlite3.Connection, path: Path) -> None:
     verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise JournalError(f"journal {path} is damaged: {verdict}; restore it from a backup")
+    model = sqlite3.connect(":memory:")
+    try:
+        for statement in statements(SQLITE):
+            model.execute(statement)
+        if connection.execute(_OBJECTS).fetchall() != model.execute(_OBJECTS).fetchall():
+            raise JournalError(f"journal {path} is damaged: its tables are not those of a journal; restore a backup")
+    finally:
+        model.close()
     logged = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if logged != "wal":
         raise JournalError(f"journal {path} cannot use a write-ahead log here; put it on a local disk")

@@ -8,13 +8,14 @@ from uuid import UUID
 from contracts.control import KillSwitchCommand
 from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, JournalError, Past, Recall, Refused, RowState
+from order_plane.journal import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 
 _numbers = count(1)
 # Looking a member up by name costs more than comparing it.
 _NEW, _KNOWN, _CONFLICT = Recall.NEW, Recall.KNOWN, Recall.CONFLICT
-_INTENDED, _SUBMITTING, _IN_DOUBT = RowState.INTENDED, RowState.SUBMITTING, RowState.IN_DOUBT
+_INTENDED, _SUBMITTING = RowState.INTENDED, RowState.SUBMITTING
+_ACKED, _IN_DOUBT = RowState.ACKED, RowState.IN_DOUBT
 
 
 def _content(intent: OrderIntent) -> int:
@@ -61,13 +62,20 @@ class MemoryJournal:
         self._outbox: list[ExecutionReport] = []
         self._appended = 0
         self._published = 0
+        self._sequence = 0
         self._commands: dict[UUID, KillSwitchCommand] = {}
+        self._resolutions: list[Resolution] = []
         self._id = f"memory-{next(_numbers)}"
 
     @property
     def journal_id(self) -> str:
         """The name of this journal within its process."""
         return self._id
+
+    @property
+    def sequence(self) -> int:
+        """How many transactions were ever written."""
+        return self._sequence
 
     @property
     def appended(self) -> int:
@@ -83,7 +91,7 @@ class MemoryJournal:
             return _KNOWN if row == _content(intent) else _CONFLICT
         if row.intent is not intent and row.intent.__dict__ != intent.__dict__:
             return _CONFLICT
-        return _NEW if row.state is _INTENDED else _KNOWN
+        return _NEW if row.state is _INTENDED and row.attempt == 1 else _KNOWN
 
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns the orders that may be sent."""
@@ -91,7 +99,7 @@ class MemoryJournal:
         for order in admitted:
             fresh = _Row(order.intent, order.account, order.attempt, _INTENDED)
             row = self._rows.setdefault(order.intent.intent_id.int, fresh)
-            if isinstance(row, _Row) and row.state is _INTENDED:
+            if isinstance(row, _Row) and row.state is _INTENDED and row.attempt == order.attempt:
                 row.state = _SUBMITTING
                 won.append(order)
         for each in refused:
@@ -106,13 +114,35 @@ class MemoryJournal:
         """Write what the broker said and what is to be reported."""
         for answer in answers:
             row = self._row(answer.intent_id)
-            if row.attempt == answer.attempt and (row.state is _SUBMITTING or row.state is _IN_DOUBT):
+            state = row.state
+            movable = state is _SUBMITTING or state is _IN_DOUBT or (state is _ACKED and answer.state is _IN_DOUBT)
+            if movable and row.attempt == answer.attempt:
                 row.state = answer.state
                 row.order_id = answer.order_id or row.order_id
         for fact in facts:
             self._row(fact.intent_id).facts.setdefault((fact.kind, fact.fact_id, fact.revision), fact)
         self._append(reports)
         self._publish(published)
+
+    def sign(self, resolution: Resolution) -> bool:
+        """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
+        row = self._rows.get(resolution.intent_id.int)
+        if not isinstance(row, _Row) or row.attempt != resolution.attempt:
+            return False
+        if row.state is not _SUBMITTING and row.state is not _IN_DOUBT:
+            return False
+        row.state = RowState.ACKED if resolution.verdict is Verdict.ADOPTED else RowState.NOT_SENT
+        row.order_id = resolution.order_id
+        if resolution.verdict is Verdict.SEND_AGAIN:
+            row.attempt += 1
+            row.state = _INTENDED
+        self._resolutions.append(resolution)
+        self._sequence += 1
+        return True
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """Every such decision."""
+        return tuple(self._resolutions)
 
     def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
         """The reports on an intent, as far as they are retained."""
@@ -136,6 +166,7 @@ class MemoryJournal:
         """Write a kill switch command; False when it was written before."""
         if command.command_id in self._commands:
             return False
+        self._sequence += 1
         self._commands[command.command_id] = command
         return True
 
@@ -161,6 +192,7 @@ class MemoryJournal:
         self._appended += len(reports)
 
     def _publish(self, published: int) -> None:
+        self._sequence += 1
         if published > self._published:
             del self._outbox[: published - self._published]
             self._published = published

@@ -65,5 +65,7 @@ def execution_report(
             "last_price": None if fill is None else fill.price,
             "commission": history.commission,
             "strategy_id": intent.strategy_id,
+            "journal_id": None,
+            "journal_seq": None,
         }
     )

@@ -2,16 +2,19 @@
 
 from uuid import UUID
 
-from contracts.control import AlertSeverity, RiskAlert
-from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
+from contracts.trading import OrderStatus
+from order_plane.alerts import critical
+from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.journal import Answer, Journal, Past, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settlement import Settlement
 
 _ACKED = RowState.ACKED  # looking a member up by name costs more than using it
+_FROM_US = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
+"""Facts that are no sign of life from the venue."""
 
 
 class Router:
@@ -21,6 +24,7 @@ class Router:
         self._desk = desk
         self._journal = journal
         self._broker = broker
+        self._doubtful = desk.doubtful  # asked for every fact, so without a call
         self._uncancelled: set[UUID] = set()
 
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
@@ -43,19 +47,39 @@ class Router:
         for fact in facts:
             self.learn(fact, settlement)
 
+    def send_again(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Send the next attempt that a person asked for, unless trading was halted or the intent expired meanwhile."""
+        forbidden = self._desk.forbids_resend(order.intent)
+        if forbidden is None:
+            self.send(order, settlement)
+        else:
+            self._reject(order, str(forbidden), settlement)
+
     def learn(self, fact: Fact, settlement: Settlement) -> None:
         """Book a fact of an open order, or a late one of a finished order."""
+        if self._doubtful and fact.kind not in _FROM_US:
+            self._end_doubt(fact, settlement)
         said = self._desk.learn(fact)
         if said is None:
             past = self._journal.past(fact.intent_id)
             if past is None:
-                settlement.outputs.append(_alert("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact))
+                settlement.outputs.append(
+                    critical("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact.timestamp)
+                )
                 return
-            self._desk.reopen(past)
+            self._desk.reopen(settlement.completed(past))
             said = self._desk.learn(fact)
         settlement.facts.append(fact)
         if said:
             settlement.say(said)
+
+    def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
+        """A venue that reports on an order has it, or says that it has not."""
+        attempt = self._desk.doubted_attempt(fact.intent_id)
+        if attempt is not None:
+            state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
+            settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
+            self._desk.resolve(fact.intent_id)
 
     def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
         """Ask for a cancel; False when it could not be asked and must be tried again."""
@@ -72,7 +96,7 @@ class Router:
         except (BrokerUnavailable, BrokerStateUnknown):
             if intent_id not in self._uncancelled:
                 self._uncancelled.add(intent_id)
-                settlement.outputs.append(_alert("CANCEL_FAILED", f"order {order.order_id} may still work", asked))
+                settlement.outputs.append(critical("CANCEL_FAILED", f"order {order.order_id} may still work", at))
             return False
         self._uncancelled.discard(intent_id)
         for fact in answers:
@@ -95,29 +119,46 @@ class Router:
             order_id = facts[0].order_id if facts else ""
             settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
         self._desk.resolve(intent_id)
-        known = set(past.facts)
+        known, said = set(past.facts), len(settlement.reports)
         for fact in facts:
             if fact not in known:
                 self.learn(fact, settlement)
+        told = self._journal.reports_of(intent_id)
+        if len(settlement.reports) == said and told and told[-1].status is OrderStatus.IN_DOUBT:
+            settlement.say((self._desk.restated(intent_id),))
 
     def _reconcile_absent(self, past: Past, settlement: Settlement) -> None:
         """The broker says that it has no such order."""
         if past.state is RowState.ACKED:
             self._leave_in_doubt(past, "the broker accepted the order and knows it no more", settlement)
-        elif self._broker.key_life is not KeyLife.LIFETIME:
+        else:  # it may still be on its way, whatever the venue says now
             self._leave_in_doubt(past, "the broker does not find the order", settlement)
+
+    def resolve(self, resolution: Resolution, settlement: Settlement) -> SubmitOrder | None:
+        """Act on a person's decision, which is in the journal; returns the order that is to be sent again."""
+        intent_id = resolution.intent_id
+        self._desk.resolve(intent_id)
+        if resolution.verdict is Verdict.SEND_AGAIN:
+            return self._desk.attempt_again(intent_id)
+        if resolution.verdict is Verdict.NOT_SENT:
+            reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
+            facts = [Fact(intent_id, FactKind.REJECT, "not-sent", resolution.at, reason=reason)]
         else:
-            order = SubmitOrder(past.intent, past.account, past.attempt)
-            forbidden = self._desk.forbids_resend(past.intent)
-            self._desk.resolve(past.intent.intent_id)
-            if forbidden is not None:
-                self._reject(order, str(forbidden), settlement)
-            else:
-                self.send(order, settlement)
+            facts = self._facts_at_broker(intent_id)
+            facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
+        for fact in facts:
+            self.learn(fact, settlement)
+        return None
+
+    def _facts_at_broker(self, intent_id: UUID) -> list[Fact]:
+        try:
+            return list(self._broker.lookup(intent_id) or ())
+        except (BrokerUnavailable, BrokerStateUnknown):
+            return []
 
     def _leave_in_doubt(self, past: Past, reason: str, settlement: Settlement) -> None:
-        if past.state is RowState.SUBMITTING:
-            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT))
+        if past.state is not RowState.IN_DOUBT:
+            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT, past.order_id))
         settlement.say(self._desk.doubt(past.intent.intent_id, reason))
 
     def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
@@ -125,7 +166,3 @@ class Router:
         settlement.answers.append(Answer(intent.intent_id, order.attempt, RowState.REJECTED))
         at = max(self._desk.now, intent.timestamp)
         self.learn(Fact(intent.intent_id, FactKind.REJECT, "reject", at, reason=reason), settlement)
-
-
-def _alert(code: str, detail: str, fact: Fact) -> RiskAlert:
-    return RiskAlert(timestamp=fact.timestamp, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512])

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
 
@@ -102,6 +102,16 @@ class OrderSettings(_Section):
     mode: Mode = Mode.PAPER
     account: Name = "PAPER"
     journal_path: Path = Path("var/order_journal.sqlite")
+    learn_costs: bool = True
+    """Publish what executions cost, for whoever weighs trades against it (backtests never do)."""
+    audit: bool = True
+    """Write every decision to a hash-chained log beside the journal (backtests never do)."""
+    audit_key_path: Path | None = None
+    """The private key that signs the audit log, made at the first start; default: beside the log."""
+    journal_database: SecretStr | None = None
+    """A PostgreSQL address (postgresql://user:password@host/database) that order planes share instead of a file."""
+    journal_wait: timedelta = timedelta(seconds=0)
+    """How long a second order plane waits for the active one to end before it refuses to start."""
     paper_store_path: Path = Path("var/paper_venue.sqlite")
     """The paper venue's own memory; delete it only together with the journal."""
     calendar: str = "24/7"
@@ -114,6 +124,11 @@ class OrderSettings(_Section):
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
     instruments: dict[Symbol, InstrumentSettings] = {}
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the audit log is."""
+        return self.journal_path.with_suffix(".audit.jsonl")
 
     @model_validator(mode="after")
     def _period_is_one(self) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport
-from order_plane.journal import Answer, Journal
+from order_plane.journal import Answer, Journal, Past
 from order_plane.lifecycle import Fact
 
 
@@ -29,6 +29,13 @@ class Settlement:
         for message in messages:
             if type(message) is ExecutionReport:
                 self.reports.append(message)
+
+    def completed(self, past: Past) -> Past:
+        """``past`` with what this settlement has yet to make durable of it."""
+        name = past.intent.intent_id
+        facts = tuple(fact for fact in self.facts if fact.intent_id == name)
+        reports = sum(report.intent_id == name for report in self.reports)
+        return past._replace(facts=past.facts + facts, reports=past.reports + reports)
 
     def conclude(self, journal: Journal) -> None:
         """Make all of it durable in one transaction; only then may anyone hear of it."""

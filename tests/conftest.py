@@ -2,7 +2,11 @@
 
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +15,7 @@ from kernel.embedded_broker import EmbeddedBroker, start_embedded_broker
 from kernel.kafka_admin import create_topics
 from kernel.kafka_settings import KafkaSettings
 from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
+from launcher.postgres_server import PostgresServer, missing_server
 
 _NUMBERS = itertools.count()
 
@@ -49,6 +54,38 @@ def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(f"no real Apache Kafka here: {problem}")
     with ApacheKafka(tmp_path_factory.mktemp("kafka"), jars=fetch_jars()) as broker:
         yield broker.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server; skips where it cannot run, fails with ALGOTRADE_REQUIRE_POSTGRES=1."""
+    problem = missing_server()
+    if problem is None and find_spec("psycopg") is None:
+        problem = "psycopg is missing; pip install algo-trade[postgres]"
+    if problem is not None:
+        if os.environ.get("ALGOTRADE_REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"ALGOTRADE_REQUIRE_POSTGRES=1, and {problem}")
+        pytest.skip(f"no PostgreSQL here: {problem}")
+    # Its socket needs a short path, and its account a directory that it can reach.
+    directory = Path(tempfile.mkdtemp(prefix="algotrade-pg-"))
+    try:
+        with PostgresServer(directory) as server:
+            yield server
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_journal_address(postgres: PostgresServer) -> Iterator[str]:
+    """A database of this test alone."""
+    import psycopg
+
+    name = f"journal_{os.getpid()}_{next(_NUMBERS)}"
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    yield postgres.address.replace("/postgres?", f"/{name}?")
+    with psycopg.connect(postgres.address, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @pytest.fixture

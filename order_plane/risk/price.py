@@ -3,8 +3,11 @@
 from datetime import timedelta
 from math import isfinite
 
-from contracts.trading import OrderIntent, Side
+from contracts.trading import OrderIntent, OrderType, Side
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
+
+# Looking a member up by name costs more than comparing it.
+_MARKET, _ADAPTIVE = OrderType.MARKET, OrderType.ADAPTIVE
 
 
 def fresh_reference(max_age: timedelta) -> RiskCheck:
@@ -41,3 +44,15 @@ def price_collar(fraction: float) -> RiskCheck:
         return Refusal("PRICE_COLLAR", f"limit price is not known to be within {fraction:.2%} of the market")
 
     return check
+
+
+def worst_price(intent: OrderIntent, reference: float) -> float:
+    """The most a unit can be worth: a buyer's limit caps it, every other price of its type can only raise it."""
+    kind = intent.order_type
+    if kind is _MARKET or kind is _ADAPTIVE:
+        return reference
+    limit = None if kind is OrderType.STOP else intent.limit_price
+    if limit is not None and intent.direction is Side.BUY:
+        return limit
+    stop = 0.0 if kind is OrderType.LIMIT else intent.stop_price or 0.0
+    return max(reference, limit or 0.0, stop)  # not-a-number stays first and wins

@@ -9,14 +9,15 @@ import pytest
 SHELL = {
     "contracts": "schema_export schema_validator",
     "domain": "exchange_sessions",
-    "kernel": """audit_log broker_watch clock dead_letter_writer dead_letters embedded_broker flow health heartbeat
-        kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_outstanding kafka_producer
-        kafka_progress kafka_settings log metrics plane process pump recorder redrive settings storm_breaker tally""",
+    "kernel": """audit_log audit_trail broker_watch clock dead_letter_writer dead_letters embedded_broker flow health
+        heartbeat kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets kafka_outstanding
+        kafka_producer kafka_progress kafka_settings log metrics plane process pump recorder redrive settings signing
+        storm_breaker tally""",
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay
         connectors.table_source feed store synthetic synthetic_tables""",
     "strategy_plane": "app composition ensemble_composition",
-    "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
-        sqlite_journal""",
+    "order_plane": """app brokers.sqlite_paper_store command_channel composition crash_points execution journal_file
+        operator_commands postgres_journal router sql_journal sqlite_journal""",
     "backtest": "artifacts bar_file report report_figures report_signals run_record signal_study simulation",
 }
 IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}

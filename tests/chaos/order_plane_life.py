@@ -79,13 +79,15 @@ def publish(directory, messages):
 def main(directory):
     settings = OrderSettings(
         journal_path=directory / "journal.sqlite",
+        journal_database=os.environ.get("JOURNAL_DATABASE"),
+        journal_wait=timedelta(seconds=60),
         paper_store_path=directory / "venue.sqlite",
         limits={"max_order_value": 20_000.0},
         volume_cap=0.1,
     )
     committed = directory / "committed"
-    done = int(committed.read_text()) if committed.exists() else 0
     stage = build_stage(settings)
+    done = int(committed.read_text()) if committed.exists() else 0
     publish(directory, stage.recover())
     for number, batch in enumerate(script()):
         if number < done:

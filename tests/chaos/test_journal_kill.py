@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).with_name("order_plane_life.py")
-MOMENTS = (
-    "before_intended",
-    "after_intended",
-    "after_submitting",
-    "after_send",
-    "after_acked",
-    "after_report",
-    "before_commit",
-)
+HARMLESS = ("before_intended", "after_intended", "after_acked", "after_report", "before_commit")
+DOUBTFUL = ("after_submitting", "after_send")
+"""A kill at these leaves orders of which nobody knows whether they left."""
 
 
 def live(directory, crash_point=""):
@@ -77,7 +71,7 @@ def test_the_script_exercises_every_kind_of_end(quiet):
 @pytest.mark.parametrize(
     "passage", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", HARMLESS)
 def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
     assert live(tmp_path, f"{moment}:{passage}") == -signal.SIGKILL, "the crash point was never reached"
     assert live(tmp_path) == 0
@@ -86,8 +80,23 @@ def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
     assert states(tmp_path) == states(quiet)
 
 
+@pytest.mark.parametrize("passage", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("moment", DOUBTFUL)
+def test_a_kill_around_the_sending_leaves_no_order_twice_and_none_unseen(quiet, tmp_path, moment, passage):
+    assert live(tmp_path, f"{moment}:{passage}") == -signal.SIGKILL, "the crash point was never reached"
+    assert live(tmp_path) == 0
+    sent = [intent_id for intent_id, _ in orders_at_venue(tmp_path)]
+    assert len(sent) == len(set(sent))
+    ends = {report["intent_id"]: report["status"] for report in told(tmp_path)}
+    assert ends.keys() == {report["intent_id"] for report in told(quiet)}
+    doubtful = {intent_id for intent_id, status in ends.items() if status == "IN_DOUBT"}
+    assert doubtful
+    assert doubtful.isdisjoint(sent), "the venue shows it, so it must be adopted"
+    assert states(tmp_path)["IN_DOUBT"] == len(doubtful)
+
+
 def test_a_kill_in_every_life_changes_nothing(quiet, tmp_path):
-    for moment in MOMENTS:
+    for moment in HARMLESS:
         assert live(tmp_path, f"{moment}:2") in (0, -signal.SIGKILL)
     assert live(tmp_path) == 0
     assert orders_at_venue(tmp_path) == orders_at_venue(quiet)

@@ -71,6 +71,17 @@ SAMPLES: Mapping[str, Wire] = {
         "last_price": 187.3,
         "commission": 1.0,
         "strategy_id": "momentum",
+        "journal_id": "3f2a",
+        "journal_seq": 12,
+    },
+    "execution_cost": {
+        "symbol": "AAPL",
+        "timestamp": MOMENT,
+        "slippage": 0.0003,
+        "fixed": 0.0001,
+        "impact": 0.05,
+        "impact_error": 0.01,
+        "observations": 40,
     },
     "kill_switch_command": {
         "command_id": INTENT,
@@ -135,6 +146,7 @@ _quantities = st.floats(0, 1e15, exclude_min=True)
 _volumes = st.floats(0, 1e15)
 _money = st.floats(-1e15, 1e15)
 _counts = st.integers(0, 2**63 - 1)
+_cost = st.floats(-1e6, 1e6)
 _bar_sizes = st.from_regex(r"[1-9][0-9]{0,3}(s|min|h|d)", fullmatch=True)
 _hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
 _offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -210,6 +222,8 @@ def _reports() -> st.SearchStrategy[Wire]:
             "last_price": st.none() | _prices,
             "commission": _money,
             "strategy_id": _names,
+            "journal_id": st.none() | _names,
+            "journal_seq": st.none() | _counts,
         }
         always = {"intent_id": _ids, "order_id": _names, "symbol": _symbols, "status": st.just(status)}
         return st.fixed_dictionaries(
@@ -288,6 +302,15 @@ _GENERATED: Mapping[str, st.SearchStrategy[Wire]] = {
         engage=st.booleans(),
         operator=_names,
         reason=_texts,
+    ),
+    "execution_cost": _fields(
+        {"impact_error": st.none() | st.floats(0, 1e6)},
+        symbol=_symbols,
+        timestamp=_timestamps,
+        slippage=_cost,
+        fixed=_cost,
+        impact=_cost,
+        observations=_counts,
     ),
     "risk_alert": _fields(
         {"symbol": st.none() | _symbols},

@@ -8,8 +8,9 @@ import pytest
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import report_id
+from order_plane.audited_journal import AuditedJournal
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, Recall, Refused, RowState
+from order_plane.journal import Answer, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.memory_journal import MemoryJournal
 from order_plane.sqlite_journal import SqliteJournal
@@ -63,11 +64,48 @@ def a_command(number, engage=True):
     return KillSwitchCommand(command_id=UUID(int=number), timestamp=AT, engage=engage, operator="ada", reason="drill")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def journal(request, tmp_path):
-    journal = MemoryJournal() if request.param == "memory" else SqliteJournal(tmp_path / "journal.sqlite")
+class Unheard:
+    """An audit log that nobody reads."""
+
+    def write(self, entries):
+        assert all("event" in entry for entry in entries)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(params=["memory", "audited in memory", "sqlite", "postgres"])
+def reopen(request, tmp_path):
+    """Opens the journal of this test; again after it was closed, with what it held unless it is the one in memory."""
+    if request.param == "memory":
+        return MemoryJournal
+    if request.param == "audited in memory":
+        return lambda: AuditedJournal(MemoryJournal(), Unheard())
+    if request.param == "sqlite":
+        return lambda: SqliteJournal(tmp_path / "journal.sqlite")
+    address = request.getfixturevalue("postgres_journal_address")
+    from order_plane.postgres_journal import PostgresJournal
+
+    return lambda: PostgresJournal(address)
+
+
+@pytest.fixture
+def journal(reopen):
+    journal = reopen()
     yield journal
     journal.close()
+
+
+def a_decision(number, verdict, attempt=1, order_id=""):
+    return Resolution(UUID(int=number), attempt, verdict, "ann", "looked at the venue", AT, order_id)
+
+
+@pytest.fixture
+def doubtful(journal):
+    """A journal in which intents 1 and 2 were sent, and 1 is in doubt."""
+    journal.begin([an_order(1), an_order(2)], [], 0)
+    journal.conclude([Answer(UUID(int=1), 1, RowState.IN_DOUBT)], [], [a_report(1, status=OrderStatus.IN_DOUBT)], 0)
+    return journal
 
 
 @pytest.fixture
@@ -115,6 +153,19 @@ def test_doubt_can_be_resolved_and_a_clear_answer_stays(journal):
     for state in (RowState.IN_DOUBT, RowState.ACKED, RowState.REJECTED):
         journal.conclude([Answer(UUID(int=1), 1, state, "o-1")], [], [], 0)
     assert journal.past(UUID(int=1)).state is RowState.ACKED
+
+
+def test_an_acknowledged_order_that_the_venue_lost_is_in_doubt_and_can_be_decided(sent):
+    sent.conclude([Answer(UUID(int=1), 1, RowState.IN_DOUBT, "o-1")], [], [], 0)
+    assert (sent.past(UUID(int=1)).state, sent.past(UUID(int=1)).order_id) == (RowState.IN_DOUBT, "o-1")
+    assert sent.sign(a_decision(1, Verdict.NOT_SENT))
+
+
+def test_a_rejected_order_is_never_in_doubt(journal):
+    journal.begin([an_order(1)], [a_refusal(2)], 0)
+    journal.conclude([Answer(UUID(int=1), 1, RowState.REJECTED)], [], [], 0)
+    journal.conclude([Answer(UUID(int=number), 1, RowState.IN_DOUBT) for number in (1, 2)], [], [], 0)
+    assert [past.state for past in journal.pasts()] == [RowState.REJECTED, RowState.REJECTED]
 
 
 def test_an_answer_to_another_attempt_moves_nothing(journal):
@@ -175,3 +226,98 @@ def test_every_journal_has_a_name_of_its_own(journal, tmp_path):
     other = SqliteJournal(tmp_path / "other.sqlite")
     assert journal.journal_id != other.journal_id
     other.close()
+
+
+def test_an_order_in_doubt_is_adopted_by_a_person(doubtful):
+    decision = a_decision(1, Verdict.ADOPTED, order_id="o-1")
+    assert doubtful.sign(decision)
+    past = doubtful.past(UUID(int=1))
+    assert (past.state, past.order_id, past.attempt) == (RowState.ACKED, "o-1", 1)
+    assert list(doubtful.resolutions()) == [decision]
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_decision_is_taken_once_and_only_on_what_is_in_doubt(doubtful, verdict):
+    doubtful.conclude([Answer(UUID(int=2), 1, RowState.ACKED, "o-2")], [], [], 0)
+    assert not doubtful.sign(a_decision(2, verdict))
+    assert not doubtful.sign(a_decision(9, verdict))
+    assert not doubtful.sign(a_decision(1, verdict, attempt=2))
+    assert doubtful.sign(a_decision(1, verdict))
+    for again in Verdict:
+        assert not doubtful.sign(a_decision(1, again))
+    assert list(doubtful.resolutions()) == [a_decision(1, verdict)]
+
+
+def test_what_was_not_sent_is_never_sent(doubtful):
+    assert doubtful.sign(a_decision(1, Verdict.NOT_SENT))
+    assert doubtful.past(UUID(int=1)).state is RowState.NOT_SENT
+    assert doubtful.recall(an_intent(1)) is Recall.KNOWN
+    assert doubtful.begin([an_order(1), an_order(1)._replace(attempt=2)], [], 0) == []
+
+
+def test_the_next_attempt_is_begun_once_and_only_after_a_signed_decision(doubtful):
+    second = an_order(1)._replace(attempt=2)
+    assert doubtful.begin([second], [], 0) == []
+    assert doubtful.sign(a_decision(1, Verdict.SEND_AGAIN))
+    past = doubtful.past(UUID(int=1))
+    assert (past.state, past.attempt, past.reports) == (RowState.INTENDED, 2, 1)
+    assert doubtful.recall(an_intent(1)) is Recall.KNOWN
+    assert doubtful.begin([an_order(1), second, second], [], 0) == [second]
+    assert doubtful.past(UUID(int=1)).state is RowState.SUBMITTING
+
+
+def test_a_second_attempt_keeps_its_place_and_its_own_account_of_itself(doubtful):
+    doubtful.sign(a_decision(1, Verdict.SEND_AGAIN))
+    doubtful.begin([an_order(3), an_order(1)._replace(attempt=2)], [], 0)
+    doubtful.conclude([Answer(UUID(int=1), 2, RowState.ACKED, "second")], [an_ack(1)], [], 0)
+    pasts = list(doubtful.pasts())
+    assert [(past.intent.intent_id.int, past.attempt, past.state.value, past.order_id) for past in pasts] == [
+        (1, 2, "ACKED", "second"),
+        (2, 1, "SUBMITTING", ""),
+        (3, 1, "SUBMITTING", ""),
+    ]
+    assert pasts[0].facts == (an_ack(1),)
+
+
+def test_every_transaction_has_a_number_of_its_own(journal):
+    numbers = [journal.sequence]
+    journal.begin([an_order(1)], [], 0)
+    numbers.append(journal.sequence)
+    journal.conclude([Answer(UUID(int=1), 1, RowState.IN_DOUBT)], [], [], 0)
+    numbers.append(journal.sequence)
+    journal.record_command(a_command(1))
+    numbers.append(journal.sequence)
+    journal.sign(a_decision(1, Verdict.NOT_SENT))
+    numbers.append(journal.sequence)
+    assert numbers == sorted(set(numbers))
+
+
+def test_a_durable_journal_comes_back_as_it_was(reopen, request):
+    if "memory" in request.node.callspec.id:
+        return
+    first = reopen()
+    first.begin([an_order(1), an_order(2)], [a_refusal(3)], 0)
+    first.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], [an_ack(1), a_fill(1)], [a_report(1)], 1)
+    first.conclude([Answer(UUID(int=2), 1, RowState.IN_DOUBT)], [], [], 1)
+    first.sign(a_decision(2, Verdict.SEND_AGAIN))
+    first.record_command(a_command(1))
+    held = [
+        *first.pasts(),
+        *first.unpublished(),
+        *first.commands(),
+        *first.resolutions(),
+        *first.reports_of(UUID(int=1)),
+    ]
+    numbers = (first.journal_id, first.sequence, first.appended)
+    first.close()
+    second = reopen()
+    again = [
+        *second.pasts(),
+        *second.unpublished(),
+        *second.commands(),
+        *second.resolutions(),
+        *second.reports_of(UUID(int=1)),
+    ]
+    assert again == held
+    assert (second.journal_id, second.sequence, second.appended) == numbers
+    second.close()

@@ -233,7 +233,7 @@ def test_an_order_in_doubt_is_adopted_once_the_broker_shows_it(world):
     assert seen(tell(stage, a_bar(1))) == [(1, "FILLED", 3)]
 
 
-@pytest.mark.parametrize("life", [KeyLife.NONE, KeyLife.WHILE_OPEN])
+@pytest.mark.parametrize("life", list(KeyLife))
 def test_an_order_in_doubt_that_the_broker_does_not_find_is_never_sent_again(world, life):
     stage, broker = world(life)
     stage.recover()
@@ -247,17 +247,6 @@ def test_an_order_in_doubt_that_the_broker_does_not_find_is_never_sent_again(wor
         assert state_of(stage) is RowState.IN_DOUBT
 
 
-def test_a_venue_that_knows_keys_for_ever_may_be_sent_the_same_key_again(world):
-    stage, broker = world()
-    stage.recover()
-    broker.trouble = [(BrokerStateUnknown, False)]
-    tell(stage, a_bar(0), an_intent())
-    stage, broker = world()
-    assert (1, "ACKNOWLEDGED", 2) in seen(stage.recover())
-    assert broker.submissions == 1
-    assert len(broker.snapshot().open_orders) == 1
-
-
 def test_an_order_that_was_being_sent_is_in_doubt_when_the_broker_cannot_be_asked(world):
     stage, _ = world()
     stage.recover()
@@ -269,18 +258,17 @@ def test_an_order_that_was_being_sent_is_in_doubt_when_the_broker_cannot_be_aske
     assert broker.submissions == 0
 
 
-def test_an_order_that_was_being_sent_is_not_sent_after_a_kill(world):
+def test_an_order_that_was_being_sent_and_is_not_found_is_in_doubt_on_any_venue(world):
     stage, _ = world()
     stage.recover()
     stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
-    tell(stage, a_command(True))
-    stage, broker = world()
-    (report,) = [each for each in stage.recover() if isinstance(each, ExecutionReport)]
-    assert report.reject_reason.startswith("TRADING_HALTED: ")
+    stage, broker = world(KeyLife.LIFETIME)
+    assert (1, "IN_DOUBT", 1) in seen(stage.recover())
+    assert state_of(stage) is RowState.IN_DOUBT
     assert broker.submissions == 0
 
 
-def test_an_order_that_was_being_sent_is_not_sent_after_a_kill_that_came_while_the_plane_was_down(world):
+def test_a_kill_that_came_while_the_plane_was_down_is_known_before_anything_else_is_decided(world):
     stage, _ = world()
     stage.recover()
     stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
@@ -288,8 +276,10 @@ def test_an_order_that_was_being_sent_is_not_sent_after_a_kill_that_came_while_t
     stage.restore(a_command(True))
     said = stage.recover()
     (report,) = [each for each in said if isinstance(each, ExecutionReport)]
-    assert report.reject_reason.startswith("TRADING_HALTED: ")
-    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["KILL_SWITCH_ENGAGED"]
+    assert report.status is OrderStatus.IN_DOUBT
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["KILL_SWITCH_ENGAGED", "ORDER_IN_DOUBT"]
+    (refused,) = [each for each in tell(stage, an_intent(2)) if isinstance(each, ExecutionReport)]
+    assert refused.reject_reason.startswith("TRADING_HALTED: ")
     assert tell(stage, a_command(True)) == [], "its turn comes later, and it was said already"
     assert broker.submissions == 0
 
@@ -321,6 +311,7 @@ def test_an_accepted_order_that_the_broker_lost_is_in_doubt_and_not_sent_again(w
         path.unlink()
     stage, broker = world()
     assert (1, "IN_DOUBT", 2) in seen(stage.recover())
+    assert state_of(stage) is RowState.IN_DOUBT
     assert broker.submissions == 0
 
 
@@ -434,7 +425,8 @@ def test_a_hundred_intents_cost_two_durable_transactions(world):
     for number in range(1, 101):
         stage.handlers[OrderIntent](an_intent(number, quantity=0.5))
     commits = []
-    stage._journal._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    connection = stage._journal._database._connection
+    connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
     assert len(stage.settle()) == 100
     assert len(commits) == 2
 
@@ -465,8 +457,8 @@ def test_a_report_on_an_order_nobody_knows_raises_an_alarm_and_moves_nothing(wor
 def test_an_intent_that_was_written_down_and_never_sent_is_sent_after_the_restart(world):
     stage, _ = world()
     stage.recover()
-    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
-    stage._journal._connection.execute("UPDATE intents SET state = 'INTENDED'")
+    with stage._journal._transaction(0):
+        stage._journal._intend(an_intent(), "PAPER", 1, RowState.INTENDED)
     stage, broker = world()
     assert list(stage.recover()) == []
     assert seen(tell(stage, a_bar(0), an_intent())) == [(1, "ACKNOWLEDGED", 1)]

@@ -1,12 +1,17 @@
+import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
+from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
-from order_plane.journal import JournalError, Recall
-from order_plane.sqlite_journal import SqliteJournal
+from order_plane.journal import Answer, JournalError, Recall, Resolution, RowState, Verdict
+from order_plane.lifecycle import Fact, FactKind, History
+from order_plane.reports import execution_report
+from order_plane.sqlite_journal import SqliteJournal, view
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_gone(path):
 
 def test_commits_are_synchronised_to_disk(path):
     journal = SqliteJournal(path)
-    connection = journal._connection
+    connection = journal._database._connection
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
     journal.close()
@@ -108,10 +113,165 @@ def test_a_refused_opening_leaves_the_lock_free(path):
 def test_a_full_disk_stops_the_plane_and_leaves_what_was_written(path, make_intent):
     journal = SqliteJournal(path)
     journal.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
-    pages = journal._connection.execute("PRAGMA page_count").fetchone()[0]
-    journal._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pages = journal._database._connection.execute("PRAGMA page_count").fetchone()[0]
+    journal._database._connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(JournalError, match="cannot be written"):
         journal.begin([SubmitOrder(make_intent(number), "ACC") for number in range(2, 500)], [], 0)
     assert journal.recall(make_intent(1)) is Recall.KNOWN
     assert journal.recall(make_intent(2)) is Recall.NEW
+    journal.close()
+
+
+@pytest.fixture
+def busy(path, make_intent, make_command, noon):
+    """A closed journal with a row in every table, and what it held."""
+    journal = SqliteJournal(path)
+    orders = [SubmitOrder(make_intent(number), "ACC") for number in range(1, 6)]
+    journal.begin(orders, [], 0)
+    facts = [Fact(order.intent.intent_id, FactKind.ACK, "ack", noon, "o") for order in orders]
+    reports = [
+        execution_report(order.intent, "o", 1, OrderStatus.ACKNOWLEDGED, History(10.0), noon) for order in orders
+    ]
+    journal.conclude(
+        [Answer(order.intent.intent_id, 1, RowState.ACKED, "o") for order in orders[1:]], facts, reports, 2
+    )
+    journal.sign(Resolution(orders[0].intent.intent_id, 1, Verdict.SEND_AGAIN, "ann", "looked", noon))
+    journal.record_command(make_command(True))
+    content = held(journal)
+    journal.close()
+    return content
+
+
+def held(journal):
+    """Everything that can be read from a journal."""
+    return (
+        *(journal.journal_id, journal.sequence, journal.appended),
+        *([*each] for each in (journal.pasts(), journal.unpublished(), journal.commands(), journal.resolutions())),
+    )
+
+
+def opened(path):
+    try:
+        journal = SqliteJournal(path)
+    except JournalError:
+        return None
+    try:
+        return held(journal)
+    finally:
+        journal.close()
+
+
+@pytest.mark.parametrize("offset", range(7))
+def test_a_flipped_bit_anywhere_is_noticed_or_harmless(path, busy, tmp_path, offset):
+    original = path.read_bytes()
+    refused = 0
+    for place in range(offset * 13, len(original), 97 * 7):
+        copy = tmp_path / f"copy-{place}.sqlite"
+        flipped = bytearray(original)
+        flipped[place] ^= 1 << place % 8
+        copy.write_bytes(flipped)
+        found = opened(copy)
+        assert found in (None, busy), f"byte {place}"
+        refused += found is None
+    assert refused
+
+
+def test_a_flipped_bit_in_each_text_of_a_row_is_noticed(path, busy):
+    original = path.read_bytes()
+    for word in (b"SUBMITTING", b"ACKED", b"AAPL", b"ann", b"looked", b"SEND_AGAIN", b"ACC"):
+        if word not in original:
+            continue
+        flipped = bytearray(original)
+        flipped[original.rindex(word)] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(JournalError):
+            SqliteJournal(path)
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.5, 0.9, 0.99])
+def test_a_cut_file_is_noticed(path, busy, keep):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    with pytest.raises(JournalError, match=r"damaged|no journal"):
+        SqliteJournal(path)
+
+
+def copied(path, to):
+    for suffix in ("", "-wal", "-shm"):
+        source = path.with_name(path.name + suffix)
+        if source.exists():
+            shutil.copy(source, to.with_name(to.name + suffix))
+
+
+def test_an_older_copy_in_its_place_is_noticed(path, busy, make_intent, tmp_path):
+    older = tmp_path / "older.sqlite"
+    copied(path, older)
+    journal = SqliteJournal(path)
+    journal.begin([SubmitOrder(make_intent(9), "ACC")], [], 0)
+    journal.close()
+    copied(older, path)
+    with pytest.raises(JournalError, match="older copy"):
+        SqliteJournal(path)
+
+
+def test_a_lost_write_ahead_log_is_an_older_copy(path, busy, make_intent, tmp_path):
+    """A plane that was killed leaves its newest transactions in the log beside the file."""
+    journal = SqliteJournal(path)
+    journal.begin([SubmitOrder(make_intent(9), "ACC")], [], 0)
+    copied(path, tmp_path / "as-killed.sqlite")
+    journal.close()
+    copied(tmp_path / "as-killed.sqlite", path)
+    log = path.with_name(path.name + "-wal")
+    assert log.stat().st_size > 0
+    log.write_bytes(log.read_bytes()[: log.stat().st_size // 2])
+    path.with_name(path.name + "-shm").unlink(missing_ok=True)
+    with pytest.raises(JournalError, match="older copy"):
+        SqliteJournal(path)
+
+
+def test_a_foreign_journal_in_its_place_is_noticed(path, busy, tmp_path):
+    foreign = tmp_path / "foreign.sqlite"
+    SqliteJournal(foreign).close()
+    copied(foreign, path)
+    with pytest.raises(JournalError, match="foreign journal"):
+        SqliteJournal(path)
+
+
+def test_a_journal_moved_without_its_lock_file_is_taken_as_it_is(path, busy, tmp_path):
+    moved = tmp_path / "moved.sqlite"
+    copied(path, moved)
+    assert opened(moved) == busy
+
+
+def test_tables_that_were_changed_are_noticed(path, busy):
+    connection = sqlite3.connect(path)
+    connection.execute("DROP INDEX reports_by_intent")
+    connection.commit()
+    connection.close()
+    with pytest.raises(JournalError, match="not those of a journal"):
+        SqliteJournal(path)
+
+
+def test_a_journal_can_be_looked_at_beside_its_plane_and_not_be_written(path, busy, make_intent):
+    active = SqliteJournal(path)
+    active.begin([SubmitOrder(make_intent(9), "ACC")], [], 0)
+    watching = view(path)
+    assert held(watching) == held(active)
+    with pytest.raises(JournalError, match="reading only"):
+        watching.begin([SubmitOrder(make_intent(10), "ACC")], [], 0)
+    watching.close()
+    active.close()
+
+
+def test_what_a_venue_writes_is_kept_however_odd_it_is(path, make_intent, noon):
+    journal = SqliteJournal(path)
+    journal.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    odd = Fact(
+        make_intent(1).intent_id, FactKind.FILL, "x\0y", noon + timedelta(1), "\udcff", 10, -0.0, 1, 0, "a\0\ud800"
+    )
+    journal.conclude([], [odd], [], 0)
+    journal.close()
+    journal = SqliteJournal(path)
+    (fact,) = journal.past(make_intent(1).intent_id).facts
+    assert (fact.fact_id, fact.quantity, fact.price, fact.reason) == ("x y", 10.0, 0.0, "a ?")
     journal.close()

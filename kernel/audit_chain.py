@@ -1,0 +1,83 @@
+"""Lines of which each is sealed by the hash of the one before, and signed anchors that say how many there were."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from pydantic import JsonValue
+
+START = "0" * 64
+"""The head of a chain without entries."""
+
+
+class ChainBroken(ValueError):
+    """An entry was changed, removed or put in; the text names its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How many entries a chain has, and the hash of its last."""
+
+    count: int = 0
+    hash: str = START
+
+    @property
+    def text(self) -> bytes:
+        """What an anchor signs."""
+        return f"audit {self.count} {self.hash}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A signature over a head: proof that the chain had come this far."""
+
+    head: Head
+    signature: str
+    public: str
+
+    @property
+    def line(self) -> str:
+        """The anchor as it is kept."""
+        body = {"count": self.head.count, "hash": self.head.hash, "key": self.public, "signature": self.signature}
+        return json.dumps(body) + "\n"
+
+
+def linked(head: Head, entries: Iterable[Mapping[str, JsonValue]]) -> tuple[Head, str]:
+    """The head after ``entries``, and their lines."""
+    lines = []
+    for entry in entries:
+        body = json.dumps({"number": head.count + 1, **entry}, ensure_ascii=True, separators=(",", ":"))
+        head = Head(head.count + 1, _seal(head.hash, body))
+        lines.append(f"{head.hash} {body}\n")
+    return head, "".join(lines)
+
+
+def followed(head: Head, line: str) -> Head:
+    """The head after one more line; raises ChainBroken when it does not fit."""
+    found, _, body = line.rstrip("\n").partition(" ")
+    if not line.endswith("\n") or found != _seal(head.hash, body):
+        raise ChainBroken(
+            f"line {head.count + 1} of the audit log does not fit the one before it; it was edited, removed or put in"
+        )
+    return Head(head.count + 1, found)
+
+
+def entry_of(line: str) -> dict[str, JsonValue]:
+    """The entry of a line that fits."""
+    entry: dict[str, JsonValue] = json.loads(line.partition(" ")[2])
+    return entry
+
+
+def anchor_of(line: str) -> Anchor:
+    """An anchor from its line; raises ChainBroken when it is none."""
+    try:
+        body = json.loads(line)
+        head = Head(int(body["count"]), str(body["hash"]))
+        return Anchor(head, str(body["signature"]), str(body["key"]))
+    except (ValueError, KeyError, TypeError):
+        raise ChainBroken("a line of the anchors is no anchor; it was edited or torn") from None
+
+
+def _seal(previous: str, body: str) -> str:
+    return sha256(f"{previous}\n{body}".encode()).hexdigest()

@@ -1,0 +1,257 @@
+"""Look at orders whose outcome is unknown, decide on them, and account for every intent of a run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.table import Table
+
+from kernel.clock import SystemClock
+from kernel.kafka_settings import KafkaSettings
+from launcher.consumed_intents import consumed_intents
+from launcher.kafka_options import (
+    NOTHING,
+    USAGE,
+    Bootstrap,
+    Prefix,
+    connection,
+    console,
+    errors,
+    reported,
+    state_directory,
+)
+from launcher.running import current
+from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
+from order_plane.composition import durable_journal
+from order_plane.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
+from order_plane.journal import Journal, JournalError, Past, Resolution, RowState, Verdict
+from order_plane.operator_commands import fields_of, resolution_of
+from order_plane.settings import OrderSettings
+from order_plane.sqlite_journal import view
+
+app = typer.Typer(
+    name="orders", help="Orders whose outcome is unknown, and the account of intents.", no_args_is_help=True
+)
+
+JOURNAL = "order_journal.sqlite"
+ORDERS = "orders.parquet"
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="State directory of the order plane; default: of the run that is alive or newest."),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(help="PostgreSQL address, when the journal is there.", envvar="ALGOTRADE_ORDER__JOURNAL_DATABASE"),
+]
+Intent = Annotated[UUID, typer.Argument(help="The intent's id.")]
+Operator = Annotated[str, typer.Option(help="Who you are.")]
+Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.")]
+
+
+@app.command("in-doubt")
+def in_doubt(state: State = None, database: Database = None) -> None:
+    """List the orders whose outcome is unknown. Exit code 1 when there are any."""
+    with _reported():
+        found = [each for each in _pasts(_place(state, database), database) if end_of(each) is End.IN_DOUBT]
+        if not found:
+            console.print("no order is in doubt")
+            return
+        console.print(_listing(found))
+        raise typer.Exit(NOTHING)
+
+
+@app.command()
+def adopt(
+    intent: Intent,
+    order_id: Annotated[str, typer.Option(help="The venue's id of the order.")],
+    operator: Operator,
+    reason: Reason,
+    state: State = None,
+    database: Database = None,
+) -> None:
+    """Say that the venue has the order: it works on, and its executions are booked."""
+    _decide(Verdict.ADOPTED, intent, operator, reason, order_id, state, database)
+    console.print("adopted")
+
+
+@app.command("mark-not-sent")
+def mark_not_sent(
+    intent: Intent,
+    operator: Operator,
+    reason: Reason,
+    send_again: Annotated[
+        bool, typer.Option("--send-again", help="Make the next attempt; default: the intent ends REJECTED.")
+    ] = False,
+    state: State = None,
+    database: Database = None,
+) -> None:
+    """Say that the venue never got the order, and never will: look at open, closed and executed orders first."""
+    verdict = Verdict.SEND_AGAIN if send_again else Verdict.NOT_SENT
+    _decide(verdict, intent, operator, reason, "", state, database)
+    console.print(
+        "marked as not sent; the next attempt is made" if send_again else "marked as not sent; it ends REJECTED"
+    )
+
+
+@app.command()
+def audit(
+    run: Annotated[str, typer.Argument(help="A run directory, or the name of a run.")],
+    runs: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("runs"),
+    state: State = None,
+    database: Database = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Account for every intent of a run: from its tables when it is finished, else from Kafka.
+
+    Exit code 1 when an intent was lost or is still waiting.
+    """
+    with _reported(), reported():
+        directory = Path(run) if Path(run).is_dir() else runs / run
+        place = state or state_directory() / "runs" / directory.name
+        if (directory / ORDERS).exists():
+            ledger = _finished(directory, place, database)
+        else:
+            ledger = _running(connection(bootstrap, prefix), place, database)
+        console.print(_counts(ledger))
+        for name, end in ledger.open.items():
+            console.print(f"{end.value} {name}", markup=False)
+        if not ledger.holds:
+            raise typer.Exit(NOTHING)
+        console.print("every intent is accounted for")
+
+
+def _decide(
+    verdict: Verdict,
+    intent: UUID,
+    operator: str,
+    reason: str,
+    order_id: str,
+    state: Path | None,
+    database: str | None,
+) -> None:
+    """Have a decision carried out by the plane that runs, or written for the one that will."""
+    with _reported():
+        place = _place(state, database)
+        past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
+        if past is None:
+            raise CommandRefused("the journal holds no such intent; list those in doubt with algotrade orders in-doubt")
+        at = SystemClock().now()
+        decision = resolution_of(fields_of(Resolution(intent, past.attempt, verdict, operator, reason, at, order_id)))
+        try:
+            ask(place / SOCKET, "resolve", fields_of(decision))
+        except NobodyListens:
+            _write(decision, place, database)
+
+
+def _write(decision: Resolution, place: Path, database: str | None) -> None:
+    journal = durable_journal(_settings(place, database))
+    try:
+        if not journal.sign(decision):
+            raise CommandRefused("no order of this intent is in doubt")
+    finally:
+        journal.close()
+    console.print("no order plane runs; it acts on this at its next start")
+
+
+def _pasts(place: Path, database: str | None) -> list[Past]:
+    journal = _looked_at(place, database)
+    try:
+        return list(journal.pasts())
+    finally:
+        journal.close()
+
+
+def _looked_at(place: Path, database: str | None) -> Journal:
+    if database is not None:
+        from order_plane import postgres_journal  # noqa: PLC0415 - its client is an optional dependency
+
+        return postgres_journal.view(database)
+    if not (place / JOURNAL).exists():
+        raise JournalError(f"there is no journal {place / JOURNAL}; name its directory with --state")
+    return view(place / JOURNAL)
+
+
+def _settings(place: Path, database: str | None) -> OrderSettings:
+    given = {"journal_path": place / JOURNAL, "journal_database": database}
+    return OrderSettings.model_validate(given)
+
+
+def _finished(directory: Path, place: Path, database: str | None) -> Ledger:
+    """The intents that a run's tables hold against its journal; a backtest has none and answers for itself."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 - loads for half a second
+
+    table = pq.read_table(directory / ORDERS, columns=["intent_id", "status"]).to_pydict()
+    told = {UUID(name): ENDS_OF_STATUS.get(status, End.ACKED) for name, status in zip(*table.values(), strict=True)}
+    if database is None and not (place / JOURNAL).exists():
+        return settled(told, told, ())
+    journaled = _ends(place, database)
+    return settled([*told, *journaled], journaled, ())
+
+
+def _running(kafka: KafkaSettings, place: Path, database: str | None) -> Ledger:
+    """What the order plane has consumed from Kafka against its journal and its dead letters."""
+    consumed = consumed_intents(kafka)
+    journaled = _ends(place, database)
+    ledger = settled([*consumed.intents, *journaled], journaled, ())
+    ledger.counts[End.DEAD_LETTERED] += consumed.refused
+    ledger.counts[End.LOST] += len(consumed.vanished)
+    for lost in consumed.vanished:
+        console.print(f"{End.LOST.value} {lost}", markup=False)
+    return ledger
+
+
+def _ends(place: Path, database: str | None) -> dict[UUID, End]:
+    return {past.intent.intent_id: end_of(past) for past in _pasts(place, database)}
+
+
+def _place(state: Path | None, database: str | None) -> Path:
+    """The state directory that is meant."""
+    if state is not None:
+        return state
+    running = current(state_directory())
+    if running is not None:
+        return state_directory() / "runs" / running.run_id
+    known = sorted((state_directory() / "runs").glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
+    if not known:
+        if database is not None:
+            return state_directory()
+        raise JournalError("no run has a journal here; name its directory with --state")
+    return known[-1].parent
+
+
+def _listing(found: list[Past]) -> Table:
+    table = Table(header_style="bold")
+    for heading in ("intent", "attempt", "state", "account", "symbol", "side", "quantity", "decided at"):
+        table.add_column(heading, no_wrap=heading == "intent", overflow="fold")
+    for past in found:
+        intent, state = past.intent, RowState.IN_DOUBT.value
+        row = (intent.intent_id, past.attempt, state, past.account, intent.symbol, intent.direction.value)
+        table.add_row(*map(str, row), f"{intent.quantity:g}", intent.timestamp.isoformat())
+    return table
+
+
+def _counts(ledger: Ledger) -> Table:
+    table = Table(header_style="bold")
+    table.add_column("ended")
+    table.add_column("intents", justify="right")
+    for end in End:
+        if ledger.counts[end]:
+            table.add_row(end.value, str(ledger.counts[end]))
+    table.add_row("all", str(ledger.counts.total()), style="bold")
+    return table
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    try:
+        yield
+    except (JournalError, FileNotFoundError) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USAGE) from None
+    except CommandRefused as error:
+        errors.print(f"refused: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(NOTHING) from None

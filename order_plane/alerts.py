@@ -1,0 +1,18 @@
+"""Alerts of the order plane."""
+
+from datetime import datetime
+
+from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
+
+
+def critical(code: str, detail: str, at: datetime, symbol: str | None = None) -> RiskAlert:
+    """Something that a person must look at now; ``detail`` is cut to what an alert may hold."""
+    return RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512], symbol=symbol)
+
+
+def kill_alert(command: KillSwitchCommand) -> RiskAlert:
+    """A kill switch was engaged or released."""
+    code = "KILL_SWITCH_ENGAGED" if command.engage else "KILL_SWITCH_RELEASED"
+    severity = AlertSeverity.CRITICAL if command.engage else AlertSeverity.WARNING
+    detail = f"{command.scope.value} {command.target} by {command.operator}: {command.reason}"
+    return RiskAlert(timestamp=command.timestamp, severity=severity, code=code, detail=detail[:512])

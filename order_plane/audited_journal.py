@@ -1,0 +1,160 @@
+"""A journal that also tells an audit log what was decided, sent, heard and ordered by people."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from contracts.control import KillSwitchCommand
+from contracts.trading import ExecutionReport, OrderIntent
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resolution
+from order_plane.lifecycle import Fact
+
+Entry = dict[str, JsonValue]
+
+
+class AuditSink(Protocol):
+    """Where entries go: a file with a chain."""
+
+    def write(self, entries: Sequence[Mapping[str, JsonValue]]) -> None:
+        """Append ``entries``; raises when they cannot be kept, which stops the order plane."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class AuditedJournal:
+    """The journal port around another journal; after each of its transactions the log gets one batch of entries.
+
+    Each batch names the transaction, so that one which a crash kept from the log leaves a gap in the numbers.
+    """
+
+    def __init__(self, journal: Journal, log: AuditSink) -> None:
+        self._journal = journal
+        self._log = log
+        log.write([{"event": "OPENED", "journal": journal.journal_id, "transaction": journal.sequence}])
+
+    @property
+    def journal_id(self) -> str:
+        """The name of the journal."""
+        return self._journal.journal_id
+
+    @property
+    def sequence(self) -> int:
+        """How many transactions were ever written."""
+        return self._journal.sequence
+
+    @property
+    def appended(self) -> int:
+        """How many reports were ever put into the outbox."""
+        return self._journal.appended
+
+    def recall(self, intent: OrderIntent) -> Recall:
+        """What is remembered of an intent."""
+        return self._journal.recall(intent)
+
+    def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
+        """Write what was decided, and who may send."""
+        won = self._journal.begin(admitted, refused, published)
+        verdicts = [_verdict(order.intent, "ADMITTED", order.attempt) for order in admitted]
+        verdicts += [_verdict(each.intent, each.report.reject_reason or "", 1) for each in refused]
+        self._tell(verdicts + [_submission(order) for order in won])
+        return won
+
+    def conclude(
+        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+    ) -> None:
+        """Write what the broker said and what is to be reported."""
+        self._journal.conclude(answers, facts, reports, published)
+        self._tell([*map(_answer, answers), *map(_fact, facts), *map(_report, reports)])
+
+    def sign(self, resolution: Resolution) -> bool:
+        """Write a person's decision, and that one was refused."""
+        done = self._journal.sign(resolution)
+        self._tell([{"event": "RESOLUTION", "done": done, **_plain(resolution._asdict())}])
+        return done
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """Every such decision."""
+        return self._journal.resolutions()
+
+    def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
+        """The reports on an intent."""
+        return self._journal.reports_of(intent_id)
+
+    def unpublished(self) -> Sequence[ExecutionReport]:
+        """The reports that may not have reached their readers."""
+        return self._journal.unpublished()
+
+    def past(self, intent_id: UUID) -> Past | None:
+        """What is held of one intent."""
+        return self._journal.past(intent_id)
+
+    def pasts(self) -> Iterator[Past]:
+        """What is held of every intent."""
+        return self._journal.pasts()
+
+    def record_command(self, command: KillSwitchCommand) -> bool:
+        """Write a kill switch command."""
+        new = self._journal.record_command(command)
+        if new:
+            self._tell([{"event": "KILL_SWITCH", **command.model_dump(mode="json", exclude={"event_type"})}])
+        return new
+
+    def commands(self) -> Sequence[KillSwitchCommand]:
+        """Every kill switch command."""
+        return self._journal.commands()
+
+    def close(self) -> None:
+        """Close log and journal."""
+        try:
+            self._log.close()
+        finally:
+            self._journal.close()
+
+    def _tell(self, entries: list[Entry]) -> None:
+        if entries:
+            number = self._journal.sequence
+            self._log.write([{"transaction": number, **entry} for entry in entries])
+
+
+def _verdict(intent: OrderIntent, verdict: str, attempt: int) -> Entry:
+    return {
+        "event": "INTENT",
+        "intent_id": str(intent.intent_id),
+        "attempt": attempt,
+        "strategy": intent.strategy_id,
+        "symbol": intent.symbol,
+        "side": intent.direction.value,
+        "quantity": intent.quantity,
+        "type": intent.order_type.value,
+        "decided_at": intent.timestamp.isoformat(),
+        "verdict": verdict,
+    }
+
+
+def _submission(order: SubmitOrder) -> Entry:
+    name = str(order.intent.intent_id)
+    return {"event": "SUBMIT", "intent_id": name, "attempt": order.attempt, "account": order.account}
+
+
+def _answer(answer: Answer) -> Entry:
+    return {"event": "ANSWER", **_plain(answer._asdict())}
+
+
+def _fact(fact: Fact) -> Entry:
+    return {"event": "FACT", **_plain(fact._asdict())}
+
+
+def _report(report: ExecutionReport) -> Entry:
+    name = str(report.intent_id)
+    return {"event": "REPORT", "intent_id": name, "sequence": report.sequence, "status": report.status.value}
+
+
+def _plain(fields: Mapping[str, object]) -> Entry:
+    """Numbers and texts as they are, everything else as its text."""
+    return {name: value if isinstance(value, int | float) else str(value) for name, value in fields.items()}

@@ -1,0 +1,66 @@
+"""The account of what became of every intent: nothing may have vanished."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from order_plane.journal import Past, RowState
+from order_plane.lifecycle import Status, history_of
+
+
+class End(StrEnum):
+    """How an intent may end, and the two ways in which it has not."""
+
+    ACKED = "ACKED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    DEAD_LETTERED = "DEAD-LETTERED"
+    IN_DOUBT = "IN_DOUBT"
+    WAITING = "WAITING"
+    LOST = "LOST"
+
+
+ENDS_OF_STATUS: Mapping[str, End] = {
+    "REJECTED": End.REJECTED,
+    "EXPIRED": End.EXPIRED,
+    "IN_DOUBT": End.IN_DOUBT,
+    "UNANSWERED": End.LOST,
+}
+"""How an intent ended by the status of the newest report on it; every other status had an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """How many intents ended how, and those that need a look: lost, waiting or in doubt."""
+
+    counts: Counter[End]
+    open: Mapping[UUID, End]
+
+    @property
+    def holds(self) -> bool:
+        """Whether every intent ended."""
+        return not self.counts[End.LOST] and not self.counts[End.WAITING]
+
+
+def end_of(past: Past) -> End:
+    """How an intent ended that the journal holds."""
+    if past.state in (RowState.SUBMITTING, RowState.IN_DOUBT):
+        return End.IN_DOUBT
+    if past.state is RowState.INTENDED:
+        return End.WAITING
+    if past.state in (RowState.REJECTED, RowState.NOT_SENT):
+        return End.REJECTED
+    status = history_of(past.intent.quantity, past.facts).status()
+    return End.EXPIRED if status is Status.EXPIRED else End.ACKED
+
+
+def settled(consumed: Iterable[UUID], journaled: Mapping[UUID, End], dead_lettered: Collection[UUID]) -> Ledger:
+    """The account of the ``consumed`` intents against what the journal and the dead letters hold."""
+    ends = {
+        name: journaled.get(name, End.DEAD_LETTERED if name in dead_lettered else End.LOST)
+        for name in dict.fromkeys(consumed)
+    }
+    look = {name: end for name, end in ends.items() if end in (End.LOST, End.WAITING, End.IN_DOUBT)}
+    return Ledger(Counter(ends.values()), look)

@@ -1,0 +1,121 @@
+"""The tables of a durable journal, in words that more than one database understands, and the seals of their rows."""
+
+from collections.abc import Iterator
+from typing import Any
+from zlib import crc32
+
+VERSION = 2
+"""Of the tables; a journal of another version is refused."""
+_TABLES = """
+CREATE TABLE meta (
+    one {integer} PRIMARY KEY CHECK (one = 1),
+    journal_id TEXT NOT NULL,
+    epoch {integer} NOT NULL,
+    sequence {integer} NOT NULL,
+    appended {integer} NOT NULL,
+    published {integer} NOT NULL,
+    seal {integer} NOT NULL
+){strict};
+CREATE TABLE intents (
+    position {serial},
+    intent_id TEXT NOT NULL,
+    attempt {integer} NOT NULL,
+    content_hash {bytes} NOT NULL,
+    account TEXT NOT NULL,
+    symbol TEXT NOT NULL,
+    side TEXT NOT NULL,
+    quantity {real} NOT NULL,
+    body {bytes} NOT NULL,
+    seal {integer} NOT NULL,
+    state TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    state_seal {integer} NOT NULL,
+    UNIQUE (intent_id, attempt)
+){strict};
+CREATE INDEX intents_unresolved ON intents (state) WHERE state IN ('INTENDED', 'SUBMITTING', 'IN_DOUBT');
+CREATE TABLE facts (
+    position {serial},
+    intent_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    fact_id TEXT NOT NULL,
+    revision {integer} NOT NULL,
+    at TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    quantity {real} NOT NULL,
+    price {real} NOT NULL,
+    commission {real} NOT NULL,
+    reason TEXT NOT NULL,
+    seal {integer} NOT NULL,
+    UNIQUE (intent_id, kind, fact_id, revision)
+){strict};
+CREATE TABLE reports (
+    position {integer} PRIMARY KEY,
+    report_id TEXT NOT NULL UNIQUE,
+    intent_id TEXT NOT NULL,
+    body {bytes} NOT NULL,
+    seal {integer} NOT NULL
+){strict};
+CREATE INDEX reports_by_intent ON reports (intent_id);
+CREATE TABLE kill_commands (
+    position {serial},
+    command_id TEXT NOT NULL UNIQUE,
+    body {bytes} NOT NULL,
+    seal {integer} NOT NULL
+){strict};
+CREATE TABLE resolutions (
+    position {serial},
+    intent_id TEXT NOT NULL,
+    attempt {integer} NOT NULL,
+    verdict TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    order_id TEXT NOT NULL,
+    seal {integer} NOT NULL,
+    UNIQUE (intent_id, attempt)
+){strict};
+"""
+SQLITE = {"integer": "INTEGER", "serial": "INTEGER PRIMARY KEY", "bytes": "BLOB", "real": "REAL", "strict": " STRICT"}
+POSTGRES = {
+    "integer": "BIGINT",
+    "serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+    "bytes": "BYTEA",
+    "real": "DOUBLE PRECISION",
+    "strict": "",
+}
+COUNTERS = "journal_id, epoch, sequence, appended, published"
+_INTENT = "intent_id, attempt, content_hash, account, symbol, side, quantity, body"
+_FACT = "intent_id, kind, fact_id, revision, at, order_id, quantity, price, commission, reason"
+_RESOLUTION = "intent_id, attempt, verdict, operator, reason, at, order_id"
+INTENT_ROW = f"INSERT INTO intents ({_INTENT}, seal, state, order_id, state_seal)"
+FACT_ROW = f"INSERT INTO facts ({_FACT}, seal)"
+RESOLUTION_ROW = f"INSERT INTO resolutions ({_RESOLUTION}, seal)"
+SEALED = (
+    ("meta", COUNTERS, "seal"),
+    ("intents", _INTENT, "seal"),
+    ("intents", "intent_id, attempt, state, order_id", "state_seal"),
+    ("facts", _FACT, "seal"),
+    ("reports", "position, report_id, intent_id, body", "seal"),
+    ("kill_commands", "command_id, body", "seal"),
+    ("resolutions", _RESOLUTION, "seal"),
+)
+"""Which columns of which table each seal covers."""
+
+
+def statements(words: dict[str, str]) -> Iterator[str]:
+    """Every statement that makes the tables, in the dialect of `SQLITE` or `POSTGRES`."""
+    for statement in _TABLES.format_map(words).split(";"):
+        if statement.strip():
+            yield statement.strip()
+
+
+def seal(*values: Any) -> int:  # noqa: ANN401 - any value of a column
+    """A checksum of a row's columns: a database notices a broken page, but not a flipped bit inside of a text."""
+    texts = [value for value in values if not isinstance(value, bytes)]
+    blobs = [value for value in values if isinstance(value, bytes)]
+    return crc32(b"".join(blobs), crc32(repr(texts).encode()))
+
+
+def sealed(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any value of a column
+    """The columns and their seal."""
+    return (*values, seal(*values))

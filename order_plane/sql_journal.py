@@ -1,0 +1,293 @@
+"""The durable journal in the tables of a database."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+from contracts.codec import decode, encode
+from contracts.control import KillSwitchCommand
+from contracts.trading import ExecutionReport, OrderIntent
+from order_plane.crash_points import crash_point
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journal_database import Database
+from order_plane.journal_tables import COUNTERS, FACT_ROW, INTENT_ROW, RESOLUTION_ROW, seal, sealed
+from order_plane.lifecycle import Fact, FactKind
+
+_PAGE = 500
+_NEWEST = (
+    "SELECT intent_id, body, account, attempt, state, order_id,"
+    " (SELECT count(*) FROM reports WHERE reports.intent_id = newest.intent_id) FROM intents AS newest"
+    " WHERE attempt = (SELECT max(attempt) FROM intents AS tries WHERE tries.intent_id = newest.intent_id)"
+)
+_BY_FIRST = " ORDER BY (SELECT min(position) FROM intents AS tries WHERE tries.intent_id = newest.intent_id)"
+
+
+class _Counters(NamedTuple):
+    """The journal on itself; see `journal_tables`."""
+
+    journal_id: str
+    epoch: int
+    sequence: int
+    appended: int
+    published: int
+
+
+class SqlJournal:
+    """Rows in a database that has the tables of `journal_tables`.
+
+    Raises:
+        JournalError: when it cannot be read.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._counters = self._read_counters("")
+        self._epoch = self._counters.epoch
+
+    @property
+    def journal_id(self) -> str:
+        """The name of this journal, drawn when it was made."""
+        return self._counters.journal_id
+
+    @property
+    def sequence(self) -> int:
+        """How many transactions were ever written."""
+        return self._counters.sequence
+
+    @property
+    def appended(self) -> int:
+        """How many reports were ever put into the outbox."""
+        return self._counters.appended
+
+    def recall(self, intent: OrderIntent) -> Recall:
+        """What is remembered of an intent."""
+        rows = self._database.rows(
+            "SELECT content_hash, state, attempt FROM intents WHERE intent_id = ? ORDER BY attempt DESC LIMIT 1",
+            (str(intent.intent_id),),
+        )
+        if not rows:
+            return Recall.NEW
+        content_hash, state, attempt = rows[0]
+        if content_hash != sha256(encode(intent)).digest():
+            return Recall.CONFLICT
+        return Recall.NEW if state == RowState.INTENDED and attempt == 1 else Recall.KNOWN
+
+    def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
+        """Write what was decided; returns the orders that may be sent."""
+        with self._transaction(published):
+            for order in admitted:
+                if order.attempt == 1:  # a later one was written with the decision that asked for it
+                    self._intend(order.intent, order.account, 1, RowState.INTENDED)
+            crash_point("after_intended")
+            won = [order for order in admitted if self._win(order)]
+            for each in refused:
+                self._intend(each.intent, each.account, 1, RowState.REJECTED)
+            self._append([each.report for each in refused])
+        return won
+
+    def conclude(
+        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+    ) -> None:
+        """Write what the broker said and what is to be reported."""
+        with self._transaction(published):
+            for answer in answers:
+                self._move(str(answer.intent_id), answer.attempt, answer.state, answer.order_id)
+            self._database.change_many(
+                f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [_fact_row(fact) for fact in facts],
+            )
+            self._append(reports)
+
+    def sign(self, resolution: Resolution) -> bool:
+        """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
+        intent_id, attempt, verdict, operator, reason, at, order_id = resolution
+        adopted = verdict is Verdict.ADOPTED
+        name = str(intent_id)
+        with self._transaction(0):
+            if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id):
+                return False
+            self._database.change(
+                f"{RESOLUTION_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                sealed(name, attempt, verdict.value, operator, reason, at.isoformat(), order_id),
+            )
+            if verdict is Verdict.SEND_AGAIN:
+                past = next(self._pasts(" AND intent_id = ?", (name,)))
+                self._intend(past.intent, past.account, attempt + 1, RowState.INTENDED)
+        return True
+
+    def resolutions(self) -> Sequence[Resolution]:
+        """Every such decision, in the order they were written."""
+        rows = self._database.rows(
+            "SELECT intent_id, attempt, verdict, operator, reason, at, order_id FROM resolutions ORDER BY position"
+        )
+        return [
+            Resolution(UUID(name), attempt, Verdict(verdict), operator, reason, datetime.fromisoformat(at), order_id)
+            for name, attempt, verdict, operator, reason, at, order_id in rows
+        ]
+
+    def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
+        """The reports on an intent, in sequence."""
+        return self._reports("WHERE intent_id = ?", str(intent_id))
+
+    def unpublished(self) -> Sequence[ExecutionReport]:
+        """The reports that may not have reached their readers, in the order they were written."""
+        return self._reports("WHERE position > ?", self._counters.published)
+
+    def past(self, intent_id: UUID) -> Past | None:
+        """What is held of one intent."""
+        return next(self._pasts(" AND intent_id = ?", (str(intent_id),)), None)
+
+    def pasts(self) -> Iterator[Past]:
+        """What is held of every intent, in the order they were first written."""
+        return self._pasts("", ())
+
+    def record_command(self, command: KillSwitchCommand) -> bool:
+        """Write a kill switch command; False when it was written before."""
+        with self._transaction(0):
+            changed = self._database.change(
+                "INSERT INTO kill_commands (command_id, body, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                sealed(str(command.command_id), encode(command)),
+            )
+        return changed == 1
+
+    def commands(self) -> Sequence[KillSwitchCommand]:
+        """Every kill switch command, in the order they were written."""
+        rows = self._database.rows("SELECT body FROM kill_commands ORDER BY position")
+        decoded = [decode(body, (KillSwitchCommand,)) for (body,) in rows]
+        return [each for each in decoded if isinstance(each, KillSwitchCommand)]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.close()
+
+    @contextmanager
+    def _transaction(self, published: int) -> Iterator[None]:
+        before = self._counters
+        try:
+            with self._database.transaction():
+                now = self._own_counters()
+                now = now._replace(sequence=now.sequence + 1, published=max(now.published, published))
+                self._counters = now
+                yield
+                self._database.change(
+                    "UPDATE meta SET sequence = ?, appended = ?, published = ?, seal = ?",
+                    (*self._counters[2:], seal(*self._counters)),
+                )
+        except BaseException:
+            self._counters = before
+            raise
+        self._database.written(self._counters.journal_id, self._counters.sequence)
+
+    def _own_counters(self) -> _Counters:
+        now = self._read_counters(self._database.locking)
+        if now.epoch != self._epoch:
+            raise JournalError("another order plane took this journal over; this one must stop")
+        return now
+
+    def _read_counters(self, locking: str) -> _Counters:
+        rows = self._database.rows(f"SELECT {COUNTERS} FROM meta{locking}")  # noqa: S608 - own columns
+        if not rows:
+            raise JournalError("the journal lacks its own description; restore it from a backup")
+        return _Counters(*rows[0])
+
+    def _move(self, name: str, attempt: int, state: RowState, order_id: str) -> bool:
+        """Let an attempt whose outcome is open, or was lost again, become ``state``; False when it is neither."""
+        movable = "'SUBMITTING', 'IN_DOUBT', 'ACKED'" if state is RowState.IN_DOUBT else "'SUBMITTING', 'IN_DOUBT'"
+        changed = self._database.change(
+            "UPDATE intents SET state = ?, order_id = ?, state_seal = ?"  # noqa: S608 - own states
+            f" WHERE intent_id = ? AND attempt = ? AND state IN ({movable})",
+            (state.value, order_id, seal(name, attempt, state.value, order_id), name, attempt),
+        )
+        return changed == 1
+
+    def _win(self, order: SubmitOrder) -> bool:
+        name = str(order.intent.intent_id)
+        changed = self._database.change(
+            "UPDATE intents SET state = 'SUBMITTING', state_seal = ?"
+            " WHERE intent_id = ? AND attempt = ? AND state = 'INTENDED'",
+            (seal(name, order.attempt, "SUBMITTING", ""), name, order.attempt),
+        )
+        return changed == 1
+
+    def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
+        body = encode(intent)
+        name, side = str(intent.intent_id), intent.direction.value
+        row = sealed(name, attempt, sha256(body).digest(), account, intent.symbol, side, _number(intent.quantity), body)
+        self._database.change(
+            f"{INTENT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (*row, *_sealed_state(name, attempt, state)),
+        )
+
+    def _append(self, reports: Sequence[ExecutionReport]) -> None:
+        first = self._counters.appended + 1
+        self._database.change_many(
+            "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
+            [
+                sealed(position, str(report.report_id), str(report.intent_id), encode(report))
+                for position, report in enumerate(reports, start=first)
+            ],
+        )
+        self._counters = self._counters._replace(appended=self._counters.appended + len(reports))
+
+    def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
+        query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
+        decoded = [decode(body, (ExecutionReport,)) for (body,) in self._database.rows(query, (parameter,))]
+        return [each for each in decoded if isinstance(each, ExecutionReport)]
+
+    def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
+        rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
+        for start in range(0, len(rows), _PAGE):
+            page = rows[start : start + _PAGE]
+            facts = self._facts([row[0] for row in page])
+            for intent_id, body, account, attempt, state, order_id, count in page:
+                intent = decode(body, (OrderIntent,))
+                if isinstance(intent, OrderIntent):
+                    known = tuple(facts.get(intent_id, ()))
+                    yield Past(intent, account, attempt, RowState(state), order_id, known, count)
+
+    def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
+        marks = ", ".join("?" for _ in names)
+        rows = self._database.rows(
+            "SELECT intent_id, kind, fact_id, at, order_id, quantity, price, commission, revision, reason"  # noqa: S608
+            f" FROM facts WHERE intent_id IN ({marks}) ORDER BY position",
+            names,
+        )
+        found: dict[str, list[Fact]] = {}
+        for name, kind, fact_id, at, *rest in rows:
+            fact = Fact(UUID(name), FactKind(kind), fact_id, datetime.fromisoformat(at), *rest)
+            found.setdefault(name, []).append(fact)
+        return found
+
+
+def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
+    """The columns of a row that can change, for an attempt without an order as yet."""
+    return state.value, "", seal(name, attempt, state.value, "")
+
+
+def _fact_row(fact: Fact) -> tuple[object, ...]:
+    return sealed(
+        str(fact.intent_id),
+        fact.kind.value,
+        _text(fact.fact_id),
+        fact.revision,
+        fact.timestamp.isoformat(),
+        _text(fact.order_id),
+        _number(fact.quantity),
+        _number(fact.price),
+        _number(fact.commission),
+        _text(fact.reason),
+    )
+
+
+def _number(value: float) -> float:
+    """As a database gives it back: never an int, never minus zero."""
+    return float(value) + 0.0
+
+
+def _text(words: str) -> str:
+    """As a database can keep it, whatever a venue wrote."""
+    return words.encode("utf-8", "replace").decode().replace("\0", " ")

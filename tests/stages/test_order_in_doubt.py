@@ -1,0 +1,289 @@
+"""What a person may decide about an order whose outcome is unknown, and what a journal refuses to go on from."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from contracts.control import KillSwitchCommand, RiskAlert
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from order_plane.brokers.port import BrokerStateUnknown, KeyLife
+from order_plane.composition import build_simulation, build_stage
+from order_plane.execution import NotInDoubt
+from order_plane.journal import JournalError, Resolution, RowState, Verdict
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.settings import OrderSettings
+from order_plane.sqlite_journal import SqliteJournal
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+SETTINGS = OrderSettings(limits={"duplicate_window": 0})
+
+
+def an_intent(number=1, **changes):
+    fields = {
+        "intent_id": UUID(int=number),
+        "symbol": "AAPL",
+        "direction": Side.BUY,
+        "quantity": 10.0,
+        "order_type": OrderType.MARKET,
+        "timestamp": NOON,
+        "time_in_force": TimeInForce.GTC,
+    }
+    return OrderIntent(**{**fields, **changes})
+
+
+def a_bar(minutes=0):
+    prices = {"open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0}
+    return BarEvent(symbol="AAPL", timestamp=NOON + timedelta(minutes=minutes), volume=1_000.0, **prices)
+
+
+def tell(stage, *messages):
+    said = []
+    for message in messages:
+        said += stage.handlers[type(message)](message)
+    return [*said, *stage.settle()]
+
+
+def seen(outputs):
+    return [
+        (each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)
+    ]
+
+
+class Venue:
+    """A venue that does what the test says: ``answers`` to submissions in turn, ``news`` to the next drain."""
+
+    key_life = KeyLife.NONE
+
+    def __init__(self):
+        self.answers, self.news, self.known, self.sent = [], [], {}, []
+
+    def submit(self, order):
+        self.sent.append((order.intent.intent_id.int, order.attempt))
+        answer = self.answers.pop(0) if self.answers else BrokerStateUnknown("timeout")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def cancel(self, order):
+        raise BrokerStateUnknown("timeout")
+
+    def drain(self):
+        news, self.news = self.news, []
+        return news
+
+    def lookup(self, intent_id):
+        return self.known.get(intent_id)
+
+    def observe(self, bar):
+        pass
+
+    def close(self):
+        pass
+
+
+def a_fact(kind, number=1, name="x", minutes=1, **more):
+    return Fact(UUID(int=number), kind, name, NOON + timedelta(minutes=minutes), f"o-{number}", **more)
+
+
+def an_ack(number=1):
+    return a_fact(FactKind.ACK, number, "ack", 0)
+
+
+def a_decision(verdict, attempt=1, order_id="", number=1):
+    return Resolution(UUID(int=number), attempt, verdict, "ann", "asked the venue", NOON, order_id)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """Order planes on one journal and one venue, one after the other."""
+    opened, venue = [], Venue()
+
+    def open_again():
+        while opened:
+            opened.pop().close()
+        opened.append(build_stage(SETTINGS, SqliteJournal(tmp_path / "journal.sqlite"), venue))
+        return opened[-1], venue
+
+    yield open_again
+    while opened:
+        opened.pop().close()
+
+
+@pytest.fixture
+def doubtful(world):
+    """A plane with intent 1 in doubt."""
+    stage, venue = world()
+    stage.recover()
+    assert seen(tell(stage, a_bar(), an_intent())) == [(1, "IN_DOUBT", 1)]
+    return stage, venue
+
+
+def state_of(stage, number=1):
+    past = stage._journal.past(UUID(int=number))
+    return past.state, past.attempt
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_adopted_order_works_on(world, doubtful, restart):
+    stage, venue = doubtful
+    if restart:
+        stage._journal.sign(a_decision(Verdict.ADOPTED, order_id="o-1"))
+        stage, venue = world()
+        said = stage.recover()
+    else:
+        said = stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))
+    assert seen(said)[-1] == (1, "ACKNOWLEDGED", 2)
+    assert state_of(stage) == (RowState.ACKED, 1)
+    assert stage.desk.in_doubt == 0
+    venue.news = [a_fact(FactKind.FILL, quantity=10.0, price=100.0)]
+    assert seen(tell(stage)) == [(1, "FILLED", 3)]
+    assert len(venue.sent) == 1
+
+
+def test_adopting_fetches_what_the_venue_knows_by_now(doubtful):
+    stage, venue = doubtful
+    venue.known[UUID(int=1)] = [an_ack(), a_fact(FactKind.FILL, quantity=10.0, price=100.0)]
+    said = stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))
+    assert seen(said) == [(1, "ACKNOWLEDGED", 2), (1, "FILLED", 3)]
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_was_not_sent_ends_rejected_and_frees_its_symbol(world, doubtful, restart):
+    stage, venue = doubtful
+    if restart:
+        stage._journal.sign(a_decision(Verdict.NOT_SENT))
+        stage, venue = world()
+        said = stage.recover()
+    else:
+        said = stage.resolve(a_decision(Verdict.NOT_SENT))
+    (report,) = [each for each in said if isinstance(each, ExecutionReport) and each.sequence == 2]
+    assert report.reject_reason == "NOT_SENT: signed by ann: asked the venue"
+    assert state_of(stage) == (RowState.NOT_SENT, 1)
+    assert stage.desk.open_orders == ()
+    venue.answers = [(an_ack(2),)]
+    assert seen(tell(stage, a_bar(1), an_intent(2, quantity=9.0))) == [(2, "ACKNOWLEDGED", 1)]
+
+
+def test_a_venue_that_had_it_after_all_alarms_and_halts(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.NOT_SENT))
+    venue.news = [a_fact(FactKind.FILL, quantity=10.0, price=100.0)]
+    said = tell(stage)
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["ORDER_FACTS_ODD"]
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_next_attempt_is_sent_once(world, doubtful, restart):
+    stage, venue = doubtful
+    venue.answers = [(an_ack(),)]
+    if restart:
+        stage._journal.sign(a_decision(Verdict.SEND_AGAIN))
+        stage, venue = world()
+        stage.recover()
+    else:
+        assert seen(stage.resolve(a_decision(Verdict.SEND_AGAIN))) == []
+    assert seen(tell(stage, an_intent())) == [(1, "ACKNOWLEDGED", 2), (1, "IN_DOUBT", 1)][: None if not restart else 2]
+    assert venue.sent == [(1, 1), (1, 2)]
+    assert state_of(stage) == (RowState.ACKED, 2)
+    stage, venue = world()
+    venue.known[UUID(int=1)] = [an_ack()]
+    stage.recover()
+    tell(stage, a_bar(), an_intent())
+    assert venue.sent == [(1, 1), (1, 2)]
+
+
+def test_the_next_attempt_can_be_in_doubt_again_and_be_decided_again(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    assert seen(tell(stage)) == [(1, "IN_DOUBT", 2)]
+    with pytest.raises(NotInDoubt):
+        stage.resolve(a_decision(Verdict.NOT_SENT, attempt=1))
+    stage.resolve(a_decision(Verdict.NOT_SENT, attempt=2))
+    assert state_of(stage) == (RowState.NOT_SENT, 2)
+    assert len(venue.sent) == 2
+
+
+def test_the_next_attempt_is_not_sent_under_a_kill(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=NOON, engage=True, operator="ada", reason="drill")
+    (report,) = [each for each in tell(stage, kill) if isinstance(each, ExecutionReport)]
+    assert report.reject_reason.startswith("TRADING_HALTED: ")
+    assert len(venue.sent) == 1
+    assert state_of(stage) == (RowState.REJECTED, 2)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_only_what_is_in_doubt_can_be_decided_on(doubtful, verdict):
+    stage, venue = doubtful
+    with pytest.raises(NotInDoubt):
+        stage.resolve(a_decision(verdict, number=7))
+    stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))
+    with pytest.raises(NotInDoubt):
+        stage.resolve(a_decision(verdict))
+    assert len(venue.sent) == 1
+
+
+def test_a_fill_in_the_same_settlement_as_the_cancel_is_booked_and_does_not_wedge_the_journal(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [(an_ack(),)]
+    tell(stage, a_bar(), an_intent())
+    venue.news = [a_fact(FactKind.CANCELLED), a_fact(FactKind.FILL, quantity=4.0, price=100.0)]
+    said = tell(stage)
+    assert seen(said) == [(1, "CANCELED", 2), (1, "CANCELED", 3)]
+    assert said[-1].filled_quantity == 4.0
+    assert stage.desk.positions == {"AAPL": 4.0}
+    stage, venue = world()
+    venue.known[UUID(int=1)] = [an_ack()]
+    stage.recover()
+    assert stage.desk.positions == {"AAPL": 4.0}
+
+
+def test_a_report_carries_its_journal_only_when_it_leaves(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [(an_ack(),)]
+    (report,) = tell(stage, a_bar(), an_intent())
+    assert (report.journal_id, report.journal_seq) == (None, None)
+    stamped = stage.stamp(report)
+    assert (stamped.journal_id, stamped.journal_seq) == (stage.journal_id, stage._journal.sequence)
+    assert stamped.model_copy(update={"journal_id": None, "journal_seq": None}) == report
+
+
+def test_a_journal_goes_on_behind_its_own_reports(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [(an_ack(),)]
+    said = [stage.stamp(each) for each in tell(stage, a_bar(), an_intent())]
+    stage, venue = world()
+    for report in said:
+        stage.restore(report)
+    stage.recover()
+
+
+def test_an_older_journal_behind_newer_reports_refuses_to_start(world, tmp_path):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [(an_ack(),)]
+    said = [stage.stamp(each) for each in tell(stage, a_bar(), an_intent())]
+    older = build_stage(SETTINGS, SqliteJournal(tmp_path / "other.sqlite"), Venue())
+    older.restore(said[0].model_copy(update={"journal_id": older.journal_id}))
+    with pytest.raises(JournalError, match="older copy"):
+        older.recover()
+    older.close()
+
+
+def test_a_foreign_journal_behind_reports_refuses_to_start(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [(an_ack(),)]
+    said = [stage.stamp(each) for each in tell(stage, a_bar(), an_intent())]
+    foreign = build_simulation(SETTINGS)
+    foreign.restore(said[0])
+    with pytest.raises(JournalError, match="another journal"):
+        foreign.recover()

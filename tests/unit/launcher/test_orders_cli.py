@@ -1,0 +1,186 @@
+import threading
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from contracts.trading import OrderIntent, OrderType, Side
+from kernel.audit_trail import entries
+from launcher.cli import app
+from launcher.orders_cli import JOURNAL
+from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.composition import build_stage
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, RowState, Verdict
+from order_plane.operator_commands import operator_commands
+from order_plane.settings import OrderSettings
+from order_plane.sqlite_journal import SqliteJournal, view
+
+SIGNED = ("--operator", "ann", "--reason", "asked the desk of the venue")
+
+
+def an_intent(number):
+    return OrderIntent(
+        intent_id=UUID(int=number),
+        symbol="AAPL",
+        direction=Side.BUY,
+        quantity=10.0,
+        order_type=OrderType.MARKET,
+        timestamp=datetime(2024, 1, 2, 17, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The state directory of a plane that died with intent 1 in doubt and intent 2 being sent."""
+    directory = tmp_path / "state"
+    journal = SqliteJournal(directory / JOURNAL)
+    journal.begin([SubmitOrder(an_intent(number), "PAPER") for number in (1, 2, 3)], [], 0)
+    journal.conclude(
+        [Answer(UUID(int=1), 1, RowState.IN_DOUBT), Answer(UUID(int=3), 1, RowState.ACKED, "o-3")], [], [], 0
+    )
+    journal.close()
+    return directory
+
+
+def orders(*arguments):
+    return CliRunner().invoke(app, ["orders", *map(str, arguments)])
+
+
+def state_of(directory, number):
+    journal = view(directory / JOURNAL)
+    past = journal.past(UUID(int=number))
+    journal.close()
+    return past.state, past.attempt
+
+
+def test_orders_in_doubt_are_listed(state):
+    shown = orders("in-doubt", "--state", state)
+    assert shown.exit_code == 1
+    assert str(UUID(int=1)) in shown.output
+    assert str(UUID(int=2)) in shown.output
+    assert str(UUID(int=3)) not in shown.output
+
+
+def test_no_journal_is_no_answer(tmp_path):
+    shown = orders("in-doubt", "--state", tmp_path)
+    assert shown.exit_code == 2
+    assert "there is no journal" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("command", "after"),
+    [
+        (("adopt", UUID(int=1), "--order-id", "v-9"), (RowState.ACKED, 1)),
+        (("mark-not-sent", UUID(int=1)), (RowState.NOT_SENT, 1)),
+        (("mark-not-sent", UUID(int=1), "--send-again"), (RowState.INTENDED, 2)),
+    ],
+)
+def test_a_decision_without_a_plane_waits_in_the_journal(state, command, after):
+    done = orders(*command, *SIGNED, "--state", state)
+    assert done.exit_code == 0, done.output
+    assert "at its next start" in done.output
+    assert state_of(state, 1) == after
+    journal = view(state / JOURNAL)
+    (resolution,) = journal.resolutions()
+    assert (resolution.operator, resolution.reason) == ("ann", "asked the desk of the venue")
+    journal.close()
+    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == ["OPENED", "RESOLUTION"]
+    again = orders(*command, *SIGNED, "--state", state)
+    assert again.exit_code == 1
+
+
+@pytest.mark.parametrize("missing", ["--operator", "--reason"])
+def test_a_decision_needs_a_name_and_a_reason(state, missing):
+    place = SIGNED.index(missing)
+    signed = SIGNED[:place] + SIGNED[place + 2 :]
+    assert orders("mark-not-sent", UUID(int=1), *signed, "--state", state).exit_code == 2
+    blank = orders("mark-not-sent", UUID(int=1), *signed, missing, " ", "--state", state)
+    assert (blank.exit_code, "signed with a name" in blank.output) == (1, True)
+    assert state_of(state, 1) == (RowState.IN_DOUBT, 1)
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_a_decision_on_a_known_outcome_is_refused(state, number):
+    done = orders("mark-not-sent", UUID(int=number), *SIGNED, "--state", state)
+    assert done.exit_code == 1
+    assert "refused" in done.output
+
+
+def test_a_running_plane_carries_the_decision_out(state):
+    settings = OrderSettings(journal_path=state / JOURNAL, paper_store_path=state / "venue.sqlite")
+    stage = build_stage(settings)
+    said = list(stage.recover())
+    channel = CommandChannel(state / SOCKET, operator_commands(stage, said.extend))
+    answers = []
+    command = ("mark-not-sent", UUID(int=1), *SIGNED, "--state", state)
+    client = threading.Thread(target=lambda: answers.append(orders(*command)))
+    client.start()
+    while client.is_alive():
+        channel.poll()
+        time.sleep(0.005)
+    client.join(30)
+    channel.close()
+    assert answers[0].exit_code == 0, answers[0].output
+    assert said[-1].reject_reason == "NOT_SENT: signed by ann: asked the desk of the venue"
+    assert stage._journal.resolutions()[0].verdict is Verdict.NOT_SENT
+    stage.close()
+
+
+def a_run(directory, ends):
+    directory.mkdir(parents=True)
+    names = [str(UUID(int=number)) for number in ends]
+    pq.write_table(pa.table({"intent_id": names, "status": list(ends.values())}), directory / "orders.parquet")
+    return directory
+
+
+def test_every_intent_of_a_run_is_accounted_for(state, tmp_path):
+    run = a_run(tmp_path / "run", {1: "IN_DOUBT", 2: "UNANSWERED", 3: "FILLED"})
+    shown = orders("audit", run, "--state", state)
+    assert shown.exit_code == 0, shown.output
+    assert "every intent is accounted for" in shown.output
+    assert f"IN_DOUBT {UUID(int=2)}" in shown.output
+
+
+def test_an_intent_that_vanished_is_found(state, tmp_path):
+    run = a_run(tmp_path / "run", {3: "FILLED", 9: "FILLED"})
+    shown = orders("audit", run, "--state", state)
+    assert shown.exit_code == 1
+    assert f"LOST {UUID(int=9)}" in shown.output
+
+
+def test_a_backtest_answers_for_itself(tmp_path):
+    assert orders("audit", a_run(tmp_path / "good", {1: "FILLED", 2: "REJECTED"}), "--state", tmp_path).exit_code == 0
+    assert orders("audit", a_run(tmp_path / "bad", {1: "UNANSWERED"}), "--state", tmp_path).exit_code == 1
+
+
+def test_an_audit_log_is_verified_and_an_edit_is_found(state):
+    assert orders("mark-not-sent", UUID(int=1), *SIGNED, "--state", state).exit_code == 0
+    checked = CliRunner().invoke(app, ["audit", "verify", str(state)])
+    assert checked.exit_code == 0, checked.output
+    assert "2 entries in order" in checked.output
+    log = state / "order_journal.audit.jsonl"
+    log.write_text(log.read_text().replace("ann", "bob"))
+    checked = CliRunner().invoke(app, ["audit", "verify", str(state)])
+    assert checked.exit_code == 1
+    assert "line 2" in checked.output
+    assert CliRunner().invoke(app, ["audit", "verify", str(state / "nowhere")]).exit_code == 2
+
+
+def test_a_journal_in_a_database_is_listed_and_decided_on(postgres_journal_address, tmp_path, monkeypatch):
+    from order_plane.postgres_journal import PostgresJournal
+
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    journal = PostgresJournal(postgres_journal_address)
+    journal.begin([SubmitOrder(an_intent(1), "PAPER")], [], 0)
+    where = ("--database", postgres_journal_address)
+    assert str(UUID(int=1)) in orders("in-doubt", *where).output
+    held = orders("mark-not-sent", UUID(int=1), *SIGNED, *where)
+    assert (held.exit_code, "held by another order plane" in held.output) == (2, True)
+    journal.close()
+    assert orders("mark-not-sent", UUID(int=1), *SIGNED, *where).exit_code == 0
+    assert "no order is in doubt" in orders("in-doubt", *where).output

@@ -1,0 +1,63 @@
+from uuid import UUID
+
+from contracts.trading import OrderStatus
+from order_plane.audited_journal import AuditedJournal
+from order_plane.composition import build_stage, durable_journal
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, Refused, Resolution, RowState, Verdict
+from order_plane.lifecycle import Fact, FactKind, History
+from order_plane.memory_journal import MemoryJournal
+from order_plane.reports import execution_report
+from order_plane.settings import Mode, OrderSettings
+
+
+class Kept:
+    def __init__(self):
+        self.batches = []
+
+    def write(self, entries):
+        self.batches.append(entries)
+
+    def close(self):
+        pass
+
+
+def test_every_decision_is_told_once_in_one_batch_for_each_transaction(make_intent, make_command, noon):
+    log = Kept()
+    journal = AuditedJournal(MemoryJournal(), log)
+    refusal = execution_report(make_intent(2), "none", 1, OrderStatus.REJECTED, History(0.0), noon, "LIMIT: too much")
+    journal.begin([SubmitOrder(make_intent(1), "ACC")], [Refused(make_intent(2), "ACC", refusal)], 0)
+    name = UUID(int=1)
+    report = execution_report(make_intent(1), "o", 1, OrderStatus.IN_DOUBT, History(0.0), noon)
+    fact = Fact(name, FactKind.CANCEL_REQUESTED, "kill", noon)
+    journal.conclude([Answer(name, 1, RowState.IN_DOUBT)], [fact], [report], 0)
+    journal.record_command(make_command(True))
+    journal.record_command(make_command(True))
+    journal.sign(Resolution(name, 1, Verdict.NOT_SENT, "ann", "looked", noon))
+    journal.sign(Resolution(name, 1, Verdict.NOT_SENT, "bob", "late", noon))
+    told = [[entry["event"] for entry in batch] for batch in log.batches]
+    assert told == [
+        ["OPENED"],
+        ["INTENT", "INTENT", "SUBMIT"],
+        ["ANSWER", "FACT", "REPORT"],
+        ["KILL_SWITCH"],
+        ["RESOLUTION"],
+        ["RESOLUTION"],
+    ]
+    flat = [entry for batch in log.batches for entry in batch]
+    assert [entry["verdict"] for entry in flat if entry["event"] == "INTENT"] == ["ADMITTED", "LIMIT: too much"]
+    assert [(entry["operator"], entry["done"]) for entry in flat[-2:]] == [("ann", True), ("bob", False)]
+    numbers = [batch[0]["transaction"] for batch in log.batches]
+    assert numbers == [0, 1, 2, 3, 4, 4]
+
+
+def test_a_paper_plane_is_audited_and_a_backtest_is_not(tmp_path):
+    settings = OrderSettings(journal_path=tmp_path / "j.sqlite", paper_store_path=tmp_path / "p.sqlite")
+    build_stage(settings).close()
+    assert settings.audit_path.exists()
+    assert settings.audit_path.with_suffix(".pub").exists()
+    elsewhere = tmp_path / "quiet"
+    quiet = OrderSettings(mode=Mode.SIMULATION, journal_path=elsewhere / "j.sqlite")
+    build_stage(quiet).close()
+    durable_journal(OrderSettings(journal_path=elsewhere / "j.sqlite", audit=False)).close()
+    assert not [path for path in elsewhere.iterdir() if "audit" in path.name]

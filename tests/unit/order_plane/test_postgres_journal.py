@@ -1,0 +1,124 @@
+import threading
+
+import pytest
+
+from order_plane.effects import SubmitOrder
+from order_plane.journal import JournalError, Recall
+from order_plane.sql_journal import SqlJournal
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is missing; pip install algo-trade[postgres]")
+from order_plane.postgres_journal import PostgresDatabase, PostgresJournal, view  # noqa: E402
+
+
+@pytest.fixture
+def address(postgres_journal_address):
+    return postgres_journal_address
+
+
+def test_one_order_plane_is_active_and_the_other_waits(address, make_intent):
+    first = PostgresJournal(address)
+    with pytest.raises(JournalError, match="held by another order plane"):
+        PostgresJournal(address, wait_seconds=0.3)
+    taken = []
+    waiting = threading.Thread(target=lambda: taken.append(PostgresJournal(address, wait_seconds=20.0)))
+    waiting.start()
+    first.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    first.close()
+    waiting.join(20.0)
+    assert taken[0].recall(make_intent(1)) is Recall.KNOWN
+    taken[0].close()
+
+
+def cut_off(address, journal):
+    """End a plane's session at the server, as a partition of the network would."""
+    pid = journal._database._connection.info.backend_pid
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def test_a_plane_that_was_cut_off_can_write_nothing_more(address, make_intent):
+    first = PostgresJournal(address)
+    cut_off(address, first)
+    second = PostgresJournal(address, wait_seconds=10.0)
+    with pytest.raises(JournalError, match="cannot be written"):
+        first.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    assert second.begin([SubmitOrder(make_intent(1), "ACC")], [], 0) == [SubmitOrder(make_intent(1), "ACC")]
+    first.close()
+    second.close()
+
+
+def test_a_plane_of_an_earlier_epoch_is_refused_even_with_a_live_session(address, make_intent):
+    stale = SqlJournal(PostgresDatabase(address))
+    active = PostgresJournal(address)
+    with pytest.raises(JournalError, match="took this journal over"):
+        stale.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    assert active.recall(make_intent(1)) is Recall.NEW
+    stale.close()
+    active.close()
+
+
+def test_of_two_that_write_at_the_same_moment_one_may_send(address, make_intent):
+    orders = [SubmitOrder(make_intent(number), "ACC") for number in range(1, 41)]
+    journals = [SqlJournal(PostgresDatabase(address)) for _ in range(2)]
+    won = [[], []]
+
+    def race(number):
+        for order in orders if number else reversed(orders):
+            won[number] += journals[number].begin([order], [], 0)
+
+    racers = [threading.Thread(target=race, args=(number,)) for number in range(2)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join(60.0)
+    assert sorted(order.intent.intent_id.int for order in won[0] + won[1]) == list(range(1, 41))
+    for journal in journals:
+        journal.close()
+
+
+def test_a_journal_can_be_looked_at_beside_its_plane(address, make_intent):
+    active = PostgresJournal(address)
+    active.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    watching = view(address)
+    assert watching.past(make_intent(1).intent_id) == active.past(make_intent(1).intent_id)
+    watching.close()
+    active.close()
+
+
+def test_a_changed_row_refuses_to_start(address, make_intent):
+    journal = PostgresJournal(address)
+    journal.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    journal.close()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("UPDATE intents SET state = 'INTENDED'")
+    with pytest.raises(JournalError, match="intents does not fit its seal"):
+        PostgresJournal(address)
+
+
+def test_a_database_of_something_else_is_refused(address):
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE TABLE meta (mine TEXT)")
+    with pytest.raises(JournalError, match="no order journal"):
+        PostgresJournal(address)
+
+
+def test_an_error_never_repeats_the_address():
+    secret = "postgresql://me:hunter2@127.0.0.1:1/x?connect_timeout=2"
+    with pytest.raises(JournalError) as refused:
+        PostgresJournal(secret)
+    assert "hunter2" not in str(refused.value)
+    assert "127.0.0.1" not in str(refused.value)
+
+
+def test_what_was_written_survives_a_crash_of_the_server(postgres, address, make_intent):
+    journal = PostgresJournal(address)
+    journal.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
+    postgres.kill()
+    with pytest.raises(JournalError, match="cannot be"):
+        journal.begin([SubmitOrder(make_intent(2), "ACC")], [], 0)
+    journal.close()
+    postgres.start()
+    journal = PostgresJournal(address)
+    assert journal.recall(make_intent(1)) is Recall.KNOWN
+    assert journal.recall(make_intent(2)) is Recall.NEW
+    journal.close()
