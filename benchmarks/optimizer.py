@@ -63,11 +63,12 @@ def rebuilt(assets: int) -> Solve:
 
 def direct(assets: int) -> Solve:
     """Clarabel without cvxpy: matrices and solver built once, numbers updated for each decision."""
-    factors = instance(assets, 0)[1].loadings.shape[1]
-    rows = direct_rows(np.arange(2.0, factors * assets + 2.0).reshape(factors, assets))
-    loadings_first = np.argsort(-rows.data, kind="stable")[: factors * assets]
-    places = loadings_first[::-1]  # where each loading stands, by factor and asset
-    risky = np.concatenate([np.ones(assets), np.full(factors, RISK_AVERSION)])
+    first = instance(assets, 0)[1]
+    factors = first.loadings.shape[1]
+    numbered = direct_rows(np.arange(2.0, factors * assets + 2.0).reshape(factors, assets))
+    places = np.argsort(-numbered.data, kind="stable")[: factors * assets][::-1]  # of loadings, by factor and asset
+    rows = direct_rows(first.loadings.T)
+    risky = np.concatenate([RISK_AVERSION * first.specific, np.full(factors, RISK_AVERSION)])
     quadratic = sparse.diags(np.concatenate([risky, np.zeros(2 * assets)]), format="csc")
     settings = clarabel.DefaultSettings()
     settings.verbose = False

@@ -6,8 +6,10 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from strategy_plane.optimizers import mean_variance
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits
+from strategy_plane.optimizers.quadratic_program import Program, Shape
 
 LIMITS = Limits(gross=2.0, net=0.1, box=0.3, turnover=10.0)
 
@@ -58,18 +60,15 @@ def test_the_answer_does_not_depend_on_earlier_questions():
         assert one.tobytes() == other.tobytes() == third.tobytes()
 
 
-def test_the_problem_is_formulated_once_per_size(monkeypatch: pytest.MonkeyPatch):
+def test_the_problem_is_laid_out_once_per_shape(monkeypatch: pytest.MonkeyPatch):
     built = []
-    formulate = MeanVariance.__call__.__globals__["_formulate"]
-    monkeypatch.setitem(
-        MeanVariance.__call__.__globals__, "_formulate", lambda *size: built.append(size) or formulate(*size)
-    )
+    monkeypatch.setattr(mean_variance, "Program", lambda shape: built.append(shape) or Program(shape))
     optimizer = MeanVariance(2.0)
     for seed in range(3):
         optimizer(*instance(12, seed), LIMITS)
         optimizer(*instance(7, seed), LIMITS)
-    assert built == [(12, 3), (7, 3)]
-    assert all(program.problem.is_dpp() for program in optimizer._programs.values())
+        optimizer(*instance(7, seed), replace(LIMITS, volatility=0.1))
+    assert built == [Shape(12, 3, False, False, ()), Shape(7, 3, False, False, ()), Shape(7, 3, False, True, ())]
 
 
 @pytest.mark.parametrize("place", ["expected", "loadings", "specific", "current"])
