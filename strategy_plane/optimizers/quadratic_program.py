@@ -113,9 +113,7 @@ class Program:
         if self._shape.long_only:
             parts.append(self._plain_changes)
         parts.append(np.array([limits.room, limits.turnover, limits.net - limits.outside_net, -lowest]))
-        parts.extend(
-            np.clip([group.high, -group.low, group.gross], -_UNBOUNDED, _UNBOUNDED) for group in limits.groups
-        )
+        parts.extend(np.clip([group.high, -group.low, group.gross], -_UNBOUNDED, _UNBOUNDED) for group in limits.groups)
         if limits.volatility is not None:
             parts += [np.array([limits.volatility]), self._zeros_after]
         return np.concatenate(parts)

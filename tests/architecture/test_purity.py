@@ -14,7 +14,7 @@ SHELL = {
         log metrics plane process pump recorder redrive settings storm_breaker""",
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay feed store
         synthetic""",
-    "strategy_plane": "app composition validation.trial_ledger",
+    "strategy_plane": "app composition optimizers.composition validation.trial_ledger",
     "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
         sqlite_journal""",
     "backtest": "artifacts bar_file report report_figures run_record simulation",
