@@ -76,7 +76,9 @@ def test_the_published_black_litterman_tables():
     assert (100 * implied).tolist() == pytest.approx([3.9, 6.9, 8.4, 9.0, 4.3, 6.8, 7.6], abs=0.06)
     germany = np.array([0.0, 0.0, -0.295, 1.0, 0.0, -0.705, 0.0])
     canada = np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0, -1.0])
-    views = [View(pick, value, uncertainty_of(0.5, pick, covariance)) for pick, value in ((germany, 0.05), (canada, 0.03))]
+    views = [
+        View(pick, value, uncertainty_of(0.5, pick, covariance)) for pick, value in ((germany, 0.05), (canada, 0.03))
+    ]
     one = posterior(implied, covariance, views[:1])
     assert (100 * one.expected).tolist() == pytest.approx([4.3, 7.6, 9.3, 11.0, 4.5, 7.0, 8.1], abs=0.06)
     weights = np.linalg.solve(2.5 * one.covariance, one.expected)
