@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 _PLATFORM = uuid5(NAMESPACE_URL, "urn:algo-trade")
 _INTENTS = sha1(uuid5(_PLATFORM, "intent").bytes, usedforsecurity=False)
 _REPORTS = sha1(uuid5(_PLATFORM, "report").bytes, usedforsecurity=False)
+_PLANS = sha1(uuid5(_PLATFORM, "plan").bytes, usedforsecurity=False)
 _KEEP = ~(0xF000 << 64 | 0xC000 << 48)
 _VERSION_AND_VARIANT = 5 << 76 | 0x8000 << 48
 _new = UUID.__new__
@@ -26,6 +27,13 @@ def report_id(intent: UUID, sequence: int) -> UUID:
     """Name of the ``sequence``-th report on an intent (RFC 9562, version 5)."""
     digest = _REPORTS.copy()
     digest.update(b"%b|%d" % (str(intent).encode(), sequence))
+    return _uuid5(digest.digest())
+
+
+def plan_id(strategy_id: str, decided_at: datetime) -> UUID:
+    """Name of the plan that a strategy makes at a moment, in any zone (RFC 9562, version 5)."""
+    digest = _PLANS.copy()
+    digest.update(f"{strategy_id} {decided_at.astimezone(UTC).isoformat()}".encode())
     return _uuid5(digest.digest())
 
 

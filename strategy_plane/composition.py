@@ -2,15 +2,24 @@
 
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
+from strategy_plane.engines.plans import RebalanceRules
+from strategy_plane.engines.rebalancing import RebalancingEngine
+from strategy_plane.engines.settings import VolatilityTargetSettings
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
+from strategy_plane.engines.volatility_target import VolatilityTarget
 from strategy_plane.settings import MomentumMeanVarianceSettings, MovingAverageCrossSettings, StrategySettings
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
 from strategy_plane.strategies.port import Strategy
 
 
-def build_stage(settings: StrategySettings) -> SingleStrategyEngine:
+def build_stage(settings: StrategySettings) -> SingleStrategyEngine | RebalancingEngine:
     """The plane's stage, the same for backtest, paper and live."""
+    return build_engine(settings, build_strategy(settings.strategy))
+
+
+def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrategyEngine | RebalancingEngine:
+    """The engine that trades ``strategy``: by plans when there is a rebalancing section, else at every decision."""
     rules = TradingRules(
         strategy_id=settings.strategy_id,
         lot=settings.lot,
@@ -21,12 +30,20 @@ def build_stage(settings: StrategySettings) -> SingleStrategyEngine:
         time_in_force=settings.time_in_force,
         valid_for=settings.valid_for,
     )
-    return SingleStrategyEngine(
-        build_strategy(settings.strategy),
-        SliceAssembler(settings.bar_size, settings.universe),
-        Book(settings.initial_cash),
-        rules,
-        publish_portfolio=settings.publish_portfolio,
+    slices, book = SliceAssembler(settings.bar_size, settings.universe), Book(settings.initial_cash)
+    held = _at_volatility(strategy, settings.volatility_target)
+    chosen = settings.rebalancing
+    if chosen is None:
+        return SingleStrategyEngine(held, slices, book, rules, publish_portfolio=settings.publish_portfolio)
+    plans = RebalanceRules(**dict(chosen))
+    return RebalancingEngine(held, slices, book, rules, plans, publish_portfolio=settings.publish_portfolio)
+
+
+def _at_volatility(strategy: Strategy, chosen: VolatilityTargetSettings | None) -> Strategy:
+    if chosen is None:
+        return strategy
+    return VolatilityTarget(
+        strategy, chosen.annual, chosen.window, chosen.half_life, chosen.largest, chosen.periods_per_year
     )
 
 

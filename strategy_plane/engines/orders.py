@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from contracts.market import SliceEvent
 from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
@@ -77,8 +78,10 @@ def gaps(wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: Tra
     return found
 
 
-def intents(moment: SliceEvent, found: Sequence[Gap], book: Book, rules: TradingRules) -> list[OrderIntent]:
-    """One intent for each gap, named after strategy, symbol and moment."""
+def intents(
+    moment: SliceEvent, found: Sequence[Gap], book: Book, rules: TradingRules, plan: UUID | None = None
+) -> list[OrderIntent]:
+    """One intent for each gap, named after strategy, symbol and moment; ``plan`` is the approved one it belongs to."""
     timestamp = moment.timestamp
     valid_until = timestamp + rules.valid_for
     written = []
@@ -99,7 +102,7 @@ def intents(moment: SliceEvent, found: Sequence[Gap], book: Book, rules: Trading
                     "strategy_id": rules.strategy_id,
                     "time_in_force": rules.time_in_force,
                     "valid_until": valid_until,
-                    "plan_id": None,
+                    "plan_id": plan,
                 }
             )
         )
