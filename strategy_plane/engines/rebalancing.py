@@ -145,8 +145,8 @@ class RebalancingEngine:
         self._seen += 1
         self._moment = moment
         self._calendar.note(moment.timestamp)
-        self.book.advance(moment.timestamp)
         said = decide(moment)
+        self.book.advance(moment.timestamp)  # after it, so that a repeated decision sees the book of the first
         if self._publish_portfolio:
             return [*said, portfolio_state(moment, self._trading.strategy_id, self.book)]
         return said
@@ -182,7 +182,7 @@ class RebalancingEngine:
         if not targets.values:
             return alarms
         plan = propose(moment, targets, self.book, self._trading, self._rules, reasons)
-        self._record = PlanRecord(plan)
+        self._record = newest(None, plan, self._logged)
         return [*alarms, plan, *self._carry_on(moment)]
 
     def _reasons(self) -> list[str]:
