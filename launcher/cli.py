@@ -13,7 +13,7 @@ from rich.console import Console
 
 from contracts import schema_export
 from kernel.settings import ConfigurationError, resolved
-from launcher import broker_cli, dlq_cli, plane_cli, run_cli, topics_cli
+from launcher import broker_cli, dlq_cli, plane_cli, run_cli, topics_cli, validate_cli
 from launcher.kafka_options import NOTHING, USAGE
 from launcher.settings import load_settings
 
@@ -33,6 +33,7 @@ app.add_typer(config, name="config")
 app.command()(run_cli.demo)
 app.command()(run_cli.backtest)
 app.command()(run_cli.up)
+app.command()(validate_cli.validate)
 app.command()(plane_cli.plane)
 
 console = Console(highlight=False)

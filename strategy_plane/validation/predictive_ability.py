@@ -55,6 +55,15 @@ def superior_predictive_ability(
     return PredictiveAbility(float(found["lower"]), float(found["consistent"]), float(found["upper"]))
 
 
+def require_bootstrap() -> None:
+    """Ask before a long study, so that it does not fail at its end.
+
+    Raises:
+        ValidationExtraMissing: when ``arch`` is not installed.
+    """
+    _bootstrap()
+
+
 def _bootstrap() -> ModuleType:
     try:
         from arch import bootstrap  # noqa: PLC0415 - an extra: only who asks for the test needs it

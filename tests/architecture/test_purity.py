@@ -17,7 +17,7 @@ SHELL = {
     "strategy_plane": "app composition optimizers.composition validation.trial_ledger",
     "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
         sqlite_journal""",
-    "backtest": "artifacts bar_file report report_figures run_record simulation",
+    "backtest": "artifacts bar_file report report_figures run_record simulation trials validation_report",
 }
 IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}
 IMPURE_METHODS = {
