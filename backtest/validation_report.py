@@ -109,7 +109,7 @@ def _sharpes(names: Sequence[str], study: Study) -> dict[str, JSON]:
 
 def _histogram(values: Vector, mark: float) -> dict[str, JSON]:
     return {
-        "data": [{"type": "histogram", "x": np.round(values, 4).tolist(), "marker": {"color": ACCENT}}],
+        "data": [{"type": "histogram", "nbinsx": 24, "x": np.round(values, 4).tolist(), "marker": {"color": ACCENT}}],
         "layout": {"shapes": [_line("x", mark)], "bargap": 0.05},
     }
 

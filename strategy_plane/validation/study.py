@@ -22,7 +22,7 @@ Matrix = NDArray[np.float64]
 Vector = NDArray[np.float64]
 
 
-_BENCHMARKS = {"equal_weight": "all symbols held in equal parts", "cash": "cash"}
+_BENCHMARKS = {"equal_weight": "all symbols held in equal parts, at equal volatility", "cash": "cash"}
 
 
 class Verdict(StrEnum):
@@ -79,7 +79,9 @@ def judge(returns: Matrix, benchmark: Vector, tried: TrialStatistics, chosen: Va
     sharpes = np.nan_to_num(np.array([sharpe(column, chosen.periods_per_year) for column in returns.T]))
     best = int(sharpes.argmax())
     estimate = estimate_sharpe(returns[:, best])
-    predictive = superior_predictive_ability(returns, benchmark, repetitions=chosen.repetitions, seed=chosen.seed)
+    predictive = superior_predictive_ability(
+        at_volatility_of(benchmark, returns), benchmark, repetitions=chosen.repetitions, seed=chosen.seed
+    )
     criteria = _criteria(estimate, tried, cscv, predictive, chosen)
     return Study(
         verdict=_verdict(criteria),
@@ -94,6 +96,18 @@ def judge(returns: Matrix, benchmark: Vector, tried: TrialStatistics, chosen: Va
         path_sharpes=path_sharpes(returns, chosen),
         walk=select_and_hold(returns, chosen.train, chosen.test) if len(returns) > chosen.train else None,
     )
+
+
+def at_volatility_of(benchmark: Vector, returns: Matrix) -> Matrix:
+    """``returns`` with each trial levered to the volatility of ``benchmark``; unchanged beside cash, which has none.
+
+    A trial that is half in cash must not lose to the benchmark for that alone, nor win for being levered.
+    """
+    wanted, spread = float(benchmark.std()), returns.std(axis=0)
+    if not wanted > 0.0:
+        return returns
+    scaled: Matrix = returns * np.divide(wanted, spread, where=spread > 0.0, out=np.zeros_like(spread))
+    return scaled
 
 
 def path_sharpes(returns: Matrix, chosen: ValidationSettings) -> Vector:
