@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from strategy_plane.engines.orders import whole_lots
-
 Vector = NDArray[np.float64]
+
+
+def whole_lots(units: float, lot: float) -> float:
+    """``units`` cut towards zero to whole lots; a billionth of a lot short counts as whole."""
+    return math.trunc(units / lot + math.copysign(1e-9, units)) * lot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """From what is wanted and what is held to order intents."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +9,7 @@ from contracts.market import SliceEvent
 from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
+from strategy_plane.sizing import whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 MAX_QUANTITY = 1e15
@@ -40,11 +40,6 @@ class TradingRules:
 
 class InvalidTargetError(ValueError):
     """A strategy asked for a number that no position can have."""
-
-
-def whole_lots(units: float, lot: float) -> float:
-    """``units`` cut towards zero to whole lots; a billionth of a lot short counts as whole."""
-    return math.trunc(units / lot + math.copysign(1e-9, units)) * lot
 
 
 def unmet(targets: Targets, book: Book) -> dict[str, float]:

@@ -11,8 +11,9 @@ from contracts.plan_content import signed
 from contracts.trading import Side
 from domain.ids import plan_id
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.orders import MAX_QUANTITY, InvalidTargetError, TradingRules, whole_lots
+from strategy_plane.engines.orders import MAX_QUANTITY, InvalidTargetError, TradingRules
 from strategy_plane.engines.rebalance_calendar import Frequency
+from strategy_plane.sizing import whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
