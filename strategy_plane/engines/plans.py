@@ -69,7 +69,7 @@ def propose(
     equity = book.equity()
     if not equity > 0.0:
         raise PortfolioError("equity is not positive; nothing can be sized")
-    current = {symbol: book.weight(symbol) for symbol in book.symbols}
+    current = held_weights(book)
     wanted = _weights(targets, book, equity, rules)
     turnover = math.fsum(abs(weight - current.get(symbol, 0.0)) for symbol, weight in wanted.items())
     share = min(1.0, rules.turnover_cap / turnover) if turnover else 1.0
@@ -92,6 +92,18 @@ def propose(
         target_weights=aimed,
     )
     return signed(plan)
+
+
+def held_weights(book: Book) -> dict[str, float]:
+    """Weights of what is held and worked, by symbol.
+
+    Raises:
+        PortfolioError: when equity is unknown or not positive, or a weight is beyond what a plan can say.
+    """
+    weights = {symbol: book.weight(symbol) for symbol in book.symbols}
+    if any(abs(weight) > _LARGEST_WEIGHT for weight in weights.values()):
+        raise PortfolioError("a position is more than 100 times equity; nothing can be planned")
+    return weights
 
 
 def _weights(targets: Targets, book: Book, equity: float, rules: RebalanceRules) -> dict[str, float]:

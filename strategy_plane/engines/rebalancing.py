@@ -15,7 +15,7 @@ from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules
 from strategy_plane.engines.plan_execution import PlanExecution, PlanRecord, Reports, newest
-from strategy_plane.engines.plans import RebalanceRules, propose
+from strategy_plane.engines.plans import RebalanceRules, held_weights, propose
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted
 from strategy_plane.engines.slices import SliceAssembler
@@ -167,9 +167,9 @@ class RebalancingEngine:
         record = self._record
         if record is None or record.has_ended:
             return ()
-        placed, said = self._execution.step(record, moment, self._weights())
+        placed, said = self._execution.step(record, moment, held_weights(self.book))
         if record.state is None and self._calendar.is_due(record.plan.timestamp):
-            said.append(self._execution.supersede(record, moment, self._weights()))
+            said.append(self._execution.supersede(record, moment, held_weights(self.book)))
         return [*placed, *said]
 
     def _propose(self, moment: SliceEvent) -> Sequence[Message]:
@@ -194,15 +194,8 @@ class RebalancingEngine:
             return [f"{self._rules.every.value} rebalance of {self._calendar.period}"]
         if record is None or record.progress is None:
             return []
-        moved = drifted(record.progress.weights, self._weights(), self._rules.drift_band)
+        moved = drifted(record.progress.weights, held_weights(self.book), self._rules.drift_band)
         return [f"weights drifted by more than {self._rules.drift_band:g}: {', '.join(moved[:10])}"] if moved else []
-
-    def _weights(self) -> dict[str, float]:
-        """Weights of what is held and worked, by symbol; raises `PortfolioError` beyond what a plan can say."""
-        weights = {symbol: self.book.weight(symbol) for symbol in self.book.symbols}
-        if any(abs(weight) > 100.0 for weight in weights.values()):
-            raise PortfolioError("a position is more than 100 times equity; nothing can be planned")
-        return weights
 
 
 def _nothing(moment: SliceEvent) -> Sequence[Message]:

@@ -38,7 +38,7 @@ def test_a_longer_record_is_surer():
     assert probabilistic_sharpe(SharpeEstimate(0.1, 100)) < probabilistic_sharpe(SharpeEstimate(0.1, 200))
 
 
-@pytest.mark.parametrize("returns", [[], [0.01, 0.02], [0.0] * 50, [0.01] * 50])
+@pytest.mark.parametrize("returns", [[], [0.01, 0.02], [0.0] * 50, [0.01] * 50, [0.0, 1e-200, 0.0]])
 def test_what_cannot_be_inferred_is_nan(returns: list[float]):
     assert math.isnan(probabilistic_sharpe(estimate_sharpe(returns)))
 

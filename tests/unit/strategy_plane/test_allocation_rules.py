@@ -263,3 +263,20 @@ def test_every_named_optimizer_answers_the_same_port(chosen):
     assert again.weights.tobytes() == allocation.weights.tobytes()
     broken = optimizer(np.full(6, 0.08), FactorRisk(risk.loadings * np.nan, risk.specific), np.full(6, 0.1), limits)
     assert broken.status is AllocationStatus.KEPT
+
+
+def test_a_rule_whose_nearest_weights_are_too_volatile_keeps_the_current_ones():
+    risk, current = market(4), np.zeros(4)
+    limits = replace(OPEN, volatility=0.05, net_floor=0.9, box=0.5)
+    allocation = RiskBased(equal_weight)(np.zeros(4), risk, current, limits)
+    assert allocation.status is AllocationStatus.KEPT
+    assert "volatility" in allocation.diagnosis
+    crossed = RiskBased(equal_weight)(np.zeros(4), risk, current, replace(OPEN, turnover=0.5, net_floor=0.9))
+    assert "turnover" in crossed.diagnosis
+
+
+def test_a_covariance_too_close_to_singular_is_said_to_be():
+    risk = FactorRisk(np.array([[1.0, 0.0], [1.0, 1e-9], [1.0, -1e-9]]), np.full(3, 1e-300))
+    with pytest.raises(RuleFailed, match="did not converge"):
+        risk_parity(FactorRisk(np.array([[1.0], [-1.0], [1.0]]), np.full(3, 1e-14)))
+    assert risk_parity(FactorRisk(np.zeros((3, 1)), risk.specific + 0.01)).tolist() == pytest.approx([1 / 3] * 3)

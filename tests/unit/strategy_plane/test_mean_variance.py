@@ -244,3 +244,36 @@ def test_programs_of_shapes_long_unused_are_dropped():
     for assets in range(2, 30):
         optimizer(*instance(assets), LIMITS)
     assert len(optimizer._programs) == mean_variance.KEPT_PROGRAMS
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "limits", "named"),
+    [
+        (None, "MaxIterations", LIMITS, "solver ended with status MaxIterations"),
+        (None, "AlmostSolved", LIMITS, "solver ended with status AlmostSolved"),
+        (np.full(12, 0.2), "Solved", LIMITS, "the solver's weights break net"),
+        (np.full(12, 0.1), "Solved", replace(LIMITS, net=2.0, volatility=0.01), "break volatility"),
+        (np.array([-0.05, 0.05] * 6), "Solved", LIMITS, "worse than the current ones"),
+    ],
+)
+def test_a_solver_that_errs_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, answer: np.ndarray | None, status: str, limits: Limits, named: str
+):
+    """Only its status "Solved" counts, and then limits and objective are held against the current weights."""
+
+    class Erring:
+        def __init__(self, shape: Shape) -> None:
+            self.shape = shape
+
+        def solve(self, question: object) -> tuple[np.ndarray | None, str]:
+            return answer, status
+
+    expected, risk, _ = instance()
+    current = np.array([0.01, -0.01] * 6)
+    monkeypatch.setattr(mean_variance, "Program", Erring)
+    if named.startswith("worse"):
+        expected = np.array([1.0, -1.0] * 6)
+    allocation = MeanVariance(2.0)(expected, risk, current, limits)
+    assert allocation.status is AllocationStatus.KEPT
+    assert named in allocation.diagnosis
+    assert allocation.weights is current

@@ -226,6 +226,24 @@ def test_a_buy_whose_cash_is_gone_when_its_turn_comes_is_skipped():
     assert progress.trades[1].reason == "cash pays for 0 of 50 units"
 
 
+def test_a_buy_without_a_bar_at_its_turn_is_skipped_and_the_others_go_on():
+    market = Market({0: weights(A=0.9), 2: weights(A=0.0, B=0.3, C=0.3)}, MONTHLY)
+    market.next(), market.next(), market.next()
+    said = market.next(missing="B")
+    assert trades(said) == [("C", "BUY", 30.0)]
+    (progress,) = [each for each in said if isinstance(each, PlanProgress)]
+    assert [each.reason for each in progress.trades] == [None, "no bar at this moment", None]
+
+
+def test_a_position_beyond_all_measure_stops_planning():
+    market = Market({0: weights(A=1.5)}, RebalanceRules(within_cash=False, drift_band=0.1))
+    market.next(), market.next()
+    market.prices["A"] = 33.4
+    said = market.next()
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["PORTFOLIO_UNKNOWN"] * len(said)
+    assert said
+
+
 def test_symbols_without_a_bar_are_left_alone_and_named():
     market = Market({0: weights(A=0.3, B=0.3)}, MONTHLY)
     (plan,) = plans(market.next(missing="B"))
