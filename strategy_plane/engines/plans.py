@@ -13,7 +13,7 @@ from domain.ids import plan_id
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import MAX_QUANTITY, InvalidTargetError, TradingRules
 from strategy_plane.engines.rebalance_calendar import Frequency
-from strategy_plane.sizing import whole_lots
+from strategy_plane.sizing import Sizing, whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
@@ -128,12 +128,13 @@ def _changes(
 ) -> tuple[list[_Change], list[SkippedTrade]]:
     """Whole lots for each symbol that can be priced and is worth trading; sells first."""
     changes, skipped, listed = [], [], frozenset(moment.symbols)
+    sizing = Sizing(trading.lot)
     for symbol, target in aimed.items():
         if symbol not in listed or symbol not in book.marks:
             skipped.append(SkippedTrade(symbol=symbol, reason="NO_PRICE", detail="no bar at this moment"))
             continue
         price, held = book.marks[symbol], book.holding(symbol)
-        gap = whole_lots(whole_lots(target * equity / price, trading.lot) - held, trading.lot)
+        gap = whole_lots(sizing.units(target, equity, price) - held, trading.lot)
         gap = max(-MAX_QUANTITY, min(MAX_QUANTITY, gap))
         value = abs(gap) * price
         if not gap:

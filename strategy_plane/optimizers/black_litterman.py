@@ -13,6 +13,7 @@ from strategy_plane.optimizers.port import (
     Limits,
     Matrix,
     Optimizer,
+    TradingCosts,
     Vector,
 )
 from strategy_plane.optimizers.risk_based import Rule
@@ -102,9 +103,11 @@ class BlackLitterman:
         self._confidence = confidence
         self._tau = tau
 
-    def __call__(self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits) -> Allocation:
+    def __call__(
+        self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits, costs: TradingCosts | None = None
+    ) -> Allocation:
         """Choose weights; see `Optimizer` for shapes and units."""
-        fault = fault_of_input(expected, risk, current)
+        fault = fault_of_input(expected, risk, current, costs)
         if fault:
             return Allocation(current, AllocationStatus.KEPT, fault)
         covariance = risk.covariance
@@ -117,4 +120,4 @@ class BlackLitterman:
             blended = posterior(equilibrium, covariance, views, self._tau)
         except np.linalg.LinAlgError:
             return Allocation(current, AllocationStatus.KEPT, "the views and the covariance cannot be blended")
-        return self._inner(blended.expected, risk, current, limits)
+        return self._inner(blended.expected, risk, current, limits, costs)

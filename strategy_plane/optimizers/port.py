@@ -141,10 +141,13 @@ class Optimizer(Protocol):
     """From views and risk to weights.
 
     ``expected`` are annual simple returns and ``current`` weights, both of shape (n,) in the order of
-    ``risk``; an optimizer that needs no views does not read them. Never raises for bad numbers: it keeps the
+    ``risk``; ``costs`` are those of the changes; an
+    optimizer that needs no views or costs does not read them. Never raises for bad numbers: it keeps the
     current weights and says why.
     """
 
-    def __call__(self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits) -> Allocation:
+    def __call__(
+        self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits, costs: TradingCosts | None = None
+    ) -> Allocation:
         """Choose weights."""
         ...

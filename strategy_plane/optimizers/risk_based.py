@@ -7,7 +7,7 @@ import numpy as np
 
 from strategy_plane.optimizers.feasibility import conflict, fault_of_input
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
-from strategy_plane.optimizers.port import Allocation, AllocationStatus, FactorRisk, Limits, Vector
+from strategy_plane.optimizers.port import Allocation, AllocationStatus, FactorRisk, Limits, TradingCosts, Vector
 
 Rule = Callable[[FactorRisk], Vector]
 """From risk to weights, none negative, that sum to one."""
@@ -28,8 +28,10 @@ class RiskBased:
         self._rule = rule
         self._nearest = MeanVariance(1.0)
 
-    def __call__(self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits) -> Allocation:
-        """Choose weights; see `Optimizer`; ``expected`` is not read."""
+    def __call__(
+        self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits, costs: TradingCosts | None = None
+    ) -> Allocation:
+        """Choose weights; see `Optimizer`; ``expected`` and ``costs`` are not read."""
         slack = slack_of(len(current))
         fault = fault_of_input(np.zeros(len(current)), risk, current) or conflict(current, limits, slack)
         if fault:
