@@ -37,6 +37,12 @@ class TrialReturns:
     days: Days
     returns: Vector
 
+    @property
+    def invested(self) -> Vector:
+        """The returns since the first that is not zero; empty when there is none."""
+        moved = np.flatnonzero(self.returns)
+        return self.returns[moved[0] :] if len(moved) else self.returns[:0]
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:

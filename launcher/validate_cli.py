@@ -145,7 +145,7 @@ def _run(variants: Sequence[Variant], ledger: "TrialLedger", family: str) -> Ite
             progress.update(task, description=variant.name[:60])
             chosen = variant.settings
             returned = run_trial(chosen.data, chosen.strategy, chosen.order)
-            estimate = estimate_sharpe(returned.returns)
+            estimate = estimate_sharpe(returned.invested)
             now, key = SystemClock().now(), _key(chosen)
             ledger.append(Trial(family, key, data, now, estimate.sharpe, estimate.observations, variant.parameters))
             progress.advance(task)

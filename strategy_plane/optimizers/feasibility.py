@@ -17,9 +17,10 @@ def fault_of_input(expected: Vector, risk: FactorRisk, current: Vector, costs: T
     ]
     if costs is not None:
         named += [("linear costs", costs.linear), ("quadratic costs", costs.quadratic)]
-    for name, values in named:
-        if not np.isfinite(values).all():
-            return f"{name} are not finite"
+    if not math.isfinite(
+        sum(float(values.sum()) for _, values in named)
+    ):  # one look at all is quicker than one at each
+        return next((f"{name} are not finite" for name, values in named if not np.isfinite(values).all()), "too large")
     if any(len(values) != len(expected) for _, values in named):
         return "expected returns, risk, current weights and costs differ in length"
     if len(expected) == 0:
@@ -70,11 +71,13 @@ def _group_conflict(limits: Limits, assets: int) -> str:
 
 
 def _turnover_conflict(current: Vector, limits: Limits, slack: float) -> str:
+    net, held = float(current.sum()) + limits.outside_net, float(np.abs(current).sum())
+    if limits.turnover >= held and limits.lowest_net <= net <= limits.net:
+        return ""  # all can be sold
     clipped = np.clip(current, 0.0 if limits.long_only else -limits.box, limits.box)
-    net = float(current.sum()) + limits.outside_net
     needed = {
         "box": float(np.abs(current - clipped).sum()),
-        "gross": float(np.abs(current).sum()) - limits.room,
+        "gross": held - limits.room,
         "net": max(net - limits.net, limits.lowest_net - net),
     }
     tight = [name for name, change in needed.items() if change > limits.turnover + slack]

@@ -114,9 +114,9 @@ def _broken(weights: Vector, question: Question, slack: float) -> list[str]:
 
 
 def _on_grid(found: Vector, limits: Limits) -> Vector:
-    clipped = np.clip(found, 0.0 if limits.long_only else -limits.box, limits.box)
+    clipped: Vector = np.minimum(np.maximum(found, 0.0 if limits.long_only else -limits.box), limits.box)
     gross = float(np.abs(clipped).sum())
     if gross > limits.room > 0.0:
-        clipped = clipped * (limits.room / gross)
+        clipped *= limits.room / gross
     rounded: Vector = np.round(clipped, DECIMALS) + 0.0  # no negative zero
     return rounded

@@ -62,6 +62,7 @@ def test_a_backtest_gives_one_return_for_each_day(data: DataSettings):
     assert len(found.days) == len(found.returns) == 124
     assert not found.returns[:20].any()
     assert found.returns[20:].any()
+    assert found.invested.tolist() == np.trim_zeros(found.returns, "f").tolist()
     again = run_trial(data, strategy, order)
     assert found.returns.tobytes() == again.returns.tobytes()
 
