@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_the_same_study_says_the_same(tmp_path):
 
 
 def test_without_the_extra_nothing_is_run_and_the_fix_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "arch", None)
+    monkeypatch.setitem(sys.modules, "arch", None)
     code, said = _run("validate", _config(tmp_path, grid=GRID))
     assert code == 2
     assert "pip install 'algo-trade[validate]'" in said
