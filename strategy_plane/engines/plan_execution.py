@@ -57,28 +57,36 @@ class PlanRecord:
 
 
 class Reports:
-    """The newest report of every order of the strategy."""
+    """What is known of every order of the strategy, whatever order its reports come in."""
 
     def __init__(self) -> None:
-        self._newest: dict[int, tuple[int, float, bool]] = {}
+        self._known: dict[int, _Known] = {}
 
     def take(self, report: ExecutionReport) -> None:
-        """Remember how much is filled and whether more can come."""
+        """Remember how much is filled, whether more can come, and why it was refused."""
         name = report.intent_id.int
-        sequence, filled, ended = self._newest.get(name, (0, 0.0, False))
-        self._newest[name] = (
-            max(sequence, report.sequence),
-            max(filled, report.filled_quantity),
-            ended or report.status in TERMINAL_STATUSES,
+        before = self._known.get(name, _UNKNOWN)
+        self._known[name] = _Known(
+            max(before.filled, report.filled_quantity),
+            before.ended or report.status in TERMINAL_STATUSES,
+            report.reject_reason or before.reason,
         )
 
-    def filled(self, intent: OrderIntent) -> float:
-        """Units filled so far."""
-        return self._newest.get(intent.intent_id.int, (0, 0.0, False))[1]
+    def of(self, intent: OrderIntent) -> "_Known":
+        """What is known of one order."""
+        return self._known.get(intent.intent_id.int, _UNKNOWN)
 
-    def ended(self, intent: OrderIntent) -> bool:
-        """Whether the order can fill no further."""
-        return self._newest.get(intent.intent_id.int, (0, 0.0, False))[2]
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Units filled so far, whether the order can fill no further, and the reason when it was refused."""
+
+    filled: float = 0.0
+    ended: bool = False
+    reason: str | None = None
+
+
+_UNKNOWN = _Known()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +194,7 @@ class PlanExecution:
     def _finished(self, record: PlanRecord, side: Side | None = None) -> bool:
         """Whether every order, or every one of ``side``, can fill no further."""
         orders = record.orders.values()
-        return all(self.reports.ended(order) for order in orders if side is None or order.direction is side)
+        return all(self.reports.of(order).ended for order in orders if side is None or order.direction is side)
 
     def _say(
         self,
@@ -227,10 +235,14 @@ class PlanExecution:
                 return so_far
             why = reason or f"the plan is {state.value}"
             return so_far.model_copy(update={"state": TradeState.SKIPPED, "reason": why})
-        filled = self.reports.filled(order)
-        done = ended or self.reports.ended(order)
+        known = self.reports.of(order)
         return so_far.model_copy(
-            update={"state": _state_of(filled, order.quantity, done), "ordered": order.quantity, "filled": filled}
+            update={
+                "state": _state_of(known.filled, order.quantity, ended or known.ended),
+                "ordered": order.quantity,
+                "filled": known.filled,
+                "reason": reason or known.reason,
+            }
         )
 
 

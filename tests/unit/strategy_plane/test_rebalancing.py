@@ -203,6 +203,27 @@ def test_buys_wait_for_every_sell_to_end_and_go_as_far_as_cash():
         assert trades(market.next()) == []  # what is unfilled is not ordered again
 
 
+def test_an_order_that_was_refused_is_unfilled_with_the_reason_of_the_refusal():
+    market = Market({0: weights(A=0.5)}, MONTHLY)
+    (intent,) = [each for each in market.next() if isinstance(each, OrderIntent)]
+    market.waiting.clear()
+    market.tell(
+        ExecutionReport(
+            intent_id=intent.intent_id,
+            order_id="1",
+            symbol="A",
+            status=OrderStatus.REJECTED,
+            filled_quantity=0.0,
+            timestamp=intent.timestamp,
+            reject_reason="MAX_ORDER_VALUE: too large",
+            strategy_id="s",
+        )
+    )
+    (done,) = [each for each in market.next() if isinstance(each, PlanProgress)]
+    assert done.state is PlanState.COMPLETED
+    assert [(each.state, each.reason) for each in done.trades] == [(TradeState.UNFILLED, "MAX_ORDER_VALUE: too large")]
+
+
 def test_what_cash_does_not_pay_for_is_skipped_with_its_reason():
     market = Market({0: weights(A=0.995, B=0.5, C=0.5)}, MONTHLY)
     (plan,) = plans(market.next())
