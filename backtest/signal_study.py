@@ -8,7 +8,6 @@ from itertools import groupby
 
 from rich.table import Table
 
-from backtest.engine import run
 from backtest.summary import JSON
 from data_plane.composition import build_connector
 from data_plane.composition import build_stage as build_data_stage
@@ -70,5 +69,6 @@ class SignalStudy:
 def study(data: DataSettings, chosen: SignalEnsembleSettings) -> SignalStudy:
     """Score the signals of ``chosen`` over the whole source; nothing is traded."""
     observer = build_observer(chosen)
-    run(build_data_stage(data).play(build_connector(data).blocks()), (), (observer,))
+    for messages in build_data_stage(data).play(build_connector(data).blocks()):
+        observer.note(messages)
     return SignalStudy(observer.summaries(), observer.diary)

@@ -6,11 +6,26 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from contracts.base import Closed, Identifier, Message, Money, Name, Symbol, Text, Timestamp
+from contracts.base import (
+    Closed,
+    Identifier,
+    Message,
+    Money,
+    Name,
+    Price,
+    Quantity,
+    QuantityOrZero,
+    Symbol,
+    Text,
+    Timestamp,
+)
 from contracts.trading import Side
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Partition = Annotated[str, Field(pattern=r"^[!-~]{1,300}$")]
+Weight = Annotated[float, Field(ge=-100, le=100)]
+"""A fraction of equity."""
+Weights = dict[Symbol, Weight]
 PartitionOffsets = dict[Partition, Count]
 """Offsets keyed by ``topic/partition``."""
 
@@ -118,17 +133,39 @@ class PortfolioState(Message):
 
 
 class PlannedTrade(Closed):
-    """One line of a rebalance plan; weights are fractions of equity."""
+    """One line of a rebalance plan; weights are fractions of equity, the price is the close it was sized at."""
 
     symbol: Symbol
     direction: Side
-    quantity: Annotated[float, Field(gt=0, le=1e15)]
-    current_weight: Annotated[float, Field(ge=-100, le=100)]
-    target_weight: Annotated[float, Field(ge=-100, le=100)]
+    quantity: Quantity
+    current_weight: Weight
+    target_weight: Weight
+    reference_price: Price | None = None
+
+
+class PlanCheck(Closed):
+    """One thing a plan was held against before it was proposed."""
+
+    name: Name
+    passed: bool
+    detail: Text
+
+
+class SkippedTrade(Closed):
+    """A change that was wanted and is not in the plan; ``reason`` is a stable code."""
+
+    symbol: Symbol
+    reason: Name
+    detail: Text
 
 
 class RebalancePlan(Message):
-    """A set of trades proposed together; ``content_hash`` is the SHA-256 of its canonical text."""
+    """A set of trades proposed together, in the order they are to be sent.
+
+    ``content_hash`` is the SHA-256 of the plan's canonical text with the hash itself as 64 zeros. Weights are
+    what is held and what is aimed at, ``reasons`` say why now. With ``requires_approval`` nothing of it is
+    ordered before a `PlanDecision` approves this content.
+    """
 
     event_type: Literal["rebalance_plan"] = "rebalance_plan"
     plan_id: Identifier
@@ -137,6 +174,13 @@ class RebalancePlan(Message):
     valid_until: Timestamp
     trades: Annotated[tuple[PlannedTrade, ...], Field(max_length=5000)]
     content_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    requires_approval: bool = True
+    equity: Money | None = None
+    reasons: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    checks: Annotated[tuple[PlanCheck, ...], Field(max_length=100)] = ()
+    skipped: Annotated[tuple[SkippedTrade, ...], Field(max_length=5000)] = ()
+    current_weights: Weights = Field(default_factory=dict)
+    target_weights: Weights = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
@@ -172,4 +216,58 @@ class PlanDecision(Message):
     @property
     def partition_key(self) -> str:
         """The strategy: its plans and their decisions keep their order."""
+        return self.strategy_id
+
+
+class PlanState(StrEnum):
+    """Where the execution of a plan stands; the last four end it."""
+
+    SELLING = "SELLING"
+    BUYING = "BUYING"
+    COMPLETED = "COMPLETED"
+    REFUSED = "REFUSED"
+    EXPIRED = "EXPIRED"
+    SUPERSEDED = "SUPERSEDED"
+
+
+class TradeState(StrEnum):
+    """What became of one trade of a plan."""
+
+    PLANNED = "PLANNED"
+    ORDERED = "ORDERED"
+    FILLED = "FILLED"
+    PARTIAL = "PARTIAL"
+    UNFILLED = "UNFILLED"
+    SKIPPED = "SKIPPED"
+
+
+class TradeProgress(Closed):
+    """One trade of a plan so far, in units; ``reason`` says why less was ordered than planned, or nothing."""
+
+    symbol: Symbol
+    direction: Side
+    state: TradeState
+    planned: Quantity
+    ordered: QuantityOrZero = 0.0
+    filled: QuantityOrZero = 0.0
+    reason: Text | None = None
+
+
+class PlanProgress(Message):
+    """How far the execution of a plan has come; what is not filled when it ends is not ordered again.
+
+    ``weights`` are the fractions of equity held then.
+    """
+
+    event_type: Literal["plan_progress"] = "plan_progress"
+    plan_id: Identifier
+    strategy_id: Name
+    timestamp: Timestamp
+    state: PlanState
+    trades: Annotated[tuple[TradeProgress, ...], Field(max_length=5000)]
+    weights: Weights = Field(default_factory=dict)
+
+    @property
+    def partition_key(self) -> str:
+        """The strategy: its plans, their decisions and their progress keep their order."""
         return self.strategy_id

@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 
 _PLATFORM = uuid5(NAMESPACE_URL, "urn:algo-trade")
 _INTENTS = sha1(uuid5(_PLATFORM, "intent").bytes, usedforsecurity=False)
+_PLANS = sha1(uuid5(_PLATFORM, "plan").bytes, usedforsecurity=False)
 _KEEP = ~(0xF000 << 64 | 0xC000 << 48)
 _VERSION_AND_VARIANT = 5 << 76 | 0x8000 << 48
 _new = UUID.__new__
@@ -24,6 +25,13 @@ def intent_id(strategy_id: str, symbol: str, decided_at: datetime, ordinal: int 
 def report_id(intent: UUID, sequence: int) -> UUID:
     """Name of the ``sequence``-th report on an intent: its number as a name in the intent's own namespace."""
     return _uuid5(sha1(b"%b%d" % (intent.int.to_bytes(16), sequence), usedforsecurity=False).digest())
+
+
+def plan_id(strategy_id: str, decided_at: datetime) -> UUID:
+    """Name of the plan that a strategy makes at a moment, in any zone (RFC 9562, version 5)."""
+    digest = _PLANS.copy()
+    digest.update(f"{strategy_id} {decided_at.astimezone(UTC).isoformat()}".encode())
+    return _uuid5(digest.digest())
 
 
 def _uuid5(digest: bytes) -> UUID:

@@ -22,7 +22,9 @@ from launcher import (
     postgres_cli,
     run_cli,
     signals_cli,
+    strategies_cli,
     topics_cli,
+    validate_cli,
 )
 from launcher.kafka_options import NOTHING, USAGE
 from launcher.settings import load_settings
@@ -41,11 +43,13 @@ app.add_typer(broker_cli.app)
 app.add_typer(postgres_cli.app)
 app.add_typer(orders_cli.app)
 app.add_typer(audit_cli.app)
+app.add_typer(strategies_cli.app)
 app.add_typer(schemas, name="schemas")
 app.add_typer(config, name="config")
 app.command()(run_cli.demo)
 app.command()(run_cli.backtest)
 app.command()(run_cli.up)
+app.command()(validate_cli.validate)
 app.command()(plane_cli.plane)
 app.command()(signals_cli.signals)
 

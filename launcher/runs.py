@@ -117,7 +117,7 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
     provenance = Provenance(
         run_id=run_id,
         config_hash=config_hash(settings),
-        data_hash=_data_hash(settings),
+        data_hash=data_hash(settings),
         git_sha=git_revision(Path(__file__).parent),
         package_version=metadata.version("algo-trade"),
         mode=mode,
@@ -137,7 +137,8 @@ def _study(settings: Settings) -> dict[str, JSON] | None:
     return study(settings.data, chosen).as_json()
 
 
-def _data_hash(settings: Settings) -> str:
+def data_hash(settings: Settings) -> str:
+    """SHA-256 over the names and bytes of every source file."""
     digest = sha256()
     for path in input_files(settings.data):
         digest.update(path.name.encode())

@@ -11,6 +11,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.settings import load
 from order_plane.settings import OrderSettings
 from strategy_plane.settings import StrategySettings
+from strategy_plane.validation.settings import ValidationSettings
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -52,6 +53,7 @@ class Settings(BaseModel):
     data: DataSettings
     strategy: StrategySettings
     order: OrderSettings
+    validation: ValidationSettings = ValidationSettings()
 
 
 def load_settings(

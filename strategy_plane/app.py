@@ -2,6 +2,8 @@
 
 from threading import Event
 
+from contracts.base import Message
+from contracts.control import PlanProgress, RebalancePlan
 from contracts.trading import OrderIntent
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_settings import KafkaSettings
@@ -14,5 +16,6 @@ from strategy_plane.settings import StrategySettings
 def run(settings: StrategySettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:
     """Decide until ``stop`` is set; raises what makes a start or going on impossible."""
     stage = build_stage(settings)
-    with KafkaBus(kafka, runtime.plane.value, stage.handlers, [OrderIntent]) as bus:
+    plans: list[type[Message]] = [RebalancePlan, PlanProgress] if settings.rebalancing else []
+    with KafkaBus(kafka, runtime.plane.value, stage.handlers, [OrderIntent, *plans]) as bus:
         serve(stage, bus, runtime, stop, PlaneMetrics(runtime.plane.value))

@@ -5,8 +5,12 @@ from collections.abc import Callable, Mapping
 from kernel.ports import Stage
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
+from strategy_plane.engines.plans import RebalanceRules
+from strategy_plane.engines.rebalancing import RebalancingEngine
+from strategy_plane.engines.settings import VolatilityTargetSettings
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
+from strategy_plane.engines.volatility_target import VolatilityTarget
 from strategy_plane.settings import (
     ChosenStrategy,
     DualMomentumSettings,
@@ -26,12 +30,12 @@ def build_stage(settings: StrategySettings) -> Stage:
     """The plane's stage, the same for backtest, paper and live."""
     chosen = settings.strategy
     if not isinstance(chosen, SignalEnsembleSettings):
-        return _engine(settings, build_strategy(chosen))
+        return build_engine(settings, build_strategy(chosen))
     from strategy_plane.ensemble_composition import build_ensemble  # noqa: PLC0415 - as below
     from strategy_plane.informed import InformedStage  # noqa: PLC0415
 
     ensemble, market = build_ensemble(chosen)
-    return InformedStage(_engine(settings, ensemble), market)
+    return InformedStage(build_engine(settings, ensemble), market)
 
 
 def build_strategy(chosen: ChosenStrategy) -> Strategy:
@@ -39,7 +43,8 @@ def build_strategy(chosen: ChosenStrategy) -> Strategy:
     return _BUILDERS[type(chosen)](chosen)
 
 
-def _engine(settings: StrategySettings, strategy: Strategy) -> SingleStrategyEngine:
+def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrategyEngine | RebalancingEngine:
+    """The engine that trades ``strategy``: by plans when there is a rebalancing section, else at every decision."""
     rules = TradingRules(
         strategy_id=settings.strategy_id,
         lot=settings.lot,
@@ -50,12 +55,20 @@ def _engine(settings: StrategySettings, strategy: Strategy) -> SingleStrategyEng
         time_in_force=settings.time_in_force,
         valid_for=settings.valid_for,
     )
-    return SingleStrategyEngine(
-        strategy,
-        SliceAssembler(settings.bar_size, settings.universe),
-        Book(settings.initial_cash),
-        rules,
-        publish_portfolio=settings.publish_portfolio,
+    slices, book = SliceAssembler(settings.bar_size, settings.universe), Book(settings.initial_cash)
+    held = _at_volatility(strategy, settings.volatility_target)
+    chosen = settings.rebalancing
+    if chosen is None:
+        return SingleStrategyEngine(held, slices, book, rules, publish_portfolio=settings.publish_portfolio)
+    plans = RebalanceRules(**dict(chosen))
+    return RebalancingEngine(held, slices, book, rules, plans, publish_portfolio=settings.publish_portfolio)
+
+
+def _at_volatility(strategy: Strategy, chosen: VolatilityTargetSettings | None) -> Strategy:
+    if chosen is None:
+        return strategy
+    return VolatilityTarget(
+        strategy, chosen.annual, chosen.window, chosen.half_life, chosen.largest, chosen.periods_per_year
     )
 
 

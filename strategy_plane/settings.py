@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from contracts.base import Name, Symbol
 from contracts.market import BarSize
 from contracts.trading import OrderType, TimeInForce
+from strategy_plane.engines.settings import RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.signal_settings import RegimeSettings, SignalName, SignalSettings, TrustSettings, six_families
 from strategy_plane.signals.technical import Standardisation
 
@@ -157,4 +158,10 @@ class StrategySettings(_Section):
     valid_for: Annotated[
         timedelta, Field(gt=timedelta(0), le=timedelta(days=366), description="after this an unsent intent is void")
     ] = timedelta(days=5)
+    rebalancing: Annotated[
+        RebalancingSettings | None, Field(description="trade by plans, on a calendar, instead of at every decision")
+    ] = None
+    volatility_target: Annotated[
+        VolatilityTargetSettings | None, Field(description="scale weights to a volatility; none leaves them")
+    ] = None
     publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False

@@ -1,14 +1,15 @@
 """From what is wanted and what is held to order intents."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from contracts.market import SliceEvent
 from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
+from strategy_plane.sizing import whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 MAX_QUANTITY = 1e15
@@ -39,11 +40,6 @@ class TradingRules:
 
 class InvalidTargetError(ValueError):
     """A strategy asked for a number that no position can have."""
-
-
-def whole_lots(units: float, lot: float) -> float:
-    """``units`` cut towards zero to whole lots; a billionth of a lot short counts as whole."""
-    return math.trunc(units / lot + math.copysign(1e-9, units)) * lot
 
 
 def unmet(targets: Targets, book: Book) -> dict[str, float]:
@@ -77,8 +73,10 @@ def gaps(wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: Tra
     return found
 
 
-def intents(moment: SliceEvent, found: Sequence[Gap], book: Book, rules: TradingRules) -> list[OrderIntent]:
-    """One intent for each gap, named after strategy, symbol and moment."""
+def intents(
+    moment: SliceEvent, found: Sequence[Gap], book: Book, rules: TradingRules, plan: UUID | None = None
+) -> list[OrderIntent]:
+    """One intent for each gap, named after strategy, symbol and moment; ``plan`` is the approved one it belongs to."""
     timestamp = moment.timestamp
     valid_until = timestamp + rules.valid_for
     written = []
@@ -99,7 +97,7 @@ def intents(moment: SliceEvent, found: Sequence[Gap], book: Book, rules: Trading
                     "strategy_id": rules.strategy_id,
                     "time_in_force": rules.time_in_force,
                     "valid_until": valid_until,
-                    "plan_id": None,
+                    "plan_id": plan,
                 }
             )
         )

@@ -7,13 +7,13 @@ from functools import partial
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError, encode
-from contracts.control import AlertSeverity, PortfolioState, RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ledger import UnknownDirectionError
 from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
+from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.slices import SliceAssembler
 from strategy_plane.strategies.port import Alarm, Basis, PortfolioError, Strategy, Targets
 
@@ -111,7 +111,9 @@ class SingleStrategyEngine:
         self._decided = moment.timestamp
         if self._logged:
             self.book.advance(self._decided)
-        return [*said, self._portfolio_state(moment)] if self._publish_portfolio else said
+        if self._publish_portfolio:
+            return [*said, portfolio_state(moment, self._rules.strategy_id, self.book)]
+        return said
 
     def _decide(self, moment: SliceEvent) -> Sequence[Message]:
         try:
@@ -120,11 +122,11 @@ class SingleStrategyEngine:
                 return ()
             found = self._compare(targets, moment)
         except PortfolioError as fault:
-            return (_alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
+            return (alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
         except InvalidTargetError as fault:
-            return (_alert(moment, Alarm("INVALID_TARGET", str(fault))),)
+            return (alert(moment, Alarm("INVALID_TARGET", str(fault))),)
         placed = self._place(moment, found)
-        return [*placed, _alert(moment, targets.alarm)] if targets.alarm else placed
+        return [*placed, alert(moment, targets.alarm)] if targets.alarm else placed
 
     def _compare(self, targets: Targets, moment: SliceEvent) -> Sequence[Gap]:
         wanted = unmet(targets, self.book)
@@ -145,26 +147,6 @@ class SingleStrategyEngine:
             placed.append(intent)
         return placed
 
-    def _portfolio_state(self, moment: SliceEvent) -> Message:
-        book = self.book
-        try:
-            equity = book.equity()
-        except PortfolioError as fault:
-            return _alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault)))
-        return PortfolioState(
-            timestamp=moment.timestamp,
-            strategy_id=self._rules.strategy_id,
-            cash=book.cash,
-            equity=equity,
-            positions=dict(sorted(book.positions.items())),
-        )
-
 
 def _say_nothing(moment: SliceEvent) -> Sequence[Message]:
     return ()
-
-
-def _alert(moment: SliceEvent, alarm: Alarm) -> RiskAlert:
-    return RiskAlert(
-        timestamp=moment.timestamp, severity=AlertSeverity.WARNING, code=alarm.code, detail=alarm.detail[:512]
-    )

@@ -120,9 +120,41 @@ SAMPLES: Mapping[str, Wire] = {
         "timestamp": MOMENT,
         "valid_until": "2024-01-03T21:00:00Z",
         "trades": [
-            {"symbol": "AAPL", "direction": "SELL", "quantity": 5.0, "current_weight": 0.3, "target_weight": 0.2},
+            {
+                "symbol": "AAPL",
+                "direction": "SELL",
+                "quantity": 5.0,
+                "current_weight": 0.3,
+                "target_weight": 0.2,
+                "reference_price": 187.5,
+            },
         ],
         "content_hash": "0123456789abcdef" * 4,
+        "requires_approval": False,
+        "equity": 100_000.0,
+        "reasons": ["the month of 2024-01 began"],
+        "checks": [{"name": "TURNOVER", "passed": True, "detail": "0.1 of at most 0.5"}],
+        "skipped": [{"symbol": "MSFT", "reason": "NO_PRICE", "detail": "no bar at this moment"}],
+        "current_weights": {"AAPL": 0.3},
+        "target_weights": {"AAPL": 0.2, "MSFT": 0.1},
+    },
+    "plan_progress": {
+        "plan_id": INTENT,
+        "strategy_id": "momentum",
+        "timestamp": MOMENT,
+        "state": "BUYING",
+        "trades": [
+            {
+                "symbol": "AAPL",
+                "direction": "BUY",
+                "state": "ORDERED",
+                "planned": 5.0,
+                "ordered": 3.0,
+                "filled": 1.0,
+                "reason": "cash allows 3 units",
+            },
+        ],
+        "weights": {"AAPL": 0.3},
     },
     "plan_decision": {
         "plan_id": INTENT,
@@ -149,6 +181,7 @@ _counts = st.integers(0, 2**63 - 1)
 _cost = st.floats(-1e6, 1e6)
 _bar_sizes = st.from_regex(r"[1-9][0-9]{0,3}(s|min|h|d)", fullmatch=True)
 _hashes = st.text("0123456789abcdef", min_size=64, max_size=64)
+_weights = st.dictionaries(_symbols, st.floats(-100, 100), max_size=3)
 _offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 _moments = st.datetimes(datetime(1700, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC) | _offsets)  # noqa: DTZ001
 
@@ -242,10 +275,22 @@ def _plans() -> st.SearchStrategy[Wire]:
             "quantity": _quantities,
             "current_weight": st.floats(-100, 100),
             "target_weight": st.floats(-100, 100),
+            "reference_price": st.none() | _prices,
         }
     )
+    checks = st.fixed_dictionaries({"name": _names, "passed": st.booleans(), "detail": _texts})
+    skipped = st.fixed_dictionaries({"symbol": _symbols, "reason": _names, "detail": _texts})
     rest = st.fixed_dictionaries(
-        {"plan_id": _ids, "strategy_id": _names, "trades": st.lists(trades, max_size=3), "content_hash": _hashes}
+        {"plan_id": _ids, "strategy_id": _names, "trades": st.lists(trades, max_size=3), "content_hash": _hashes},
+        optional={
+            "requires_approval": st.booleans(),
+            "equity": st.none() | _money,
+            "reasons": st.lists(_texts, max_size=2),
+            "checks": st.lists(checks, max_size=2),
+            "skipped": st.lists(skipped, max_size=2),
+            "current_weights": _weights,
+            "target_weights": _weights,
+        },
     )
     return st.builds(
         lambda facts, span: {
@@ -340,6 +385,27 @@ _GENERATED: Mapping[str, st.SearchStrategy[Wire]] = {
         positions=st.dictionaries(_symbols, _money, max_size=3),
     ),
     "rebalance_plan": _plans(),
+    "plan_progress": _fields(
+        {"weights": _weights},
+        plan_id=_ids,
+        strategy_id=_names,
+        timestamp=_timestamps,
+        state=st.sampled_from(["SELLING", "BUYING", "COMPLETED", "REFUSED", "EXPIRED", "SUPERSEDED"]),
+        trades=st.lists(
+            st.fixed_dictionaries(
+                {
+                    "symbol": _symbols,
+                    "direction": st.sampled_from(["BUY", "SELL"]),
+                    "state": st.sampled_from(["PLANNED", "ORDERED", "FILLED", "PARTIAL", "UNFILLED", "SKIPPED"]),
+                    "planned": _quantities,
+                    "ordered": _volumes,
+                    "filled": _volumes,
+                    "reason": st.none() | _texts,
+                }
+            ),
+            max_size=3,
+        ),
+    ),
     "plan_decision": _fields(
         plan_id=_ids,
         strategy_id=_names,

@@ -6,8 +6,10 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
+from strategy_plane.optimizers import mean_variance
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
-from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits
+from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, GroupLimit, Limits, TradingCosts
+from strategy_plane.optimizers.quadratic_program import Program, Shape
 
 LIMITS = Limits(gross=2.0, net=0.1, box=0.3, turnover=10.0)
 
@@ -58,18 +60,15 @@ def test_the_answer_does_not_depend_on_earlier_questions():
         assert one.tobytes() == other.tobytes() == third.tobytes()
 
 
-def test_the_problem_is_formulated_once_per_size(monkeypatch: pytest.MonkeyPatch):
+def test_the_problem_is_laid_out_once_per_shape(monkeypatch: pytest.MonkeyPatch):
     built = []
-    formulate = MeanVariance.__call__.__globals__["_formulate"]
-    monkeypatch.setitem(
-        MeanVariance.__call__.__globals__, "_formulate", lambda *size: built.append(size) or formulate(*size)
-    )
+    monkeypatch.setattr(mean_variance, "Program", lambda shape: built.append(shape) or Program(shape))
     optimizer = MeanVariance(2.0)
     for seed in range(3):
         optimizer(*instance(12, seed), LIMITS)
         optimizer(*instance(7, seed), LIMITS)
-    assert built == [(12, 3), (7, 3)]
-    assert all(program.problem.is_dpp() for program in optimizer._programs.values())
+        optimizer(*instance(7, seed), replace(LIMITS, volatility=0.1))
+    assert built == [Shape(12, 3, False, False, ()), Shape(7, 3, False, False, ()), Shape(7, 3, False, True, ())]
 
 
 @pytest.mark.parametrize("place", ["expected", "loadings", "specific", "current"])
@@ -145,3 +144,136 @@ def test_long_only_weights_are_not_negative():
 def test_risk_aversion_must_be_positive():
     with pytest.raises(ValueError, match="risk_aversion"):
         MeanVariance(0.0)
+
+
+def test_a_group_keeps_to_its_bounds():
+    expected, risk, current = instance()
+    free = replace(LIMITS, net=2.0)
+    alone = MeanVariance(1.0)(np.abs(expected), risk, current, free).weights
+    groups = (GroupLimit("tech", (0, 3, 4), high=0.1), GroupLimit("rest", (5, 6, 7, 8), low=-0.2, high=0.2, gross=0.3))
+    weights = MeanVariance(1.0)(np.abs(expected), risk, current, replace(free, groups=groups)).weights
+    assert alone[[0, 3, 4]].sum() > 0.3
+    assert weights[[0, 3, 4]].sum() == pytest.approx(0.1, abs=slack_of(12))
+    assert np.abs(weights[5:9]).sum() <= 0.3 + slack_of(12)
+
+
+def test_a_net_floor_forces_investment():
+    expected, risk, current = instance()
+    limits = replace(LIMITS, net=1.0, net_floor=0.9)
+    weights = MeanVariance(3.0)(-np.abs(expected), risk, current, limits).weights
+    assert weights.sum() == pytest.approx(0.9, abs=slack_of(12))
+
+
+def test_a_volatility_limit_gives_the_best_return_at_that_risk_not_a_scaled_portfolio():
+    expected, risk, current = instance()
+    free = replace(LIMITS, net=2.0)
+    optimizer = MeanVariance(0.05)
+    loose = optimizer(expected, risk, current, free).weights
+    limits = replace(free, volatility=0.10)
+    allocation = optimizer(expected, risk, current, limits)
+    assert allocation.status is AllocationStatus.OPTIMAL
+    assert np.sqrt(risk.variance(allocation.weights)) == pytest.approx(0.10, abs=1e-5)
+    scaled = loose * 0.10 / np.sqrt(risk.variance(loose))
+    assert expected @ allocation.weights > expected @ scaled + 1e-3
+
+
+def test_costs_leave_small_changes_undone():
+    expected, risk, _ = instance()
+    optimizer, free = MeanVariance(3.0), replace(LIMITS, net=2.0)
+    best = optimizer(expected, risk, np.zeros(12), free).weights
+    near = np.clip(best + 0.002, -0.3, 0.3)
+    dear = TradingCosts(np.full(12, 0.05), np.zeros(12), per_year=12.0)
+    kept = optimizer(expected, risk, near * 0.99, free, dear)
+    np.testing.assert_allclose(kept.weights, near * 0.99, atol=2e-6)
+    free_of_charge = TradingCosts(np.zeros(12), np.zeros(12))
+    np.testing.assert_allclose(optimizer(expected, risk, near * 0.99, free, free_of_charge).weights, best, atol=3e-6)
+
+
+def test_impact_has_the_closed_form():
+    """Without binding limits ``(A Sigma + 2 m Q) w = mu + 2 m Q w0`` for m rebalances a year."""
+    expected, risk, _ = instance()
+    current = np.linspace(-0.1, 0.1, 12)
+    loose = Limits(gross=90.0, net=90.0, box=50.0, turnover=90.0)
+    impact = np.linspace(0.01, 0.2, 12)
+    costs = TradingCosts(np.zeros(12), impact, per_year=4.0)
+    weights = MeanVariance(5.0)(expected, risk, current, loose, costs).weights
+    curvature = 5.0 * risk.covariance + np.diag(8.0 * impact)
+    np.testing.assert_allclose(weights, np.linalg.solve(curvature, expected + 8.0 * impact * current), atol=3e-6)
+
+
+@pytest.mark.parametrize(
+    ("limits", "named"),
+    [
+        (replace(LIMITS, net_floor=0.2), "net: net_floor is above net"),
+        (replace(LIMITS, net=9.0, net_floor=3.0), "net"),
+        (replace(LIMITS, volatility=0.0), "volatility: it must be positive"),
+        (replace(LIMITS, volatility=1e-4, net=1.0, net_floor=0.9), "any one of net, volatility"),
+        (replace(LIMITS, groups=(GroupLimit("tech", (0, 1), low=0.9),)), "group tech: its bounds cannot be reached"),
+        (replace(LIMITS, groups=(GroupLimit("tech", (1, 0)),)), "group tech: members"),
+        (replace(LIMITS, groups=(GroupLimit("tech", (0, 99)),)), "group tech: members"),
+        (replace(LIMITS, groups=(GroupLimit("tech", (0, 1), low=0.2, high=0.1),)), "group tech: low is above"),
+        (
+            replace(LIMITS, groups=(GroupLimit("a", (0, 1), low=0.3), GroupLimit("b", (0, 1, 2), high=-0.2))),
+            "any one of box, group a, group b",
+        ),
+        (replace(LIMITS, turnover=0.3, net=1.0, net_floor=0.4), "turnover: too small"),
+    ],
+)
+def test_every_kind_of_limit_is_named_when_it_cannot_be_kept(limits: Limits, named: str):
+    expected, risk, current = instance()
+    allocation = MeanVariance(2.0)(expected, risk, current, limits)
+    assert allocation.status is AllocationStatus.KEPT
+    assert named in allocation.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("costs", "named"),
+    [
+        (TradingCosts(np.full(12, np.nan), np.zeros(12)), "linear costs are not finite"),
+        (TradingCosts(np.zeros(12), np.full(12, -1.0)), "negative"),
+        (TradingCosts(np.zeros(11), np.zeros(12)), "differ in length"),
+    ],
+)
+def test_costs_that_make_no_sense_keep_the_current_weights(costs: TradingCosts, named: str):
+    expected, risk, current = instance()
+    assert named in MeanVariance(2.0)(expected, risk, current, LIMITS, costs).diagnosis
+
+
+def test_programs_of_shapes_long_unused_are_dropped():
+    optimizer = MeanVariance(2.0)
+    for assets in range(2, 30):
+        optimizer(*instance(assets), LIMITS)
+    assert len(optimizer._programs) == mean_variance.KEPT_PROGRAMS
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "limits", "named"),
+    [
+        (None, "MaxIterations", LIMITS, "solver ended with status MaxIterations"),
+        (None, "AlmostSolved", LIMITS, "solver ended with status AlmostSolved"),
+        (np.full(12, 0.2), "Solved", LIMITS, "the solver's weights break net"),
+        (np.full(12, 0.1), "Solved", replace(LIMITS, net=2.0, volatility=0.01), "break volatility"),
+        (np.array([-0.05, 0.05] * 6), "Solved", LIMITS, "worse than the current ones"),
+    ],
+)
+def test_a_solver_that_errs_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, answer: np.ndarray | None, status: str, limits: Limits, named: str
+):
+    """Only its status "Solved" counts, and then limits and objective are held against the current weights."""
+
+    class Erring:
+        def __init__(self, shape: Shape) -> None:
+            self.shape = shape
+
+        def solve(self, question: object) -> tuple[np.ndarray | None, str]:
+            return answer, status
+
+    expected, risk, _ = instance()
+    current = np.array([0.01, -0.01] * 6)
+    monkeypatch.setattr(mean_variance, "Program", Erring)
+    if named.startswith("worse"):
+        expected = np.array([1.0, -1.0] * 6)
+    allocation = MeanVariance(2.0)(expected, risk, current, limits)
+    assert allocation.status is AllocationStatus.KEPT
+    assert named in allocation.diagnosis
+    assert allocation.weights is current

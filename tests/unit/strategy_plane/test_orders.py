@@ -10,7 +10,8 @@ from contracts.market import SliceEvent
 from contracts.trading import OrderIntent, OrderType, Side
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.orders import InvalidTargetError, TradingRules, gaps, intents, unmet, whole_lots
+from strategy_plane.engines.orders import InvalidTargetError, TradingRules, gaps, intents, unmet
+from strategy_plane.sizing import whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 NOW = datetime(2024, 1, 2, tzinfo=UTC)

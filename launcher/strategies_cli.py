@@ -1,0 +1,76 @@
+"""``algotrade strategies``: which strategies there are, and what each can be told."""
+
+import json
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from rich.table import Table
+
+from launcher.endings import RunRefused, reported
+from launcher.kafka_options import console
+from strategy_plane.settings import StrategySettings
+
+app = typer.Typer(name="strategies", help="The strategies there are.", no_args_is_help=True)
+
+
+def known() -> dict[str, type[BaseModel]]:
+    """The settings of every strategy by each name it goes by, sorted."""
+    found: dict[str, type[BaseModel]] = {}
+    for model in _members(StrategySettings.model_fields["strategy"].annotation):
+        for name in get_args(model.model_fields["name"].annotation):
+            found[name] = model
+    return dict(sorted(found.items()))
+
+
+@app.command("list")
+def list_strategies() -> None:
+    """Show every strategy by the name that a configuration gives it, and what it does."""
+    table = Table(show_edge=False)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what it does")
+    for name, model in known().items():
+        table.add_row(name, (model.__doc__ or "").strip().splitlines()[0])
+    console.print(table)
+
+
+@app.command("show")
+def show_strategy(name: Annotated[str, typer.Argument(help="A name of `strategies list`.")]) -> None:
+    """Show every parameter of a strategy: its dotted name in a configuration, its default and its meaning."""
+    with reported():
+        model = known().get(name)
+        if model is None:
+            raise RunRefused(f"there is no strategy {name}; `algotrade strategies list` shows all")
+        table = Table(show_edge=False)
+        for title in ("setting", "default", "meaning"):
+            table.add_column(title, no_wrap=title == "setting")
+        for path, default, meaning in _parameters(model, "strategy.strategy"):
+            table.add_row(path, default, meaning)
+        console.print((model.__doc__ or "").strip(), markup=False)
+        console.print(table)
+
+
+def _parameters(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
+    """Name, default and meaning of each setting below ``prefix``; those of a section one by one."""
+    rows = []
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            rows += _parameters(section, f"{prefix}.{name}")
+        elif name != "name":
+            default = "required" if field.is_required() else _text(field.get_default(call_default_factory=True))
+            rows.append((f"{prefix}.{name}", default, field.description or ""))
+    return rows
+
+
+def _members(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    if get_origin(annotation) in (Union, UnionType):
+        return [model for member in get_args(annotation) for model in _members(member)]
+    return [annotation]
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any default
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, default=str)

@@ -1,0 +1,179 @@
+"""``algotrade validate``: run the trials of a configuration and say whether the best one is real or luck."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from kernel.clock import SystemClock
+from kernel.process import ExitCode
+from kernel.settings import resolved
+from launcher.endings import RunRefused, end, reported
+from launcher.kafka_options import console, errors
+from launcher.local import new_run_id
+from launcher.settings import Settings, load_settings
+from order_plane.settings import OrderSettings
+from strategy_plane.settings import StrategySettings
+
+if TYPE_CHECKING:
+    from backtest.trials import TrialReturns
+    from strategy_plane.validation.study import Study
+    from strategy_plane.validation.trial_ledger import TrialLedger
+
+_COLORS = {"REAL": "bold green", "UNPROVEN": "bold yellow", "LUCK": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One combination of the grid and the settings it makes."""
+
+    name: str
+    parameters: dict[str, object]
+    settings: Settings
+
+
+def validate(
+    config: Annotated[Path, typer.Argument(help="The YAML file; its validation section holds the grid.")],
+    to: Annotated[Path | None, typer.Option("--to", help="The HTML page; by default among the runs.")] = None,
+) -> None:
+    """Backtest every variant of the grid and judge the best: deflated Sharpe, overfitting, SPA, track record.
+
+    Every trial is written to an append-only ledger, and all of a family count when luck is judged.
+    """
+    with reported():
+        settings = load_settings(config, os.environ)
+        variants, refused = _variants(settings)
+        for text in refused:
+            errors.print(f"left out: {text}", style="yellow", markup=False, soft_wrap=True)
+        if len(variants) < 2:
+            raise RunRefused("validation.grid makes fewer than two variants; give it names and values to try")
+        from strategy_plane.validation.predictive_ability import (  # noqa: PLC0415 - takes a second
+            ValidationExtraMissing,
+            require_bootstrap,
+        )
+
+        try:
+            require_bootstrap()
+        except ValidationExtraMissing as missing:
+            end(str(missing), ExitCode.CONFIGURATION)
+        _study(settings, variants, to)
+
+
+def _variants(base: Settings) -> tuple[list[Variant], list[str]]:
+    """The configuration itself and every valid combination of the grid, each once; why others were left out."""
+    found = {_key(base): Variant("as configured", {}, base)}
+    refused: list[str] = []
+    grid = base.validation.grid
+    for values in product(*grid.values()) if grid else ():
+        parameters: dict[str, object] = dict(zip(grid, values, strict=True))
+        name = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in parameters.items())
+        try:
+            settings = _changed(base, parameters)
+        except ValidationError as error:
+            refused.append(f"{name}: {error.errors(include_url=False, include_input=False)[0]['msg']}")
+            continue
+        found[_key(settings)] = Variant(name, parameters, settings)
+    return list(found.values()), refused
+
+
+def _changed(base: Settings, parameters: Mapping[str, object]) -> Settings:
+    """``base`` with ``parameters`` by dotted name; only how it trades may differ, not what it trades on.
+
+    Raises:
+        RunRefused: when a name is no setting of the configuration.
+        pydantic.ValidationError: when the values do not go together.
+    """
+    sections = {"strategy": base.strategy.model_dump(mode="json"), "order": base.order.model_dump(mode="json")}
+    for name, value in parameters.items():
+        *path, last = name.split(".")
+        place: Any = sections
+        for step in path:
+            place = place.get(step) if isinstance(place, dict) else None
+        if not path or not isinstance(place, dict) or last not in place:
+            raise RunRefused(f"validation.grid: {name} is no setting below strategy or order of this configuration")
+        place[last] = value
+    strategy = StrategySettings.model_validate_json(json.dumps(sections["strategy"]), strict=True)
+    order = OrderSettings.model_validate_json(json.dumps(sections["order"]), strict=True)
+    return base.model_copy(update={"strategy": strategy, "order": order})
+
+
+def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> None:
+    from backtest.trials import compare, equal_weight_returns  # noqa: PLC0415
+    from backtest.validation_report import write_validation_report  # noqa: PLC0415
+    from strategy_plane.validation.study import judge  # noqa: PLC0415
+    from strategy_plane.validation.trial_ledger import LedgerTampered, TrialLedger  # noqa: PLC0415
+
+    chosen, names = settings.validation, [variant.name for variant in variants]
+    family = chosen.family or settings.strategy.strategy_id
+    try:
+        ledger = TrialLedger(settings.run.directory / chosen.ledger)
+        trials = list(_run(variants, ledger, family))
+        held = equal_weight_returns(settings.data) if chosen.benchmark == "equal_weight" else None
+        compared = compare(trials, held)
+        study = judge(compared.returns, compared.benchmark, ledger.statistics(family), chosen)
+    except LedgerTampered as error:
+        end(str(error), ExitCode.FAILURE)
+    except ValueError as error:
+        raise RunRefused(str(error)) from None
+    _show(study, names)
+    page = to or settings.run.directory / f"{new_run_id('validate')}.html"
+    write_validation_report(page, f"{settings.strategy.strategy_id}: real or luck", names, compared, study)
+    console.print(f"report: {page}", markup=False, soft_wrap=True)
+
+
+def _run(variants: Sequence[Variant], ledger: "TrialLedger", family: str) -> Iterator["TrialReturns"]:
+    """Backtest each variant, show how far it is, and write it down before the next."""
+    from backtest.trials import run_trial  # noqa: PLC0415
+    from domain.probabilistic_sharpe import estimate_sharpe  # noqa: PLC0415
+    from launcher.runs import data_hash  # noqa: PLC0415
+    from strategy_plane.validation.trial_ledger import Trial  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    data = _digest([data_hash(variants[0].settings), resolved(variants[0].settings.data)])
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("trials", total=len(variants))
+        for variant in variants:
+            progress.update(task, description=variant.name[:60])
+            chosen = variant.settings
+            returned = run_trial(chosen.data, chosen.strategy, chosen.order)
+            estimate = estimate_sharpe(returned.invested)
+            now, key = SystemClock().now(), _key(chosen)
+            ledger.append(Trial(family, key, data, now, estimate.sharpe, estimate.observations, variant.parameters))
+            progress.advance(task)
+            yield returned
+
+
+def _show(study: "Study", names: Sequence[str]) -> None:
+    from backtest.validation_report import sentence, shown  # noqa: PLC0415
+
+    table = Table(show_edge=False)
+    for title in ("test", "found", "asked", "", "meaning"):
+        table.add_column(title)
+    for each in study.criteria:
+        passed = "[green]yes[/]" if each.passed else "[red]no[/]"
+        table.add_row(each.name, shown(each), each.asked, passed, each.meaning)
+    console.print(table)
+    walked = "" if study.walk is None else f" over {len(study.walk.chosen)} walk-forward windows"
+    console.print(
+        f"choosing and holding out of sample{walked}: median annual Sharpe "
+        f"{float(sorted(study.path_sharpes)[len(study.path_sharpes) // 2]):.2f} over {len(study.path_sharpes)} paths"
+    )
+    console.print(sentence(study, names), style=_COLORS[study.verdict.value], markup=False, soft_wrap=True)
+
+
+def _key(settings: Settings) -> str:
+    """What distinguishes one trial from another: everything that decides how it trades."""
+    return _digest([resolved(settings.strategy), resolved(settings.order)])
+
+
+def _digest(content: Any) -> str:  # noqa: ANN401 - any plain data
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

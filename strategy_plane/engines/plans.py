@@ -1,0 +1,206 @@
+"""From targets to a plan: what to trade, in which order, within which cash, and why not the rest."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.control import PlanCheck, PlannedTrade, RebalancePlan, SkippedTrade
+from contracts.market import SliceEvent
+from contracts.plan_content import signed
+from contracts.trading import Side
+from domain.ids import plan_id
+from strategy_plane.engines.book import Book
+from strategy_plane.engines.orders import MAX_QUANTITY, InvalidTargetError, TradingRules
+from strategy_plane.engines.rebalance_calendar import Frequency
+from strategy_plane.sizing import Sizing, whole_lots
+from strategy_plane.strategies.port import Basis, PortfolioError, Targets
+
+_UNSIGNED = "0" * 64
+_LARGEST_WEIGHT = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class RebalanceRules:
+    """When to rebalance and how far to go.
+
+    ``drift_band`` is how far a weight may move from where the last plan left it before a plan is made outside the
+    calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan, and
+    ``cash_buffer`` is the fraction of equity that is never invested. ``within_cash`` buys only what cash pays for.
+    """
+
+    every: Frequency = Frequency.MONTHLY
+    drift_band: float = 0.0
+    turnover_cap: float = math.inf
+    cash_buffer: float = 0.0
+    within_cash: bool = True
+    requires_approval: bool = False
+    valid_for: timedelta = timedelta(days=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A wish for one symbol in signed units, with the weights and the price it comes from."""
+
+    symbol: str
+    units: float
+    current: float
+    target: float
+    price: float
+
+
+def propose(
+    moment: SliceEvent,
+    targets: Targets,
+    book: Book,
+    trading: TradingRules,
+    rules: RebalanceRules,
+    reasons: Sequence[str],
+) -> RebalancePlan:
+    """The plan that leads from ``book`` to ``targets`` as of ``moment``.
+
+    Sells come first, then buys in the order in which the strategy names its targets, best first, as far as cash
+    goes. Symbols that are not named stay as they are. All is bought and sold in whole lots.
+
+    Raises:
+        PortfolioError: when equity is unknown or not positive.
+        InvalidTargetError: when a target is not a weight that anybody could hold.
+    """
+    equity = book.equity()
+    if not equity > 0.0:
+        raise PortfolioError("equity is not positive; nothing can be sized")
+    current = held_weights(book)
+    wanted = _weights(targets, book, equity, rules)
+    turnover = math.fsum(abs(weight - current.get(symbol, 0.0)) for symbol, weight in wanted.items())
+    share = min(1.0, rules.turnover_cap / turnover) if turnover else 1.0
+    aimed = {s: current.get(s, 0.0) + share * (weight - current.get(s, 0.0)) for s, weight in wanted.items()}
+    changes, skipped = _changes(moment, aimed, current, book, trading, equity)
+    trades, unpaid = _paid_for(changes, book.cash - rules.cash_buffer * equity, trading, rules)
+    plan = RebalancePlan(
+        plan_id=plan_id(trading.strategy_id, moment.timestamp),
+        strategy_id=trading.strategy_id,
+        timestamp=moment.timestamp,
+        valid_until=moment.timestamp + rules.valid_for,
+        trades=tuple(trades),
+        content_hash=_UNSIGNED,
+        requires_approval=rules.requires_approval,
+        equity=equity,
+        reasons=tuple(reasons),
+        checks=tuple(_checks(turnover, share, [*skipped, *unpaid], trades, book.cash, rules, equity)),
+        skipped=(*skipped, *unpaid),
+        current_weights=current,
+        target_weights=aimed,
+    )
+    return signed(plan)
+
+
+def held_weights(book: Book) -> dict[str, float]:
+    """Weights of what is held and worked, by symbol.
+
+    Raises:
+        PortfolioError: when equity is unknown or not positive, or a weight is beyond what a plan can say.
+    """
+    weights = {symbol: book.weight(symbol) for symbol in book.symbols}
+    if any(abs(weight) > _LARGEST_WEIGHT for weight in weights.values()):
+        raise PortfolioError("a position is more than 100 times equity; nothing can be planned")
+    return weights
+
+
+def _weights(targets: Targets, book: Book, equity: float, rules: RebalanceRules) -> dict[str, float]:
+    invested = 1.0 - rules.cash_buffer
+    if targets.basis is Basis.WEIGHTS:
+        wanted = {symbol: weight * invested for symbol, weight in targets.values.items()}
+    else:
+        wanted = {s: units * book.marks[s] / equity for s, units in targets.values.items() if s in book.marks}
+    for symbol, weight in wanted.items():
+        if not abs(weight) <= _LARGEST_WEIGHT:
+            raise InvalidTargetError(f"the target for {symbol} is not a weight a position can have")
+    return wanted
+
+
+def _changes(
+    moment: SliceEvent,
+    aimed: Mapping[str, float],
+    current: Mapping[str, float],
+    book: Book,
+    trading: TradingRules,
+    equity: float,
+) -> tuple[list[_Change], list[SkippedTrade]]:
+    """Whole lots for each symbol that can be priced and is worth trading; sells first."""
+    changes, skipped, listed = [], [], frozenset(moment.symbols)
+    sizing = Sizing(trading.lot)
+    for symbol, target in aimed.items():
+        if symbol not in listed or symbol not in book.marks:
+            skipped.append(SkippedTrade(symbol=symbol, reason="NO_PRICE", detail="no bar at this moment"))
+            continue
+        price, held = book.marks[symbol], book.holding(symbol)
+        gap = whole_lots(sizing.units(target, equity, price) - held, trading.lot)
+        gap = max(-MAX_QUANTITY, min(MAX_QUANTITY, gap))
+        value = abs(gap) * price
+        if not gap:
+            continue
+        if target and value < max(trading.min_trade_value, trading.no_trade_band * equity):
+            detail = f"a change of {value:.2f} is below the least worth trading"
+            skipped.append(SkippedTrade(symbol=symbol, reason="TOO_SMALL", detail=detail))
+            continue
+        changes.append(_Change(symbol, gap, current.get(symbol, 0.0), target, price))
+    return sorted(changes, key=lambda change: change.units > 0.0), skipped
+
+
+def _paid_for(
+    changes: Iterable[_Change], cash: float, trading: TradingRules, rules: RebalanceRules
+) -> tuple[list[PlannedTrade], list[SkippedTrade]]:
+    """What sells and ``cash`` pay for, in order; a purchase that is only partly affordable is cut to whole lots."""
+    trades, skipped = [], []
+    for change in changes:
+        units = change.units
+        if units > 0.0 and rules.within_cash:
+            units = affordable(units, cash, change.price, trading)
+        if not units:
+            detail = f"cash pays for {max(0.0, cash):.2f} of {change.units * change.price:.2f}"
+            skipped.append(SkippedTrade(symbol=change.symbol, reason="NO_CASH", detail=detail))
+            continue
+        cash -= units * change.price
+        trades.append(
+            PlannedTrade(
+                symbol=change.symbol,
+                direction=Side.BUY if units > 0.0 else Side.SELL,
+                quantity=abs(units),
+                current_weight=change.current,
+                target_weight=change.target,
+                reference_price=change.price,
+            )
+        )
+    return trades, skipped
+
+
+def affordable(units: float, cash: float, price: float, trading: TradingRules) -> float:
+    """``units``, or as many whole lots as ``cash`` pays for at ``price``; zero when that is not worth an order."""
+    if units * price <= cash:
+        return units
+    paid = whole_lots(max(0.0, cash) / price, trading.lot)
+    return paid if paid > 0.0 and paid * price >= trading.min_trade_value else 0.0
+
+
+def _checks(
+    turnover: float,
+    share: float,
+    skipped: Sequence[SkippedTrade],
+    trades: Sequence[PlannedTrade],
+    cash: float,
+    rules: RebalanceRules,
+    equity: float,
+) -> list[PlanCheck]:
+    signs = {Side.BUY: -1.0, Side.SELL: 1.0}
+    left = cash + math.fsum(signs[t.direction] * t.quantity * (t.reference_price or 0.0) for t in trades)
+    unpriced = sum(each.reason == "NO_PRICE" for each in skipped)
+    least = rules.cash_buffer * equity
+    return [
+        PlanCheck(
+            name="TURNOVER",
+            passed=share >= 1.0,
+            detail=f"{turnover:.4f} wanted, at most {rules.turnover_cap:.4f}; {share:.0%} of the way is planned",
+        ),
+        PlanCheck(name="CASH", passed=left >= least - 1e-6, detail=f"{left:.2f} left of at least {least:.2f}"),
+        PlanCheck(name="PRICES", passed=not unpriced, detail=f"{unpriced} symbols without a price are left alone"),
+    ]

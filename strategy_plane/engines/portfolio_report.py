@@ -1,0 +1,29 @@
+"""What an engine says of its book, and what it says when something is wrong."""
+
+from contracts.base import Message
+from contracts.control import AlertSeverity, PortfolioState, RiskAlert
+from contracts.market import SliceEvent
+from strategy_plane.engines.book import Book
+from strategy_plane.strategies.port import Alarm, PortfolioError
+
+
+def portfolio_state(moment: SliceEvent, strategy_id: str, book: Book) -> Message:
+    """Positions, cash and equity at ``moment``; an alert when equity is unknown."""
+    try:
+        equity = book.equity()
+    except PortfolioError as fault:
+        return alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault)))
+    return PortfolioState(
+        timestamp=moment.timestamp,
+        strategy_id=strategy_id,
+        cash=book.cash,
+        equity=equity,
+        positions=dict(sorted(book.positions.items())),
+    )
+
+
+def alert(moment: SliceEvent, alarm: Alarm) -> RiskAlert:
+    """A warning as of ``moment``."""
+    return RiskAlert(
+        timestamp=moment.timestamp, severity=AlertSeverity.WARNING, code=alarm.code, detail=alarm.detail[:512]
+    )

@@ -1,0 +1,42 @@
+"""How an engine rebalances and how much risk it takes, as a person may choose."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from strategy_plane.engines.rebalance_calendar import Frequency
+
+Fraction = Annotated[float, Field(ge=0, le=100)]
+
+
+class RebalancingSettings(BaseModel):
+    """Plans: when they are made, how far they go and who must agree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    every: Annotated[Frequency, Field(description="the first moment of each such period is a rebalance")] = (
+        Frequency.MONTHLY
+    )
+    drift_band: Annotated[
+        Fraction, Field(description="a weight that moves further since the last plan calls for a new one; 0 never")
+    ] = 0.0
+    turnover_cap: Annotated[Fraction, Field(description="sum of absolute weight changes of one plan")] = 100.0
+    cash_buffer: Annotated[float, Field(ge=0, lt=1, description="fraction of equity that is never invested")] = 0.0
+    within_cash: Annotated[bool, Field(description="buy only what cash pays for")] = True
+    requires_approval: Annotated[bool, Field(description="order nothing before a person approves the plan")] = False
+    valid_for: Annotated[
+        timedelta, Field(gt=timedelta(0), le=timedelta(days=366), description="after this a plan has run out")
+    ] = timedelta(days=5)
+
+
+class VolatilityTargetSettings(BaseModel):
+    """Weights scaled so that the portfolio has a chosen volatility."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    annual: Annotated[float, Field(gt=0, le=10, description="annual volatility aimed at")] = 0.1
+    window: Annotated[int, Field(ge=2, description="returns it is estimated from")] = 60
+    half_life: Annotated[float, Field(gt=0, description="bars after which a return counts half")] = 20.0
+    largest: Annotated[float, Field(gt=0, le=10, description="weights are never scaled up beyond this")] = 1.0
+    periods_per_year: Annotated[float, Field(gt=0, description="bars in a year")] = 252.0

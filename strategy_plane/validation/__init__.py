@@ -1,0 +1,1 @@
+"""Whether a backtest shows skill or the luck of many tries."""

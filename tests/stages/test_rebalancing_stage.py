@@ -1,0 +1,192 @@
+"""The rebalancing engine as a stage: recorded inputs replay to the same bytes, and a restart changes nothing."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.base import Message
+from contracts.codec import decode
+from contracts.control import PlanDecision, PlanProgress, RebalancePlan, Verdict
+from contracts.market import BarEvent, SliceEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from kernel.memory_bus import MemoryBus
+from kernel.pump import Pump
+from kernel.recorder import END, SAID, TOLD, Recorder, replay
+from strategy_plane.composition import build_stage
+from strategy_plane.engines.rebalance_calendar import Frequency
+from strategy_plane.engines.settings import RebalancingSettings, VolatilityTargetSettings
+from strategy_plane.settings import (
+    LimitSettings,
+    MomentumMeanVarianceSettings,
+    MomentumSettings,
+    StrategySettings,
+)
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SYMBOLS = ("A", "B", "C", "D")
+INPUTS = (BarEvent, SliceEvent, ExecutionReport, PlanDecision)
+PLAIN = StrategySettings(
+    strategy=MomentumMeanVarianceSettings(
+        signal=MomentumSettings(lookback=20, skip=3),
+        limits=LimitSettings(gross=1.0, net=1.0, box=0.5, turnover=2.0),
+        risk_window=25,
+    ),
+    rebalancing=RebalancingSettings(every=Frequency.WEEKLY, drift_band=0.05, cash_buffer=0.05),
+    volatility_target=VolatilityTargetSettings(annual=0.2, window=20),
+    publish_portfolio=True,
+)
+ASKED = PLAIN.model_copy(
+    update={"rebalancing": RebalancingSettings(every=Frequency.WEEKLY, requires_approval=True, turnover_cap=0.6)}
+)
+
+
+def market(days: int = 90) -> list[Message]:
+    steps = np.random.default_rng(5).normal(0.001, 0.02, (days, len(SYMBOLS)))
+    prices = 100.0 * np.exp(np.cumsum(steps, axis=0))
+    told: list[Message] = []
+    for day, row in enumerate(prices.tolist()):
+        moment = START + timedelta(days=day)
+        told += [
+            BarEvent(
+                symbol=symbol,
+                timestamp=moment,
+                open=close,
+                high=close,
+                low=close,
+                close=close,
+                volume=0.0,
+                bar_size="1d",
+            )
+            for symbol, close in zip(SYMBOLS, row, strict=True)
+        ]
+        told.append(SliceEvent(timestamp=moment, bar_size="1d", symbols=SYMBOLS))
+    return told
+
+
+class OrderPlane:
+    """Answers a day late: every third order expires half filled, the others fill."""
+
+    def __init__(self) -> None:
+        self.waiting: list[OrderIntent] = []
+        self.count = 0
+
+    def on_intent(self, intent: OrderIntent) -> Iterable[Message]:
+        self.waiting.append(intent)
+        return ()
+
+    def on_slice(self, moment: SliceEvent) -> Iterable[Message]:
+        ready = [intent for intent in self.waiting if intent.timestamp < moment.timestamp]
+        self.waiting = [intent for intent in self.waiting if intent not in ready]
+        for intent in ready:
+            self.count += 1
+            share = 0.5 if self.count % 3 == 0 else 1.0
+            yield ExecutionReport(
+                intent_id=intent.intent_id,
+                order_id="1",
+                symbol=intent.symbol,
+                status=OrderStatus.FILLED if share == 1.0 else OrderStatus.EXPIRED,
+                filled_quantity=intent.quantity * share,
+                avg_fill_price=100.0,
+                timestamp=moment.timestamp,
+                direction=intent.direction,
+            )
+
+
+def operator(plan: RebalancePlan) -> Iterable[Message]:
+    """A person who approves most plans."""
+    if not plan.requires_approval:
+        return
+    yield PlanDecision(
+        plan_id=plan.plan_id,
+        strategy_id=plan.strategy_id,
+        timestamp=plan.timestamp + timedelta(hours=1),
+        verdict=Verdict.REFUSED if plan.timestamp.day % 5 == 0 else Verdict.APPROVED,
+        operator="j.doe",
+        reason="looked at",
+        content_hash=plan.content_hash,
+    )
+
+
+@pytest.fixture(params=["plain", "asked"])
+def settings(request: pytest.FixtureRequest) -> StrategySettings:
+    return {"plain": PLAIN, "asked": ASKED}[request.param]
+
+
+def record(settings: StrategySettings, file: Path) -> list[Message]:
+    """Run the stage on a bus, one batch per published message, and write down what it was told and said."""
+    bus, venue, said = MemoryBus(), OrderPlane(), []
+    for kind in (OrderIntent, RebalancePlan, PlanProgress):
+        bus.subscribe(kind, lambda message: said.append(message) or ())
+    bus.subscribe(OrderIntent, venue.on_intent)
+    bus.subscribe(SliceEvent, venue.on_slice)
+    bus.subscribe(RebalancePlan, operator)
+    with file.open("wb") as log:
+        pump = Pump(build_stage(settings), bus.connect(INPUTS), [Recorder(log)])
+        for message in market():
+            bus.publish(message)
+            while pump.step(0.0):
+                pass
+    return said
+
+
+def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_path: Path):
+    file = tmp_path / "strategy.log"
+    said = record(settings, file)
+    assert sum(isinstance(each, OrderIntent) for each in said) > 10
+    assert sum(isinstance(each, RebalancePlan) for each in said) >= 8
+    assert {each.state.value for each in said if isinstance(each, PlanProgress)} >= {"SELLING", "BUYING", "COMPLETED"}
+    retold = replay(build_stage(settings), file)
+    assert retold.identical, retold.mismatch
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 0.99])
+def test_a_restart_anywhere_leaves_the_rest_of_the_run_as_it_was(
+    settings: StrategySettings, tmp_path: Path, share: float
+):
+    file, rest = tmp_path / "strategy.log", tmp_path / "rest.log"
+    record(settings, file)
+    batches = file.read_bytes().split(END)
+    cut = int(len(batches) * share)
+    rest.write_bytes(END.join(batches[cut:]))
+    restarted = build_stage(settings)
+    for message in on_the_topics(b"".join(batches[:cut]).splitlines()):
+        restarted.restore(message)
+    retold = replay(restarted, rest)
+    assert retold.identical, retold.mismatch
+
+
+@pytest.mark.parametrize("lost", ["nothing", "orders", "progress", "plan"])
+def test_a_crash_in_the_middle_of_a_moment_sends_what_the_log_lacks_and_nothing_twice(
+    settings: StrategySettings, tmp_path: Path, lost: str
+):
+    """The batch of a moment is handled again, and of what it said only some had become durable."""
+    file = tmp_path / "strategy.log"
+    everything = record(settings, file)
+    wished = {each.intent_id for each in everything if isinstance(each, OrderIntent)}
+    kinds = {"nothing": (), "orders": (OrderIntent,), "progress": (PlanProgress,), "plan": (RebalancePlan,)}[lost]
+    batches = file.read_bytes().split(END)
+    busy = [place for place, batch in enumerate(batches) if b'"order_intent"' in batch]
+    for place in busy[:12]:
+        restarted = build_stage(settings)
+        said = [decode(line[1:]) for line in batches[place].splitlines() if line[:1] == SAID]
+        durable = [message for message in said if not isinstance(message, kinds)]
+        for message in [*on_the_topics(b"".join(batches[:place]).splitlines()), *durable]:
+            restarted.restore(message)
+        told = [decode(line[1:]) for line in batches[place].splitlines() if line[:1] == TOLD]
+        again = [each for message in told for each in restarted.handlers[type(message)](message)]
+        sent = [each.intent_id for each in again if isinstance(each, OrderIntent)]
+        before = [each.intent_id for each in durable if isinstance(each, OrderIntent)]
+        assert set(sent) <= wished
+        assert sorted(map(str, {*sent, *before})) == sorted(
+            str(e.intent_id) for e in said if isinstance(e, OrderIntent)
+        )
+
+
+def on_the_topics(lines: list[bytes]) -> Iterable[Message]:
+    """What stood on the topics when the process died, one topic after the other."""
+    messages = [decode(line[1:]) for line in lines if line[:1] in (TOLD, SAID)]
+    for kinds in (OrderIntent, ExecutionReport, (RebalancePlan, PlanDecision, PlanProgress), BarEvent, SliceEvent):
+        yield from (message for message in messages if isinstance(message, kinds))

@@ -1,0 +1,45 @@
+"""The command that lists strategies knows every one that a configuration can name."""
+
+import pytest
+from typer.testing import CliRunner
+
+from launcher.cli import app
+from launcher.strategies_cli import known
+from strategy_plane.settings import StrategySettings
+
+
+def _run(*arguments):
+    result = CliRunner().invoke(app, ["strategies", *arguments], env={"COLUMNS": "200"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_every_strategy_is_listed_with_what_it_does():
+    code, said = _run("list")
+    assert code == 0
+    for name, model in known().items():
+        assert name in said
+        assert (model.__doc__ or "").splitlines()[0] in said
+    assert {"moving_average_cross", "momentum_mean_variance"} <= known().keys()
+
+
+@pytest.mark.parametrize("name", sorted(known()))
+def test_every_parameter_of_every_strategy_is_explained(name: str):
+    code, said = _run("show", name)
+    assert code == 0
+    rows = [line for line in said.splitlines() if "strategy.strategy." in line]
+    assert rows
+    assert [row for row in rows if not row.rpartition("│")[2].strip()] == []
+
+
+def test_a_shown_name_is_one_that_a_configuration_can_set():
+    said = _run("show", "moving_average_cross")[1]
+    assert "strategy.strategy.fast" in said
+    chosen = {"name": "moving_average_cross", "fast": 3, "slow": 9}
+    assert StrategySettings.model_validate({"strategy": chosen}).strategy.fast == 3
+
+
+def test_an_unknown_name_is_refused():
+    code, said = _run("show", "perpetuum_mobile")
+    assert code == 2
+    assert "strategies list" in said

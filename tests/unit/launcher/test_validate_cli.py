@@ -1,0 +1,104 @@
+"""The validate command runs every variant once, writes each into the ledger, and says what came of it."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from launcher.cli import app
+
+ROOT = Path(__file__).parents[3]
+
+
+def _run(*arguments):
+    result = CliRunner().invoke(app, [str(each) for each in arguments], env={"COLUMNS": "200"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def _config(directory, **validation):
+    config = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    config["run"]["directory"] = str(directory / "runs")
+    config["data"] |= {
+        "sources": [{"files": [str(ROOT / "fixtures" / "bars" / "*.parquet")]}],
+        "actions_file": str(ROOT / "fixtures" / "bars" / "actions.csv"),
+        "symbols": ["AAPL", "IBM"],
+        "start": "2010-01-04",
+        "end": "2010-12-31",
+    }
+    config["data"].pop("listings")
+    config["strategy"] |= {"strategy": {"name": "moving_average_cross", "fast": 5, "slow": 20}, "strategy_id": "cross"}
+    config["validation"] = {"blocks": 4, "groups": 4, "train": 60, "test": 20, "repetitions": 100} | validation
+    path = directory / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
+
+
+GRID = {"strategy.strategy.fast": [5, 10, 20], "strategy.strategy.slow": [20, 30]}
+
+
+def test_every_variant_is_a_trial_for_ever(tmp_path):
+    pytest.importorskip("arch")
+    config = _config(tmp_path, grid=GRID)
+    code, said = _run("validate", config, "--to", tmp_path / "page.html")
+    assert code == 0, said
+    assert "left out: fast=20, slow=20: Value error, fast must be below slow" in said
+    assert re.search(r"(REAL|UNPROVEN|LUCK): the best of 5 trials \(5 in the ledger\)", said)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', page).group(1))
+    assert len(figures["growth"]["data"]) == 7  # five trials, the benchmark, the walk
+    lines = (tmp_path / "runs" / "trials.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 5
+    config = _config(tmp_path, grid={"strategy.strategy.fast": [5, 7]})
+    assert "best of 2 trials (6 in the ledger)" in _run("validate", config)[1]
+
+
+def test_the_same_study_says_the_same(tmp_path):
+    pytest.importorskip("arch")
+    config = _config(tmp_path, grid=GRID)
+    first, again = (_run("validate", config, "--to", tmp_path / f"{name}.html")[1] for name in ("a", "b"))
+    assert first.replace("a.html", "b.html") == again
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_without_the_extra_nothing_is_run_and_the_fix_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "arch", None)
+    code, said = _run("validate", _config(tmp_path, grid=GRID))
+    assert code == 2
+    assert "pip install 'algo-trade[validate]'" in said
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("grid", "named"),
+    [
+        ({}, "fewer than two variants"),
+        ({"strategy.strategy.quick": [1]}, "strategy.strategy.quick is no setting"),
+        ({"data.bar_size": ["1d"]}, "data.bar_size is no setting below strategy or order"),
+        ({"strategy": [1]}, "strategy is no setting"),
+    ],
+)
+def test_a_grid_that_tries_nothing_is_refused(tmp_path, grid, named):
+    code, said = _run("validate", _config(tmp_path, grid=grid))
+    assert code == 2
+    assert named in said
+
+
+def test_an_edited_ledger_stops_the_study(tmp_path):
+    pytest.importorskip("arch")
+    config = _config(tmp_path, grid=GRID)
+    ledger = tmp_path / "runs" / "trials.jsonl"
+    ledger.parent.mkdir()
+    ledger.write_text('{"hash": "0", "trial": {}}\n')
+    code, said = _run("validate", config)
+    assert code == 1
+    assert "restore the file" in said
