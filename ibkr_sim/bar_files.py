@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ def _length(stamps: Sequence[date]) -> float:
     if not stamps or not isinstance(stamps[0], datetime):
         return 0.0
     moments = sorted({stamp.timestamp() for stamp in stamps if isinstance(stamp, datetime)})
-    return min((after - before for before, after in zip(moments, moments[1:], strict=False)), default=60.0)
+    return min((after - before for before, after in pairwise(moments)), default=60.0)
 
 
 def _bar(row: tuple[date | datetime, float, float, float, float, float], length: float) -> Bar:

@@ -21,7 +21,7 @@ _MILLISECONDS = 1e-3
 Seconds = Annotated[float, typer.Option(min=0)]
 
 
-def ibkr_sim(  # noqa: PLR0913 - each parameter is an option of the command line
+def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command line
     port: Annotated[int, typer.Option(min=0, max=65535, help="API port on the loopback; 0 takes a free one.")] = 4002,
     seed: Annotated[int, typer.Option(min=0, help="Decides prices, quotes and ids.")] = 0,
     account: Annotated[
@@ -44,9 +44,13 @@ def ibkr_sim(  # noqa: PLR0913 - each parameter is an option of the command line
     largest_fill: Annotated[float, typer.Option(min=0, help="Most shares of one execution; 0: any.")] = 0.0,
     market_data: Annotated[str, typer.Option(help="Subscriptions: live, delayed or none.")] = "live",
     message_rate: Annotated[int, typer.Option(min=0, help="Messages a client may send a second; 0: any.")] = 50,
-    history_pacing: Annotated[bool, typer.Option(help="Enforce the pacing of historical bars up to 30 seconds.")] = True,
+    history_pacing: Annotated[
+        bool, typer.Option(help="Enforce the pacing of historical bars up to 30 seconds.")
+    ] = True,
     active_orders: Annotated[int, typer.Option(min=0, help="Per contract, side and account; 0: any.")] = 20,
-    largest_order: Annotated[float, typer.Option(min=0, help="Shares above which error 383 comes; 0: any.")] = 500_000.0,
+    largest_order: Annotated[
+        float, typer.Option(min=0, help="Shares above which error 383 comes; 0: any.")
+    ] = 500_000.0,
     price_band: Annotated[float, typer.Option(min=0, help="Share off the market that brings error 109; 0: any.")] = 0.0,
     fractional: Annotated[bool, typer.Option(help="Allow fractional shares.")] = False,
     read_only: Annotated[bool, typer.Option(help="Refuse orders, as a read-only API does.")] = False,

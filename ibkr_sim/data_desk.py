@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from ibkr_sim.layout import MalformedMessageError, flag, integer
+from ibkr_sim.layout import flag, integer
 from ibkr_sim.listing import Listing
 from ibkr_sim.market import Market
 from ibkr_sim.pacing import Budget
@@ -24,7 +24,7 @@ _REAL_TIME_BARS, _TEN_MINUTES = 60, 600.0
 
 @dataclass(frozen=True, slots=True)
 class DataRules:
-    """``permission`` is live, delayed or none; ``lines`` market data lines a session, of which ``tick_lines`` by tick."""
+    """``permission`` is live, delayed or none; a session has ``lines``, of which ``tick_lines`` tick by tick."""
 
     permission: str = "live"
     lines: int = 100
@@ -82,7 +82,9 @@ class DataDesk:
         generic = request.values["genericTicks"].split(",")
         tape = self._market.tapes[listing.symbol]
         line = Line(tape, _DELAY_SECONDS if delayed else 0.0, _VOLUME_TICKS in generic)
-        self._board.send(session, "tickReqParams", reqId=number, minTick=0.01, bboExchange="9c0001", snapshotPermissions=3)
+        self._board.send(
+            session, "tickReqParams", reqId=number, minTick=0.01, bboExchange="9c0001", snapshotPermissions=3
+        )
         self._board.send(session, "marketDataType", reqId=number, type=chosen if delayed else LIVE[0])
         send = partial(self._send_line, session, number, line)
         send()
@@ -197,8 +199,8 @@ class _TickSender:
 
     def _message(self, each: Print) -> tuple[str, dict[str, object]]:
         if self._kind == "BidAsk":
-            sizes = {"bidSize": each.bid_size, "askSize": each.ask_size}
-            return "tickByTickBidAsk", {"bid": each.bid, "ask": each.ask} | sizes
+            prices: dict[str, object] = {"bid": each.bid, "ask": each.ask}
+            return "tickByTickBidAsk", prices | {"bidSize": each.bid_size, "askSize": each.ask_size}
         if self._kind == "MidPoint":
             return "tickByTickMidPoint", {"midPoint": round((each.bid + each.ask) / 2, 6)}
         trade = {"price": each.price, "size": each.size, "exchange": self._exchange}
@@ -216,11 +218,3 @@ def next_boundary(market: Market, symbol: str, moment: float) -> float | None:
         return mark
     opens = market.tapes[symbol].next_open(moment)
     return None if opens is None else opens + _BAR_SECONDS
-
-
-def whole_number(text: str) -> int | None:
-    """A whole number, None when it is none."""
-    try:
-        return integer(text)
-    except MalformedMessageError:
-        return None

@@ -1,12 +1,14 @@
 """How each fault of a script is carried out."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from ibkr_sim.data_desk import DataDesk
 from ibkr_sim.faults import ON_ORDERS, Fault, FaultScript
 from ibkr_sim.history_desk import HistoryDesk
 from ibkr_sim.market import Market
+from ibkr_sim.order import Order
 from ibkr_sim.order_desk import OrderDesk
 from ibkr_sim.switchboard import MARKET_LINK_DOWN, Session, Switchboard
 
@@ -68,6 +70,10 @@ class FaultActions:
                 self.perform(fault)
         return own
 
+    def filled(self, order: Order) -> None:
+        """An execution is about to be reported."""
+        self.happened("fill", order.listing.symbol)
+
     def perform(self, fault: Fault) -> None:
         """Carry out a fault at once; one that happens to a request waits for the next."""
         action = self._actions.get(fault.do)
@@ -120,4 +126,4 @@ class FaultActions:
         for symbol in symbols:
             gateway.market.halt(symbol, self._board.timetable.market(until))
             gateway.data.halted(symbol, True)
-        self._board.at(until, lambda: [gateway.data.halted(symbol, False) for symbol in symbols] and None)
+            self._board.at(until, partial(gateway.data.halted, symbol, False))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -71,7 +71,7 @@ class FaultScriptError(ValueError):
 _FAULTS = TypeAdapter(list[Fault])
 
 
-def faults_of(listed: Any) -> list[Fault]:
+def faults_of(listed: object) -> list[Fault]:
     """The faults of a script: a list of mappings, or a mapping with the list under ``faults``.
 
     Raises:

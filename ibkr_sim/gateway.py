@@ -12,7 +12,6 @@ from ibkr_sim.faults import Fault, FaultScript
 from ibkr_sim.history_desk import HistoryDesk
 from ibkr_sim.layout import MalformedMessageError, flag, integer
 from ibkr_sim.market import Market
-from ibkr_sim.market_time import trading_day
 from ibkr_sim.order_desk import DeskRules, OrderDesk
 from ibkr_sim.order_queries import OrderQueries
 from ibkr_sim.pacing import MessageRate
@@ -67,7 +66,7 @@ class Gateway:
         self._script = FaultScript(faults)
         self._faults = FaultActions(board, self, self._script)
         self.orders.reports.master_client = rules.master_client
-        self.orders.reports.before_fill = lambda order: self._faults.happened("fill", order.listing.symbol)
+        self.orders.reports.before_fill = self._faults.filled
         self.orders.reports.after_fill = self.portfolio.traded
         self._handlers = self._all_handlers()
         for fault in faults:
@@ -108,7 +107,7 @@ class Gateway:
 
     def greet(self, link: int, text: str) -> None:
         """A client offers the versions it speaks, such as ``v157..176``: agree on one, or close."""
-        versions = text.split(" ")[0].removeprefix("v").split("..")
+        versions = text.partition(" ")[0].removeprefix("v").split("..")
         session = Session(link, 0, MessageRate(self._rules.message_rate))
         self._board.sessions[link] = session
         try:
@@ -216,7 +215,13 @@ class Gateway:
         queries = OrderQueries(self._board, self.orders.book, self.orders.reports)
         accounts, data, history = self.portfolio, self.data, self.history
         silent: Handler = lambda _, __: None  # noqa: E731 - one of many values of a table
-        ignored = ("setServerLogLevel", "reqNewsBulletins", "cancelNewsBulletins", "cancelMktDepth", "cancelHeadTimeStamp")
+        ignored = (
+            "setServerLogLevel",
+            "reqNewsBulletins",
+            "cancelNewsBulletins",
+            "cancelMktDepth",
+            "cancelHeadTimeStamp",
+        )
         empty = ("reqSoftDollarTiers", "reqMktDepthExchanges", "reqSmartComponents", "reqNewsProviders", "reqUserInfo")
         cancelled = ("cancelAccountSummary", "cancelAccountUpdatesMulti", "cancelPositionsMulti")
         return {

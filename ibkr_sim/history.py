@@ -146,7 +146,7 @@ def _first_day(period: str, day: date) -> date:
 
 
 def _slots(tape: Tape, wanted: HistoryRequest, begin: float, end: float) -> Iterator[tuple[float, float]]:
-    """Start and end of each bar that starts in [``begin``, ``end``): on the clock within a session, or whole periods."""
+    """Start and end of each bar that starts in [``begin``, ``end``): on the clock in a session, or whole periods."""
     sessions = [each for each in tape.sessions if each[1] > begin and each[0] < end]
     if isinstance(wanted.size, str):
         yield from _periods(wanted.size, sessions)

@@ -166,9 +166,7 @@ class HistoryDesk:
             due = partial(next_boundary, self._market, listing.symbol)
             self.streams.start(session, number, Stream(_KEPT, due, emit))
 
-    def _update(
-        self, session: Session, number: int, listing: Listing, wanted: HistoryRequest, dates: _Dates
-    ) -> None:
+    def _update(self, session: Session, number: int, listing: Listing, wanted: HistoryRequest, dates: _Dates) -> None:
         bar = current_bar(self._market.tapes[listing.symbol], wanted, self._board.market_now)
         if bar is not None:
             self._board.send_values(session, "historicalDataUpdate", dates.row(bar) | {"reqId": number})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
+from math import isfinite, isnan
 from typing import TypeAlias
 
 Values = Mapping[str, object]
@@ -123,16 +123,19 @@ def _read(parts: Sequence[Part], texts: Iterator[str], version: int, values: dic
                     values[name] = next(texts)
             case Constant():
                 next(texts)
-            case Repeat(name, rows):
-                count = next(texts)
-                values[name] = count
-                for number in range(integer(count)):
-                    row: dict[str, str] = {}
-                    _read(rows, texts, version, row)
-                    values |= {f"{name}.{number}.{key}": value for key, value in row.items()}
+            case Repeat():
+                _read_rows(part, texts, version, values)
             case When(name, inner, wanted):
                 if _holds(values.get(name, ""), wanted):
                     _read(inner, texts, version, values)
+
+
+def _read_rows(part: Repeat, texts: Iterator[str], version: int, values: dict[str, str]) -> None:
+    values[part.name] = next(texts)
+    for number in range(integer(values[part.name])):
+        row: dict[str, str] = {}
+        _read(part.parts, texts, version, row)
+        values |= {f"{part.name}.{number}.{key}": value for key, value in row.items()}
 
 
 def write(parts: Sequence[Part], values: Values, version: int) -> list[str]:
@@ -151,14 +154,17 @@ def _write(parts: Sequence[Part], values: Values, version: int, texts: list[str]
             case Constant(text):
                 texts.append(text)
             case Repeat(name, inner):
-                rows = values.get(name)
-                listed = rows if isinstance(rows, list | tuple) else ()
-                texts.append(str(len(listed)))
-                for row in listed:
-                    _write(inner, row, version, texts)
+                _write_rows(values.get(name), inner, version, texts)
             case When(name, inner, wanted):
                 if _holds(text_of(values.get(name), Kind.TEXT, version), wanted):
                     _write(inner, values, version, texts)
+
+
+def _write_rows(rows: object, parts: Sequence[Part], version: int, texts: list[str]) -> None:
+    listed = rows if isinstance(rows, list) else []
+    texts.append(str(len(listed)))
+    for row in listed:
+        _write(parts, row, version, texts)
 
 
 def _holds(value: str, wanted: tuple[str, ...]) -> bool:
@@ -210,7 +216,7 @@ def number(text: str) -> float | None:
         value = float("inf") if text == "Infinite" else float(text)
     except ValueError:
         raise MalformedMessageError("a number is expected") from None
-    if value != value:
+    if isnan(value):
         raise MalformedMessageError("a number is expected")
     return value
 

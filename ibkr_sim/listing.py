@@ -91,9 +91,6 @@ class Listings:
         }
         self._by_id = {listing.contract_id: listing for listing in self._by_symbol.values()}
 
-    def __iter__(self) -> Iterable[Listing]:  # type: ignore[override]
-        return iter(self._by_symbol.values())
-
     def by_id(self, number: int) -> Listing | None:
         """The contract of that number."""
         return self._by_id.get(number)

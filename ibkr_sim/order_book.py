@@ -82,7 +82,9 @@ class OrderBook:
         active = self.active(order)
         waits = order.waits_for_stop or not active or not in_session
         status = Status.PRE_SUBMITTED if waits else Status.SUBMITTED
-        order.held = "" if not waits else "trigger" if active and order.waits_for_stop else "child" if not active else ""
+        order.held = (
+            "" if not waits else "trigger" if active and order.waits_for_stop else "child" if not active else ""
+        )
         if status is not order.status:
             order.status = status
             self._listener.changed(order)

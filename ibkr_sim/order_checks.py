@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ibkr_sim.layout import integer
+from ibkr_sim.market_time import parse
 from ibkr_sim.order import Order
 
 ORDER_TYPES = ("MKT", "LMT", "STP", "STP LMT")
@@ -38,6 +39,14 @@ def invalid(cause: str) -> Refusal:
     return Refusal(321, f"Error validating request.-'bN' : cause - {cause}")
 
 
+def expiry(order: Order) -> float | None:
+    """When an order that is good till a date ends; None when its date cannot be read."""
+    try:
+        return parse(order.form.get("goodTillDate", ""))
+    except ValueError:
+        return None
+
+
 def _read_only(_: Order, rules: Rules, __: float) -> Refusal | None:
     return invalid("The API interface is currently in Read-Only mode.") if rules.read_only else None
 
@@ -49,6 +58,8 @@ def _words(order: Order, _: Rules, __: float) -> Refusal | None:
         return Refusal(387, "Unsupported order type for this exchange and security type.")
     if order.time_in_force not in TIMES_IN_FORCE:
         return invalid("The time-in-force is invalid")
+    if order.time_in_force == "GTD" and expiry(order) is None:
+        return invalid("goodTillDate must be a time such as 20240709 15:00:00 US/Eastern")
     if integer(order.form.get("conditions", "")):
         return invalid("Orders with conditions are not simulated")
     algo = order.form.get("algoStrategy", "")
@@ -59,7 +70,9 @@ def _quantity(order: Order, rules: Rules, _: float) -> Refusal | None:
     if order.quantity <= 0:
         return Refusal(434, "The order size cannot be zero.")
     if not order.listing.on_size(order.quantity):
-        return Refusal(10243, "Fractional-sized order cannot be placed via API. Please see desktop version for details.")
+        return Refusal(
+            10243, "Fractional-sized order cannot be placed via API. Please see desktop version for details."
+        )
     if rules.largest_order and order.quantity > rules.largest_order:
         limit = f"{rules.largest_order:g}"
         return Refusal(383, f"The following order size exceeds the Size Limit of {limit}. Restriction is specified.")

@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from ibkr_sim.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, Account, commission
+from ibkr_sim.account import Account
 from ibkr_sim.faults import Fault
 from ibkr_sim.layout import flag
 from ibkr_sim.market import Market
 from ibkr_sim.market_time import stamp
 from ibkr_sim.order import Mark, Order, Status, decoded
 from ibkr_sim.order_book import OrderBook, Venue
-from ibkr_sim.order_checks import Refusal, Rules, invalid, modification_refusal, refusal
-from ibkr_sim.order_messages import open_order
+from ibkr_sim.order_checks import Refusal, Rules, expiry, invalid, modification_refusal, refusal
+from ibkr_sim.order_messages import what_if
 from ibkr_sim.order_reports import OrderReports
 from ibkr_sim.requests import Received
 from ibkr_sim.switchboard import Session, Switchboard
@@ -69,7 +69,8 @@ class OrderDesk:
         if refused is not None:
             self._refuse(session, order_id, refused)
         elif flag(order.form.get("whatIf", "")):
-            self._board.send_values(session, "openOrder", self._what_if(order, price))
+            account = self._accounts[order.account]
+            self._board.send_values(session, "openOrder", what_if(order, account, self._price_of))
         elif order_id < self.next_valid_id(session.client_id):
             self._refuse(session, order_id, Refusal(103, "Duplicate order id"))
         else:
@@ -193,9 +194,9 @@ class OrderDesk:
         mark = order.faults.get("order_error")
         if mark is not None:
             self.reports.error(order, mark.code, mark.text or "Order message")
-        closes = self._market.close_after(symbol, now)
-        if order.time_in_force == "DAY" and closes is not None:
-            self._board.at_market(closes, partial(self._expire, order))
+        ends = expiry(order) if order.time_in_force == "GTD" else self._market.close_after(symbol, now)
+        if order.time_in_force in ("DAY", "GTD") and ends is not None:
+            self._board.at_market(ends, partial(self._expire, order))
         self._dispatch(order)
 
     def _dispatch(self, order: Order) -> None:
@@ -272,31 +273,3 @@ class OrderDesk:
 
     def _price_of(self, contract_id: int) -> float:
         return self._market.price_of(contract_id, self._board.market_now)
-
-    def _what_if(self, order: Order, price: float) -> dict[str, object]:
-        """The openOrder that answers a what-if: margins before and after, and the commission."""
-        values = self._accounts[order.account].values(self._price_of)
-        signed = order.quantity if order.buys else -order.quantity
-        held = self._accounts[order.account].quantity(order.listing.contract_id)
-        change = (abs(held + signed) - abs(held)) * price
-        fee = commission(order.quantity, price)
-        equity = values["EquityWithLoanValue"]
-        initial, maintenance = values["InitMarginReq"], values["MaintMarginReq"]
-        order.status = Status.PRE_SUBMITTED
-        return open_order(order) | {
-            "whatIf": True,
-            "initMarginBefore": initial,
-            "maintMarginBefore": maintenance,
-            "equityWithLoanBefore": equity,
-            "initMarginChange": round(change * INITIAL_MARGIN, 2),
-            "maintMarginChange": round(change * MAINTENANCE_MARGIN, 2),
-            "equityWithLoanChange": -fee,
-            "initMarginAfter": round(initial + change * INITIAL_MARGIN, 2),
-            "maintMarginAfter": round(maintenance + change * MAINTENANCE_MARGIN, 2),
-            "equityWithLoanAfter": equity - fee,
-            "commission": fee,
-            "minCommission": fee,
-            "maxCommission": fee,
-            "commissionCurrency": order.listing.currency,
-        }
-

@@ -42,15 +42,15 @@ _AFTER_CONDITIONS = When(
         " discretionaryUpToLimitPrice usePriceMgmtAlgo duration>=158 postToAts>=160 autoCancelParent>=162"
         " advancedErrorOverride>=166 manualOrderTime>=169"
     ),
-    ("0",),
+    ("0", ""),
 )
 
 PLACE_ORDER = (
     *fields("reqId"),
     *CONTRACT,
     *fields(
-        "secIdType secId action totalQuantity orderType lmtPrice auxPrice tif ocaGroup account openClose origin orderRef"
-        " transmit parentId blockOrder sweepToFill displaySize triggerMethod outsideRth hidden"
+        "secIdType secId action totalQuantity orderType lmtPrice auxPrice tif ocaGroup account openClose origin"
+        " orderRef transmit parentId blockOrder sweepToFill displaySize triggerMethod outsideRth hidden"
     ),
     When("secType", (Repeat("legs", _LEG), Repeat("legPrices", fields("price")), Repeat("smart", _TAG)), ("BAG",)),
     *fields(
@@ -79,11 +79,16 @@ PLACE_ORDER = (
 )
 
 _PRICED = (
-    "action totalQuantity:size orderType lmtPrice:price auxPrice:price tif ocaGroup account openClose origin:int orderRef"
+    "action totalQuantity:size orderType lmtPrice:price auxPrice:price tif ocaGroup account openClose origin:int"
+    " orderRef"
 )
-_ALLOCATION = "faGroup faMethod faPercentage faProfile<177 modelCode goodTillDate rule80A percentOffset:double settlingFirm"
+_ALLOCATION = (
+    "faGroup faMethod faPercentage faProfile<177 modelCode goodTillDate rule80A percentOffset:double settlingFirm"
+)
 _SHORT_SALE = "shortSaleSlot:int designatedLocation exemptCode:int"
-_STOCK_REFERENCE = "startingPrice:double stockRefPrice:double delta:double stockRangeLower:double stockRangeUpper:double"
+_STOCK_REFERENCE = (
+    "startingPrice:double stockRefPrice:double delta:double stockRangeLower:double stockRangeUpper:double"
+)
 _MIDDLE = (
     *fields("comboLegsDescrip =0 =0 =0 scaleInitLevelSize:whole scaleSubsLevelSize:whole scalePriceIncrement:double"),
     _SCALE,
@@ -96,9 +101,7 @@ _PEGGED_AFTER_170 = fields(
 OPEN_ORDER = (
     *fields("=5 orderId:int"),
     *ECHOED_CONTRACT,
-    *fields(
-        f"{_PRICED} clientId:int permId:int outsideRth:bool hidden:bool discretionaryAmt:price goodAfterTime"
-    ),
+    *fields(f"{_PRICED} clientId:int permId:int outsideRth:bool hidden:bool discretionaryAmt:price goodAfterTime"),
     Constant(""),
     *fields(
         f"{_ALLOCATION} {_SHORT_SALE} auctionStrategy:int {_STOCK_REFERENCE} displaySize:whole blockOrder:bool"

@@ -1,6 +1,6 @@
 """Answers about orders: open ones, completed ones and executions."""
 
-from ibkr_sim.layout import flag, integer
+from ibkr_sim.layout import integer
 from ibkr_sim.market_time import parse, trading_day
 from ibkr_sim.order import Execution
 from ibkr_sim.order_book import OrderBook
@@ -47,7 +47,9 @@ class OrderQueries:
         try:
             since = parse(asked["time"]) if asked["time"] else 0.0
         except ValueError:
-            self._board.error(session, request.request_id, 321, "Error validating request: the filter's time is invalid")
+            self._board.error(
+                session, request.request_id, 321, "Error validating request: the filter's time is invalid"
+            )
             return
         for execution in self._book.executions:
             if execution.time >= since and self._passes(execution, asked):
@@ -58,16 +60,15 @@ class OrderQueries:
 
     def _passes(self, execution: Execution, asked: dict[str, str]) -> bool:
         order = execution.order
-        pairs = (
-            (integer(asked["clientId"]), order.client_id),
-            (asked["account"], order.account),
-            (asked["symbol"], order.listing.symbol),
-            (asked["secType"], "STK"),
-            (_SIDES.get(asked["side"].upper(), ""), order.buys),
+        pairs: tuple[tuple[object, object], ...] = (
+            (integer(asked["clientId"]) or None, order.client_id),
+            (asked["account"] or None, order.account),
+            (asked["symbol"] or None, order.listing.symbol),
+            (asked["secType"] or None, "STK"),
+            (_SIDES.get(asked["side"].upper()), order.buys),
         )
         today = trading_day(self._board.market_now)
-        wanted = all(want in ("", 0) and not isinstance(want, bool) or want == have for want, have in pairs)
-        return wanted and trading_day(execution.time) == today
+        return trading_day(execution.time) == today and all(want in (None, have) for want, have in pairs)
 
     def _list_open(self, session: Session, client_id: int | None) -> None:
         for order in self._book.open_orders():

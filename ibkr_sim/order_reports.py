@@ -48,12 +48,13 @@ class OrderReports:
 
     def cancelled(self, order: Order, code: int, text: str) -> None:
         """Send the end of an order: its status, and the error that says why."""
-        rejected = order.status is Status.INACTIVE
         for session in self._audience(order):
-            if rejected:
+            if order.status is Status.INACTIVE:
                 self._board.error(session, order.order_id, code, text)
-            self.send_order(session, order)
-            if code and not rejected:
+                self.send_order(session, order)
+                continue
+            self._board.send_values(session, "orderStatus", order_status(order))
+            if code:
                 self._board.error(session, order.order_id, code, text)
 
     def error(self, order: Order, code: int, text: str) -> None:

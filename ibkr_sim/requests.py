@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from ibkr_sim.layout import MalformedMessageError, Part, fields, integer, read
 from ibkr_sim.order_layout import CONTRACT, PLACE_ORDER
 
-CONTRACT_WITHOUT_PRIMARY = fields(
-    "conId symbol secType lastTradeDateOrContractMonth strike right multiplier exchange currency localSymbol tradingClass"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -8,16 +8,14 @@ _PORTFOLIO_CONTRACT = fields(
     "conId:int symbol secType lastTradeDateOrContractMonth strike:price right multiplier primaryExchange currency"
     " localSymbol tradingClass"
 )
-_HISTORICAL_BAR = fields(
-    "date open:price high:price low:price close:price volume:size wap:price count:int"
-)
+_HISTORICAL_BAR = fields("date open:price high:price low:price close:price volume:size wap:price count:int")
 
 RESPONSES: dict[str, tuple[Part, ...]] = {
     "tickPrice": fields("=1 =6 reqId tickType price:price size:size mask:int"),
     "tickSize": fields("=2 =6 reqId tickType size:size"),
     "orderStatus": fields(
-        "=3 orderId:int status filled:size remaining:size avgFillPrice:price permId:int parentId:int lastFillPrice:price"
-        " clientId:int whyHeld mktCapPrice:price"
+        "=3 orderId:int status filled:size remaining:size avgFillPrice:price permId:int parentId:int"
+        " lastFillPrice:price clientId:int whyHeld mktCapPrice:price"
     ),
     "error": fields("=4 =2 id:int code:int text advancedOrderRejectJson>=166"),
     "openOrder": OPEN_ORDER,

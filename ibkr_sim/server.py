@@ -34,9 +34,7 @@ class Server:
         self._pump()
         if control_port is None:
             return _port(api), None
-        control = await asyncio.start_server(
-            self._serve_control, self._host, control_port, limit=_CONTROL_LINE_BYTES
-        )
+        control = await asyncio.start_server(self._serve_control, self._host, control_port, limit=_CONTROL_LINE_BYTES)
         self._servers.append(control)
         return _port(api), _port(control)
 

@@ -16,7 +16,7 @@ _BAR_VOLATILITY = 0.02 / sqrt(_MINUTES)
 
 
 def minute_bars(symbol: str, seed: int, first_day: date = FIRST_DAY, sessions: int = SESSIONS) -> Sequence[Bar]:
-    """``sessions`` weekdays of 390 one-minute bars, a geometric random walk in whole cents; each opens where one closed."""
+    """``sessions`` weekdays of 390 one-minute bars: a geometric random walk in cents, each opening where one closed."""
     draws = Draws(seed, "bars", symbol)
     price = round(20.0 + 180.0 * draws.uniform(), 2)
     bars: list[Bar] = []

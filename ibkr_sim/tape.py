@@ -119,8 +119,7 @@ class Tape:
         sizes = _split(bar.volume, count, draws)
         # The middle of its slot: no print stands on the edge between two bars.
         return tuple(
-            _quoted(bar.start + (number + 0.5) * step, prices[number], sizes[number], draws)
-            for number in range(count)
+            _quoted(bar.start + (number + 0.5) * step, prices[number], sizes[number], draws) for number in range(count)
         )
 
 
