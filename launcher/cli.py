@@ -13,7 +13,7 @@ from rich.console import Console
 
 from contracts import schema_export
 from kernel.settings import ConfigurationError, resolved
-from launcher import broker_cli, dlq_cli, plane_cli, run_cli, topics_cli
+from launcher import broker_cli, dlq_cli, ibkr_sim_cli, plane_cli, run_cli, topics_cli
 from launcher.kafka_options import NOTHING, USAGE
 from launcher.settings import load_settings
 
@@ -28,6 +28,7 @@ config = typer.Typer(help="The configuration.", no_args_is_help=True)
 app.add_typer(topics_cli.app)
 app.add_typer(dlq_cli.app)
 app.add_typer(broker_cli.app)
+app.add_typer(ibkr_sim_cli.app)
 app.add_typer(schemas, name="schemas")
 app.add_typer(config, name="config")
 app.command()(run_cli.demo)

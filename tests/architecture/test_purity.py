@@ -17,6 +17,7 @@ SHELL = {
     "strategy_plane": "app composition",
     "order_plane": """app brokers.sqlite_paper_store composition crash_points execution journal_file router
         sqlite_journal""",
+    "ibkr_sim": "__main__ bar_files cli command server",
     "backtest": "artifacts bar_file report report_figures run_record simulation",
 }
 IMPURE_NAMES = {"open", "print", "input", "eval", "exec", "__import__", "breakpoint"}
