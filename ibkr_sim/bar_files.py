@@ -9,13 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ibkr_sim.market_time import moment_of
-from ibkr_sim.tape import Bar
+from ibkr_sim.tape import Bar, UnreadableBarsError
 
 _COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
-
-
-class UnreadableBarsError(ValueError):
-    """A file that holds no bars; says which and what is missing."""
 
 
 def read_bars(paths: Iterable[Path]) -> dict[str, list[Bar]]:

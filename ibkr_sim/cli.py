@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from ibkr_sim.bar_files import UnreadableBarsError
 from ibkr_sim.command import SYMBOLS, InvalidOptionError, Options, serve
 from ibkr_sim.data_desk import DataRules
 from ibkr_sim.faults import FaultScriptError
@@ -14,6 +13,7 @@ from ibkr_sim.gateway import NEWEST_VERSION, OLDEST_VERSION, GatewayRules
 from ibkr_sim.order_book import Venue
 from ibkr_sim.order_checks import Rules
 from ibkr_sim.order_desk import DeskRules
+from ibkr_sim.tape import UnreadableBarsError
 
 _USAGE = 2
 _MILLISECONDS = 1e-3

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ibkr_sim.bar_files import read_bars
 from ibkr_sim.faults import Fault, faults_of
 from ibkr_sim.gateway import Gateway, GatewayRules
 from ibkr_sim.market import Market
@@ -53,6 +52,8 @@ def build(options: Options) -> Gateway:
     """
     seed = options.rules.seed
     if options.bars:
+        from ibkr_sim.bar_files import read_bars  # noqa: PLC0415 - pyarrow is a third of the start-up time
+
         tapes = [Tape(symbol, bars, seed) for symbol, bars in read_bars(options.bars).items()]
     else:
         tapes = [Tape(symbol, minute_bars(symbol, seed), seed) for symbol in options.symbols]

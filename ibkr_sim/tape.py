@@ -14,6 +14,10 @@ _LONGEST_BAR_IN_SECONDS = 3600.0
 _KEPT_BARS = 64
 
 
+class UnreadableBarsError(ValueError):
+    """Bars that cannot be played; says whose and what is wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """Prices and volume from ``start`` to ``end`` (epoch seconds); ``count`` is the number of trades."""
@@ -47,9 +51,9 @@ class Tape:
 
     def __init__(self, symbol: str, bars: Sequence[Bar], seed: int) -> None:
         if not bars:
-            raise ValueError(f"{symbol} has no bars; give a file with at least one")
+            raise UnreadableBarsError(f"{symbol} has no bars; give a file with at least one")
         if any(before.end > after.start for before, after in pairwise(bars)):
-            raise ValueError(f"bars of {symbol} overlap or are out of order; sort them by time")
+            raise UnreadableBarsError(f"bars of {symbol} overlap or are out of order; sort them by time")
         self.symbol = symbol
         self.bars = tuple(bars)
         self._seed = seed

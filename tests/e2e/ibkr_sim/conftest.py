@@ -116,6 +116,12 @@ class Clients:
         """A US stock."""
         return self.library.Stock(symbol, "SMART", "USD", **fields)
 
+    async def qualified(self, ib: Any, symbol: str = "AAPL") -> Any:
+        """A US stock with its number, without which ib_async takes no subscription."""
+        contract = self.stock(symbol)
+        await ib.qualifyContractsAsync(contract)
+        return contract
+
     def market(self, action: str, quantity: float, **fields: Any) -> Any:
         """A market order."""
         return self.library.MarketOrder(action, quantity, **fields)

@@ -100,28 +100,29 @@ def test_a_cancelled_order_says_so_once(clients, simulator, run, until):
     run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"lmtPrice": 10.005}, 110),
-        ({"lmtPrice": -1.0}, 109),
-        ({"orderType": "REL"}, 387),
-        ({"totalQuantity": 0}, 434),
-        ({"totalQuantity": 1.5}, 10243),
-        ({"totalQuantity": 900_000}, 383),
-        ({"tif": "XYZ"}, 321),
-        ({"account": "DU9"}, 321),
-        ({"algoStrategy": "Vwap"}, 321),
-    ],
+WRONG = (
+    ({"lmtPrice": 10.005}, 110),
+    ({"lmtPrice": -1.0}, 109),
+    ({"orderType": "REL"}, 387),
+    ({"totalQuantity": 0}, 434),
+    ({"totalQuantity": 1.5}, 10243),
+    ({"totalQuantity": 900_000}, 383),
+    ({"tif": "XYZ"}, 321),
+    ({"account": "DU9"}, 321),
+    ({"algoStrategy": "Vwap"}, 321),
+    ({"tif": "GTD", "goodTillDate": "soon"}, 321),
 )
-def test_a_wrong_order_is_refused_with_its_code_and_never_exists(clients, simulator, run, until, fields, code):
+
+
+def test_a_wrong_order_is_refused_with_its_code_and_never_exists(clients, simulator, run, until):
     async def scenario():
         async with clients.connected(simulator) as ib:
-            order = clients.limit("BUY", 100, 10.0)
-            for name, value in fields.items():
-                setattr(order, name, value)
-            trade = ib.placeOrder(clients.stock(), order)
-            await until(lambda: (trade.order.orderId, code) in clients.errors)
+            for fields, code in WRONG:
+                order = clients.limit("BUY", 100, 10.0)
+                for name, value in fields.items():
+                    setattr(order, name, value)
+                trade = ib.placeOrder(clients.stock(), order)
+                await until(lambda number=trade.order.orderId, code=code: (number, code) in clients.errors)
             assert simulator.state()["orders"] == []
 
     run(scenario())
