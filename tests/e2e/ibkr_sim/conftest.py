@@ -34,7 +34,7 @@ def client_library(name: str) -> ModuleType:
             warnings.simplefilter("ignore")  # of the library's own imports
             return importlib.import_module(name)
     except ImportError as problem:
-        if name in required():
+        if name.partition(".")[0] in required():
             pytest.fail(f"ALGOTRADE_REQUIRE_IBKR asks for {name}, and it cannot be imported: {problem}")
         pytest.skip(f"{name} is not installed here (pip install {name})")
 
@@ -165,3 +165,9 @@ def _run() -> Callable[[Coroutine[Any, Any, None]], None]:
 @pytest.fixture(name="until")
 def _until() -> Callable[..., Coroutine[Any, Any, None]]:
     return until
+
+
+@pytest.fixture
+def library_of() -> Callable[[str], ModuleType]:
+    """Import a client library or a module of it, or skip."""
+    return client_library
