@@ -172,7 +172,9 @@ def test_profit_and_loss_follows_the_market(clients, simulate, run, until):
             first = single.unrealizedPnL
             await until(lambda: single.unrealizedPnL != first)
             assert single.value == pytest.approx(100 * (single.value / 100))
-            assert single.unrealizedPnL == pytest.approx(single.value - 100 * trade.orderStatus.avgFillPrice - 1, abs=0.02)
+            assert single.unrealizedPnL == pytest.approx(
+                single.value - 100 * trade.orderStatus.avgFillPrice - 1, abs=0.02
+            )
 
     run(scenario())
 

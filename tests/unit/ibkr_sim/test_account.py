@@ -54,7 +54,8 @@ def test_daily_profit_starts_anew_each_day():
 
 
 @pytest.mark.parametrize(
-    ("quantity", "price", "first", "fee"), [(100, 50, True, 1.0), (1000, 50, True, 5.0), (1, 50, True, 0.5), (10, 50, False, 0.05)]
+    ("quantity", "price", "first", "fee"),
+    [(100, 50, True, 1.0), (1000, 50, True, 5.0), (1, 50, True, 0.5), (10, 50, False, 0.05)],
 )
 def test_commission_follows_the_fixed_schedule(quantity, price, first, fee):
     assert commission(quantity, price, first) == pytest.approx(fee)

@@ -173,4 +173,6 @@ def test_a_halt_and_the_night_show_no_quote(tape):
     assert market.quote("AAPL", CLOSE + 1) is None
     assert market.close_after("AAPL", CLOSE) == CLOSE + 86_400
     assert market.close_after("AAPL", tape.bars[-1].end) is None
-    assert market.hours(market.listings.find({"symbol": "AAPL"}), OPEN).startswith("20240709:0930-20240709:1600;20240710")
+    assert market.hours(market.listings.find({"symbol": "AAPL"}), OPEN).startswith(
+        "20240709:0930-20240709:1600;20240710"
+    )
