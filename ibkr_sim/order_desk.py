@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 
 from ibkr_sim.account import Account
 from ibkr_sim.faults import Fault
@@ -95,7 +96,8 @@ class OrderDesk:
         live.time_in_force = wanted.time_in_force
         live.form |= {name: wanted.form[name] for name in ("lmtPrice", "auxPrice", "totalQuantity", "tif", "transmit")}
         self.reports.changed(live)
-        self._dispatch(live)
+        if self.linked:
+            self._dispatch(live)
 
     def cancel(self, session: Session, request: Received, faults: Sequence[Fault]) -> None:
         """Cancel one order of this client."""
@@ -165,7 +167,7 @@ class OrderDesk:
         self._permanent_id += 1
         order.permanent_id = self._permanent_id
         order.faults = {each.do: Mark(each.code, each.text, each.quantity, each.price) for each in faults}
-        order.due = self._board.timetable.market(self._board.now + self._rules.latency)
+        order.due = inf
         rejected = self._rejection(order)
         self.book.add(order)
         if rejected is not None:
@@ -184,6 +186,7 @@ class OrderDesk:
         if order.status.ended:
             return
         symbol, now = order.listing.symbol, self._board.market_now
+        order.due = self._board.timetable.market(self._board.now + self._rules.latency)
         in_session = self._market.open_at(symbol, now)
         opens = self._market.tapes[symbol].next_open(now)
         if not in_session and opens is not None:

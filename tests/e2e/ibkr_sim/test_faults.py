@@ -128,7 +128,7 @@ def test_slow_answers_come_late_and_in_order(clients, simulator, run, until):
             simulator.fault(do="slow_answers", seconds=0.4)
             begin = loop.time()
             trade = ib.placeOrder(clients.stock(), clients.market("BUY", 100))
-            await until(lambda: trade.isDone())
+            await until(trade.isDone)
             assert loop.time() - begin >= 0.4
             assert trade.fills
 
@@ -154,7 +154,7 @@ def test_a_lost_request_never_arrives(clients, simulator, run, until):
         async with clients.connected(simulator) as ib:
             lost = ib.placeOrder(clients.stock("MSFT"), clients.market("BUY", 100))
             found = ib.placeOrder(clients.stock(), clients.market("BUY", 100))
-            await until(lambda: found.isDone())
+            await until(found.isDone)
             assert lost.orderStatus.status == "PendingSubmit"
             assert [order["symbol"] for order in simulator.state()["orders"]] == ["AAPL"]
 
@@ -204,7 +204,7 @@ def test_an_order_may_fill_in_a_hundred_pieces(clients, simulator, run, until):
         simulator.fault(do="shred", quantity=1)
         async with clients.connected(simulator) as ib:
             trade = ib.placeOrder(clients.stock(), clients.market("BUY", 100))
-            await until(lambda: trade.isDone())
+            await until(trade.isDone)
             assert len(trade.fills) == 100
 
     run(scenario())
@@ -237,15 +237,16 @@ def test_a_notice_reaches_every_client(clients, simulator, run, until):
 
 def test_pacing_of_history_is_enforced_by_rule_and_on_request(clients, simulator, run):
     async def scenario():
-        asked = ("", "60 S", "5 secs", "TRADES", True, 2)
         async with clients.connected(simulator) as ib:
-            await asyncio.sleep(0)
+            asked = (clients.stock(), "20240709 12:00:00 US/Eastern", "60 S", "5 secs", "TRADES", True, 2)
             simulator.fault(do="pacing_violation")
-            for _ in range(2):
-                with pytest.raises(clients.library.wrapper.RequestError, match="pacing") as refused:
-                    await ib.reqHistoricalDataAsync(clients.stock(), "20240709 12:00:00 US/Eastern", *asked[1:])
-                    await ib.reqHistoricalDataAsync(clients.stock(), "20240709 12:00:00 US/Eastern", *asked[1:])
-                assert refused.value.code == 162
+            with pytest.raises(clients.library.wrapper.RequestError, match="pacing") as refused:
+                await ib.reqHistoricalDataAsync(*asked)
+            assert refused.value.code == 162
+            assert len(await ib.reqHistoricalDataAsync(*asked)) == 12
+            with pytest.raises(clients.library.wrapper.RequestError, match="pacing") as refused:
+                await ib.reqHistoricalDataAsync(*asked)
+            assert refused.value.code == 162
 
     run(scenario())
 

@@ -166,7 +166,7 @@ def test_profit_and_loss_follows_the_market(clients, simulate, run, until):
             contract = clients.stock()
             await ib.qualifyContractsAsync(contract)
             trade = ib.placeOrder(contract, clients.market("BUY", 100))
-            await until(lambda: trade.isDone())
+            await until(trade.isDone)
             whole, single = ib.reqPnL("DU1234567"), ib.reqPnLSingle("DU1234567", "", contract.conId)
             await until(lambda: single.position == 100 and whole.dailyPnL == whole.dailyPnL)
             first = single.unrealizedPnL

@@ -31,11 +31,11 @@ def test_a_market_order_fills_with_execution_commission_and_position(clients, si
             assert (fill.execution.shares, fill.execution.side, fill.execution.orderRef) == (100, "BOT", "ref-1")
             assert fill.commissionReport.commission == 1.0
             assert trade.orderStatus.avgFillPrice == fill.execution.price > 0
-            await until(lambda: ib.positions())
+            await until(ib.positions)
             (position,) = ib.positions()
             assert (position.contract.symbol, position.position) == ("AAPL", 100)
             assert position.avgCost == pytest.approx(fill.execution.price + 0.01)
-            await until(lambda: ib.portfolio())
+            await until(ib.portfolio)
             cash = next(value for value in ib.accountValues() if value.tag == "TotalCashValue")
             assert float(cash.value) == pytest.approx(1_000_000 - 100 * fill.execution.price - 1)
 
@@ -46,7 +46,7 @@ def test_a_round_trip_realises_its_profit(clients, simulator, run, until):
     async def scenario():
         async with clients.connected(simulator) as ib:
             bought = ib.placeOrder(clients.stock(), clients.market("BUY", 100))
-            await until(lambda: bought.isDone())
+            await until(bought.isDone)
             sold = ib.placeOrder(clients.stock(), clients.market("SELL", 100))
             await until(lambda: sold.fills and sold.fills[0].commissionReport.execId)
             prices = [trade.orderStatus.avgFillPrice for trade in (bought, sold)]
@@ -143,7 +143,7 @@ def test_a_used_order_id_is_refused(clients, simulator, run, until):
     async def scenario():
         async with clients.connected(simulator) as ib:
             trade = ib.placeOrder(clients.stock(), clients.market("BUY", 100))
-            await until(lambda: trade.isDone())
+            await until(trade.isDone)
             ib.placeOrder(clients.stock(), clients.market("BUY", 100, orderId=1))
             await until(lambda: (1, 103) in clients.errors)
 

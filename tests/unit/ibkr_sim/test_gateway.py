@@ -232,3 +232,15 @@ def test_a_fault_that_is_none_is_named(fault, message):
         faults_of([fault])
     with pytest.raises(FaultScriptError):
         faults_of("faults")
+
+
+def test_an_order_placed_while_the_link_is_down_cannot_fill_before_it_is_back(wire):
+    link = wire.connect(1)
+    wire.order(link, 1, orderType="LMT", lmtPrice=1.5)
+    wire.inject(do="connectivity", seconds=5)
+    wire.order(link, 2)
+    wire.wait(4.9)
+    assert wire.statuses(link, 2) == ["PendingSubmit"]
+    assert wire.orders()[1].filled == 0
+    wire.wait(5.1)
+    assert wire.statuses(link, 2)[-1] == "Filled"

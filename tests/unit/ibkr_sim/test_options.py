@@ -62,7 +62,7 @@ def test_bars_may_be_played_today():
 
 def test_a_file_without_bars_is_named(tmp_path):
     path = tmp_path / "x.parquet"
-    with pytest.raises(UnreadableBarsError, match="x.parquet cannot be read"):
+    with pytest.raises(UnreadableBarsError, match="cannot be read as Parquet"):
         read_bars([path])
     pq.write_table(pa.table({"timestamp": [1]}), path)
     with pytest.raises(UnreadableBarsError, match="no column 'open'"):
