@@ -9,6 +9,7 @@ from ibkr_sim.order_messages import commission_report, execution_details, open_o
 from ibkr_sim.switchboard import Session, Switchboard
 
 _CORRECTION_DELAY = 0.05
+_KNOWN_WITHOUT_LINK = (Status.PENDING_SUBMIT, Status.PENDING_CANCEL)
 
 
 class OrderReports:
@@ -77,7 +78,7 @@ class OrderReports:
         self.after_fill(corrected.order)
 
     def _audience(self, order: Order) -> list[Session]:
-        if not self.linked:
+        if not self.linked and order.status not in _KNOWN_WITHOUT_LINK:
             return []
         wanted = {order.client_id, self.master_client}
         return [session for session in self._board.clients() if session.client_id in wanted]
