@@ -1,7 +1,7 @@
 """Historical data: bars, once or kept up to date, ticks, and how far back they go."""
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from ibkr_sim.data_desk import next_boundary
 from ibkr_sim.faults import Fault
@@ -21,6 +21,7 @@ _SERVICE = "Historical Market Data Service error message:"
 _KEPT = "kept"
 _EPOCH = "2"
 _MOST_TICKS = 1000
+_KEPT_BARS = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +160,9 @@ class HistoryDesk:
             self._board.error(session, number, 162, text)
             return
         first = found[0].start if found else end
-        rows = [dates.row(bar) for bar in found]
-        self._board.send(session, "historicalData", reqId=number, start=stamp(first), end=stamp(end), bars=rows)
+        texts = [text for bar in found for text in _bar_texts(bar, dates)]
+        dated: dict[str, object] = {"reqId": number, "start": stamp(first), "end": stamp(end)}
+        self._board.send_values(session, "historicalData", dated | {"count": len(found), "bars": texts})
         if keep:
             emit = partial(self._update, session, number, listing, wanted, dates)
             due = partial(next_boundary, self._market, listing.symbol)
@@ -170,6 +172,21 @@ class HistoryDesk:
         bar = current_bar(self._market.tapes[listing.symbol], wanted, self._board.market_now)
         if bar is not None:
             self._board.send_values(session, "historicalDataUpdate", dates.row(bar) | {"reqId": number})
+
+
+@lru_cache(maxsize=_KEPT_BARS)
+def _bar_texts(bar: Bar, dates: _Dates) -> tuple[str, ...]:
+    """The fields of a bar in an answer of thousands: date, prices, volume, average, count."""
+    return (
+        bar_date(bar.start, dates.daily, dates.epoch),
+        repr(bar.open),
+        repr(bar.high),
+        repr(bar.low),
+        repr(bar.close),
+        str(int(bar.volume)),
+        repr(bar.wap),
+        str(bar.count),
+    )
 
 
 def _tick_rows(what: str, prints: list[Print], exchange: str) -> tuple[str, list[dict[str, object]]]:

@@ -69,6 +69,13 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """Fields that are text already, a list under ``name``; for long answers only, never read."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class When:
     """``parts`` follow only if field ``name``, read or given before, has one of ``values``; any set value if none."""
 
@@ -77,7 +84,7 @@ class When:
     values: tuple[str, ...] = ()
 
 
-Part: TypeAlias = Field | Constant | Repeat | When
+Part: TypeAlias = Field | Constant | Repeat | Ready | When
 
 
 def fields(text: str) -> tuple[Part, ...]:
@@ -146,25 +153,33 @@ def write(parts: Sequence[Part], values: Values, version: int) -> list[str]:
 
 
 def _write(parts: Sequence[Part], values: Values, version: int, texts: list[str]) -> None:
+    append, get = texts.append, values.get
     for part in parts:
-        match part:
-            case Field(name, kind, since, until):
-                if since <= version < until:
-                    texts.append(text_of(values.get(name), kind, version))
-            case Constant(text):
-                texts.append(text)
-            case Repeat(name, inner):
-                _write_rows(values.get(name), inner, version, texts)
-            case When(name, inner, wanted):
-                if _holds(text_of(values.get(name), Kind.TEXT, version), wanted):
-                    _write(inner, values, version, texts)
+        # Fields are nearly all of a message, and openOrder has more than a hundred: this is what an order costs.
+        if type(part) is Field:
+            if part.since <= version < part.until:
+                value = get(part.name)
+                append(_UNSET[part.kind] if value is None else text_of(value, part.kind, version))
+        elif type(part) is Constant:
+            append(part.text)
+        else:
+            _write_some(part, values, version, texts)
 
 
-def _write_rows(rows: object, parts: Sequence[Part], version: int, texts: list[str]) -> None:
-    listed = rows if isinstance(rows, list) else []
-    texts.append(str(len(listed)))
-    for row in listed:
-        _write(parts, row, version, texts)
+def _write_some(part: Part, values: Values, version: int, texts: list[str]) -> None:
+    match part:
+        case Repeat(name, inner):
+            rows = values.get(name)
+            listed = rows if isinstance(rows, list) else []
+            texts.append(str(len(listed)))
+            for row in listed:
+                _write(inner, row, version, texts)
+        case Ready(name):
+            ready = values.get(name)
+            texts += ready if isinstance(ready, list) else []
+        case When(name, inner, wanted):
+            if _holds(text_of(values.get(name), Kind.TEXT, version), wanted):
+                _write(inner, values, version, texts)
 
 
 def _holds(value: str, wanted: tuple[str, ...]) -> bool:
@@ -173,6 +188,8 @@ def _holds(value: str, wanted: tuple[str, ...]) -> bool:
 
 def text_of(value: object, kind: Kind, version: int) -> str:
     """``value`` as the protocol writes it; sizes are whole numbers for clients below version 163."""
+    if type(value) is str and kind is not Kind.SIZE:
+        return value or _UNSET[kind]
     if value is None or value == "":
         return _UNSET[kind]
     if isinstance(value, bool):

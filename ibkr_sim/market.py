@@ -20,12 +20,12 @@ class Market:
     def quote(self, symbol: str, moment: float) -> Print | None:
         """The newest print while the symbol trades; None outside its sessions and while it is halted."""
         tape = self.tapes[symbol]
-        if self.halted(symbol, moment) or tape.session_at(moment) is None:
+        session = tape.session_at(moment)
+        if session is None or self.halted(symbol, moment):
             return None
         # Just after the open nothing was printed yet: the first quote of the session stands already.
         found = tape.last_print(moment)
-        session = tape.session_at(moment)
-        if session is not None and (found is None or found.time < session[0]):
+        if found is None or found.time < session[0]:
             found = tape.next_print(moment)
         return found
 

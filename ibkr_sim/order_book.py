@@ -107,11 +107,11 @@ class OrderBook:
             other.form["transmit"] = "1"
         return kept
 
-    def match(self, symbol: str, quote: Print, now: float) -> None:
-        """Let the open orders of a symbol trade against ``quote`` at moment ``now``."""
+    def match(self, symbol: str, quote: Print, now: float, only: Order | None = None) -> None:
+        """Let the open orders of a symbol, or one that arrives, trade against ``quote`` at moment ``now``."""
         liquidity = self._liquidity.setdefault(symbol, Liquidity(self._venue.depth))
         liquidity.show(quote)
-        for order in self.working(symbol):
+        for order in self.working(symbol) if only is None else [only]:
             if order.status.ended or order.due > now or not self.active(order):
                 continue
             if order.waits_for_stop and touches_stop(order, quote):

@@ -206,20 +206,21 @@ class OrderDesk:
         """Let the order meet the market once it has arrived there, and from then on at each print."""
         symbol = order.listing.symbol
         if order.due > self._board.market_now:
-            self._board.at_market(order.due, partial(self._meet, symbol))
+            self._board.at_market(order.due, partial(self._meet, symbol, order))
         else:
-            self._meet(symbol)
+            self._meet(symbol, order)
         self._watch(symbol)
 
-    def _meet(self, symbol: str) -> None:
+    def _meet(self, symbol: str, arrived: Order | None = None) -> None:
         now = self._board.market_now
         quote = self._market.quote(symbol, now)
         if quote is None:
             return
-        for order in self.book.working(symbol):
+        # The others have met this quote already when it came.
+        for order in self.book.working(symbol) if arrived is None else [arrived]:
             if order.due <= now:
                 self.book.refresh(order, in_session=True)
-        self.book.match(symbol, quote, now)
+        self.book.match(symbol, quote, now, arrived)
 
     def _watch(self, symbol: str) -> None:
         following = self._market.tapes[symbol].next_print(self._board.market_now)

@@ -1,6 +1,6 @@
 """Every message the gateway may send: its number and its fields, named as in the TWS API."""
 
-from ibkr_sim.layout import Part, Repeat, Values, fields, write
+from ibkr_sim.layout import Part, Ready, Repeat, Values, fields, write
 from ibkr_sim.order_layout import COMPLETED_ORDER, ECHOED_CONTRACT, OPEN_ORDER
 from ibkr_sim.wire import join
 
@@ -8,8 +8,6 @@ _PORTFOLIO_CONTRACT = fields(
     "conId:int symbol secType lastTradeDateOrContractMonth strike:price right multiplier primaryExchange currency"
     " localSymbol tradingClass"
 )
-_HISTORICAL_BAR = fields("date open:price high:price low:price close:price volume:size wap:price count:int")
-
 RESPONSES: dict[str, tuple[Part, ...]] = {
     "tickPrice": fields("=1 =6 reqId tickType price:price size:size mask:int"),
     "tickSize": fields("=2 =6 reqId tickType size:size"),
@@ -87,7 +85,7 @@ RESPONSES: dict[str, tuple[Part, ...]] = {
     "historicalDataUpdate": fields(
         "=90 reqId count:int date open:price close:price high:price low:price wap:price volume:size"
     ),
-    "historicalData": (*fields("=17 reqId start end"), Repeat("bars", _HISTORICAL_BAR)),
+    "historicalData": (*fields("=17 reqId start end count:int"), Ready("bars")),
     "marketRule": (*fields("=93 marketRuleId"), Repeat("increments", fields("lowEdge:price increment:price"))),
     "pnl": fields("=94 reqId dailyPnL:price unrealizedPnL:price realizedPnL:price"),
     "pnlSingle": fields("=95 reqId position:size dailyPnL:price unrealizedPnL:price realizedPnL:price value:price"),
