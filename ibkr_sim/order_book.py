@@ -44,6 +44,7 @@ class OrderBook:
         self._listener = listener
         self._prefix = execution_prefix
         self._working: dict[str, dict[tuple[int, int], Order]] = {}
+        self._kept_back: dict[tuple[int, int], Order] = {}
         self._liquidity: dict[str, Liquidity] = {}
         self.orders: dict[tuple[int, int], Order] = {}
         self.executions: list[Execution] = []
@@ -65,6 +66,8 @@ class OrderBook:
         """Hold a new order; its status is set by `refresh`."""
         self.orders[order.key] = order
         self._working.setdefault(order.listing.symbol, {})[order.key] = order
+        if not order.transmitted:
+            self._kept_back[order.key] = order
 
     def parent(self, order: Order) -> Order | None:
         """The order of the same client that must fill first."""
@@ -96,15 +99,14 @@ class OrderBook:
         family = {order.parent_id, order.order_id} - {0}
         kept = [
             other
-            for other in self.orders.values()
-            if other is not order
-            and other.client_id == order.client_id
-            and not other.transmitted
+            for other in self._kept_back.values()
+            if other.client_id == order.client_id
             and not other.status.ended
             and (other.order_id in family or other.parent_id in family)
         ]
         for other in kept:
             other.form["transmit"] = "1"
+            del self._kept_back[other.key]
         return kept
 
     def match(self, symbol: str, quote: Print, now: float, only: Order | None = None) -> None:
