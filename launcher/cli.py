@@ -17,6 +17,7 @@ from launcher import (
     audit_cli,
     broker_cli,
     dlq_cli,
+    ibkr_sim_cli,
     orders_cli,
     plane_cli,
     postgres_cli,
@@ -44,6 +45,7 @@ app.add_typer(postgres_cli.app)
 app.add_typer(orders_cli.app)
 app.add_typer(audit_cli.app)
 app.add_typer(strategies_cli.app)
+app.add_typer(ibkr_sim_cli.app)
 app.add_typer(schemas, name="schemas")
 app.add_typer(config, name="config")
 app.command()(run_cli.demo)

@@ -14,6 +14,7 @@ VIOLATIONS = {
     "frames": ("order_plane/lifecycle.py", "import pandas"),
     "kafka-bus": ("order_plane/execution.py", "import kernel.kafka_bus"),
     "kafka-client": ("data_plane/store.py", "import confluent_kafka"),
+    "ibkr-sim": ("ibkr_sim/draws.py", "import kernel.plane"),
     "connectors": ("data_plane/connectors/csv_source.py", "import data_plane.connectors.parquet_source"),
     "brokers": ("order_plane/brokers/fills.py", "import order_plane.journal"),
     "controls": ("order_plane/risk/halt.py", "import order_plane.risk.rate"),

@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "domain", "kernel", "data_plane", "strategy_plane", "order_plane", "backtest", "launcher")
+PACKAGES = (
+    *(
+        "contracts",
+        "domain",
+        "kernel",
+        "data_plane",
+        "strategy_plane",
+        "order_plane",
+        "backtest",
+        "ibkr_sim",
+        "launcher",
+    ),
+)
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "manager", "misc", "common"}
 MAX_FILE_LINES = 300
