@@ -8,6 +8,7 @@ from contracts.codec import ErrorCode, FieldError
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
+from domain.bar_run import BarRun
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import Broker
 from order_plane.crash_points import crash_point
@@ -176,6 +177,9 @@ class Execution:
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
         newest: dict[str, BarEvent] = {}
+        if isinstance(messages, BarRun):
+            last = messages.last_bar(begin, end)
+            return end, () if last is None else self._on_bar(last)
         for message in messages[begin:end]:
             if type(message) is BarEvent:
                 newest[message.__dict__["symbol"]] = message

@@ -20,6 +20,7 @@ from launcher.local import LocalRun, supervised
 from launcher.runs import follow
 from launcher.supervisor import Supervisor
 from order_plane.composition import build_stage as build_order_stage
+from order_plane.learning import CostLearner, Learning
 from order_plane.settings import Mode
 from strategy_plane.composition import build_stage as build_strategy_stage
 
@@ -140,6 +141,6 @@ def test_what_each_stage_was_told_gives_the_same_bytes_again(
     assert retold.messages > short_run.bars
     stage = build_order_stage(short_run.settings.order.model_copy(update={"mode": Mode.SIMULATION}))
     stage.recover()
-    retold = replay(stage, order)
+    retold = replay(Learning(stage, CostLearner()), order)
     assert retold.identical, retold.mismatch
     assert retold.messages > short_run.bars
