@@ -37,7 +37,7 @@ def build_stage(settings: StrategySettings) -> Stage:
     """The plane's stage, the same for backtest, paper and live.
 
     Raises:
-        ValueError: when a strategy or signal of one's own cannot be found or is none.
+        OwnCodeRefused: when a strategy or signal of one's own cannot be found or is none.
     """
     strategy, learners = build_strategy(settings.strategy)
     engine = build_engine(settings, strategy)

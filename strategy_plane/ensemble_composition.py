@@ -11,7 +11,7 @@ from strategy_plane.market import Market
 from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model
 from strategy_plane.optimizers.cost_book import CostBook
 from strategy_plane.optimizers.port import Limits
-from strategy_plane.own_code import from_own_file
+from strategy_plane.own_code import OwnCodeRefused, from_own_file
 from strategy_plane.regime.gate import Exposure
 from strategy_plane.regime.model import RegimeModel, RegimeRules
 from strategy_plane.settings import SignalEnsembleSettings
@@ -46,7 +46,7 @@ def build_signal(chosen: SignalSettings) -> Signal:
     """The signal that ``chosen`` describes.
 
     Raises:
-        ValueError: naming a factory of one's own that cannot be found, or gives no signal.
+        OwnCodeRefused: naming a factory of one's own that cannot be found, or gives no signal.
     """
     if isinstance(chosen, OwnSignalSettings):
         return _own(chosen)
@@ -118,7 +118,7 @@ def _own(chosen: OwnSignalSettings) -> Signal:
     signal: Signal = from_own_file(chosen.factory, dict(chosen.parameters), "signals")
     for needed in ("inputs", "warm_up", "half_life", "__call__"):
         if not hasattr(signal, needed):
-            raise ValueError(
+            raise OwnCodeRefused(
                 f"signals: what {chosen.factory!r} gives has no {needed}; see strategy_plane/signals/port.py"
             )
     return signal

@@ -11,6 +11,10 @@ from strategy_plane.strategies.own_rule import OwnRule
 from strategy_plane.strategies.port import Strategy
 
 
+class OwnCodeRefused(ValueError):
+    """A configuration names a class or function that is not there, or not of the kind it must be."""
+
+
 def own_strategy(reference: str, parameters: dict[str, Any], bars: int, period: int) -> Strategy:
     """The strategy that ``module:name`` gives.
 
@@ -18,7 +22,7 @@ def own_strategy(reference: str, parameters: dict[str, Any], bars: int, period: 
     one, are asked for weights every ``period`` moments, and look back on ``bars``.
 
     Raises:
-        ValueError: when there is no such thing, it is not of that kind, or takes no such parameters.
+        OwnCodeRefused: when there is no such thing, it is not of that kind, or takes no such parameters.
     """
     section = "strategy.strategy"
     found = named(reference, section)
@@ -26,19 +30,21 @@ def own_strategy(reference: str, parameters: dict[str, Any], bars: int, period: 
         try:
             signature(found).bind(None, **parameters)
         except TypeError as error:
-            raise ValueError(f"{section}: {reference!r} does not take a view and these parameters: {error}") from None
+            raise OwnCodeRefused(
+                f"{section}: {reference!r} does not take a view and these parameters: {error}"
+            ) from None
         return OwnRule(partial(found, **parameters), bars, period)
     made = from_own_file(reference, parameters, section)
     if hasattr(made, "decide"):
         missing = [part for part in ("warm_up", "period", "on_bar") if not hasattr(made, part)]
         if missing:
-            raise ValueError(
+            raise OwnCodeRefused(
                 f"{section}: {reference!r} has no {', '.join(missing)}; see strategy_plane/strategies/port.py"
             )
         strategy: Strategy = made
         return strategy
     if not callable(made):
-        raise ValueError(f"{section}: {reference!r} has neither decide nor __call__; give it one of them")  # noqa: TRY004
+        raise OwnCodeRefused(f"{section}: {reference!r} has neither decide nor __call__; give it one of them")
     return OwnRule(made, bars, period)
 
 
@@ -46,13 +52,13 @@ def from_own_file(reference: str, parameters: dict[str, Any], section: str) -> A
     """What ``module:name`` gives: an object of the class with ``parameters``, or what the function returns for them.
 
     Raises:
-        ValueError: naming ``section`` and the fix, when there is no such module or name, or the parameters do not fit.
+        OwnCodeRefused: naming ``section`` and the fix, when there is no such thing, or the parameters do not fit.
     """
     found = named(reference, section)
     try:
         return found(**parameters)
     except TypeError as error:
-        raise ValueError(f"{section}: {reference!r} does not take these parameters: {error}") from None
+        raise OwnCodeRefused(f"{section}: {reference!r} does not take these parameters: {error}") from None
 
 
 def named(reference: str, section: str) -> Any:  # noqa: ANN401 - the user's own
@@ -61,7 +67,7 @@ def named(reference: str, section: str) -> Any:  # noqa: ANN401 - the user's own
     A module is imported once in a process. What goes wrong inside it is raised as it is: the user knows the file.
 
     Raises:
-        ValueError: naming ``section`` and the fix, when there is no such module or name.
+        OwnCodeRefused: naming ``section`` and the fix, when there is no such module or name.
     """
     module, _, name = reference.partition(":")
     directory = str(Path.cwd())
@@ -74,7 +80,7 @@ def named(reference: str, section: str) -> Any:  # noqa: ANN401 - the user's own
             raise  # the module is there, and what it needs is not
         found = None
     if not callable(found):
-        raise ValueError(  # noqa: TRY004 - a wrong configuration
+        raise OwnCodeRefused(
             f"{section}: factory {reference!r} cannot be found; name a module in the working directory, or an "
             "installed one, and a class or function in it"
         )
