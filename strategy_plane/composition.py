@@ -9,8 +9,9 @@ from kernel.ports import Stage
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules
+from strategy_plane.engines.position_risk import PositionRisk
 from strategy_plane.engines.rebalancing import RebalancingEngine
-from strategy_plane.engines.settings import VolatilityTargetSettings
+from strategy_plane.engines.settings import PositionRiskSettings, VolatilityTargetSettings
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
 from strategy_plane.engines.volatility_target import VolatilityTarget
@@ -70,7 +71,7 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
         valid_for=settings.valid_for,
     )
     slices, book = SliceAssembler(settings.bar_size, settings.universe), Book(settings.initial_cash)
-    held = _at_volatility(strategy, settings.volatility_target)
+    held = _within_range(_at_volatility(strategy, settings.volatility_target), settings.position_risk)
     chosen = settings.rebalancing
     if chosen is None:
         return SingleStrategyEngine(held, slices, book, rules, publish_portfolio=settings.publish_portfolio)
@@ -86,6 +87,10 @@ def _at_volatility(strategy: Strategy, chosen: VolatilityTargetSettings | None) 
     )
 
 
+def _within_range(strategy: Strategy, chosen: PositionRiskSettings | None) -> Strategy:
+    return strategy if chosen is None else PositionRisk(strategy, chosen.risk, chosen.window, chosen.multiple)
+
+
 def _moving_average_cross(chosen: MovingAverageCrossSettings) -> Strategy:
     return MovingAverageCross(chosen.fast, chosen.slow, chosen.units, allow_short=chosen.allow_short)
 
@@ -98,8 +103,8 @@ def _momentum_score(chosen: MomentumSettings) -> BarSignal:
 
 def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> tuple[Strategy, Learners]:
     # solvers take a second to import: only strategies that optimise pay for it
+    from strategy_plane.limits_composition import build_groups, build_limits  # noqa: PLC0415
     from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model  # noqa: PLC0415
-    from strategy_plane.optimizers.port import Limits  # noqa: PLC0415
     from strategy_plane.strategies.allocation import Allocator  # noqa: PLC0415
     from strategy_plane.strategies.momentum_mean_variance import MomentumMeanVariance  # noqa: PLC0415
 
@@ -115,9 +120,10 @@ def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> tuple[Strat
     strategy = MomentumMeanVariance(
         _momentum_score(chosen.signal),
         allocator,
-        Limits(**chosen.limits.model_dump()),
+        build_limits(chosen.limits),
         chosen.information_coefficient,
         chosen.rebalance_every,
+        build_groups(chosen.limits),
     )
     return strategy, {ExecutionCost: costs.learn} if costs else {}
 

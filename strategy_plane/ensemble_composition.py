@@ -7,10 +7,10 @@ import numpy as np
 
 from strategy_plane.ensemble.weighting import Trust
 from strategy_plane.history import History
+from strategy_plane.limits_composition import build_groups, build_limits
 from strategy_plane.market import Market
 from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model
 from strategy_plane.optimizers.cost_book import CostBook
-from strategy_plane.optimizers.port import Limits
 from strategy_plane.own_code import OwnCodeRefused, from_own_file
 from strategy_plane.regime.gate import Exposure
 from strategy_plane.regime.model import RegimeModel, RegimeRules
@@ -84,9 +84,10 @@ def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Mark
         brain,
         market,
         allocator,
-        Limits(**chosen.limits.model_dump()),
+        build_limits(chosen.limits),
         {regime: Exposure(each.gross, each.net) for regime, each in chosen.regime.exposures.items()},
         _schedule(chosen),
+        build_groups(chosen.limits),
     )
     return ensemble, market, costs
 

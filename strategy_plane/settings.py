@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from contracts.base import Name, Symbol
 from contracts.market import BarSize
 from contracts.trading import OrderType, TimeInForce
-from strategy_plane.engines.settings import RebalancingSettings, VolatilityTargetSettings
+from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.optimizers.settings import (
     CostSettings,
     FactorRiskSettings,
@@ -71,6 +71,15 @@ class MomentumSettings(_Section):
         return self
 
 
+class GroupSettings(_Section):
+    """Bounds on some symbols together, such as a sector; fractions of equity."""
+
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, description="its members")]
+    low: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights")] = None
+    high: Annotated[float | None, Field(ge=-100, le=100, description="largest sum of weights")] = None
+    gross: Annotated[Fraction | None, Field(description="largest sum of absolute weights")] = None
+
+
 class LimitSettings(_Section):
     """What the optimizer must keep to."""
 
@@ -79,6 +88,9 @@ class LimitSettings(_Section):
     box: Annotated[Fraction, Field(description="absolute weight of one symbol")] = 0.3
     turnover: Annotated[Fraction, Field(description="sum of absolute weight changes in one rebalance")] = 2.0
     long_only: Annotated[bool, Field(description="no short positions")] = True
+    net_floor: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights; none is -net")] = None
+    volatility: Annotated[float | None, Field(gt=0, le=10, description="annual volatility of the portfolio")] = None
+    groups: Annotated[dict[Name, GroupSettings], Field(description="bounds on symbols together, by name")] = {}
 
 
 class MomentumMeanVarianceSettings(_Section):
@@ -200,5 +212,8 @@ class StrategySettings(_Section):
     ] = None
     volatility_target: Annotated[
         VolatilityTargetSettings | None, Field(description="scale weights to a volatility; none leaves them")
+    ] = None
+    position_risk: Annotated[
+        PositionRiskSettings | None, Field(description="cut positions to what their true range allows; none does not")
     ] = None
     publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False

@@ -10,7 +10,7 @@ from strategy_plane.history import History, Vector
 from strategy_plane.optimizers.port import FactorRisk, Limits
 from strategy_plane.signals.port import BarSignal
 from strategy_plane.strategies.allocation import Allocator
-from strategy_plane.strategies.candidates import limits_beside
+from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
 from strategy_plane.strategies.port import Portfolio, Targets
 
 
@@ -33,13 +33,20 @@ class MomentumMeanVariance:
     """
 
     def __init__(
-        self, signal: BarSignal, allocator: Allocator, limits: Limits, information_coefficient: float, period: int
+        self,
+        signal: BarSignal,
+        allocator: Allocator,
+        limits: Limits,
+        information_coefficient: float,
+        period: int,
+        groups: Sequence[SymbolGroup] = (),
     ) -> None:
         if period < 1:
             raise ValueError("period must be at least 1")
         self._signal = signal
         self._allocator = allocator
         self._limits = limits
+        self._groups = groups
         self._conversion = Conversion(information_coefficient)
         self._period = period
         costs = allocator.costs
@@ -65,4 +72,4 @@ class MomentumMeanVariance:
         return self._allocator(moment, view, self._signal(view), self._conversion.expected, self._limits_now, portfolio)
 
     def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
-        return limits_beside(self._limits, symbols, portfolio)
+        return limits_beside(self._limits, symbols, portfolio, self._groups)

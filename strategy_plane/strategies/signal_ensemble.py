@@ -18,7 +18,7 @@ from strategy_plane.regime.gate import Exposure, gated
 from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
 from strategy_plane.strategies.allocation import Allocator
-from strategy_plane.strategies.candidates import limits_beside
+from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
 from strategy_plane.strategies.port import Portfolio, Targets
 
 _MARGIN = 1.05
@@ -161,10 +161,12 @@ class SignalEnsemble:
         limits: Limits,
         exposures: Mapping[Regime, Exposure],
         schedule: Schedule,
+        groups: Sequence[SymbolGroup] = (),
     ) -> None:
         self._market = market
         self._allocator = allocator
         self._limits = limits
+        self._groups = groups
         self._exposures = exposures
         self._schedule = schedule
         self._open: datetime | None = None
@@ -202,7 +204,8 @@ class SignalEnsemble:
         return grinold(forecast, np.sqrt(risk.variances), schedule.horizon, schedule.periods_per_year)
 
     def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
-        limits = limits_beside(gated(self._limits, self._exposures[self.brain.regime]), symbols, portfolio)
+        allowed = gated(self._limits, self._exposures[self.brain.regime])
+        limits = limits_beside(allowed, symbols, portfolio, self._groups)
         too_much = float(np.abs(current).sum()) + limits.outside_gross - limits.gross
         too_one_sided = abs(float(current.sum()) + limits.outside_net) - limits.net
         needed = max(too_much, too_one_sided, 0.0)

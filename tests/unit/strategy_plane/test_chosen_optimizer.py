@@ -17,6 +17,7 @@ from strategy_plane.history import History
 from strategy_plane.optimizers.composition import build_risk_model
 from strategy_plane.optimizers.cost_book import CostBook
 from strategy_plane.optimizers.covariance import ewma_covariance, ledoit_wolf_covariance, sample_covariance
+from strategy_plane.optimizers.port import GroupLimit, Limits
 from strategy_plane.optimizers.settings import (
     EwmaRiskSettings,
     FactorRiskSettings,
@@ -24,6 +25,7 @@ from strategy_plane.optimizers.settings import (
     SampleRiskSettings,
 )
 from strategy_plane.settings import StrategySettings
+from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
 
 START = datetime(2024, 1, 1, 21, tzinfo=UTC)
 SYMBOLS = ("A", "B", "C", "D")
@@ -172,3 +174,31 @@ def test_without_a_section_costs_are_not_listened_to():
     assert ExecutionCost not in stage("signal_ensemble").handlers
     assert ExecutionCost in stage(costs={}).handlers
     assert ExecutionCost in stage("signal_ensemble", costs={}).handlers
+
+
+@pytest.mark.parametrize("strategy", ["momentum_mean_variance", "signal_ensemble"])
+def test_limits_of_groups_net_and_volatility_come_from_the_configuration(strategy: str):
+    open_to_all = {"gross": 1.0, "net": 1.0, "box": 0.6, "turnover": 2.0, "long_only": True}
+    calm = {"name": "equal_weight"}
+    free = weights(said(stage(strategy, limits=open_to_all, optimizer=calm), market(60)))
+    assert free["A"] + free["B"] > 0.3
+    grouped = open_to_all | {"groups": {"TECH": {"symbols": ["A", "B", "ELSEWHERE"], "high": 0.2}}}
+    held = weights(said(stage(strategy, limits=grouped, optimizer=calm), market(60)))
+    assert held["A"] + held["B"] <= 0.2 + 1e-5
+    quiet = weights(said(stage(strategy, limits=open_to_all | {"volatility": 0.05}, optimizer=calm), market(60)))
+    assert 0.0 < sum(quiet.values()) < 0.6 * sum(free.values())
+    floor = open_to_all | {"net_floor": 0.7}
+    assert sum(weights(said(stage(strategy, limits=floor), market(60))).values()) >= 0.7 - 1e-5
+
+
+def test_what_is_held_of_a_group_elsewhere_uses_up_its_bounds():
+    class Holding:
+        symbols = ("A", "X", "Y")
+
+        def weight(self, symbol: str) -> float:
+            return {"A": 0.1, "X": 0.25, "Y": -0.1}.get(symbol, 0.0)
+
+    group = SymbolGroup("G", ("B", "X", "Y"), low=-0.2, high=0.5, gross=0.6)
+    (found,) = limits_beside(Limits(), ("A", "B"), Holding(), (group,)).groups  # type: ignore[arg-type]
+    assert found == GroupLimit("G", (1,), pytest.approx(-0.35), pytest.approx(0.35), pytest.approx(0.25))
+    assert limits_beside(Limits(), ("A",), Holding(), (group,)).groups == ()  # type: ignore[arg-type]
