@@ -37,11 +37,16 @@ class CostBook:
         return self._window
 
     def learn(self, message: Message) -> None:
-        """Take the estimate of a symbol; one older than the known one is passed over."""
-        if isinstance(message, ExecutionCost):
-            known = self._learned.get(message.symbol)
-            if known is None or known.timestamp <= message.timestamp:
-                self._learned[message.symbol] = message
+        """Take the estimate of a symbol; one older than the known one is passed over.
+
+        An order plane that was started anew may learn from nothing again; until it knows enough, what was known counts.
+        """
+        if not isinstance(message, ExecutionCost):
+            return
+        known = self._learned.get(message.symbol)
+        enough = min(known.observations, self._trusted_after) if known else 0
+        if known is None or (known.timestamp <= message.timestamp and message.observations >= enough):
+            self._learned[message.symbol] = message
 
     def of(self, symbols: Sequence[str], view: AsOfView, equity: float) -> TradingCosts:
         """Costs of changing the weights of ``symbols``, in their order, at ``equity`` (account currency)."""

@@ -151,6 +151,20 @@ def test_learned_costs_replace_assumed_ones_when_they_are_known_well_enough():
     assert costs.per_year == 12.0
 
 
+def test_a_learner_that_began_anew_counts_when_it_knows_enough():
+    history = History(1, whole_bars=True)
+    for bar in market(1, volume=1000.0)[0][:-1]:
+        assert isinstance(bar, BarEvent)
+        history.append(bar)
+    view = history.as_of(START)
+    book = CostBook(0.0002, 0.1, trusted_after=30, window=1, per_year=12.0)
+    slopes = []
+    for at, (impact, observations) in enumerate([(0.5, 90), (7.0, 1), (7.0, 29), (0.3, 30), (0.2, 31)]):
+        book.learn(cost("A", at, impact, observations))
+        slopes.append(float(book.of(("A",), view, view.closes("A", 1)[0] * 1000.0).quadratic[0]))
+    assert slopes == pytest.approx([0.5, 0.5, 0.5, 0.3, 0.2])
+
+
 def test_what_is_learned_to_be_dear_is_traded_less():
     cheap = weights(said(stage(costs={}), market(41)))
     largest = max(cheap, key=lambda symbol: cheap[symbol])
