@@ -15,7 +15,7 @@ SHELL = {
         storm_breaker tally""",
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay
         connectors.table_source feed store synthetic synthetic_tables""",
-    "strategy_plane": "app composition ensemble_composition optimizers.composition validation.trial_ledger",
+    "strategy_plane": "app composition ensemble_composition optimizers.composition own_code validation.trial_ledger",
     "order_plane": """app brokers.sqlite_paper_store command_channel composition crash_points execution journal_file
         operator_commands postgres_journal router sql_journal sqlite_journal""",
     "ibkr_sim": "__main__ bar_files cli command server",

@@ -100,6 +100,14 @@ def signal_run(tmp_path_factory: pytest.TempPathFactory) -> ShortRun:
     return prepared(signal_config(), tmp_path_factory.mktemp("config") / "signals.yaml")
 
 
+@pytest.fixture(scope="session")
+def cost_run(tmp_path_factory: pytest.TempPathFactory) -> ShortRun:
+    """The same with decisions that weigh trades against what executions have cost."""
+    config = short_config()
+    config["strategy"]["strategy"] |= {"costs": {"fixed_bps": 0.1, "impact": 0.0, "trusted_after": 3}}
+    return prepared(config, tmp_path_factory.mktemp("config") / "costs.yaml")
+
+
 def prepared(config: dict[str, object], path: Path) -> ShortRun:
     """Write the configuration and run its backtest."""
     path.write_text(yaml.safe_dump(config))

@@ -80,6 +80,13 @@ def test_facts_and_order_flow_change_nothing_of_that(
     assert killer.killed == 2
 
 
+def test_learned_costs_change_nothing_of_that(cost_run, embedded_settings: KafkaSettings, tmp_path: Path) -> None:
+    """The strategy plane is killed; what it had learned comes back with its topics."""
+    killer = _Killer("strategy", cost_run.bars, times=2)
+    cost_run.over(embedded_settings, tmp_path, killer)
+    assert killer.killed == 2
+
+
 def test_planes_killed_while_outputs_are_on_their_way_lose_and_double_nothing(
     fast_run, kafka_settings: KafkaSettings, tmp_path: Path
 ) -> None:
