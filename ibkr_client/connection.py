@@ -83,7 +83,7 @@ class Connection:
 
     async def open_orders(self) -> list[OrderState]:
         """Working orders of all clients."""
-        return await self._listed(OPEN_ORDERS, lambda: self._raw.reqAllOpenOrders())
+        return await self._listed(OPEN_ORDERS, self._raw.reqAllOpenOrders)
 
     async def completed_orders(self) -> list[OrderState]:
         """Orders of all clients that ended today."""
@@ -96,8 +96,8 @@ class Connection:
 
     async def positions(self) -> list[Position]:
         """What every account holds."""
-        found: list[Position] = await self._listed(POSITIONS, lambda: self._raw.reqPositions())
-        await self.send(lambda: self._raw.cancelPositions())
+        found: list[Position] = await self._listed(POSITIONS, self._raw.reqPositions)
+        await self.send(self._raw.cancelPositions)
         return found
 
     async def account_values(self) -> list[AccountValue]:

@@ -55,6 +55,7 @@ class Inbox:
             "managedAccounts": self._on_accounts,
             "error": self._on_error,
             "connectionClosed": self.close,
+            "setEventsDone": self._on_socket_closed,
             "openOrder": self._on_open_order,
             "openOrderEnd": lambda: self._end(OPEN_ORDERS),
             "orderStatus": self._on_order_status,
@@ -109,6 +110,12 @@ class Inbox:
         if pending is not None:
             pending[1].append(item)
 
+    def _on_socket_closed(self) -> None:
+        """A gateway that hangs up during the handshake: the library itself would wait for its whole timeout."""
+        future, _ = self._pending.pop(CONNECT, (None, None))
+        if future is not None and not future.done():
+            future.set_exception(ConnectionLost("the gateway closed the connection during the handshake"))
+
     def _on_next_order_id(self, number: int) -> None:
         self.first_order_id = max(self.first_order_id, number)
 
@@ -135,9 +142,9 @@ class Inbox:
         self._add(COMPLETED_ORDERS, _order_state(0, contract, order, state))
 
     def _on_order_status(
-        self, order_id: int, status: str, filled: float, _left: float, _average: float, permanent_id: int, *rest: Any
+        self, order_id: int, status: str, filled: float, _left: float, _average: float, permanent_id: int, *rest: object
     ) -> None:
-        client_id = rest[2]
+        client_id = int(str(rest[2]))
         self._listener.order_progress(OrderProgress(order_id, permanent_id, client_id, status, filled))
 
     def _on_execution(self, number: int, contract: Any, execution: Any) -> None:  # noqa: ANN401

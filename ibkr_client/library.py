@@ -23,13 +23,7 @@ class RawClient(Protocol):
 
     MaxRequests: int
 
-    async def connectAsync(  # noqa: N802 - named by the library
-        self,
-        host: str,
-        port: int,
-        clientId: int,
-        timeout: float,
-    ) -> None:
+    async def connectAsync(self, host: str, port: int, client_id: int, timeout: float, /) -> None:  # noqa: N802
         """Connect and wait for accounts and the first order id."""
         ...
 

@@ -10,7 +10,7 @@ from contracts.market import BarEvent
 from ibkr_client.connection import ConnectionLost, RequestRefused
 from ibkr_client.contracts import ContractTerms
 from ibkr_client.library import load_library
-from ibkr_client.lifeline import Address, Unusable
+from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
@@ -93,6 +93,8 @@ class IbkrBroker:
             require_open_gates(environment)
         self._terms = terms
         self._seen: dict[str, datetime] = {}
+        self._lifeline: Lifeline | None = None
+        self._closed = False
         self._ids = OrderIds(terms.ids_path, terms.account, terms.address.client_id)
         self._loop = LoopThread("ibkr-orders")
         # One request may wait for the socket, for its turn, for its answer, and for the answers to three questions.
@@ -174,15 +176,20 @@ class IbkrBroker:
 
     def close(self) -> None:
         """Disconnect; orders keep working at the venue."""
+        if self._closed:
+            return
+        self._closed = True
         try:
-            venue = getattr(self, "_venue", None)
-            if venue is not None:
-                self._loop.call(venue.lifeline.stop(), _SLACK_SECONDS)
+            self._loop.call(self._stop(), _SLACK_SECONDS)
         except TimeoutError:
             pass
         finally:
             self._loop.close()
             self._ids.close()
+
+    async def _stop(self) -> None:
+        if self._lifeline is not None:
+            await self._lifeline.stop()
 
     async def _start(self, library: str | None) -> None:
         terms = self._terms
@@ -190,7 +197,8 @@ class IbkrBroker:
         address = terms.address
         self._venue = Venue(load_library(library), address, known, self._ids, self._admit, self._seen.get)
         self._session = Session(self._venue, known, self._ids, address.client_id)
-        await self._venue.lifeline.start()
+        self._lifeline = self._venue.lifeline
+        await self._lifeline.start()
 
     def _admit(self, accounts: Sequence[str]) -> None:
         """Look at the accounts that the gateway has, at every connection."""
