@@ -86,6 +86,7 @@ class Venue:
         self.sending: Waiting = {}
         self.cancelling: Waiting = {}
         self._asked_at = 0.0
+        self._one_question = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.news: deque[Fact] = deque()
 
@@ -210,11 +211,13 @@ class Venue:
         task.add_done_callback(self._tasks.discard)
 
     async def _settle_question(self, order: Tracked, notice: Notice) -> None:
-        connection = self.lifeline.connection
         said = f"IBKR_{notice.code}: {notice.text}"[:512]
+        asked = asyncio.get_running_loop().time()
         try:
-            if connection is not None:
-                await self.inquire(connection)
+            async with self._one_question:  # one answer of the gateway settles all questions that are older than it
+                connection = self.lifeline.connection
+                if connection is not None and self._asked_at < asked:
+                    await self.inquire(connection)
         except NO_ANSWER as error:
             _LOG.warning("the gateway could not be asked about an order", order_id=order.order_id, reason=named(error))
             return
