@@ -18,7 +18,7 @@ class OnOrder(StrEnum):
     """Anything may be true: ask, and never take the order for dead."""
 
 
-_REFUSED = (109, 110, 200, 201, 203, 321, 383, 387, 434, 435, 451, 10243, 10289, 10293)
+_REFUSED = (109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293)
 _NOTICES = (399, 404, 10167, 10349)
 _UNCHANGED = (104, 105, 106, 107, 161, 329, 10147, 10148)
 _POLICY = (
