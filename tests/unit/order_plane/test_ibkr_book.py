@@ -21,9 +21,7 @@ class Heard:
     def __init__(self, **changes):
         self.facts, self.questions = [], []
         fields = {"wished": 10.0, "sent": 10.0, "lapses": False, **changes}
-        self.order = Tracked(
-            INTENT, 1, 5, "AAPL", fields["wished"], fields["sent"], NOON, lapses=fields["lapses"]
-        )
+        self.order = Tracked(INTENT, 1, 5, "AAPL", fields["wished"], fields["sent"], NOON, lapses=fields["lapses"])
         self.book = Book(
             1,
             lambda intent_id: None,
@@ -169,7 +167,8 @@ def test_orders_of_others_are_ignored():
 
 
 @pytest.mark.parametrize(
-    ("told", "name", "revision"), [("0000e0d5.6a1b.01.02", "0000e0d5.6a1b.01", 2), ("plain", "plain", 0), ("a.x", "a.x", 0)]
+    ("told", "name", "revision"),
+    [("0000e0d5.6a1b.01.02", "0000e0d5.6a1b.01", 2), ("plain", "plain", 0), ("a.x", "a.x", 0)],
 )
 def test_a_correction_is_known_by_its_last_digits(told, name, revision):
     assert split_execution_id(told) == (name, revision)
