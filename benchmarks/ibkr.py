@@ -105,9 +105,8 @@ def measure(name: str, port: int, folder: Path) -> None:
     rows = sum(1 for _ in backfill(Address("127.0.0.1", port, 3), {}, wanted, folder / "cache", library=name).rows())
     print(f"{name}, {ORDERS} orders, ms        bare {line(theirs)}   adapter {line(ours)}")
     print(f"connect and reconcile {found} of 100 orders: {reconciled:.3f} s")
-    print(
-        f"bars a second: bare {their_rate:,.0f}   back-fill into the cache and replay {rows / (time.perf_counter() - begin):,.0f}"
-    )
+    rate = rows / (time.perf_counter() - begin)
+    print(f"bars a second: bare {their_rate:,.0f}   back-fill into the cache and replay {rate:,.0f}")
 
 
 def line(seconds: list[float]) -> str:

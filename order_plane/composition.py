@@ -54,7 +54,11 @@ def build_stage(
     if journal is None:
         journal = MemoryJournal() if in_memory else durable_journal(settings)
     if broker is None:
-        broker = _broker(settings, environment)
+        try:
+            broker = _broker(settings, environment)
+        except BaseException:
+            journal.close()
+            raise
     bucket = TokenBucket(settings.throttle.rate_per_second, settings.throttle.burst, settings.throttle.cancel_reserve)
     desk = Desk(settings.account, pre_trade_controls(settings, calendar, bucket), bucket)
     return Execution(desk, journal, broker, settings.account)
