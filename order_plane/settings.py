@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
+from ibkr_client.settings import GatewaySettings
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -20,6 +21,13 @@ class Mode(StrEnum):
     SIMULATION = "simulation"
     PAPER = "paper"
     LIVE = "live"
+
+
+class BrokerName(StrEnum):
+    """Which adapter stands behind the broker port."""
+
+    PAPER = "paper"
+    IBKR = "ibkr"
 
 
 class _Section(BaseModel):
@@ -96,10 +104,32 @@ class InstrumentSettings(_Section):
     lot_size: NotNegative = 0.0
 
 
+class AdaptivePriority(StrEnum):
+    """How urgently an ADAPTIVE order is worked."""
+
+    URGENT = "Urgent"
+    NORMAL = "Normal"
+    PATIENT = "Patient"
+
+
+class IbkrSettings(GatewaySettings):
+    """Trading through Interactive Brokers."""
+
+    ids_path: Path = Path("var/ibkr_orders.sqlite")
+    """Order ids that were used; keep it with the journal."""
+    paper_ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = ()
+    """Further ports of paper trading, such as that of the simulator or of a container."""
+    answer_seconds: Positive = 5.0
+    """How long an order may go unanswered before its outcome is in doubt."""
+    adaptive_priority: AdaptivePriority = AdaptivePriority.NORMAL
+
+
 class OrderSettings(_Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
     mode: Mode = Mode.PAPER
+    broker: BrokerName = BrokerName.PAPER
+    """``paper`` fills orders from bars; ``ibkr`` sends them to the gateway that ``ibkr`` names."""
     account: Name = "PAPER"
     journal_path: Path = Path("var/order_journal.sqlite")
     learn_costs: bool = True
@@ -124,6 +154,7 @@ class OrderSettings(_Section):
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
     instruments: dict[Symbol, InstrumentSettings] = {}
+    ibkr: IbkrSettings = IbkrSettings()
 
     @property
     def audit_path(self) -> Path:
@@ -134,4 +165,10 @@ class OrderSettings(_Section):
     def _period_is_one(self) -> Self:
         if self.calendar_last <= self.calendar_first:
             raise ValueError("calendar_last must be after calendar_first")
+        return self
+
+    @model_validator(mode="after")
+    def _simulates_without_a_gateway(self) -> Self:
+        if self.mode is Mode.SIMULATION and self.broker is not BrokerName.PAPER:
+            raise ValueError("mode simulation trades in memory; set broker to paper, or mode to paper")
         return self

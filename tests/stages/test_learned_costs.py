@@ -36,8 +36,8 @@ class Heard:
     def handlers(self):
         return {ExecutionCost: self._take}
 
-    def note(self, messages):
-        for message in messages:
+    def note(self, messages, begin, end):
+        for message in messages[begin:end]:
             if isinstance(message, ExecutionCost):
                 self._take(message)
 
