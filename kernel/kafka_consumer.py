@@ -227,6 +227,8 @@ class GroupConsumer:
             self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
         except (OffsetLost, StateBehind) as error:
             self._fault = error
+            # Nothing is taken any more; but a member that has not answered its assignment may never be able to leave.
+            consumer.incremental_assign(partitions)
         else:
             consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
             if self._paused:
