@@ -26,6 +26,14 @@ class RunRefused(ValueError):
     """The run cannot be started as asked; the text says what to change."""
 
 
+class Stopped(KeyboardInterrupt):
+    """The command was told to stop.
+
+    A kind of its own: CPython ends the process by SIGINT, whatever exit code was asked for, once a plain
+    KeyboardInterrupt has passed through ``exec`` of a text, as the making of a dataclass during an import does.
+    """
+
+
 class RunIncomplete(RuntimeError):
     """The run was stopped, or failed, before its source ended."""
 
@@ -83,4 +91,4 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     # A second Ctrl-C must not cut short the stopping of the processes that were started.
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Stopped
