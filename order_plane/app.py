@@ -47,7 +47,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
     def refresh() -> None:
         metrics.orders_in_doubt.set(stage.desk.in_doubt)
-        metrics.kill_switch_engaged.set(stage.desk.killed)
+        metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
 
     with ExitStack() as resources:
         resources.callback(stage.close)

@@ -13,8 +13,8 @@ from contracts.control import KillSwitchCommand
 from kernel.ports import Handler
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.desk import Desk
-from order_plane.execution import NotInDoubt
 from order_plane.journal import Resolution, Verdict
+from order_plane.unacceptable import NotInDoubt
 
 Publish = Callable[[Iterable[Message]], None]
 
@@ -56,7 +56,7 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         desk = stage.desk
         return {
             "journal_id": stage.journal_id,
-            "killed": desk.killed,
+            "killed": bool(desk.switch.engaged),
             "open_orders": len(desk.open_orders),
             "in_doubt": desk.in_doubt,
         }
