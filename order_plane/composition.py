@@ -55,8 +55,8 @@ def build_stage(
     controls, guards = Controls(settings, calendar), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
     desk = Desk(settings.account, controls.checks, controls.bucket, watch)
-    supervision = Supervision(desk, journal, Flattening(calendar), guards, controls)
-    return Execution(desk, journal, broker, supervision)
+    supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
+    return Execution(desk, journal, broker, settings.account, supervision)
 
 
 def build_simulation(settings: OrderSettings) -> Execution:

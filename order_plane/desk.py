@@ -42,7 +42,7 @@ class Desk:
     def __init__(
         self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket, watch: EquityWatch | None = None
     ) -> None:
-        self.account = account
+        self._account = account
         self._checks = tuple(checks)
         self._cancels = cancels
         self._now = _BEFORE_ALL_TIME
@@ -91,7 +91,7 @@ class Desk:
     @property
     def open_orders(self) -> tuple[SubmitOrder, ...]:
         """Every order that is not known to be finished, oldest first."""
-        return tuple(SubmitOrder(order.intent, self.account, order.attempt) for order in self._orders.values())
+        return tuple(SubmitOrder(order.intent, self._account, order.attempt) for order in self._orders.values())
 
     def mark(self, event: BarEvent | TickEvent) -> None:
         """Take the event's price as the symbol's reference and its time as event time."""
@@ -117,7 +117,7 @@ class Desk:
         order.working = intent.quantity
         self._books.admitted += 1
         self._exposure.work(intent.symbol, intent.quantity, buying=intent.direction is _BUY)
-        return SubmitOrder(intent, self.account)
+        return SubmitOrder(intent, self._account)
 
     @staticmethod
     def refuse(intent: OrderIntent, at: datetime, reason: str) -> ExecutionReport:
@@ -133,7 +133,7 @@ class Desk:
         """The next attempt to send an open order, which goes on counting."""
         order = self._orders[intent_id.int]
         order.attempt += 1
-        return SubmitOrder(order.intent, self.account, order.attempt)
+        return SubmitOrder(order.intent, self._account, order.attempt)
 
     def forbids_resend(self, intent: OrderIntent) -> Refusal | None:
         """Why an admitted order that is known never to have left must not be sent any more."""
@@ -203,7 +203,7 @@ class Desk:
         if not self._kill.engaged:
             return ()
         covered = ((order, self._kill.stops(order.intent.strategy_id)) for order in self._orders.values())
-        due = [order.cancel(self.account, f"kill-{cause.command_id}") for order, cause in covered if cause is not None]
+        due = [order.cancel(self._account, f"kill-{cause.command_id}") for order, cause in covered if cause is not None]
         for _ in due:
             self._cancels.take_for_cancel(self._now)
         return tuple(due)

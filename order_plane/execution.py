@@ -32,16 +32,18 @@ class Execution:
     before the first intent.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, broker: Broker, supervision: Supervision) -> None:
+    def __init__(
+        self, desk: Desk, journal: Journal, broker: Broker, account: str, supervision: Supervision | None = None
+    ) -> None:
         self._desk = desk
         self._journal = journal
         self._broker = broker
         self._router = Router(desk, journal, broker)
-        self.supervision = supervision
+        self._account = account
+        self.supervision = supervision = supervision or Supervision(desk, journal)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
         self.uncancelled: dict[UUID, CancelOrder] = {}
-        """Cancels that are due and could not be asked for yet."""
         self._again: list[SubmitOrder] = []
         self._seen: dict[str, int] = {}
         self._recovered = False
@@ -266,9 +268,7 @@ class Execution:
     def _send(self, settlement: Settlement) -> None:
         if self.supervision.alert:
             self._again += self.supervision.closing()
-        if not (self._pending or self._again):
-            return
-        for order in self._begin(settlement):
+        for order in self._begin(settlement) if self._pending or self._again else ():
             (self._router.send if order.attempt == 1 else self._router.send_again)(order, settlement)
 
     def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
@@ -280,7 +280,7 @@ class Execution:
             if isinstance(verdict, SubmitOrder):
                 admitted.append(verdict)
             else:
-                refused.append(Refused(intent, self._desk.account, verdict))
+                refused.append(Refused(intent, self._account, verdict))
                 settlement.outputs.append(verdict)
         self._pending.clear()
         crash_point("before_intended")

@@ -1,14 +1,16 @@
 """Kill switches at work: commands and guards in, closing orders out, all of it latched in the journal."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
 from contracts.control import KillAction, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import SliceEvent
+from domain.calendar import always_open
 from kernel.ports import Handler, Unprocessable
 from order_plane.alerts import warning
-from order_plane.controls import Controls
+from order_plane.controls import Controls, LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.flattening import Flattening
@@ -29,15 +31,22 @@ class Supervision:
     """
 
     def __init__(
-        self, desk: Desk, journal: Journal, flattening: Flattening, guards: Guards | None, controls: Controls
+        self,
+        desk: Desk,
+        journal: Journal,
+        guards: Guards | None = None,
+        controls: Controls | None = None,
+        flattening: Flattening | None = None,
     ) -> None:
         self._desk = desk
         self._journal = journal
-        self._flattening = flattening
+        self._flattening = flattening or Flattening(always_open())
         self.guards = guards
         self.controls = controls
         self._told: list[KillSwitchCommand] = []
         self.alert = False
+        self.triggered: Counter[str] = Counter()
+        """Switches engaged by cause, since somebody last counted and cleared them."""
         self.watches = guards is not None
         """Whether it wants to hear what is said."""
 
@@ -47,7 +56,7 @@ class Supervision:
         found: dict[type[Message], Handler] = {}
         if self.guards is not None:
             found[SliceEvent] = self.reached
-        plans = self.controls.plans
+        plans = None if self.controls is None else self.controls.plans
         if plans is not None:
             found |= {RebalancePlan: plans.proposed, PlanDecision: plans.decided}
         return found
@@ -80,6 +89,8 @@ class Supervision:
 
     def tighten(self, limits: LimitSettings) -> None:
         """Judge by ``limits`` from now on; raises LooserLimit when one is looser than before."""
+        if self.controls is None:
+            raise LooserLimit("this order plane has no limits that could be set")
         self._desk.tighten(self.controls.tighten(limits))
 
     def remember(self, message: Message) -> None:
@@ -147,6 +158,8 @@ class Supervision:
 
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
+        if command.engage:
+            self.triggered[command.cause] += 1
         if self.guards is not None:
             self.guards.obey(command)
         return self._desk.command(command)
