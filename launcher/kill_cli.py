@@ -3,7 +3,6 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 import typer
 from pydantic import JsonValue, ValidationError
@@ -12,6 +11,7 @@ from rich.console import Console
 from contracts.codec import encode
 from contracts.control import KillAction, KillScope, KillSwitchCommand
 from contracts.topics import TOPIC_OF, qualified
+from domain.ids import kill_id
 from kernel.clock import SystemClock
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings
@@ -48,7 +48,7 @@ def on(
 ) -> None:
     """Refuse new orders and cancel open ones, latched until it is switched off."""
     action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.HALT
-    command = _command(engage=True, operator=operator, reason=reason, scope=scope, target=target, action=action)
+    command = the_command(engage=True, operator=operator, reason=reason, scope=scope, target=target, action=action)
     _carry_out(command, state, bootstrap, prefix)
 
 
@@ -66,7 +66,7 @@ def off(
     prefix: Prefix = None,
 ) -> None:
     """Release a kill switch; refused while its cause still holds, unless a second person overrides that."""
-    command = _command(
+    command = the_command(
         engage=False, operator=operator, reason=reason, scope=scope, target=target, second_operator=second_operator
     )
     _carry_out(command, state, bootstrap, prefix)
@@ -110,7 +110,7 @@ def send(command: KillSwitchCommand, socket: Path, kafka: KafkaSettings | None) 
         producer = DurableProducer(kafka)
         try:
             topic = qualified(TOPIC_OF[KillSwitchCommand].name, kafka.topic_prefix)
-            producer.send(topic, encode(command), key=command.partition_key.encode())
+            producer.send(topic, encode(command), key=command.partition_key.encode(), headers=())
             producer.flush()
         finally:
             producer.close()
@@ -130,9 +130,31 @@ def _carry_out(command: KillSwitchCommand, state: Path | None, bootstrap: str | 
     console.print(sent.value)
 
 
-def _command(**fields: object) -> KillSwitchCommand:
+def the_command(
+    operator: str,
+    reason: str,
+    action: KillAction = KillAction.HALT,
+    scope: KillScope = KillScope.GLOBAL,
+    target: str = "*",
+    *,
+    engage: bool = True,
+    second_operator: str | None = None,
+) -> KillSwitchCommand:
+    """A command of ``operator``, named after who, what and when."""
+    at = SystemClock().now()
+    given: dict[str, object] = {
+        "engage": engage,
+        "reason": reason,
+        "action": action,
+        "second_operator": second_operator,
+        "command_id": kill_id(f"MANUAL {operator}", scope.value, target, at),
+        "timestamp": at,
+        "operator": operator,
+        "scope": scope,
+        "target": target,
+    }
     try:
-        return KillSwitchCommand.model_validate({"command_id": uuid4(), "timestamp": SystemClock().now(), **fields})
+        return KillSwitchCommand.model_validate(given)
     except ValidationError as error:
         wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
         raise typer.BadParameter(f"{wrong}: a name without blanks, or a reason of 1 to 512 characters") from None

@@ -50,7 +50,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     def refresh() -> None:
         _show(stage, metrics)
 
-    remembered = (*_REMEMBERED, RebalancePlan, PlanDecision) if settings.verify_plans else _REMEMBERED
+    plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
         resources.callback(stage.close)
         said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
@@ -71,7 +71,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             recovery = Recovery(
-                history=lambda: bus.history(remembered, (ExecutionReport,), span=_SPAN),
+                history=lambda: bus.history((*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
                 mark=lambda: stage.appended,
             )
