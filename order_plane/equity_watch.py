@@ -39,12 +39,12 @@ class EquityWatch:
     @property
     def profit(self) -> float:
         """The result of the day as a fraction of the equity it began with; -1 when there was none."""
-        return self.last / self.day_start - 1.0 if self.day_start > 0.0 else -1.0
+        return (self.last - self.day_start) / self.day_start if self.day_start > 0.0 else -1.0
 
     @property
     def drawdown(self) -> float:
         """How far equity is below its highest mark, as a fraction of that."""
-        return 1.0 - self.last / self.high
+        return (self.high - self.last) / self.high
 
     def sharpe(self, minimum: int) -> float:
         """The probabilistic Sharpe ratio of the daily returns kept, against zero; 0 once nothing was left.

@@ -158,8 +158,7 @@ def test_a_strategy_that_trades_too_often_is_disabled_until_a_person_lets_it_go_
     for number in range(1, 4):
         moment(stage, number, 100.0)
         tell(stage, an_intent(number, number))
-    moment(stage, 4, 100.0)
-    assert kills(stage.settle()) == ["REPEATED_EXECUTIONS"]
+    assert kills(moment(stage, 4, 100.0)) == ["REPEATED_EXECUTIONS"]
     (refused,) = reports(tell(stage, an_intent(9, 4)), "REJECTED")
     assert refused.reject_reason.startswith("TRADING_HALTED")
     (other,) = tell(stage, an_intent(10, 4, strategy_id="other"))
@@ -267,7 +266,7 @@ def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refus
 
 
 def test_flattening_goes_on_after_a_restart_without_a_second_order(durable):
-    stage = durable()
+    stage = durable(QUIET)
     stage.recover()
     invested(stage)
     kill = KillSwitchCommand(
@@ -275,7 +274,7 @@ def test_flattening_goes_on_after_a_restart_without_a_second_order(durable):
     )
     tell(stage, kill)
     assert len(stage.desk.open_orders) == 1
-    stage = durable()
+    stage = durable(QUIET)
     stage.restore(a_bar(1))
     stage.recover()
     stage.settle()
