@@ -48,7 +48,8 @@ class SessionCalendar:
                 raise ValueError(f"calendar {self.name} has no session on {day} to be corrected")
         for day, at in early_closes.items():
             opened, closing = sessions[day]
-            early = datetime.combine(closing.date(), at, UTC)
+            early = datetime.combine(opened.date(), at, UTC)
+            early += timedelta(days=early <= opened)  # a session may go on after midnight
             if not opened < early <= closing:
                 raise ValueError(f"the early close on {day} must be after {opened} and not after {closing}")
             sessions[day] = opened, early

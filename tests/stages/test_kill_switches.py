@@ -154,7 +154,7 @@ def test_a_price_that_is_lost_halts():
 
 
 def test_a_strategy_that_trades_too_often_is_disabled_until_a_person_lets_it_go_on():
-    stage = build_simulation(settings(repeat_executions={"count": 2, "window": 3600}))
+    stage = build_simulation(settings(repeat_executions={"count": 2, "window": 3600, "action": "HALT"}))
     for number in range(1, 4):
         moment(stage, number, 100.0)
         tell(stage, an_intent(number, number))
@@ -270,7 +270,12 @@ def test_flattening_goes_on_after_a_restart_without_a_second_order(durable):
     stage.recover()
     invested(stage)
     kill = KillSwitchCommand(
-        command_id=UUID(int=903), timestamp=NOON, engage=True, operator="ada", reason="out", action="HALT_AND_FLATTEN"
+        command_id=UUID(int=903),
+        timestamp=NOON,
+        engage=True,
+        operator="ada",
+        reason="out",
+        action=KillAction.HALT_AND_FLATTEN,
     )
     tell(stage, kill)
     assert len(stage.desk.open_orders) == 1

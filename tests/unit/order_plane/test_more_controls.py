@@ -1,7 +1,7 @@
 """The controls that are only there when their limit is set: under, at and over it, and with each input broken."""
 
 from datetime import UTC, date, datetime, time
-from math import inf, nan
+from math import inf, isnan, nan
 from uuid import UUID
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from contracts.control import PlanDecision, PlannedTrade, RebalancePlan, Verdict
 from contracts.plan_content import signed
 from contracts.trading import Side
-from domain.calendar import always_open
+from domain.calendar import SessionCalendar, always_open
 from order_plane.approved_plans import ApprovedPlans
 from order_plane.controls import Controls, loosened
 from order_plane.limit_settings import LimitSettings
@@ -122,7 +122,9 @@ def a_plan(noon, **changes):
         "strategy_id": "default",
         "timestamp": noon,
         "valid_until": noon.replace(hour=20),
-        "trades": (PlannedTrade(symbol="AAPL", direction="BUY", quantity=10.0, current_weight=0.0, target_weight=0.1),),
+        "trades": (
+            PlannedTrade(symbol="AAPL", direction=Side.BUY, quantity=10.0, current_weight=0.0, target_weight=0.1),
+        ),
         "content_hash": "0" * 64,
     }
     return signed(RebalancePlan.model_validate(fields | changes))
@@ -197,6 +199,8 @@ def test_what_counts_as_looser():
 
 
 def test_a_corrected_calendar():
+    opened, closed = datetime(2024, 1, 2, 14, tzinfo=UTC), datetime(2024, 1, 2, 21, tzinfo=UTC)
+    session = SessionCalendar("X", date(2024, 1, 1), date(2024, 1, 5), (date(2024, 1, 2),), (opened,), (closed,))
     day, other = date(2024, 1, 2), date(2024, 1, 3)
     calendar = always_open(date(2024, 1, 1), date(2024, 1, 5)).corrected({day}, {other: time(12)})
     assert not calendar.is_open(datetime(2024, 1, 2, 12, tzinfo=UTC))
@@ -205,9 +209,9 @@ def test_a_corrected_calendar():
     with pytest.raises(ValueError, match="no session"):
         always_open(date(2024, 1, 1), date(2024, 1, 5)).corrected({date(2025, 1, 1)}, {})
     with pytest.raises(ValueError, match="early close"):
-        always_open(date(2024, 1, 1), date(2024, 1, 5)).corrected((), {day: time(0)})
+        session.corrected((), {day: time(22)})
 
 
 def test_books_that_nobody_keeps_know_nothing():
-    assert NO_BOOKS.net() != NO_BOOKS.net()
-    assert NO_BOOKS.equity() != NO_BOOKS.equity()
+    unknown = [*NO_BOOKS.net(), *NO_BOOKS.strategy_notional("s", "A", 1.0), NO_BOOKS.equity(), NO_BOOKS.day_result()]
+    assert all(map(isnan, unknown))
