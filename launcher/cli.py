@@ -29,7 +29,7 @@ from launcher import (
     topics_cli,
     validate_cli,
 )
-from launcher.kafka_options import NOTHING, USAGE
+from launcher.kafka_options import NOTHING, USAGE, reported
 from launcher.order_socket import State, socket_of
 from launcher.settings import load_settings
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
@@ -123,7 +123,8 @@ def reload_limits(
 ) -> None:
     """Hand order.limits to the order plane that runs here. Exit code 1 when a limit would become looser."""
     try:
-        limit = load_settings(path, os.environ).order.limits
+        with reported():
+            limit = load_settings(path, os.environ).order.limits
         ask(socket_of(state), "limits", {"limits": limit.model_dump(mode="json")})
     except (CommandRefused, NobodyListens) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
 
 from collections.abc import Callable, Mapping
-from math import nan
+from math import fsum, nan
 
 from contracts.trading import Side
 from order_plane.equity_watch import EquityWatch
@@ -27,6 +27,7 @@ class AccountBooks:
         self._watch = watch
         self.held_by: dict[str, dict[str, float]] = {}
         """Units held by strategy and symbol, short negative; whatever is flat is absent or empty."""
+        self.worth: float | None = None
         self.admitted = 0
         """Orders let through since the start."""
         self.executions = 0
@@ -51,21 +52,37 @@ class AccountBooks:
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
-        own = Exposure()
-        for name, units in self.held_by.get(strategy_id, {}).items():
-            own.hold(name, units)
+        held = dict(self.held_by.get(strategy_id, {}))
+        buying: dict[str, float] = {}
+        selling: dict[str, float] = {}
         for each in self._orders.values():
             intent = each.intent
             if intent.strategy_id == strategy_id:
-                own.work(intent.symbol, each.working, buying=intent.direction is _BUY)
-        gross = own.gross(self._price_of)
-        before, after = own.largest(symbol, order)
-        return gross, gross + (after - before) * self._price_of(symbol)
+                side, name = buying if intent.direction is _BUY else selling, intent.symbol
+                side[name] = side.get(name, 0.0) + each.working
+                held.setdefault(name, 0.0)
+        price_of = self._price_of
+        gross = fsum(
+            [
+                max(units + buying.get(name, 0.0), selling.get(name, 0.0) - units) * price_of(name)
+                for name, units in held.items()
+            ]
+        )
+        units = held.get(symbol, 0.0)
+        long, short = units + buying.get(symbol, 0.0), selling.get(symbol, 0.0) - units
+        before = max(long, short)
+        after = max(before, long + order if order > 0.0 else short - order)
+        return gross, gross + (after - before) * price_of(symbol)
 
     def equity(self) -> float:
-        """Cash and positions at the newest prices, not-a-number when nobody counts or a price is missing."""
-        return nan if self._watch is None else self._watch.value(self._price_of)
+        """Cash and positions at the newest prices, not-a-number when nobody counts or a price is missing.
+
+        Worked out once for each order that is judged: whoever judges the next one clears ``worth``.
+        """
+        if self.worth is None:
+            self.worth = nan if self._watch is None else self._watch.value(self._price_of)
+        return self.worth
 
     def day_result(self) -> float:
         """Equity less that at the start of the day, in currency units."""
-        return nan if self._watch is None else self._watch.value(self._price_of) - self._watch.day_start
+        return nan if self._watch is None else self.equity() - self._watch.day_start

@@ -252,8 +252,8 @@ class Desk:
 
     def _view(self, intent: OrderIntent) -> RiskView:
         symbol, quantity, at = intent.symbol, intent.quantity, intent.timestamp
-        mark = self._marks.get(symbol)
-        reference = self.price_of(symbol)
+        mark, reference = self._marks.get(symbol), self.price_of(symbol)
+        self._books.worth = None
         before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
         return RiskView(
             max(at, self._now),

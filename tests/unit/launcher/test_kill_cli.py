@@ -78,12 +78,13 @@ def test_rollback_steps_may_be_repeated(plane):
 
 
 def test_limits_are_reloaded_only_downwards(plane, tmp_path):
+    data = "data: {sources: [{files: [bars.parquet]}], symbols: [AAPL], bar_size: 1min}\n"
     looser = tmp_path / "looser.yaml"
-    looser.write_text("order: {limits: {max_order_value: 1e12}}\n")
+    looser.write_text(data + "order: {limits: {max_order_value: 1e12}}\n")
     code, text = run("limits", "reload", "-c", str(looser))
     assert (code, "max_order_value" in text) == (1, True)
     tighter = tmp_path / "tighter.yaml"
-    tighter.write_text("order: {limits: {max_order_value: 10}}\n")
+    tighter.write_text(data + "order: {limits: {max_order_value: 10}}\n")
     assert run("limits", "reload", "-c", str(tighter))[0] == 0
 
 
