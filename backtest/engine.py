@@ -18,8 +18,8 @@ class Observer(Protocol):
         """One handler for each kind of message it watches."""
         ...
 
-    def note(self, messages: Sequence[Message]) -> None:
-        """The same as its handlers, for many messages of any kind."""
+    def note(self, messages: Sequence[Message], begin: int, end: int) -> None:
+        """The same as its handlers, for the messages from ``begin`` to before ``end``, of any kind."""
         ...
 
 

@@ -19,6 +19,7 @@ from backtest.tables import Tables, build_tables
 from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
+from domain.bar_run import BarRun
 from kernel.ports import Handler
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,6 +32,10 @@ _VALUES = ("open", "high", "low", "close", "volume")
 _SERIES = itemgetter("symbol", "bar_size")
 
 Key = TypeVar("Key")
+
+
+_Stretch = tuple[BarRun, int, int, int, int]
+"""A run, and from where to before where its bars and its slices were seen."""
 
 
 class _Codes(dict[Key, int]):
@@ -63,6 +68,7 @@ class RunRecord:
         self._texts: _Codes[str] = _Codes()
         self._orders: _Codes[int] = _Codes()  # by the number of the intent id
         self._market: list[Message] = []
+        self._stretches: list[_Stretch] = []
         self._wishes: list[OrderIntent] = []
         self._answers: list[ExecutionReport] = []
         self._bar_at, self._bar_series, self._closes = array("q"), array("i"), array("d")
@@ -96,8 +102,12 @@ class RunRecord:
     def counts(self) -> dict[str, int]:
         """Messages seen so far, repeats included, by what they are; for showing progress."""
         return {
-            "bars": len(self._bar_at) + sum(type(event) is BarEvent for event in self._market),
-            "slices": len(self._slices) + sum(type(event) is SliceEvent for event in self._market),
+            "bars": len(self._bar_at)
+            + sum(type(event) is BarEvent for event in self._market)
+            + sum(stretch[2] - stretch[1] for stretch in self._stretches),
+            "slices": len(self._slices)
+            + sum(type(event) is SliceEvent for event in self._market)
+            + sum(stretch[4] - stretch[3] for stretch in self._stretches),
             "intents": len(self._intents) + len(self._wishes),
             "reports": len(self._reports) + len(self._answers),
         }
@@ -132,10 +142,15 @@ class RunRecord:
         self._take_in()
         return self._sink.close()
 
-    def note(self, messages: Sequence[Message]) -> None:
-        """`observe` for market events, many at a time; what is not recorded is passed over."""
-        self._market += messages
-        if len(self._market) >= _AT_ONCE and type(messages[-1]) is SliceEvent:
+    def note(self, messages: Sequence[Message], begin: int, end: int) -> None:
+        """`observe` for the messages from ``begin`` to before ``end``; what is not recorded is passed over."""
+        if isinstance(messages, BarRun):
+            self._stretches.append((messages, (begin + 1) // 2, (end + 1) // 2, begin // 2, end // 2))
+            full = len(self._stretches) >= _AT_ONCE and end % 2 == 0
+        else:
+            self._market += messages[begin:end]
+            full = len(self._market) >= _AT_ONCE and type(messages[end - 1]) is SliceEvent
+        if full:
             self._take_in()
 
     def _on_bar(self, bar: BarEvent) -> tuple[()]:
@@ -152,21 +167,30 @@ class RunRecord:
     def _take_in(self) -> None:
         """Move what has arrived since the last time into the columns, and bars into the file if there is one."""
         bars = [event.__dict__ for event in self._market if type(event) is BarEvent]
-        moments = [event.__dict__["timestamp"] for event in self._market if type(event) is SliceEvent]
-        times = [bar["timestamp"] for bar in bars]
-        slices = _micros(moments)
-        at = slices if times == moments else _micros(times)  # one bar a moment: nothing to convert again
-        series = array("i", map(self._series.__getitem__, map(_SERIES, bars)))
-        self._slices.frombytes(slices.tobytes())
+        stretches = [(run, first, last) for run, first, last, _, _ in self._stretches]
+        codes = [self._series[run.symbol, run.bar_size] for run, _, _ in stretches]
+        lengths = [last - first for _, first, last in stretches]
+        times = _micros([bar["timestamp"] for bar in bars])
+        at = np.concatenate([times, *(run.micros[first:last] for run, first, last in stretches)])
+        series = np.array([*map(self._series.__getitem__, map(_SERIES, bars)), *np.repeat(codes, lengths)], np.int32)
+        rows = np.array([[bar[name] for bar in bars] for name in _VALUES])
+        values = np.concatenate([rows, *(run.numbers[:, first:last] for run, first, last in stretches)], axis=1)
         self._bar_at.frombytes(at.tobytes())
-        self._bar_series += series
-        self._closes.fromlist([bar["close"] for bar in bars])
+        self._bar_series.frombytes(series.tobytes())
+        self._closes.frombytes(values[3].tobytes())
         if self._sink is not None:
-            values = np.array([[bar[name] for bar in bars] for name in _VALUES]).T
-            self._sink.append(at, np.array(series), np.ascontiguousarray(values), tuple(self._series))
+            self._sink.append(at, series, values.T, tuple(self._series))
+        self._take_in_slices()
         self._market.clear()
+        self._stretches.clear()
         self._take_in_intents()
         self._take_in_reports()
+
+    def _take_in_slices(self) -> None:
+        moments = [event.__dict__["timestamp"] for event in self._market if type(event) is SliceEvent]
+        self._slices.frombytes(_micros(moments).tobytes())
+        for run, _, _, first, last in self._stretches:
+            self._slices.frombytes(run.micros[first:last].tobytes())
 
     def _on_intent(self, intent: OrderIntent) -> tuple[()]:
         if self._strategies is None or intent.strategy_id in self._strategies:

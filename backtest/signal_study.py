@@ -70,5 +70,5 @@ def study(data: DataSettings, chosen: SignalEnsembleSettings) -> SignalStudy:
     """Score the signals of ``chosen`` over the whole source; nothing is traded."""
     observer = build_observer(chosen)
     for messages in build_data_stage(data).play(build_connector(data).blocks()):
-        observer.note(messages)
+        observer.note(messages, 0, len(messages))
     return SignalStudy(observer.summaries(), observer.diary)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from backtest.engine import Observer, run
 from backtest.run_record import RunRecord
+from contracts.trading import ExecutionCost
 from data_plane.composition import build_connector
 from data_plane.composition import build_stage as build_data_stage
 from data_plane.settings import DataSettings
+from kernel.ports import Stage
 from order_plane.composition import build_simulation
+from order_plane.learning import CostLearner, Learning
 from order_plane.settings import OrderSettings
 from strategy_plane.composition import build_stage as build_strategy_stage
 from strategy_plane.settings import StrategySettings
@@ -30,9 +33,12 @@ def simulate(
 ) -> Simulated:
     """Run the three planes over the whole source and fill ``record``.
 
-    The order plane comes first, so that fills at a bar are booked before the strategy decides on its moment.
+    The order plane comes first, so that fills at a bar are booked before the strategy decides on its moment. It learns
+    what executions cost when the strategy asks for it.
     """
     source = build_data_stage(data)
-    stages = (build_simulation(order), build_strategy_stage(strategy))
+    trading, deciding = build_simulation(order), build_strategy_stage(strategy)
+    learns = order.learn_costs and ExecutionCost in deciding.handlers
+    stages: tuple[Stage, Stage] = (Learning(trading, CostLearner()) if learns else trading, deciding)
     run(source.play(build_connector(data).blocks()), stages, (record, *observers))
     return Simulated(Counter({reason.value: count for reason, count in source.quarantined.items()}))

@@ -29,6 +29,8 @@ CONSUMERS = {
     PlaneName.ORDER.value: ("market_events", "order_intents", "control"),
 }
 """Who must have handled what before the source goes on."""
+READ_BY_SOME = ("execution_costs",)
+"""Topics that only some strategies read; who does must have handled them, too."""
 QUARANTINE = "quarantine.jsonl"
 """Name of the file of findings in the state directory of a run."""
 STALLED_SECONDS = 120.0
@@ -47,7 +49,7 @@ def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Ev
         pulse = stack.enter_context(observed(runtime, metrics, {"kafka": lambda: bus.ready}))
         quarantine = stack.enter_context(QuarantineFile(runtime.state_directory / QUARANTINE))
         beat = Beat(bus, runtime.plane, runtime.instance, SystemClock(), runtime.heartbeat_seconds)
-        progress = Progress(CONSUMERS)
+        progress = Progress(CONSUMERS, READ_BY_SOME)
 
         def listen(timeout_seconds: float) -> None:
             for received in bus.poll(timeout_seconds):

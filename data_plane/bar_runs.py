@@ -1,21 +1,21 @@
 """Runs of bars that no gate could object to, found in columns and published together."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from contracts.base import Message
-from contracts.market import BarEvent
 from data_plane.bar_intake import PLAIN_MAX, PLAIN_MIN, BarIntake
 from data_plane.completeness import CompletenessGate
 from data_plane.connectors.layout import moment_of
 from data_plane.connectors.port import Chunk, Values
 from data_plane.quality import SymbolHistory
+from domain.bar_run import BarRun
 
-_SHORTEST, _LONGEST = 8, 128
-"""Bars in a run: fewer are not worth the arrays, more do not stay in the processor's cache."""
+_SHORTEST = 8
+"""Bars in a run: fewer are not worth the arrays."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -73,43 +73,21 @@ class BarRuns:
         moments = chunk.moments
         return min(
             end,
-            place + _LONGEST,
             int(np.searchsorted(moments, moment_of(history.regular_until), "right")),
             int(np.searchsorted(moments, moment_of(self._slices.alone_until), "left")),
         )
 
     def _publish(self, run: Chunk, history: SymbolHistory) -> Sequence[Message]:
-        bars = BarEvent.trusted_each(_fields(run, history))
-        slices = self._slices.add_alone([bar.timestamp for bar in bars])
-        last: Any = run.row(len(bars) - 1)
+        numbers = np.array(_numbers(run))
+        if history.adjusted:
+            factor, units, _ = history.factors
+            numbers[:4] *= factor
+            numbers[4] /= units
+        last: Any = run.row(len(run.symbols) - 1)
         self._bars.took(last, last.timestamp, history)
-        messages: list[Message] = [bars[0]] * (2 * len(bars))
-        messages[0::2], messages[1::2] = bars, slices
-        return messages
-
-
-def _fields(run: Chunk, history: SymbolHistory) -> list[dict[str, Any]]:
-    """The fields of the bars of a run, in the order of the contract."""
-    open_, high, low, close, volume = _numbers(run)
-    if history.adjusted:
-        factor, units, _ = history.factors
-        open_, high, low, close, volume = open_ * factor, high * factor, low * factor, close * factor, volume / units
-    event_type, symbol, bar_size = (history.template[name] for name in ("event_type", "symbol", "bar_size"))
-    numbers = (column.tolist() for column in (open_, high, low, close, volume))
-    return [
-        {
-            "event_type": event_type,
-            "symbol": symbol,
-            "timestamp": at,
-            "open": open_,
-            "high": high,
-            "low": low,
-            "close": close,
-            "volume": volume,
-            "bar_size": bar_size,
-        }
-        for at, open_, high, low, close, volume in zip(run.columns[1], *numbers, strict=True)
-    ]
+        moment = self._slices.take_alone(last.timestamp)
+        stamps: list[datetime] = list(run.columns[1])
+        return BarRun(history.template, moment, stamps, run.moments, numbers)
 
 
 def _numbers(chunk: Chunk) -> list[Values]:

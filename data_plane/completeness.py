@@ -76,25 +76,10 @@ class CompletenessGate:
         """Up to when, not included, the bars of one symbol complete their slices by themselves."""
         return self._awaited_until if self._alone else _BEFORE_ALL
 
-    def add_alone(self, moments: list[datetime]) -> list[SliceEvent]:
-        """The slices that single bars at ``moments`` complete; each later than the last, and before `alone_until`."""
-        alone = self._alone
-        self.moment = moments[-1]
-        event_type, bar_size, symbols, missing = (
-            alone["event_type"], alone["bar_size"], alone["symbols"], alone["missing"]
-        )  # fmt: skip
-        return SliceEvent.trusted_each(
-            [
-                {
-                    "event_type": event_type,
-                    "timestamp": at,
-                    "bar_size": bar_size,
-                    "symbols": symbols,
-                    "missing": missing,
-                }
-                for at in moments
-            ]
-        )
+    def take_alone(self, last: datetime) -> Mapping[str, Any]:
+        """Bars up to ``last``, before `alone_until`, have completed their slices; what these have in common."""
+        self.moment = last
+        return self._alone
 
     def is_out(self, at: datetime) -> bool:
         """Whether the slice of ``at``, or of a later moment, has been published or is in hand."""

@@ -25,11 +25,12 @@ class Progress:
     wrote later would have had to read something later first, and only the source could have written that.
 
     ``consumers`` names each consumer with the topics it reads; a partition that it has not been assigned yet
-    counts as unread from its beginning.
+    counts as unread from its beginning. Topics of ``if_read`` count for a consumer that reports a position in them.
     """
 
-    def __init__(self, consumers: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, consumers: Mapping[str, Iterable[str]], if_read: Iterable[str] = ()) -> None:
         self._inputs = {plane: frozenset(topics) for plane, topics in consumers.items()}
+        self._if_read = frozenset(if_read)
         self._positions: dict[str, dict[str, int]] = {plane: {} for plane in consumers}
         self._ends: dict[str, int] = {}
 
@@ -60,9 +61,10 @@ class Progress:
         return not self.missing() and self.behind() == 0
 
     def _unread(self, plane: str, partition: str) -> int:
-        if partition.rpartition("/")[0] not in self._inputs[plane]:
+        topic, positions = partition.rpartition("/")[0], self._positions[plane]
+        if topic not in self._inputs[plane] and not (topic in self._if_read and partition in positions):
             return 0
-        return max(0, self._ends[partition] - self._positions[plane].get(partition, 0))
+        return max(0, self._ends[partition] - positions.get(partition, 0))
 
 
 def _raise_to(known: dict[str, int], told: PartitionOffsets) -> None:

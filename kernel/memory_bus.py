@@ -9,8 +9,8 @@ from contracts.topics import TOPIC_OF
 from kernel.ports import Handler, Received, Stage, Sweeper, nothing_to_settle
 
 Settle = Callable[[], Sequence[Message]]
-Note = Callable[[Sequence[Message]], None]
-"""Takes note of messages, many at a time."""
+Note = Callable[[Sequence[Message], int, int], None]
+"""Takes note of the messages from a first place to before a second one."""
 Route = tuple[tuple[Handler, ...], tuple[Settle, ...]]
 """Who hears a kind of message, and who is asked to settle after it."""
 _NOWHERE: Route = ((), ())
@@ -92,9 +92,8 @@ class MemoryBus:
         for stage in self._sweepers:
             if stage is not awake:
                 stage.sweep(messages, begin, end)
-        heard = messages[begin:end]
         for note in self._notes:
-            note(heard)
+            note(messages, begin, end)
         self._queue.extend(outputs)
         return end
 

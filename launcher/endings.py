@@ -17,6 +17,7 @@ from launcher.apache_kafka import BrokerSetupError
 from launcher.kafka_options import errors
 from launcher.supervisor import ChildFailed
 from order_plane.gates import LiveTradingRefused
+from strategy_plane.own_code import OwnCodeRefused
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -33,6 +34,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
     {
         ConfigurationError: ExitCode.CONFIGURATION,
         RunRefused: ExitCode.CONFIGURATION,
+        OwnCodeRefused: ExitCode.CONFIGURATION,
         UnreadableSourceError: ExitCode.CONFIGURATION,
         FileExistsError: ExitCode.CONFIGURATION,
         FileNotFoundError: ExitCode.CONFIGURATION,

@@ -29,6 +29,7 @@ from kernel.settings import secret_values
 from launcher.settings import Settings, load_settings
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
+from strategy_plane.own_code import OwnCodeRefused
 
 PARENT = "ALGOTRADE_PARENT_PID"
 """Variable with the process id of a supervisor without which the plane is to end."""
@@ -46,6 +47,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         AuditBroken: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
         FileNotFoundError: ExitCode.CONFIGURATION,
+        OwnCodeRefused: ExitCode.CONFIGURATION,
         SourceChanged: ExitCode.CONFIGURATION,
     }
 )

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,8 +134,10 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
 
 
 def _run(variants: Sequence[Variant], ledger: "TrialLedger", family: str) -> Iterator["TrialReturns"]:
-    """Backtest each variant, show how far it is, and write it down before the next."""
-    from backtest.trials import run_trial  # noqa: PLC0415
+    """Backtest the variants in several processes, show how far they are, and write each down in the grid's order.
+
+    The ledger is the same whichever trial ends first.
+    """
     from domain.probabilistic_sharpe import estimate_sharpe  # noqa: PLC0415
     from launcher.runs import data_hash  # noqa: PLC0415
     from strategy_plane.validation.trial_ledger import Trial  # noqa: PLC0415
@@ -141,15 +146,38 @@ def _run(variants: Sequence[Variant], ledger: "TrialLedger", family: str) -> Ite
     data = _digest([data_hash(variants[0].settings), resolved(variants[0].settings.data)])
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("trials", total=len(variants))
-        for variant in variants:
+        for variant, returned in zip(variants, _returns(variants), strict=True):
             progress.update(task, description=variant.name[:60])
-            chosen = variant.settings
-            returned = run_trial(chosen.data, chosen.strategy, chosen.order)
             estimate = estimate_sharpe(returned.invested)
-            now, key = SystemClock().now(), _key(chosen)
+            now, key = SystemClock().now(), _key(variant.settings)
             ledger.append(Trial(family, key, data, now, estimate.sharpe, estimate.observations, variant.parameters))
             progress.advance(task)
             yield returned
+
+
+def _returns(variants: Sequence[Variant]) -> Iterator["TrialReturns"]:
+    """What each variant returned, in their order; as many at a time as the validation section says."""
+    workers = min(variants[0].settings.validation.workers, len(variants))
+    if workers == 1:
+        yield from map(_trial, variants)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_interrupts) as pool:
+        try:
+            yield from pool.map(_trial, variants)
+        finally:
+            pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C nobody waits for the rest
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal, and stopping is for the command."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _trial(variant: Variant) -> "TrialReturns":
+    from backtest.trials import run_trial  # noqa: PLC0415
+
+    chosen = variant.settings
+    return run_trial(chosen.data, chosen.strategy, chosen.order)
 
 
 def _show(study: "Study", names: Sequence[str]) -> None:

@@ -136,6 +136,7 @@ def _placed(settings: OrderSettings, directory: Path) -> OrderSettings:
     return settings.model_copy(
         update={
             "audit_key_path": None if key is None else directory / key,
+            "ibkr": settings.ibkr.model_copy(update={"ids_path": directory / settings.ibkr.ids_path}),
             "journal_path": directory / settings.journal_path,
             "paper_store_path": directory / settings.paper_store_path,
         }

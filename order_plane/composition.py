@@ -22,7 +22,7 @@ from order_plane.guards import Guards
 from order_plane.journal import Journal
 from order_plane.memory_journal import MemoryJournal
 from order_plane.performance_guard import PerformanceGuard
-from order_plane.settings import CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
+from order_plane.settings import BrokerName, CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
 from order_plane.sqlite_journal import SqliteJournal
 from order_plane.supervision import Supervision
 
@@ -42,16 +42,19 @@ def build_stage(
         LiveTradingRefused: in mode live, naming the gates that are shut.
         JournalError: when the journal cannot be trusted.
     """
+    environment = os.environ if environment is None else environment
     if settings.mode is Mode.LIVE:
-        require_open_gates(os.environ if environment is None else environment)
+        require_open_gates(environment)
     in_memory = settings.mode is Mode.SIMULATION
     calendar = calendar_of(settings)
     if journal is None:
         journal = MemoryJournal() if in_memory else durable_journal(settings)
     if broker is None:
-        broker = paper_broker(
-            settings, MemoryPaperStore() if in_memory else SqlitePaperStore(settings.paper_store_path)
-        )
+        try:
+            broker = _broker(settings, environment)
+        except BaseException:
+            journal.close()
+            raise
     controls, guards = Controls(settings, calendar), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
     desk = Desk(settings.account, controls.checks, controls.bucket, watch)
@@ -111,6 +114,32 @@ def _bare_journal(settings: OrderSettings) -> Journal:
     from order_plane.postgres_journal import PostgresJournal  # noqa: PLC0415 - its client is an optional dependency
 
     return PostgresJournal(settings.journal_database.get_secret_value(), settings.journal_wait.total_seconds())
+
+
+def _broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:
+    if settings.broker is BrokerName.IBKR:
+        return ibkr_broker(settings, environment)
+    in_memory = settings.mode is Mode.SIMULATION
+    return paper_broker(settings, MemoryPaperStore() if in_memory else SqlitePaperStore(settings.paper_store_path))
+
+
+def ibkr_broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:
+    """Interactive Brokers through the gateway that ``settings`` name; raises as `IbkrBroker` does."""
+    from ibkr_client.terms import address_of, contract_terms  # noqa: PLC0415 - other brokers do without
+    from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms  # noqa: PLC0415
+
+    gateway = settings.ibkr
+    terms = IbkrTerms(
+        address_of(gateway),
+        settings.account,
+        gateway.ids_path,
+        live=settings.mode is Mode.LIVE,
+        paper_ports=frozenset(gateway.paper_ports),
+        answer_seconds=gateway.answer_seconds,
+        contracts=contract_terms(gateway),
+        adaptive_priority=gateway.adaptive_priority.value,
+    )
+    return IbkrBroker(terms, environment)
 
 
 def paper_broker(settings: OrderSettings, store: PaperStore) -> PaperBroker:

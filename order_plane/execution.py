@@ -7,6 +7,7 @@ from contracts.base import Message
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
+from domain.bar_run import newest
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import Broker
 from order_plane.crash_points import crash_point
@@ -178,14 +179,8 @@ class Execution:
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
-        newest: dict[str, BarEvent] = {}
-        for message in messages[begin:end]:
-            if type(message) is BarEvent:
-                newest[message.__dict__["symbol"]] = message
-            elif type(message) is TickEvent:
-                self._on_tick(message)
-        for bar in newest.values():
-            self._on_bar(bar)
+        for message in newest(messages, begin, end):
+            self._handlers[type(message)](message)
         return end, ()
 
     def resolve(self, resolution: Resolution) -> Sequence[Message]:

@@ -3,11 +3,12 @@
 from datetime import date, time, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
+from ibkr_client.settings import GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
 
@@ -18,6 +19,13 @@ class Mode(StrEnum):
     SIMULATION = "simulation"
     PAPER = "paper"
     LIVE = "live"
+
+
+class BrokerName(StrEnum):
+    """Which adapter stands behind the broker port."""
+
+    PAPER = "paper"
+    IBKR = "ibkr"
 
 
 class CommissionModel(StrEnum):
@@ -57,10 +65,32 @@ class InstrumentSettings(Section):
     lot_size: NotNegative = 0.0
 
 
+class AdaptivePriority(StrEnum):
+    """How urgently an ADAPTIVE order is worked."""
+
+    URGENT = "Urgent"
+    NORMAL = "Normal"
+    PATIENT = "Patient"
+
+
+class IbkrSettings(GatewaySettings):
+    """Trading through Interactive Brokers."""
+
+    ids_path: Path = Path("var/ibkr_orders.sqlite")
+    """Order ids that were used; keep it with the journal."""
+    paper_ports: tuple[Annotated[int, Field(ge=1, le=65_535)], ...] = ()
+    """Further ports of paper trading, such as that of the simulator or of a container."""
+    answer_seconds: Positive = 5.0
+    """How long an order may go unanswered before its outcome is in doubt."""
+    adaptive_priority: AdaptivePriority = AdaptivePriority.NORMAL
+
+
 class OrderSettings(Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
     mode: Mode = Mode.PAPER
+    broker: BrokerName = BrokerName.PAPER
+    """``paper`` fills orders from bars; ``ibkr`` sends them to the gateway that ``ibkr`` names."""
     account: Name = "PAPER"
     journal_path: Path = Path("var/order_journal.sqlite")
     learn_costs: bool = True
@@ -97,6 +127,7 @@ class OrderSettings(Section):
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
     instruments: dict[Symbol, InstrumentSettings] = Field(default_factory=dict)
+    ibkr: IbkrSettings = IbkrSettings()
 
     @property
     def audit_path(self) -> Path:
@@ -121,4 +152,10 @@ class OrderSettings(Section):
     def _period_is_one(self) -> Self:
         if self.calendar_last <= self.calendar_first:
             raise ValueError("calendar_last must be after calendar_first")
+        return self
+
+    @model_validator(mode="after")
+    def _simulates_without_a_gateway(self) -> Self:
+        if self.mode is Mode.SIMULATION and self.broker is not BrokerName.PAPER:
+            raise ValueError("mode simulation trades in memory; set broker to paper, or mode to paper")
         return self

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
+from contracts.base import Message
+from contracts.market import FactEvent, OFIEvent
+from contracts.trading import ExecutionCost
 from kernel.ports import Stage
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules
+from strategy_plane.engines.position_risk import PositionRisk
 from strategy_plane.engines.rebalancing import RebalancingEngine
-from strategy_plane.engines.settings import VolatilityTargetSettings
+from strategy_plane.engines.settings import PositionRiskSettings, VolatilityTargetSettings
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
 from strategy_plane.engines.volatility_target import VolatilityTarget
@@ -18,6 +22,7 @@ from strategy_plane.settings import (
     MomentumMeanVarianceSettings,
     MomentumSettings,
     MovingAverageCrossSettings,
+    OwnStrategySettings,
     SignalEnsembleSettings,
     StrategySettings,
 )
@@ -25,22 +30,32 @@ from strategy_plane.signals.port import BarSignal
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
 from strategy_plane.strategies.port import Strategy
 
+Learners = Mapping[type[Message], Callable[[Message], None]]
+"""What is to be told each kind of message that no engine reads."""
+
 
 def build_stage(settings: StrategySettings) -> Stage:
-    """The plane's stage, the same for backtest, paper and live."""
-    chosen = settings.strategy
-    if not isinstance(chosen, SignalEnsembleSettings):
-        return build_engine(settings, build_strategy(chosen))
-    from strategy_plane.ensemble_composition import build_ensemble  # noqa: PLC0415 - as below
-    from strategy_plane.informed import InformedStage  # noqa: PLC0415
+    """The plane's stage, the same for backtest, paper and live.
 
-    ensemble, market = build_ensemble(chosen)
-    return InformedStage(build_engine(settings, ensemble), market)
+    Raises:
+        OwnCodeRefused: when a strategy or signal of one's own cannot be found or is none.
+    """
+    strategy, learners = build_strategy(settings.strategy)
+    engine = build_engine(settings, strategy)
+    if not learners:
+        return engine
+    from strategy_plane.informed import InformedStage  # noqa: PLC0415 - most strategies do without
+
+    return InformedStage(engine, learners)
 
 
-def build_strategy(chosen: ChosenStrategy) -> Strategy:
-    """The strategy that ``chosen`` names, with its parameters."""
-    return _BUILDERS[type(chosen)](chosen)
+def build_strategy(chosen: ChosenStrategy) -> tuple[Strategy, Learners]:
+    """The strategy that ``chosen`` names, with its parameters, and what must be told the kinds it learns from."""
+    if isinstance(chosen, MomentumMeanVarianceSettings):
+        return _momentum_mean_variance(chosen)
+    if isinstance(chosen, SignalEnsembleSettings):
+        return _signal_ensemble(chosen)
+    return _BUILDERS[type(chosen)](chosen), {}
 
 
 def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrategyEngine | RebalancingEngine:
@@ -56,7 +71,7 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
         valid_for=settings.valid_for,
     )
     slices, book = SliceAssembler(settings.bar_size, settings.universe), Book(settings.initial_cash)
-    held = _at_volatility(strategy, settings.volatility_target)
+    held = _within_range(_at_volatility(strategy, settings.volatility_target), settings.position_risk)
     chosen = settings.rebalancing
     if chosen is None:
         return SingleStrategyEngine(held, slices, book, rules, publish_portfolio=settings.publish_portfolio)
@@ -72,6 +87,10 @@ def _at_volatility(strategy: Strategy, chosen: VolatilityTargetSettings | None) 
     )
 
 
+def _within_range(strategy: Strategy, chosen: PositionRiskSettings | None) -> Strategy:
+    return strategy if chosen is None else PositionRisk(strategy, chosen.risk, chosen.window, chosen.multiple)
+
+
 def _moving_average_cross(chosen: MovingAverageCrossSettings) -> Strategy:
     return MovingAverageCross(chosen.fast, chosen.slow, chosen.units, allow_short=chosen.allow_short)
 
@@ -82,21 +101,31 @@ def _momentum_score(chosen: MomentumSettings) -> BarSignal:
     return Momentum(chosen.lookback, chosen.skip, chosen.standardisation, chosen.limit)
 
 
-def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> Strategy:
-    # cvxpy takes seconds to import: only strategies that optimise pay for it
-    from strategy_plane.optimizers.mean_variance import MeanVariance  # noqa: PLC0415
-    from strategy_plane.optimizers.port import Limits  # noqa: PLC0415
-    from strategy_plane.strategies.momentum_mean_variance import Conversion, MomentumMeanVariance  # noqa: PLC0415
+def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> tuple[Strategy, Learners]:
+    # solvers take a second to import: only strategies that optimise pay for it
+    from strategy_plane.limits_composition import build_groups, build_limits  # noqa: PLC0415
+    from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model  # noqa: PLC0415
+    from strategy_plane.strategies.allocation import Allocator  # noqa: PLC0415
+    from strategy_plane.strategies.momentum_mean_variance import MomentumMeanVariance  # noqa: PLC0415
 
-    return MomentumMeanVariance(
-        signal=_momentum_score(chosen.signal),
-        optimizer=MeanVariance(chosen.risk_aversion),
-        limits=Limits(**chosen.limits.model_dump()),
-        conversion=Conversion(chosen.information_coefficient, chosen.periods_per_year),
-        period=chosen.rebalance_every,
-        risk_window=chosen.risk_window,
-        max_missing=chosen.max_missing,
+    costs = build_costs(chosen.costs, chosen.periods_per_year / chosen.rebalance_every)
+    allocator = Allocator(
+        build_optimizer(chosen.optimizer),
+        build_risk_model(chosen.risk),
+        chosen.risk_window,
+        chosen.max_missing,
+        chosen.periods_per_year,
+        costs,
     )
+    strategy = MomentumMeanVariance(
+        _momentum_score(chosen.signal),
+        allocator,
+        build_limits(chosen.limits),
+        chosen.information_coefficient,
+        chosen.rebalance_every,
+        build_groups(chosen.limits),
+    )
+    return strategy, {ExecutionCost: costs.learn} if costs else {}
 
 
 def _momentum(chosen: MomentumHoldingsSettings) -> Strategy:
@@ -114,16 +143,23 @@ def _dual_momentum(chosen: DualMomentumSettings) -> Strategy:
     )
 
 
-def _signal_ensemble(chosen: SignalEnsembleSettings) -> Strategy:
+def _signal_ensemble(chosen: SignalEnsembleSettings) -> tuple[Strategy, Learners]:
     from strategy_plane.ensemble_composition import build_ensemble  # noqa: PLC0415
 
-    return build_ensemble(chosen)[0]
+    ensemble, market, costs = build_ensemble(chosen)
+    learners: Learners = {FactEvent: market.learn, OFIEvent: market.learn}
+    return ensemble, {**learners, ExecutionCost: costs.learn} if costs else learners
+
+
+def _own(chosen: OwnStrategySettings) -> Strategy:
+    from strategy_plane.own_code import own_strategy  # noqa: PLC0415
+
+    return own_strategy(chosen.factory, dict(chosen.parameters), chosen.bars, chosen.period)
 
 
 _BUILDERS: Mapping[type[ChosenStrategy], Callable[..., Strategy]] = {
     MovingAverageCrossSettings: _moving_average_cross,
-    MomentumMeanVarianceSettings: _momentum_mean_variance,
     MomentumHoldingsSettings: _momentum,
     DualMomentumSettings: _dual_momentum,
-    SignalEnsembleSettings: _signal_ensemble,
+    OwnStrategySettings: _own,
 }

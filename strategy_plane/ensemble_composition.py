@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 
 import numpy as np
 
 from strategy_plane.ensemble.weighting import Trust
 from strategy_plane.history import History
+from strategy_plane.limits_composition import build_groups, build_limits
 from strategy_plane.market import Market
-from strategy_plane.optimizers.mean_variance import MeanVariance
-from strategy_plane.optimizers.port import Limits
+from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model
+from strategy_plane.optimizers.cost_book import CostBook
+from strategy_plane.own_code import OwnCodeRefused, from_own_file
 from strategy_plane.regime.gate import Exposure
 from strategy_plane.regime.model import RegimeModel, RegimeRules
 from strategy_plane.settings import SignalEnsembleSettings
@@ -23,6 +24,7 @@ from strategy_plane.signals.positioning import Positioning
 from strategy_plane.signals.sentiment import Sentiment
 from strategy_plane.signals.technical import Technical
 from strategy_plane.signals.volatility_premium import VolatilityPremium
+from strategy_plane.strategies.allocation import Allocator
 from strategy_plane.strategies.signal_ensemble import Brain, RegimeWindows, Schedule, SignalEnsemble
 from strategy_plane.tables import FactStore, FlowStore
 
@@ -44,7 +46,7 @@ def build_signal(chosen: SignalSettings) -> Signal:
     """The signal that ``chosen`` describes.
 
     Raises:
-        ValueError: naming a factory of one's own that cannot be found, or gives no signal.
+        OwnCodeRefused: naming a factory of one's own that cannot be found, or gives no signal.
     """
     if isinstance(chosen, OwnSignalSettings):
         return _own(chosen)
@@ -66,20 +68,28 @@ def build_observer(chosen: SignalEnsembleSettings) -> SignalObserver:
     return SignalObserver(*build_brain(chosen))
 
 
-def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Market]:
-    """The strategy, and the market that must be told facts and order flow."""
+def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Market, CostBook | None]:
+    """The strategy, the market that must be told facts and order flow, and the book that must be told costs."""
     brain, market = build_brain(chosen)
+    costs = build_costs(chosen.costs, chosen.periods_per_year / chosen.rebalance_every)
+    allocator = Allocator(
+        build_optimizer(chosen.optimizer),
+        build_risk_model(chosen.risk),
+        chosen.risk_window,
+        chosen.max_missing,
+        chosen.periods_per_year,
+        costs,
+    )
     ensemble = SignalEnsemble(
         brain,
         market,
-        MeanVariance(chosen.risk_aversion),
-        Limits(**chosen.limits.model_dump()),
+        allocator,
+        build_limits(chosen.limits),
         {regime: Exposure(each.gross, each.net) for regime, each in chosen.regime.exposures.items()},
         _schedule(chosen),
-        chosen.risk_window,
-        chosen.max_missing,
+        build_groups(chosen.limits),
     )
-    return ensemble, market
+    return ensemble, market, costs
 
 
 def _schedule(chosen: SignalEnsembleSettings) -> Schedule:
@@ -88,8 +98,9 @@ def _schedule(chosen: SignalEnsembleSettings) -> Schedule:
 
 def _market(chosen: SignalEnsembleSettings, signals: Mapping[str, Signal]) -> Market:
     inputs = [signal.inputs for signal in signals.values()]
-    bars = max(*(needed.bars for needed in inputs), chosen.risk_window + 1, chosen.regime.drawdown_bars + 1)
-    whole = any(needed.whole_bars for needed in inputs)
+    traded = chosen.costs.window if chosen.costs else 0
+    bars = max(*(needed.bars for needed in inputs), chosen.risk_window + 1, chosen.regime.drawdown_bars + 1, traded)
+    whole = chosen.costs is not None or any(needed.whole_bars for needed in inputs)
     return Market(
         History(bars, whole_bars=whole),
         FactStore(),
@@ -105,17 +116,10 @@ def _regimes(chosen: RegimeSettings) -> RegimeModel:
 
 
 def _own(chosen: OwnSignalSettings) -> Signal:
-    module, _, name = chosen.factory.partition(":")
-    try:
-        factory = getattr(import_module(module), name)
-    except (ImportError, AttributeError):
-        raise ValueError(
-            f"signals: factory {chosen.factory!r} cannot be found; name an importable module and a class or function"
-        ) from None
-    signal: Signal = factory(**chosen.parameters)
+    signal: Signal = from_own_file(chosen.factory, dict(chosen.parameters), "signals")
     for needed in ("inputs", "warm_up", "half_life", "__call__"):
         if not hasattr(signal, needed):
-            raise ValueError(
+            raise OwnCodeRefused(
                 f"signals: what {chosen.factory!r} gives has no {needed}; see strategy_plane/signals/port.py"
             )
     return signal

@@ -1,36 +1,40 @@
-"""A stage whose strategy also knows facts and order flow."""
+"""A stage whose strategy also learns what no engine reads: facts, order flow, what executions cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from contracts.base import Message
-from contracts.market import FactEvent, OFIEvent
 from kernel.ports import Handler, Stage
-from strategy_plane.market import Market
+
+Learn = Callable[[Message], None]
+"""Takes one message into what a strategy knows."""
 
 
 class InformedStage:
-    """Hands everything to ``stage`` and keeps facts and order flow in the ``market`` that its strategy reads.
+    """Hands everything to ``stage`` and messages of each kind of ``learners`` to what its strategy reads.
 
-    A fact or an interval of order flow leads to nothing by itself: slices are what decisions are taken at.
+    Knowledge leads to nothing by itself: slices are what decisions are taken at.
     """
 
-    def __init__(self, stage: Stage, market: Market) -> None:
+    def __init__(self, stage: Stage, learners: Mapping[type[Message], Learn]) -> None:
         self._stage = stage
-        self._market = market
+        self._learners = dict(learners)
         self.settle = stage.settle
 
     @property
     def handlers(self) -> Mapping[type[Message], Handler]:
         """Those of the stage, and one for each kind of knowledge."""
-        return {**self._stage.handlers, FactEvent: self._learn, OFIEvent: self._learn}
+        return {**self._stage.handlers, **{kind: partial(_told, learn) for kind, learn in self._learners.items()}}
 
     def restore(self, message: Message) -> None:
         """Learn what was known before a restart, or let the stage fold it in."""
-        if isinstance(message, FactEvent | OFIEvent):
-            self._market.learn(message)
-        else:
+        learn = self._learners.get(type(message))
+        if learn is None:
             self._stage.restore(message)
+        else:
+            learn(message)
 
-    def _learn(self, event: FactEvent | OFIEvent) -> Sequence[Message]:
-        self._market.learn(event)
-        return ()
+
+def _told(learn: Learn, message: Message) -> Sequence[Message]:
+    learn(message)
+    return ()

@@ -3,17 +3,35 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from contracts.base import Name, Symbol
 from contracts.market import BarSize
 from contracts.trading import OrderType, TimeInForce
-from strategy_plane.engines.settings import RebalancingSettings, VolatilityTargetSettings
-from strategy_plane.signal_settings import RegimeSettings, SignalName, SignalSettings, TrustSettings, six_families
+from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
+from strategy_plane.optimizers.settings import (
+    CostSettings,
+    FactorRiskSettings,
+    MeanVarianceSettings,
+    OptimizerSettings,
+    RiskSettings,
+)
+from strategy_plane.signal_settings import (
+    OWN_CODE,
+    RegimeSettings,
+    SignalName,
+    SignalSettings,
+    TrustSettings,
+    six_families,
+)
 from strategy_plane.signals.technical import Standardisation
 
 Fraction = Annotated[float, Field(ge=0, le=100)]
 """A fraction of equity: 1.0 is all of it."""
+_OPTIMIZERS = (
+    "how weights are chosen: mean_variance, black_litterman, minimum_variance, inverse_volatility, equal_weight, "
+    "risk_parity or hierarchical_risk_parity"
+)
 
 
 class _Section(BaseModel):
@@ -53,6 +71,15 @@ class MomentumSettings(_Section):
         return self
 
 
+class GroupSettings(_Section):
+    """Bounds on some symbols together, such as a sector; fractions of equity."""
+
+    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, description="its members")]
+    low: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights")] = None
+    high: Annotated[float | None, Field(ge=-100, le=100, description="largest sum of weights")] = None
+    gross: Annotated[Fraction | None, Field(description="largest sum of absolute weights")] = None
+
+
 class LimitSettings(_Section):
     """What the optimizer must keep to."""
 
@@ -61,6 +88,9 @@ class LimitSettings(_Section):
     box: Annotated[Fraction, Field(description="absolute weight of one symbol")] = 0.3
     turnover: Annotated[Fraction, Field(description="sum of absolute weight changes in one rebalance")] = 2.0
     long_only: Annotated[bool, Field(description="no short positions")] = True
+    net_floor: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights; none is -net")] = None
+    volatility: Annotated[float | None, Field(gt=0, le=10, description="annual volatility of the portfolio")] = None
+    groups: Annotated[dict[Name, GroupSettings], Field(description="bounds on symbols together, by name")] = {}
 
 
 class MomentumMeanVarianceSettings(_Section):
@@ -69,9 +99,13 @@ class MomentumMeanVarianceSettings(_Section):
     name: Literal["momentum_mean_variance"] = "momentum_mean_variance"
     signal: MomentumSettings = MomentumSettings()
     limits: LimitSettings = LimitSettings()
-    risk_aversion: Annotated[float, Field(gt=0, description="return given up per unit of annual variance, times 2")] = (
-        2.0
+    optimizer: Annotated[OptimizerSettings, Field(description=_OPTIMIZERS)] = MeanVarianceSettings(risk_aversion=2.0)
+    risk: Annotated[RiskSettings, Field(description="estimate of risk: factor, sample, ewma or ledoit_wolf")] = (
+        FactorRiskSettings()
     )
+    costs: Annotated[
+        CostSettings | None, Field(description="what trades are expected to cost; none takes them as free")
+    ] = None
     information_coefficient: Annotated[
         float, Field(ge=0, le=1, description="expected correlation of score and return; 0.1 is optimistic")
     ] = 0.1
@@ -114,9 +148,13 @@ class SignalEnsembleSettings(_Section):
     trust: TrustSettings = TrustSettings()
     regime: RegimeSettings = RegimeSettings()
     limits: LimitSettings = LimitSettings(gross=2.5, net=1.0, box=0.5, turnover=1.0, long_only=False)
-    risk_aversion: Annotated[float, Field(gt=0, description="return given up per unit of annual variance, times 2")] = (
-        4.0
+    optimizer: Annotated[OptimizerSettings, Field(description=_OPTIMIZERS)] = MeanVarianceSettings(risk_aversion=4.0)
+    risk: Annotated[RiskSettings, Field(description="estimate of risk: factor, sample, ewma or ledoit_wolf")] = (
+        FactorRiskSettings()
     )
+    costs: Annotated[
+        CostSettings | None, Field(description="what trades are expected to cost; none takes them as free")
+    ] = None
     periods_per_year: Annotated[float, Field(gt=0, description="bars in a year")] = 252.0
     horizon: Annotated[int, Field(ge=1, description="bars ahead that scores are to foretell")] = 21
     score_every: Annotated[int, Field(ge=1, description="slices between two scores that are kept")] = 5
@@ -125,12 +163,23 @@ class SignalEnsembleSettings(_Section):
     max_missing: Annotated[float, Field(ge=0, lt=1, description="share of missing returns a symbol may have")] = 0.05
 
 
+class OwnStrategySettings(_Section):
+    """A strategy of your own: a class or function in a file of yours."""
+
+    name: Literal["own"] = "own"
+    factory: Annotated[str, Field(pattern=OWN_CODE, description="module:name, looked up in the working directory")]
+    parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
+    bars: Annotated[int, Field(ge=1, le=100_000, description="moments that a function looks back on")] = 252
+    period: Annotated[int, Field(ge=1, description="slices between two questions to a function")] = 1
+
+
 ChosenStrategy = (
     MovingAverageCrossSettings
     | MomentumMeanVarianceSettings
     | MomentumHoldingsSettings
     | DualMomentumSettings
     | SignalEnsembleSettings
+    | OwnStrategySettings
 )
 
 
@@ -163,5 +212,8 @@ class StrategySettings(_Section):
     ] = None
     volatility_target: Annotated[
         VolatilityTargetSettings | None, Field(description="scale weights to a volatility; none leaves them")
+    ] = None
+    position_risk: Annotated[
+        PositionRiskSettings | None, Field(description="cut positions to what their true range allows; none does not")
     ] = None
     publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False

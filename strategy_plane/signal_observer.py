@@ -25,10 +25,10 @@ class SignalObserver:
         """One handler for each kind of message it follows."""
         return {BarEvent: self._on_bar, FactEvent: self._learn, OFIEvent: self._learn, SliceEvent: self._on_slice}
 
-    def note(self, messages: Sequence[Message]) -> None:
-        """Follow many events at once."""
+    def note(self, messages: Sequence[Message], begin: int, end: int) -> None:
+        """Follow the events from ``begin`` to before ``end``."""
         handlers = self.handlers
-        for message in messages:
+        for message in messages[begin:end]:
             handler = handlers.get(type(message))
             if handler is not None:
                 handler(message)

@@ -15,6 +15,8 @@ from strategy_plane.signals.technical import Component
 Weight = Annotated[float, Field(ge=0, le=100)]
 HalfLife = Annotated[float, Field(gt=0, description="moments after which half of a score's information is used up")]
 Moments = Annotated[int, Field(ge=1)]
+OWN_CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""``module:name`` of a class or function in a file of the user's own."""
 
 
 class _Section(BaseModel):
@@ -123,7 +125,7 @@ class OwnSignalSettings(_Section):
     """A signal of your own: a class or function in your own file that gives a `Signal`."""
 
     kind: Literal["own"] = "own"
-    factory: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="module:name")]
+    factory: Annotated[str, Field(pattern=OWN_CODE, description="module:name")]
     parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
 
 
@@ -173,16 +175,16 @@ class RegimeSettings(_Section):
     """How the market's regime is told and what it allows."""
 
     first_fit: Annotated[int, Field(ge=60, description="moments before the first fit; NORMAL until then")] = 252
-    refit_every: Moments = 126
-    fit_window: Annotated[int, Field(ge=60)] = 1000
+    refit_every: Annotated[int, Field(ge=1, description="moments between two fits")] = 126
+    fit_window: Annotated[int, Field(ge=60, description="newest moments that a fit learns from")] = 1000
     starts: Annotated[int, Field(ge=1, description="restarts of each fit; fewer than ten miss the optimum")] = 10
-    seed: Annotated[int, Field(ge=0)] = 7
+    seed: Annotated[int, Field(ge=0, description="of the restarts, so that a fit can be repeated")] = 7
     certainty: Annotated[float, Field(gt=0, lt=1, description="probability a new regime needs")] = 0.6
     confirmations: Annotated[int, Field(ge=1, description="moments in a row it needs it for")] = 3
-    volatility_bars: Annotated[int, Field(ge=2)] = 21
-    correlation_bars: Annotated[int, Field(ge=3)] = 63
-    drawdown_bars: Annotated[int, Field(ge=2)] = 252
-    exposures: dict[Regime, ExposureSettings] = {
+    volatility_bars: Annotated[int, Field(ge=2, description="returns of the market's volatility")] = 21
+    correlation_bars: Annotated[int, Field(ge=3, description="returns of the mean correlation")] = 63
+    drawdown_bars: Annotated[int, Field(ge=2, description="bars that hold the peak of a drawdown")] = 252
+    exposures: Annotated[dict[Regime, ExposureSettings], Field(description="gross and net that each regime allows")] = {
         Regime.CALM: ExposureSettings(gross=2.5, net=1.0),
         Regime.NORMAL: ExposureSettings(gross=2.0, net=0.8),
         Regime.STORM: ExposureSettings(gross=1.0, net=0.4),

@@ -1,12 +1,22 @@
-"""What tests share: how hypothesis searches, the embedded broker, and a real Apache Kafka where Java is installed."""
+"""What tests share: how hypothesis searches, Kafka embedded and real, PostgreSQL, and the simulator of a gateway."""
 
+import importlib
 import itertools
+import json
 import os
+import re
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,6 +28,7 @@ from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
 from launcher.postgres_server import PostgresServer, missing_server
 
 _NUMBERS = itertools.count()
+IBKR_LIBRARIES = "ib_insync,ib_async,ibapi"
 
 # A shared machine is slow at times, which is no fault of the code. A developer's run searches where no run has been;
 # CI tries the same examples each time, so that it fails for what was changed.
@@ -109,3 +120,86 @@ def kafka_settings(request: pytest.FixtureRequest) -> KafkaSettings:
     """Topics of this test alone, on each kind of broker in turn."""
     settings: KafkaSettings = request.getfixturevalue(f"{request.param}_settings")
     return settings
+
+
+def required_ibkr() -> set[str]:
+    """Client libraries that must be there: ALGOTRADE_REQUIRE_IBKR=1 for all, or names with commas."""
+    wanted = os.environ.get("ALGOTRADE_REQUIRE_IBKR", "")
+    return set((IBKR_LIBRARIES if wanted == "1" else wanted).split(",")) - {"", "0"}
+
+
+def ibkr_library_called(name: str) -> ModuleType:
+    """The library, or a skip that says how to install it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the library's own imports
+            return importlib.import_module(name)
+    except ImportError as problem:
+        if name.partition(".")[0] in required_ibkr():
+            pytest.fail(f"ALGOTRADE_REQUIRE_IBKR asks for {name}, and it cannot be imported: {problem}")
+        pytest.skip(f"{name} is not installed here (pip install {name})")
+
+
+@dataclass
+class Simulator:
+    """A running simulator."""
+
+    process: subprocess.Popen[str]
+    port: int
+    control_port: int
+
+    def control(self, *asked: dict[str, Any]) -> dict[str, Any]:
+        """Inject faults, or ask for the state."""
+        with socket.create_connection(("127.0.0.1", self.control_port), timeout=5) as link, link.makefile("rw") as file:
+            file.write(json.dumps(asked[0] if len(asked) == 1 else list(asked)) + "\n")
+            file.flush()
+            answer: dict[str, Any] = json.loads(file.readline())
+        return answer
+
+    def fault(self, **fault: Any) -> None:
+        """Inject one fault."""
+        assert self.control(fault) == {"ok": True}
+
+    def state(self) -> dict[str, Any]:
+        """Orders, positions, clients."""
+        return self.control({"show": "state"})
+
+
+@pytest.fixture
+def simulate() -> Iterator[Callable[..., Simulator]]:
+    """Start simulators on free ports; they end with the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> Simulator:
+        command = [sys.executable, "-m", "ibkr_sim", "--port", "0", "--control-port", "0", "--seed", "7", *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        running.append(process)
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        port, control = map(int, re.findall(r":(\d+)", said))
+        return Simulator(process, port, control)
+
+    yield start
+    for process in running:
+        process.terminate()
+        assert process.wait(10) == 0
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.fixture
+def simulator(simulate: Callable[..., Simulator]) -> Simulator:
+    """A simulator with its defaults."""
+    return simulate()
+
+
+@pytest.fixture(params=["ib_insync", "ib_async"])
+def ibkr_library(request: pytest.FixtureRequest) -> ModuleType:
+    """Each asynchronous client library of Interactive Brokers in turn."""
+    return ibkr_library_called(request.param)
+
+
+@pytest.fixture
+def library_of() -> Callable[[str], ModuleType]:
+    """Import a client library of Interactive Brokers or a module of it, or skip."""
+    return ibkr_library_called

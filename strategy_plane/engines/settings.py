@@ -30,6 +30,16 @@ class RebalancingSettings(BaseModel):
     ] = timedelta(days=5)
 
 
+class PositionRiskSettings(BaseModel):
+    """Positions no larger than their average true range allows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    risk: Annotated[float, Field(gt=0, le=1, description="fraction of equity that such a move may cost")] = 0.01
+    window: Annotated[int, Field(ge=1, le=1000, description="true ranges averaged (Wilder)")] = 14
+    multiple: Annotated[float, Field(gt=0, le=100, description="average true ranges that the price moves")] = 2.0
+
+
 class VolatilityTargetSettings(BaseModel):
     """Weights scaled so that the portfolio has a chosen volatility."""
 

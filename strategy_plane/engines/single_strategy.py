@@ -9,13 +9,14 @@ from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError, encode
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
+from domain.bar_run import BarRun
 from domain.ledger import UnknownDirectionError
 from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Basis, PortfolioError, Strategy, Targets
+from strategy_plane.strategies.port import Alarm, Basis, PortfolioError, Skimmer, Strategy, Targets
 
 
 class SingleStrategyEngine:
@@ -43,6 +44,8 @@ class SingleStrategyEngine:
         self._on_strategy_bar = strategy.on_bar
         self._period = strategy.period
         self._until_due = strategy.warm_up
+        self._skim = strategy.skim if isinstance(strategy, Skimmer) and strategy.period == 1 else None
+        self._wanted: Targets | None = None
         self._met: Targets | None = None
         self._met_version = -1
         self._decided: datetime | None = None
@@ -67,7 +70,40 @@ class SingleStrategyEngine:
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Handle messages up to the first slice at which something is said."""
-        return self._slices.sweep(self._act_on, messages, begin, end)
+        if self._skim is None or not isinstance(messages, BarRun):
+            return self._slices.sweep(self._act_on, messages, begin, end)
+        place = begin
+        while place < end:
+            place, said = self._skim_run(self._skim, messages, place, end)
+            if not said and place < end:
+                next_bar = place + 2 - place % 2
+                place, said = self._slices.sweep(self._act_on, messages, place, min(next_bar, end))
+            if said:
+                return place, said
+        return end, ()
+
+    def _skim_run(
+        self, skim: Callable[[str, Sequence[float], int, int], int], run: BarRun, begin: int, end: int
+    ) -> tuple[int, Sequence[Message]]:
+        """Pass over moments at which there is nothing to trade; returns the first place not taken, and what is said.
+
+        As long as the strategy wants what it wanted, and that is met, asking it anew says nothing.
+        """
+        first, last = begin // 2, end // 2
+        if begin % 2 or first == last or not self._is_quiet() or not self._slices.takes(run, first):
+            return begin, ()
+        taken = skim(run.symbol, run.closes, first, last)
+        if taken == first:
+            return begin, ()
+        self._marks[run.symbol] = run.closes[taken - 1]
+        self._decided = run.moments[taken - 1]
+        self._slices.pass_over(self._decided)
+        return 2 * taken, self._decide(run.moment(taken - 1))
+
+    def _is_quiet(self) -> bool:
+        """Whether each moment is one of decision, and what the strategy wanted at the last one is met."""
+        met = self._wanted is None or (self._wanted is self._met and self.book.version == self._met_version)
+        return met and self._until_due == 1 and not self._logged and not self._publish_portfolio
 
     def restore(self, message: Message) -> None:
         """Fold in what was handled, or said, before a restart; topics may come in any order.
@@ -117,7 +153,7 @@ class SingleStrategyEngine:
 
     def _decide(self, moment: SliceEvent) -> Sequence[Message]:
         try:
-            targets = self._strategy.decide(moment, self.book)
+            targets = self._wanted = self._strategy.decide(moment, self.book)
             if targets is None or (targets is self._met and self.book.version == self._met_version):
                 return ()
             found = self._compare(targets, moment)

@@ -7,6 +7,7 @@ from datetime import datetime
 from contracts.base import Message
 from contracts.control import AlertSeverity, RiskAlert
 from contracts.market import BarEvent, SliceEvent
+from domain.bar_run import BarRun
 
 Act = Callable[[SliceEvent, Sequence[BarEvent]], Sequence[Message]]
 """What is done with a complete slice and its bars, and what is said then."""
@@ -85,6 +86,19 @@ class SliceAssembler:
             if said:
                 return place + 1, said
         return end, ()
+
+    def takes(self, run: BarRun, number: int) -> bool:
+        """Whether the bar of ``run`` at ``number`` and its slice are the next ones, with nothing waiting before."""
+        return (
+            not (self._inbox or self._filed or self._waiting)
+            and run.bar_size == self._bar_size
+            and (not self._universe or run.symbol in self._universe)
+            and (self._newest is None or self._newest < run.moments[number])
+        )
+
+    def pass_over(self, newest: datetime) -> None:
+        """Bars and slices up to ``newest`` were taken by somebody else."""
+        self._newest = newest
 
     def _release(self, act: Act) -> list[Message]:
         self._file()

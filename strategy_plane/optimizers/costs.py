@@ -18,9 +18,25 @@ def impact_costs(
     Raises:
         ValueError: when a value is negative or not finite, or a daily value or equity not positive.
     """
-    vectors = (half_spread, daily_volatility, daily_value)
+    if not (np.isfinite(daily_volatility).all() and (daily_volatility >= 0.0).all() and impact >= 0.0):
+        raise ValueError("daily_volatility must be finite, and it and impact not negative")
+    return participation_costs(half_spread, impact * daily_volatility, daily_value, equity, per_year)
+
+
+def participation_costs(
+    fixed: Vector, impact: Vector, value_traded: Vector, equity: float, per_year: float
+) -> TradingCosts:
+    """Costs of trading the fraction ``d`` of ``equity`` (account currency), all vectors of shape (n,).
+
+    A trade costs ``fixed + impact * v`` of its value, with ``v`` its share of ``value_traded`` in a period: the form in
+    which executions are learned from (Almgren and Chriss 2001, temporary impact, linear).
+
+    Raises:
+        ValueError: when a value is negative or not finite, or a value traded or equity not positive.
+    """
+    vectors = (fixed, impact, value_traded)
     if not all(np.isfinite(vector).all() and (vector >= 0.0).all() for vector in vectors):
-        raise ValueError("half_spread, daily_volatility and daily_value must be finite and not negative")
-    if not ((daily_value > 0.0).all() and equity > 0.0 and impact >= 0.0 and per_year >= 0.0):
-        raise ValueError("daily_value and equity must be positive, impact and per_year not negative")
-    return TradingCosts(half_spread, impact * daily_volatility * equity / daily_value, per_year)
+        raise ValueError("costs and values traded must be finite and not negative")
+    if not ((value_traded > 0.0).all() and equity > 0.0 and per_year >= 0.0):
+        raise ValueError("values traded and equity must be positive and per_year not negative")
+    return TradingCosts(fixed, impact * equity / value_traded, per_year)

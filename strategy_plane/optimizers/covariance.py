@@ -101,16 +101,19 @@ def repaired(covariance: Matrix) -> Repaired:
 def factor_form(covariance: Matrix) -> FactorRisk:
     """The same covariance as a `FactorRisk` with up to n factors; its least eigenvalue becomes the specific variance.
 
+    What a repair clipped is said in ``repair``.
+
     Raises:
         NotACovariance: when ``covariance`` cannot be repaired.
     """
-    sound = repaired(covariance).covariance
-    values, vectors = np.linalg.eigh(sound)
+    sound = repaired(covariance)
+    values, vectors = np.linalg.eigh(sound.covariance)
     floor = float(values[0]) * (1.0 - 1e-9)
     kept = values - floor > 1e-12 * values[-1]
     kept[-1] = True
     loadings = np.ascontiguousarray(vectors[:, kept] * np.sqrt(np.maximum(values[kept] - floor, 0.0)))
-    return FactorRisk(loadings, np.full(len(values), floor))
+    repair = f"{sound.clipped} eigenvalues raised, {sound.share:.2e} of the variance" if sound.clipped else ""
+    return FactorRisk(loadings, np.full(len(values), floor), repair)
 
 
 def _check(returns: Matrix) -> None:

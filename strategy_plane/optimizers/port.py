@@ -16,11 +16,13 @@ Matrix = NDArray[np.float64]
 class FactorRisk:
     """A covariance of annual simple returns in factor form: ``loadings @ loadings.T + diag(specific)``.
 
-    ``loadings`` has shape (n, k), in annual volatility; ``specific`` shape (n,), annual variance, positive.
+    ``loadings`` has shape (n, k), in annual volatility; ``specific`` shape (n,), annual variance, positive. ``repair``
+    says what had to be changed to make it one, empty when nothing had.
     """
 
     loadings: Matrix
     specific: Vector
+    repair: str = ""
 
     @property
     def variances(self) -> Vector:

@@ -43,3 +43,47 @@ OptimizerSettings = Annotated[
     MeanVarianceSettings | BlackLittermanSettings | RiskBasedSettings, Field(discriminator="name")
 ]
 """From expected returns and risk to weights."""
+
+
+class FactorRiskSettings(_Section):
+    """The leading principal components and what is left of each symbol's own variance."""
+
+    name: Literal["factor"] = "factor"
+
+
+class SampleRiskSettings(_Section):
+    """The sample covariance; needs many more returns than symbols."""
+
+    name: Literal["sample"] = "sample"
+
+
+class EwmaRiskSettings(_Section):
+    """The newest returns count most (RiskMetrics)."""
+
+    name: Literal["ewma"] = "ewma"
+    half_life: Annotated[float, Field(gt=0, description="returns after which one counts half")] = 60.0
+
+
+class LedoitWolfRiskSettings(_Section):
+    """The sample covariance shrunk towards equal variances without correlation."""
+
+    name: Literal["ledoit_wolf"] = "ledoit_wolf"
+
+
+RiskSettings = Annotated[
+    FactorRiskSettings | SampleRiskSettings | EwmaRiskSettings | LedoitWolfRiskSettings, Field(discriminator="name")
+]
+"""From past returns to risk."""
+
+
+class CostSettings(_Section):
+    """What the optimizer expects trades to cost: assumptions that own executions replace as they come in."""
+
+    fixed_bps: Annotated[float, Field(ge=0, le=1000, description="cost of any trade, basis points of its value")] = 2.0
+    impact: Annotated[
+        float, Field(ge=0, le=10, description="added cost of trading all of a bar's volume, of the value")
+    ] = 0.1
+    trusted_after: Annotated[
+        int, Field(ge=3, description="executions of a symbol after which its learned costs replace these")
+    ] = 30
+    window: Annotated[int, Field(ge=1, description="bars whose mean volume is expected")] = 21

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -53,6 +53,17 @@ class MovingAveragePair:
         size = lead if lead > 0.0 else -lead
         bound = self._bound = self._bound + (price + left_fast + left_slow + size) * _ROUNDING
         return lead > 0.0 if size > bound else self._exactly()
+
+    def push_until(self, prices: Sequence[float], begin: int, end: int, above: bool) -> tuple[int, bool]:
+        """`push` each of ``prices`` from ``begin`` until it does not answer ``above``, after ``slow`` prices were seen.
+
+        Returns the place after the last price taken, and whether its answer was the other one.
+        """
+        push = self.push
+        for place in range(begin, end):
+            if push(prices[place]) is not above:
+                return place + 1, True
+        return end, False
 
     def _exactly(self) -> bool:
         scaled = [int(price * _UNIT) for price in self._prices]

@@ -1,13 +1,13 @@
 """Which symbols can take part in a decision, and what is held beside them."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from strategy_plane.history import AsOfView, Matrix
-from strategy_plane.optimizers.port import Limits
+from strategy_plane.optimizers.port import GroupLimit, Limits
 from strategy_plane.strategies.port import Portfolio
 
 
@@ -29,7 +29,34 @@ def complete_returns(
     return symbols, complete[~np.isnan(complete).any(axis=1)]
 
 
-def limits_beside(limits: Limits, symbols: Sequence[str], portfolio: Portfolio) -> Limits:
-    """``limits`` that know what is held in other than ``symbols``."""
-    outside = [portfolio.weight(symbol) for symbol in portfolio.symbols if symbol not in symbols]
-    return replace(limits, outside_gross=math.fsum(map(abs, outside)), outside_net=math.fsum(outside))
+@dataclass(frozen=True, slots=True)
+class SymbolGroup:
+    """Bounds on the weights of some symbols together; see `GroupLimit`."""
+
+    name: str
+    symbols: tuple[str, ...]
+    low: float = -math.inf
+    high: float = math.inf
+    gross: float = math.inf
+
+
+def limits_beside(
+    limits: Limits, symbols: Sequence[str], portfolio: Portfolio, groups: Sequence[SymbolGroup] = ()
+) -> Limits:
+    """``limits`` that know what is held in other than ``symbols``, and the ``groups`` of these."""
+    outside = {symbol: portfolio.weight(symbol) for symbol in portfolio.symbols if symbol not in symbols}
+    found = [_group(group, symbols, outside) for group in groups]
+    return replace(
+        limits,
+        outside_gross=math.fsum(map(abs, outside.values())),
+        outside_net=math.fsum(outside.values()),
+        groups=tuple(group for group in found if group.members),
+    )
+
+
+def _group(group: SymbolGroup, symbols: Sequence[str], outside: Mapping[str, float]) -> GroupLimit:
+    """The group's bounds on those of its members that take part; what is held in the others uses them up."""
+    members = tuple(place for place, symbol in enumerate(symbols) if symbol in group.symbols)
+    held = [outside[symbol] for symbol in group.symbols if symbol in outside]
+    net, gross = math.fsum(held), math.fsum(map(abs, held))
+    return GroupLimit(group.name, members, group.low - net, group.high - net, group.gross - gross)

@@ -1,16 +1,17 @@
 """Momentum scores turned into expected returns and traded at mean-variance weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import History, Vector
-from strategy_plane.optimizers.factor_risk import principal_factor_risk
-from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits, Optimizer
+from strategy_plane.optimizers.port import FactorRisk, Limits
 from strategy_plane.signals.port import BarSignal
-from strategy_plane.strategies.candidates import complete_returns, limits_beside
-from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+from strategy_plane.strategies.allocation import Allocator
+from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
+from strategy_plane.strategies.port import Portfolio, Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,6 @@ class Conversion:
     """From scores to annual expected returns: ``information_coefficient * volatility * score`` (Grinold 1994)."""
 
     information_coefficient: float = 0.1
-    periods_per_year: float = 252.0
 
     def expected(self, scores: Vector, risk: FactorRisk) -> Vector:
         """Annual expected returns, shape (n,)."""
@@ -27,37 +27,35 @@ class Conversion:
 
 
 class MomentumMeanVariance:
-    """Every ``period`` moments: score, estimate risk over ``risk_window`` returns, optimise.
+    """Every ``period`` moments: score, and let ``allocator`` choose weights within ``limits``.
 
-    Only symbols that have a bar now, a score, and nearly all bars of the window take part; what is held
-    besides stays and uses up part of the gross and net limits.
+    What is held besides the symbols that take part stays and uses up part of the gross and net limits.
     """
 
     def __init__(
         self,
         signal: BarSignal,
-        optimizer: Optimizer,
+        allocator: Allocator,
         limits: Limits,
-        conversion: Conversion,
+        information_coefficient: float,
         period: int,
-        risk_window: int,
-        max_missing: float = 0.05,
+        groups: Sequence[SymbolGroup] = (),
     ) -> None:
-        if risk_window < 2 or period < 1:
-            raise ValueError("risk_window must be at least 2 and period at least 1")
+        if period < 1:
+            raise ValueError("period must be at least 1")
         self._signal = signal
-        self._optimizer = optimizer
+        self._allocator = allocator
         self._limits = limits
-        self._conversion = conversion
+        self._groups = groups
+        self._conversion = Conversion(information_coefficient)
         self._period = period
-        self._risk_window = risk_window
-        self._max_missing = max_missing
-        self._history = History(self.warm_up)
+        costs = allocator.costs
+        self._history = History(max(self.warm_up, costs.bars if costs else 1), whole_bars=costs is not None)
 
     @property
     def warm_up(self) -> int:
         """What the signal or the risk window needs, whichever is more."""
-        return max(self._signal.warm_up, self._risk_window + 1)
+        return max(self._signal.warm_up, self._allocator.risk_window + 1)
 
     @property
     def period(self) -> int:
@@ -65,24 +63,13 @@ class MomentumMeanVariance:
         return self._period
 
     def on_bar(self, bar: BarEvent) -> None:
-        """Take one close."""
+        """Take one bar."""
         self._history.append(bar)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Optimal weights; the current ones and an alarm when there are none."""
         view = self._history.as_of(moment.timestamp)
-        scores = self._signal(view)
-        candidates = sorted(scores.keys() & set(moment.symbols))
-        symbols, returns = complete_returns(view, candidates, self._risk_window, self._max_missing)
-        if not symbols:
-            return None
-        try:
-            risk = principal_factor_risk(returns, self._conversion.periods_per_year)
-        except ValueError as fault:
-            return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
-        expected = self._conversion.expected(np.array([scores[symbol] for symbol in symbols]), risk)
-        current = np.array([portfolio.weight(symbol) for symbol in symbols])
-        allocation = self._optimizer(expected, risk, current, limits_beside(self._limits, symbols, portfolio))
-        if allocation.status is not AllocationStatus.OPTIMAL:
-            return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
-        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)))
+        return self._allocator(moment, view, self._signal(view), self._conversion.expected, self._limits_now, portfolio)
+
+    def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
+        return limits_beside(self._limits, symbols, portfolio, self._groups)

@@ -1,5 +1,7 @@
 """Hold a fixed number of units while the fast moving average is above the slow one."""
 
+from collections.abc import Sequence
+
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.signals.technical import MovingAveragePair
 from strategy_plane.strategies.port import Basis, Portfolio, Targets
@@ -39,9 +41,22 @@ class MovingAverageCross:
             pair = self._pairs[symbol] = MovingAveragePair(self._fast, self._slow)
         above = pair.push(fields["close"])
         if above is not None and above is not self._above.get(symbol):
-            self._above[symbol] = above
-            units = self._units
-            self._targets = Targets({name: units[is_above] for name, is_above in self._above.items()}, Basis.UNITS)
+            self._turn(symbol, above)
+
+    def skim(self, symbol: str, closes: Sequence[float], begin: int, end: int) -> int:
+        """Take closes up to the one at which the means cross."""
+        above = self._above.get(symbol)
+        if above is None:
+            return begin
+        place, crossed = self._pairs[symbol].push_until(closes, begin, end, above)
+        if crossed:
+            self._turn(symbol, not above)
+        return place
+
+    def _turn(self, symbol: str, above: bool) -> None:
+        self._above[symbol] = above
+        units = self._units
+        self._targets = Targets({name: units[is_above] for name, is_above in self._above.items()}, Basis.UNITS)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Units for every symbol with a full slow window; the same object until a cross."""

@@ -1,9 +1,9 @@
 """What every strategy is, what it may ask, and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from contracts.market import BarEvent, SliceEvent
 
@@ -83,4 +83,17 @@ class Strategy(Protocol):
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Targets at ``moment``, all of whose bars have been given and no later ones; None to leave all as is."""
+        ...
+
+
+@runtime_checkable
+class Skimmer(Strategy, Protocol):
+    """A strategy of which most bars change nothing, and which can say so faster than bar by bar."""
+
+    def skim(self, symbol: str, closes: Sequence[float], begin: int, end: int) -> int:
+        """Take closes of ``symbol`` from ``begin`` to the first, included, that changes what `decide` answers.
+
+        They are those of consecutive moments at which no other symbol has a bar, as `on_bar` would be told them.
+        Returns the place after the last one taken, at most ``end``; ``begin`` when it takes none.
+        """
         ...

@@ -12,14 +12,14 @@ from strategy_plane.ensemble.record import TrackRecord
 from strategy_plane.ensemble.weighting import ScoreCorrelation, Trust, combined, grinold, shrunk_ic, signal_weights
 from strategy_plane.history import AsOfView
 from strategy_plane.market import Market, MarketView
-from strategy_plane.optimizers.factor_risk import principal_factor_risk
-from strategy_plane.optimizers.port import AllocationStatus, Limits, Optimizer, Vector
+from strategy_plane.optimizers.port import FactorRisk, Limits, Vector
 from strategy_plane.regime.features import features_of
 from strategy_plane.regime.gate import Exposure, gated
 from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
-from strategy_plane.strategies.candidates import complete_returns, limits_beside
-from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+from strategy_plane.strategies.allocation import Allocator
+from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
+from strategy_plane.strategies.port import Portfolio, Targets
 
 _MARGIN = 1.05
 """Turnover allowed beyond what new limits need, so that rounding does not make them out of reach."""
@@ -157,29 +157,25 @@ class SignalEnsemble:
         self,
         brain: Brain,
         market: Market,
-        optimizer: Optimizer,
+        allocator: Allocator,
         limits: Limits,
         exposures: Mapping[Regime, Exposure],
         schedule: Schedule,
-        risk_window: int = 252,
-        max_missing: float = 0.05,
+        groups: Sequence[SymbolGroup] = (),
     ) -> None:
-        if risk_window < 2:
-            raise ValueError("risk_window must be at least 2")
         self._market = market
-        self._optimizer = optimizer
+        self._allocator = allocator
         self._limits = limits
+        self._groups = groups
         self._exposures = exposures
         self._schedule = schedule
-        self._risk_window = risk_window
-        self._max_missing = max_missing
         self._open: datetime | None = None
         self.brain = brain
 
     @property
     def warm_up(self) -> int:
         """What the slowest signal or the risk window needs, whichever is more."""
-        return max(self.brain.warm_up, self._risk_window + 1)
+        return max(self.brain.warm_up, self._allocator.risk_window + 1)
 
     @property
     def period(self) -> int:
@@ -201,24 +197,15 @@ class SignalEnsemble:
             self._open = None
         forecast = self.brain.forecast(moment.timestamp)
         view = self._market.as_of(moment.timestamp).bars
-        candidates = sorted(forecast.keys() & set(moment.symbols))
-        symbols, returns = complete_returns(view, candidates, self._risk_window, self._max_missing)
-        if not symbols:
-            return None
-        try:
-            risk = principal_factor_risk(returns, self._schedule.periods_per_year)
-        except ValueError as fault:
-            return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
-        signal = np.array([forecast[symbol] for symbol in symbols])
-        expected = grinold(signal, np.sqrt(risk.variances), self._schedule.horizon, self._schedule.periods_per_year)
-        current = np.array([portfolio.weight(symbol) for symbol in symbols])
-        allocation = self._optimizer(expected, risk, current, self._limits_now(symbols, current, portfolio))
-        if allocation.status is not AllocationStatus.OPTIMAL:
-            return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
-        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)))
+        return self._allocator(moment, view, forecast, self._expected, self._limits_now, portfolio)
+
+    def _expected(self, forecast: Vector, risk: FactorRisk) -> Vector:
+        schedule = self._schedule
+        return grinold(forecast, np.sqrt(risk.variances), schedule.horizon, schedule.periods_per_year)
 
     def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
-        limits = limits_beside(gated(self._limits, self._exposures[self.brain.regime]), symbols, portfolio)
+        allowed = gated(self._limits, self._exposures[self.brain.regime])
+        limits = limits_beside(allowed, symbols, portfolio, self._groups)
         too_much = float(np.abs(current).sum()) + limits.outside_gross - limits.gross
         too_one_sided = abs(float(current.sum()) + limits.outside_net) - limits.net
         needed = max(too_much, too_one_sided, 0.0)

@@ -27,6 +27,7 @@ class ValidationSettings(BaseModel):
         Literal["equal_weight", "cash"],
         Field(description="what the SPA test asks trials to beat: all symbols in equal parts, or nothing at all"),
     ] = "equal_weight"
+    workers: Annotated[int, Field(ge=1, le=64, description="trials run at a time, each in a process of its own")] = 2
     confidence: Annotated[float, Field(gt=0.5, lt=1, description="asked of deflated Sharpe, track record and SPA")] = (
         0.95
     )

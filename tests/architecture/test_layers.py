@@ -15,6 +15,7 @@ VIOLATIONS = {
     "kafka-bus": ("order_plane/execution.py", "import kernel.kafka_bus"),
     "kafka-client": ("data_plane/store.py", "import confluent_kafka"),
     "ibkr-sim": ("ibkr_sim/draws.py", "import kernel.plane"),
+    "ibkr-library": ("order_plane/brokers/ibkr.py", "import ib_insync"),
     "connectors": ("data_plane/connectors/csv_source.py", "import data_plane.connectors.parquet_source"),
     "brokers": ("order_plane/brokers/fills.py", "import order_plane.journal"),
     "controls": ("order_plane/risk/halt.py", "import order_plane.risk.rate"),

@@ -285,6 +285,7 @@ def test_a_forged_source_is_not_followed(embedded_settings, tmp_path):
         assert foreign.flush(10) == 0
         while not bus.dead_lettered:
             bus.poll(0.1)
+        bus.commit()  # waits until the dead letter is durable
     code, shown = Terminal(embedded_settings, tmp_path)("redrive", "--topic", "execution_reports", "--commit", *ANN)
     assert code == 1
     assert "not a topic whose dead letters come here" in shown

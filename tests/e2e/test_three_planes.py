@@ -20,6 +20,7 @@ from launcher.local import LocalRun, supervised
 from launcher.runs import follow
 from launcher.supervisor import Supervisor
 from order_plane.composition import build_stage as build_order_stage
+from order_plane.learning import CostLearner, Learning
 from order_plane.settings import Mode
 from strategy_plane.composition import build_stage as build_strategy_stage
 
@@ -61,7 +62,7 @@ def test_a_lock_step_run_equals_the_backtest(short_run, kafka_settings: KafkaSet
 
 
 @pytest.mark.parametrize("plane", ["data", "strategy", "order", "data+strategy+order"])
-def test_a_plane_killed_and_restarted_changes_nothing(
+def test_a_plane_killed_and_restarted_changes_nothing_but_what_nobody_can_know(
     short_run, kafka_settings: KafkaSettings, tmp_path: Path, plane: str
 ) -> None:
     killer = _Killer(plane, short_run.bars, times=2)
@@ -76,6 +77,13 @@ def test_facts_and_order_flow_change_nothing_of_that(
 ) -> None:
     killer = _Killer("data+strategy+order", signal_run.bars, times=2)
     signal_run.over(embedded_settings, tmp_path, killer)
+    assert killer.killed == 2
+
+
+def test_learned_costs_change_nothing_of_that(cost_run, embedded_settings: KafkaSettings, tmp_path: Path) -> None:
+    """The strategy plane is killed; what it had learned comes back with its topics."""
+    killer = _Killer("strategy", cost_run.bars, times=2)
+    cost_run.over(embedded_settings, tmp_path, killer)
     assert killer.killed == 2
 
 
@@ -140,6 +148,6 @@ def test_what_each_stage_was_told_gives_the_same_bytes_again(
     assert retold.messages > short_run.bars
     stage = build_order_stage(short_run.settings.order.model_copy(update={"mode": Mode.SIMULATION}))
     stage.recover()
-    retold = replay(stage, order)
+    retold = replay(Learning(stage, CostLearner()), order)
     assert retold.identical, retold.mismatch
     assert retold.messages > short_run.bars

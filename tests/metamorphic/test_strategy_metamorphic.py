@@ -10,15 +10,17 @@ from contracts.base import Message
 from contracts.codec import encode
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from kernel.ports import Stage
 from strategy_plane.composition import build_stage
-from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.settings import (
     LimitSettings,
     MomentumMeanVarianceSettings,
     MomentumSettings,
     MovingAverageCrossSettings,
+    SignalEnsembleSettings,
     StrategySettings,
 )
+from strategy_plane.signal_settings import TechnicalSettings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SYMBOLS = ("A", "B", "C", "D")
@@ -28,7 +30,13 @@ MOMENTUM = MomentumMeanVarianceSettings(
     risk_window=20,
     rebalance_every=3,
 )
-CHOICES = {"cross": MovingAverageCrossSettings(fast=3, slow=8), "momentum": MOMENTUM}
+ENSEMBLE = SignalEnsembleSettings(
+    signals={"TSX": TechnicalSettings(lookback=15, skip=3, trend_bars=10, rsi_length=2, short_bars=4, long_bars=12)},
+    limits=LimitSettings(gross=1.5, net=1.0, box=0.6, long_only=False),
+    risk_window=20,
+    **{"rebalance_every": 2, "score_every": 2, "horizon": 3},
+)
+CHOICES = {"cross": MovingAverageCrossSettings(fast=3, slow=8), "momentum": MOMENTUM, "ensemble": ENSEMBLE}
 
 
 @pytest.fixture(params=sorted(CHOICES))
@@ -78,7 +86,7 @@ def filled(intent: OrderIntent, price: float) -> ExecutionReport:
     )
 
 
-def tell(stage: SingleStrategyEngine, messages: Iterable[Message]) -> list[Message]:
+def tell(stage: Stage, messages: Iterable[Message]) -> list[Message]:
     return [said for message in messages for said in stage.handlers[type(message)](message)]
 
 
@@ -132,3 +140,29 @@ def test_renaming_symbols_renames_the_trades(chosen: StrategySettings, prices: n
     # weights of permuted problems agree to the grid: a trade of 1e-6 of equity or less may come or go
     for trade in plain.keys() | renamed.keys():
         assert abs(plain.get(trade, 0.0) - renamed.get(trade, 0.0)) <= 1.0
+
+
+@pytest.mark.parametrize("optimizer", ["mean_variance", "hierarchical_risk_parity", "risk_parity", "minimum_variance"])
+@pytest.mark.parametrize("kind", [MOMENTUM, ENSEMBLE], ids=["momentum", "ensemble"])
+def test_a_little_noise_in_prices_moves_weights_a_little(
+    kind: MomentumMeanVarianceSettings | SignalEnsembleSettings, optimizer: str, prices: np.ndarray
+):
+    """The noise is a hundredth of a basis point, and no weight of the first decision moves by more than a percent."""
+    chosen = type(kind).model_validate(kind.model_dump() | {"optimizer": {"name": optimizer}})
+    noise = np.random.default_rng(5).normal(0.0, 1e-6, prices.shape)
+    before, after = (first_weights(StrategySettings(strategy=chosen), path) for path in (prices, prices * (1 + noise)))
+    assert before
+    assert max(map(abs, before.values())) > 0.05
+    assert max(abs(before.get(symbol, 0.0) - after.get(symbol, 0.0)) for symbol in SYMBOLS) < 0.01
+
+
+def first_weights(settings: StrategySettings, prices: np.ndarray) -> dict[str, float]:
+    intents = run(settings, market(prices))
+    day = (intents[0].timestamp - START).days
+    closes = dict(zip(SYMBOLS, prices[day].tolist(), strict=True))
+    signs = {"BUY": 1.0, "SELL": -1.0}
+    return {
+        intent.symbol: signs[intent.direction] * intent.quantity * closes[intent.symbol] / settings.initial_cash
+        for intent in intents
+        if intent.timestamp == intents[0].timestamp
+    }

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.codec import encode
-from data_plane import bar_runs
 from data_plane.composition import build_stage
 from data_plane.connectors.layout import SourceFile, chunk_of, moment_of
 from data_plane.connectors.port import Chunk
@@ -72,9 +71,8 @@ def test_a_source_in_columns_gives_what_its_rows_give(actions, given_bars, calen
     columns = chunk(*given_bars)
     found_in_columns, found_in_rows = [], []
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bar_runs, "_LONGEST", longest)
-        in_columns = list(chain(*stage(found_in_columns, calendar, symbols, actions).play([columns])))
+    parts = [columns.part(begin, begin + longest) for begin in range(0, len(columns.symbols), longest)]
+    in_columns = list(chain(*stage(found_in_columns, calendar, symbols, actions).play(parts)))
     in_rows = list(chain(*stage(found_in_rows, calendar, symbols, actions).play([columns.rows()])))
 
     assert list(map(encode, in_columns)) == list(map(encode, in_rows))

@@ -51,8 +51,8 @@ class Witness:
         kinds = (BarEvent, SliceEvent, *build_simulation(ORDER).handlers, *build_stage(strategy()).handlers)
         self.handlers = dict.fromkeys(kinds, self._hear)
 
-    def note(self, messages) -> None:
-        for message in messages:
+    def note(self, messages, begin, end) -> None:
+        for message in messages[begin:end]:
             self._hear(message)
 
     def _hear(self, message: Message) -> tuple[()]:

@@ -1,95 +1,14 @@
-"""The simulator as a process of its own, and the real client libraries that speak to it."""
+"""The real client libraries that speak to the simulator."""
 
 import asyncio
-import importlib
-import json
-import os
-import re
-import socket
-import subprocess
-import sys
-import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-ALL = "ib_insync,ib_async,ibapi"
 DEADLINE_SECONDS = 60
-
-
-def required() -> set[str]:
-    """Client libraries that must be there: ALGOTRADE_REQUIRE_IBKR=1 for all, or names with commas."""
-    wanted = os.environ.get("ALGOTRADE_REQUIRE_IBKR", "")
-    return set((ALL if wanted == "1" else wanted).split(",")) - {"", "0"}
-
-
-def client_library(name: str) -> ModuleType:
-    """The library, or a skip that says how to install it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the library's own imports
-            return importlib.import_module(name)
-    except ImportError as problem:
-        if name.partition(".")[0] in required():
-            pytest.fail(f"ALGOTRADE_REQUIRE_IBKR asks for {name}, and it cannot be imported: {problem}")
-        pytest.skip(f"{name} is not installed here (pip install {name})")
-
-
-@dataclass
-class Simulator:
-    """A running simulator."""
-
-    process: subprocess.Popen[str]
-    port: int
-    control_port: int
-
-    def control(self, *asked: dict[str, Any]) -> dict[str, Any]:
-        """Inject faults, or ask for the state."""
-        with socket.create_connection(("127.0.0.1", self.control_port), timeout=5) as link, link.makefile("rw") as file:
-            file.write(json.dumps(asked[0] if len(asked) == 1 else list(asked)) + "\n")
-            file.flush()
-            answer: dict[str, Any] = json.loads(file.readline())
-        return answer
-
-    def fault(self, **fault: Any) -> None:
-        """Inject one fault."""
-        assert self.control(fault) == {"ok": True}
-
-    def state(self) -> dict[str, Any]:
-        """Orders, positions, clients."""
-        return self.control({"show": "state"})
-
-
-@pytest.fixture
-def simulate() -> Iterator[Callable[..., Simulator]]:
-    """Start simulators on free ports; they end with the test."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*options: str) -> Simulator:
-        command = [sys.executable, "-m", "ibkr_sim", "--port", "0", "--control-port", "0", "--seed", "7", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        port, control = map(int, re.findall(r":(\d+)", said))
-        return Simulator(process, port, control)
-
-    yield start
-    for process in running:
-        process.terminate()
-        assert process.wait(10) == 0
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-@pytest.fixture
-def simulator(simulate: Callable[..., Simulator]) -> Simulator:
-    """A simulator with its defaults."""
-    return simulate()
 
 
 class Clients:
@@ -100,7 +19,7 @@ class Clients:
         self.errors: list[tuple[int, int]] = []
 
     @asynccontextmanager
-    async def connected(self, simulator: Simulator, client_id: int = 1, **options: Any) -> AsyncIterator[Any]:
+    async def connected(self, simulator: Any, client_id: int = 1, **options: Any) -> AsyncIterator[Any]:
         """A connected client; its errors go to ``errors`` as (id, code)."""
         ib = self.library.IB()
         ib.RaiseRequestErrors = True
@@ -135,10 +54,10 @@ class Clients:
         return {code for _, code in self.errors}
 
 
-@pytest.fixture(params=["ib_insync", "ib_async"])
-def clients(request: pytest.FixtureRequest) -> Clients:
+@pytest.fixture
+def clients(ibkr_library: ModuleType) -> Clients:
     """Each library in turn."""
-    return Clients(client_library(request.param))
+    return Clients(ibkr_library)
 
 
 def run(scenario: Coroutine[Any, Any, None]) -> None:
@@ -165,9 +84,3 @@ def _run() -> Callable[[Coroutine[Any, Any, None]], None]:
 @pytest.fixture(name="until")
 def _until() -> Callable[..., Coroutine[Any, Any, None]]:
     return until
-
-
-@pytest.fixture
-def library_of() -> Callable[[str], ModuleType]:
-    """Import a client library or a module of it, or skip."""
-    return client_library

@@ -70,6 +70,34 @@ def test_the_same_study_says_the_same(tmp_path):
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
+def test_several_processes_find_and_write_what_one_does(tmp_path):
+    pytest.importorskip("arch")
+    pages, ledgers = [], []
+    for workers in (1, 3):
+        directory = tmp_path / str(workers)
+        directory.mkdir()
+        code, said = _run("validate", _config(directory, grid=GRID, workers=workers), "--to", directory / "page.html")
+        assert code == 0, said
+        pages.append((directory / "page.html").read_bytes())
+        lines = (directory / "runs" / "trials.jsonl").read_text("utf-8").splitlines()
+        ledgers.append([json.loads(line)["trial"]["parameters"] for line in lines])
+    assert ledgers[0] == ledgers[1]
+    assert pages[0] == pages[1]
+
+
+def test_a_trial_that_is_ruined_in_its_own_process_is_told_in_one_line(tmp_path):
+    pytest.importorskip("arch")
+    config = _config(tmp_path, grid={"strategy.strategy.units": [100.0, 1e5]})
+    settings = yaml.safe_load(config.read_text())
+    limits = ("max_order_quantity", "max_order_value", "max_symbol_notional", "max_gross_exposure")
+    settings["order"] |= {"limits": dict.fromkeys(limits, 1e12), "volume_cap": None}
+    settings["strategy"]["strategy"]["allow_short"] = True
+    config.write_text(yaml.safe_dump(settings))
+    code, said = _run("validate", config)
+    assert code == 2
+    assert "equity fell to zero" in said
+
+
 def test_without_the_extra_nothing_is_run_and_the_fix_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "arch", None)
     code, said = _run("validate", _config(tmp_path, grid=GRID))

@@ -17,19 +17,19 @@ from strategy_plane.settings import (
 def test_defaults_build_the_momentum_strategy():
     stage = build_stage(StrategySettings())
     assert set(stage.handlers) == {BarEvent, SliceEvent, ExecutionReport}
-    strategy = build_strategy(StrategySettings().strategy)
+    strategy = build_strategy(StrategySettings().strategy)[0]
     assert (strategy.warm_up, strategy.period) == (253, 21)
 
 
 def test_a_strategy_is_chosen_by_name():
     chosen = StrategySettings.model_validate({"strategy": {"name": "moving_average_cross", "fast": 3, "slow": 9}})
     assert chosen.strategy == MovingAverageCrossSettings(fast=3, slow=9)
-    assert build_strategy(chosen.strategy).warm_up == 9
+    assert build_strategy(chosen.strategy)[0].warm_up == 9
 
 
 def test_warm_up_follows_the_longer_of_signal_and_risk():
     chosen = MomentumMeanVarianceSettings(signal=MomentumSettings(lookback=50, skip=5), risk_window=80)
-    assert build_strategy(chosen).warm_up == 81
+    assert build_strategy(chosen)[0].warm_up == 81
 
 
 @pytest.mark.parametrize(

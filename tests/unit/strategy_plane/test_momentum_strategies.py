@@ -153,9 +153,9 @@ def test_caps_hold_and_no_money_is_left_that_could_be_placed(sizes: list[int], c
 def test_named_strategies_are_built_from_settings():
     crossed = StrategySettings.model_validate({"strategy": {"name": "ma_crossover", "fast": 3, "slow": 9}})
     assert isinstance(crossed.strategy, MovingAverageCrossSettings)
-    assert isinstance(build_strategy(crossed.strategy), MovingAverageCross)
-    assert isinstance(build_strategy(MomentumHoldingsSettings()), Momentum)
+    assert isinstance(build_strategy(crossed.strategy)[0], MovingAverageCross)
+    assert isinstance(build_strategy(MomentumHoldingsSettings())[0], Momentum)
     chosen = DualMomentumSettings(markets={"US": ("A",)})
-    built = build_strategy(chosen)
+    built = build_strategy(chosen)[0]
     assert isinstance(built, DualMomentum)
     assert (built.warm_up, built.period) == (64, 1)

@@ -131,7 +131,7 @@ def live(stage: Stage, market: Sequence[Sequence[Message]], log: list[Message]) 
 
 
 def test_it_trades_and_keeps_a_diary(market):
-    ensemble, _ = build_ensemble(SMALL)
+    ensemble, _, _ = build_ensemble(SMALL)
     stage = build_stage(settings())
     said = live(stage, market, [])
     assert sum(isinstance(message, OrderIntent) for message in said) > 20
@@ -254,11 +254,11 @@ def test_every_family_is_built_from_its_defaults():
     stage = build_stage(StrategySettings(strategy=SignalEnsembleSettings()))
     assert isinstance(stage, InformedStage)
     assert {FactEvent, OFIEvent} <= stage.handlers.keys()
-    assert build_strategy(SignalEnsembleSettings()).warm_up == 253
+    assert build_strategy(SignalEnsembleSettings())[0].warm_up == 253
 
 
 def test_a_signal_of_ones_own_is_one_file_and_one_line(tmp_path, monkeypatch):
-    (tmp_path / "my_signals.py").write_text(
+    (tmp_path / "cheap_signals.py").write_text(
         "from dataclasses import dataclass\n"
         "from strategy_plane.signals.port import Inputs\n"
         "from strategy_plane.signals.standardise import cross_section\n"
@@ -271,7 +271,7 @@ def test_a_signal_of_ones_own_is_one_file_and_one_line(tmp_path, monkeypatch):
     )
     monkeypatch.syspath_prepend(tmp_path)
     chosen = SMALL.model_copy(
-        update={"signals": {"CHEAP": OwnSignalSettings(factory="my_signals:Cheap", parameters={"power": 2.0})}}
+        update={"signals": {"CHEAP": OwnSignalSettings(factory="cheap_signals:Cheap", parameters={"power": 2.0})}}
     )
     brain, knowledge = build_brain(chosen)
     day = days()[0]

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import AsOfView
+from strategy_plane.optimizers.factor_risk import principal_factor_risk
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
 from strategy_plane.optimizers.port import Allocation, AllocationStatus, FactorRisk, Limits
 from strategy_plane.signals.technical import Momentum
-from strategy_plane.strategies.momentum_mean_variance import Conversion, MomentumMeanVariance
+from strategy_plane.strategies.allocation import Allocator
+from strategy_plane.strategies.momentum_mean_variance import MomentumMeanVariance
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
 from strategy_plane.strategies.port import Basis, Strategy
 
@@ -92,15 +95,10 @@ def walk(strategy: Strategy, days: int, symbols: str = "ABCD", seed: int = 1) ->
 
 
 def momentum(limits: Limits = LIMITS, **changes: object) -> MomentumMeanVariance:
-    parts = {
-        "signal": Momentum(30, 5),
-        "optimizer": MeanVariance(2.0),
-        "limits": limits,
-        "conversion": Conversion(),
-        "period": 5,
-        "risk_window": 40,
-    }
-    return MomentumMeanVariance(**{**parts, **changes})  # type: ignore[arg-type]
+    parts = {"optimizer": MeanVariance(2.0), "risk_model": principal_factor_risk, "risk_window": 40, "ic": 0.1}
+    found: dict[str, Any] = {**parts, "period": 5, **changes}
+    allocator = Allocator(found["optimizer"], found["risk_model"], found["risk_window"])
+    return MomentumMeanVariance(Momentum(30, 5), allocator, limits, found["ic"], found["period"])
 
 
 def test_momentum_holds_winners_and_shorts_losers_within_limits():
@@ -173,11 +171,13 @@ def test_momentum_keeps_everything_and_raises_an_alarm_when_the_optimizer_does()
 def test_momentum_tells_the_optimizer_annual_returns_current_weights_and_what_is_held_outside():
     told = {}
 
-    def optimizer(expected: np.ndarray, risk: FactorRisk, current: np.ndarray, limits: Limits) -> Allocation:
+    def optimizer(
+        expected: np.ndarray, risk: FactorRisk, current: np.ndarray, limits: Limits, costs: object
+    ) -> Allocation:
         told.update(expected=expected, limits=limits)
         return Allocation(current, AllocationStatus.OPTIMAL)
 
-    strategy = momentum(optimizer=optimizer, conversion=Conversion(0.05, 252.0))
+    strategy = momentum(optimizer=optimizer, ic=0.05)
     moment = walk(strategy, 60)
     targets = strategy.decide(moment, Holdings({"B": 0.25, "Y": -0.5, "Z": 0.2}))
     assert targets is not None

@@ -1,0 +1,86 @@
+"""Bars of Interactive Brokers as rows: their sizes, the windows they are asked for in, and their close times."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+from data_plane.connectors.port import RawBar
+from data_plane.session_grid import step_of
+from ibkr_client.messages import HistoryBar
+
+_SECONDS = (1, 5, 10, 15, 30)
+_MINUTES = (1, 2, 3, 5, 10, 15, 20, 30)
+SMALL = timedelta(seconds=30)
+"""Bars up to this size have pacing rules of their own."""
+
+
+class Window(NamedTuple):
+    """UTC days from ``first`` to before ``beyond`` that one request covers."""
+
+    first: date
+    beyond: date
+
+    @property
+    def end(self) -> str:
+        """The end of the window as the gateway reads it."""
+        return f"{self.beyond:%Y%m%d}-00:00:00"
+
+    @property
+    def duration(self) -> str:
+        """Long enough for the window: sessions are never more than days."""
+        days = (self.beyond - self.first).days
+        return f"{days} D" if days < 365 else f"{-(-days // 365)} Y"
+
+
+def size_name(bar_size: str) -> str:
+    """The gateway's name of a bar size of ours.
+
+    Raises:
+        ValueError: for a size whose bars would not close on our grid: bars above 30 minutes begin at full hours there.
+    """
+    step = step_of(bar_size)
+    if step is None:
+        return "1 day"
+    seconds = int(step.total_seconds())
+    if seconds in _SECONDS:
+        return f"{seconds} secs"
+    if not seconds % 60 and seconds // 60 in _MINUTES:
+        return "1 min" if seconds == 60 else f"{seconds // 60} mins"
+    raise ValueError(f"bar_size {bar_size!r}: Interactive Brokers gives 1d, and 1s to 30s, 1min to 30min of some sizes")
+
+
+def windows(bar_size: str, first: date, last: date) -> Iterator[Window]:
+    """Windows of a few thousand bars from ``first`` to ``last``, both included, oldest first.
+
+    They begin at days that do not depend on ``first``, so that a longer period asks for the same windows again.
+    """
+    days = _days_of_window(bar_size)
+    begin = date.fromordinal(first.toordinal() // days * days)
+    while begin <= last:
+        beyond = begin + timedelta(days=days)
+        yield Window(begin, beyond)
+        begin = beyond
+
+
+def row_of(bar: HistoryBar, symbol: str, bar_size: str, line: int = 0) -> RawBar:
+    """``bar`` with the close as its time, or the trading day of a daily bar."""
+    step = step_of(bar_size)
+    stamp: date = _day(bar.start) if step is None else datetime.fromtimestamp(int(bar.start), UTC) + step
+    return RawBar(symbol, stamp, bar.open, bar.high, bar.low, bar.close, bar.volume, bar_size, "ibkr", line)
+
+
+def day_of(row: RawBar, bar_size: str) -> date:
+    """The UTC day in which a bar begins: the day of its window."""
+    stamp, step = row.timestamp, step_of(bar_size)
+    return (stamp - step).date() if isinstance(stamp, datetime) and step is not None else stamp
+
+
+def _days_of_window(bar_size: str) -> int:
+    step = step_of(bar_size)
+    if step is None:
+        return 365
+    return 1 if step <= SMALL else 5 if step <= timedelta(minutes=5) else 30
+
+
+def _day(text: str) -> date:
+    return date(int(text[:4]), int(text[4:6]), int(text[6:8]))

@@ -1,0 +1,191 @@
+"""One connection to the gateway, from its handshake to its end."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from types import ModuleType
+from typing import Any
+
+from ibkr_client.inbox import (
+    COMPLETED_ORDERS,
+    CONNECT,
+    OPEN_ORDERS,
+    POSITIONS,
+    ConnectionLost,
+    Inbox,
+    RequestRefused,
+)
+from ibkr_client.library import RawClient, execution_filter, new_client, new_contract, new_order
+from ibkr_client.messages import (
+    AccountValue,
+    ContractDetails,
+    Execution,
+    Hello,
+    HistoryBar,
+    Listener,
+    OrderState,
+    Position,
+)
+from ibkr_client.pacer import Pacer
+
+_FIRST_REQUEST = 1 << 30
+"""Requests and orders share one range of numbers; those of requests are above any order id."""
+_SUMMARY = "NetLiquidation,TotalCashValue,BuyingPower"
+
+
+class Connection:
+    """Speaks through one socket; a lost connection is never used again.
+
+    Every method belongs to the event loop it was connected in, waits at most ``patience`` seconds for its answer, and
+    raises `RequestRefused`, `ConnectionLost` or TimeoutError.
+    """
+
+    def __init__(self, library: ModuleType, listener: Listener, pacer: Pacer, patience: float = 10.0) -> None:
+        self._library = library
+        self._inbox = Inbox(listener)
+        self._client: RawClient = new_client(library, self._inbox)
+        self._pacer = pacer
+        self._patience = patience
+        self._numbers = _FIRST_REQUEST
+        self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS)}
+
+    async def connect(self, host: str, port: int, client_id: int) -> Hello:
+        """Shake hands; a client id that is in use is refused at once, as `RequestRefused`."""
+        refused = self._inbox.expect(CONNECT)
+        connecting = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, self._patience))
+        try:
+            both: set[asyncio.Future[Any]] = {refused, connecting}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if refused.done():
+                refused.result()
+            await connecting
+        except OSError as error:
+            raise ConnectionLost(f"nobody answers on port {port}: {type(error).__name__}") from None
+        finally:
+            self._inbox.forget(CONNECT)
+            if not connecting.done():
+                connecting.cancel()
+                await asyncio.gather(connecting, return_exceptions=True)
+        return Hello(self._inbox.accounts, self._inbox.first_order_id)
+
+    def close(self) -> None:
+        """Disconnect; pending requests fail."""
+        self._client.disconnect()
+        self._inbox.close()
+
+    async def contract_details(self, contract: Mapping[str, object]) -> list[ContractDetails]:
+        """Every contract that fits ``contract``; error 200 when there is none."""
+        wanted = new_contract(self._library, contract)
+        return await self._numbered(lambda number: self._raw.reqContractDetails(number, wanted))
+
+    async def market_rule(self, rule: int) -> list[tuple[float, float]]:
+        """Price steps as (from this price on, step), lowest first."""
+        return await self._ask(("rule", rule), lambda: self._raw.reqMarketRule(rule))
+
+    async def open_orders(self) -> list[OrderState]:
+        """Working orders of all clients."""
+        return await self._listed(OPEN_ORDERS, self._raw.reqAllOpenOrders)
+
+    async def completed_orders(self) -> list[OrderState]:
+        """Orders of all clients that ended today."""
+        return await self._listed(COMPLETED_ORDERS, lambda: self._raw.reqCompletedOrders(False))
+
+    async def executions(self, account: str) -> list[Execution]:
+        """Executions of today; their commissions come to the listener."""
+        wanted = execution_filter(self._library, account)
+        return await self._numbered(lambda number: self._raw.reqExecutions(number, wanted))
+
+    async def positions(self) -> list[Position]:
+        """What every account holds."""
+        found: list[Position] = await self._listed(POSITIONS, self._raw.reqPositions)
+        await self.send(self._raw.cancelPositions)
+        return found
+
+    async def account_values(self) -> list[AccountValue]:
+        """Net liquidation value, cash and buying power of every account."""
+        number = self._next_number()
+        try:
+            return await self._ask(number, lambda: self._raw.reqAccountSummary(number, "All", _SUMMARY))
+        finally:
+            self._raw.cancelAccountSummary(number)
+
+    async def history(
+        self, contract_id: int, exchange: str, end: str, duration: str, bar_size: str, *, regular_hours: bool = True
+    ) -> list[HistoryBar]:
+        """Bars of trades that end by ``end`` (yyyymmdd-HH:MM:SS in UTC, empty for now)."""
+        wanted = self._by_number(contract_id, exchange)
+        return await self._numbered(
+            lambda number: self._raw.reqHistoricalData(
+                number, wanted, end, duration, bar_size, "TRADES", regular_hours, 2, False, []
+            )
+        )
+
+    async def keep_bars(
+        self, contract_id: int, exchange: str, duration: str, bar_size: str, *, regular_hours: bool = True
+    ) -> tuple[int, list[HistoryBar]]:
+        """Bars up to now, and from then on updates to the listener under the number that is returned."""
+        wanted, number = self._by_number(contract_id, exchange), self._next_number()
+        bars: list[HistoryBar] = await self._ask(
+            number,
+            lambda: self._raw.reqHistoricalData(
+                number, wanted, "", duration, bar_size, "TRADES", regular_hours, 2, True, []
+            ),
+        )
+        return number, bars
+
+    async def cancel_bars(self, number: int) -> None:
+        """End a subscription to bars."""
+        await self.send(lambda: self._raw.cancelHistoricalData(number))
+
+    async def place(
+        self, order_id: int, contract: Mapping[str, object], order: Mapping[str, object], algo: Mapping[str, str]
+    ) -> None:
+        """Send a new order; what becomes of it the listener hears.
+
+        Raises:
+            ConnectionLost: when nothing was sent.
+        """
+        wanted = new_contract(self._library, contract)
+        form = new_order(self._library, order, algo)
+        await self.send(lambda: self._raw.placeOrder(order_id, wanted, form), order=True)
+
+    async def cancel(self, order_id: int) -> None:
+        """Ask for an order of this client to be cancelled; raises as `place` does."""
+        await self.send(lambda: self._raw.cancelOrder(order_id, ""), order=True)
+
+    async def send(self, call: Callable[[], None], *, order: bool = False) -> None:
+        """Send one message in its turn; ConnectionLost when the socket was closed before."""
+        await self._pacer.turn(order=order)
+        try:
+            call()
+        except ConnectionError:
+            raise ConnectionLost("nothing was sent: there is no connection") from None
+
+    @property
+    def _raw(self) -> Any:  # noqa: ANN401 - some twenty requests of an untyped library
+        return self._client
+
+    def _by_number(self, contract_id: int, exchange: str) -> object:
+        return new_contract(self._library, {"conId": contract_id, "exchange": exchange})
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    async def _numbered(self, send: Callable[[int], None]) -> list[Any]:
+        number = self._next_number()
+        return await self._ask(number, lambda: send(number))
+
+    async def _listed(self, name: str, send: Callable[[], None]) -> list[Any]:
+        async with self._locks[name]:
+            return await self._ask(name, send)
+
+    async def _ask(self, key: Hashable, send: Callable[[], None]) -> list[Any]:
+        answer = self._inbox.expect(key)
+        try:
+            await self.send(send)
+            return await asyncio.wait_for(answer, self._patience)
+        finally:
+            self._inbox.forget(key)
+
+
+__all__ = ["Connection", "ConnectionLost", "RequestRefused"]

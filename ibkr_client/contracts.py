@@ -1,0 +1,124 @@
+"""Contracts by the platform's symbols, and the grids of price and size that they trade on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from domain.instrument import round_down, round_up
+from ibkr_client.connection import Connection
+from ibkr_client.messages import ContractDetails
+
+
+class AmbiguousContract(Exception):
+    """The symbol fits no contract, or several; the settings must say more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContractTerms:
+    """How a symbol is looked up; ``symbol`` is the gateway's name where it differs from the platform's."""
+
+    symbol: str = ""
+    security_type: str = "STK"
+    exchange: str = "SMART"
+    currency: str = "USD"
+    primary_exchange: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """One contract; ``steps`` are price increments as (from this price on, step), lowest first."""
+
+    contract_id: int
+    symbol: str
+    terms: ContractTerms
+    steps: tuple[tuple[float, float], ...]
+    size_increment: float
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The contract as an order names it."""
+        return {
+            "conId": self.contract_id,
+            "symbol": self.symbol,
+            "secType": self.terms.security_type,
+            "exchange": self.terms.exchange,
+            "currency": self.terms.currency,
+        }
+
+    def price_down(self, price: float) -> float:
+        """The highest price of the grid that is not above ``price``."""
+        return round_down(price, self._step(price))
+
+    def price_up(self, price: float) -> float:
+        """The lowest price of the grid that is not below ``price``."""
+        return round_up(price, self._step(price))
+
+    def size_down(self, quantity: float) -> float:
+        """The largest quantity of the grid within ``quantity``."""
+        return round_down(quantity, self.size_increment)
+
+    def _step(self, price: float) -> float:
+        below = list(takewhile(lambda each: each[0] <= price, self.steps))
+        return below[-1][1] if below else self.steps[0][1]
+
+
+class Contracts:
+    """Looks symbols up once; numbers and rules do not change within a session."""
+
+    def __init__(self, terms: Mapping[str, ContractTerms]) -> None:
+        self._terms = dict(terms)
+        self._found: dict[str, Qualified] = {}
+        self._symbols: dict[int, str] = {}
+
+    async def qualified(self, connection: Connection, symbol: str) -> Qualified:
+        """The contract of ``symbol``.
+
+        Raises:
+            AmbiguousContract: when it is not exactly one.
+            RequestRefused: with code 200 when the gateway knows none; else as every request.
+        """
+        known = self._found.get(symbol)
+        if known is not None:
+            return known
+        terms = self._terms.get(symbol, ContractTerms())
+        name = terms.symbol or symbol.replace(".", " ")
+        described = {
+            "symbol": name,
+            "secType": terms.security_type,
+            "exchange": terms.exchange,
+            "currency": terms.currency,
+            "primaryExchange": terms.primary_exchange,
+        }
+        details = await connection.contract_details(described)
+        if len({each.contract_id for each in details}) != 1:
+            raise AmbiguousContract(f"{symbol} fits {len(details)} contracts; name its primary_exchange in contracts")
+        found = details[0]
+        rule = _rule(found, terms.exchange)
+        steps = await connection.market_rule(rule) if rule is not None else []
+        known = Qualified(
+            found.contract_id,
+            found.symbol,
+            terms,
+            tuple(steps) or ((0.0, found.minimum_tick),),
+            found.size_increment or 1.0,
+        )
+        self._found[symbol] = known
+        self._symbols[known.contract_id] = symbol
+        return known
+
+    def symbol_of(self, contract_id: int, name: str) -> str:
+        """The platform's symbol of a contract that the gateway calls ``name``."""
+        known = self._symbols.get(contract_id)
+        if known is not None:
+            return known
+        renamed = (symbol for symbol, terms in self._terms.items() if terms.symbol == name)
+        return next(renamed, name.replace(" ", "."))
+
+
+def _rule(details: ContractDetails, exchange: str) -> int | None:
+    """The rule of ``exchange``: rules and exchanges are parallel."""
+    rules: Sequence[int] = details.rule_ids
+    if exchange in details.exchanges:
+        place = details.exchanges.index(exchange)
+        return rules[place] if place < len(rules) else None
+    return rules[0] if rules else None

@@ -1,0 +1,53 @@
+"""What each error code of the gateway means for an order and for the link, as one table."""
+
+from enum import StrEnum
+
+
+class OnOrder(StrEnum):
+    """What an error on an order says of it."""
+
+    REFUSED = "REFUSED"
+    """The order does not exist, or ended without trading more."""
+    CANCELLED = "CANCELLED"
+    """The order was cancelled; its status says so too."""
+    NOTICE = "NOTICE"
+    """Nothing changed."""
+    UNCHANGED = "UNCHANGED"
+    """A cancel or change was refused; the order lives or has ended before: ask."""
+    UNKNOWN = "UNKNOWN"
+    """Anything may be true: ask, and never take the order for dead."""
+
+
+_REFUSED = (109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293)
+_NOTICES = (399, 404, 10167, 10349)
+_UNCHANGED = (104, 105, 106, 107, 161, 329, 10147, 10148)
+_POLICY = (
+    dict.fromkeys(_REFUSED, OnOrder.REFUSED)
+    | dict.fromkeys(_NOTICES, OnOrder.NOTICE)
+    | dict.fromkeys(_UNCHANGED, OnOrder.UNCHANGED)
+    | {202: OnOrder.CANCELLED}
+)
+PACING = 100
+CLIENT_ID_IN_USE = 326
+LINK_DOWN = frozenset({1100, 2110})
+"""The gateway has lost its own link: new orders would wait there."""
+LINK_UP = frozenset({1101, 1102})
+"""The link is back; what happened meanwhile was not told."""
+PORT_RESET = 1300
+DATA_BROKEN = frozenset({2103, 2105, 2157})
+DATA_BACK = frozenset({2104, 2106, 2158})
+BARS_ENDED = frozenset({10182, 10225})
+"""A subscription to bars is dead and must be asked for again."""
+_WARNINGS = range(2100, 2200)
+
+
+def on_order(code: int) -> OnOrder:
+    """What ``code`` says of the order that it names; every code that is not known for certain is UNKNOWN."""
+    if code in _WARNINGS:
+        return OnOrder.NOTICE
+    return _POLICY.get(code, OnOrder.UNKNOWN)
+
+
+def ends_request(code: int) -> bool:
+    """Whether an error that names a request is its answer."""
+    return code not in _WARNINGS and code not in {10167, 10168, 10090}

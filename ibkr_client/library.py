@@ -1,0 +1,83 @@
+"""The only file that imports ib_insync or ib_async: their socket client and the objects it sends."""
+
+import importlib
+import logging
+import os
+import warnings
+from collections.abc import Mapping
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Protocol
+
+LIBRARIES = ("ib_insync", "ib_async")
+CHOICE = "ALGOTRADE_IBKR_LIBRARY"
+"""The environment variable that names the library when both are installed."""
+
+
+class LibraryMissing(RuntimeError):
+    """Neither client library is installed, or not the one that was asked for."""
+
+
+class RawClient(Protocol):
+    """What both libraries call Client: it frames, sends and decodes messages, and keeps no state of orders."""
+
+    MaxRequests: int
+
+    async def connectAsync(self, host: str, port: int, client_id: int, timeout: float, /) -> None:  # noqa: N802
+        """Connect and wait for accounts and the first order id."""
+        ...
+
+    def disconnect(self) -> None:
+        """Close the socket."""
+        ...
+
+    def send(self, *fields: object) -> None:
+        """Send the fields of one message."""
+        ...
+
+
+def load_library(name: str | None = None) -> ModuleType:
+    """Import the library called ``name``, the one `CHOICE` names, or the one that is installed.
+
+    Call it in a thread that has an event loop: ib_insync's event library asks for one while it is imported.
+
+    Raises:
+        LibraryMissing: saying what to install.
+    """
+    wanted = name or os.environ.get(CHOICE) or next(filter(find_spec, LIBRARIES), None)
+    if wanted not in LIBRARIES:
+        raise LibraryMissing(
+            f"Interactive Brokers needs a client library; install algo-trade[ibkr] or algo-trade[ibkr-async] ({CHOICE} "
+            f"may name one of {', '.join(LIBRARIES)})"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the library's own imports
+            library = importlib.import_module(wanted)
+    except ImportError:
+        raise LibraryMissing(f"{wanted} cannot be imported; install it in an environment of its own") from None
+    logging.getLogger(wanted).setLevel(logging.CRITICAL)  # it formats orders and accounts; what matters we log
+    return library
+
+
+def new_client(library: ModuleType, inbox: object) -> RawClient:
+    """A socket client whose messages call the methods of ``inbox``; its own pacing is off, since ours decides."""
+    client: RawClient = library.client.Client(inbox)
+    client.MaxRequests = 0
+    return client
+
+
+def new_contract(library: ModuleType, fields: Mapping[str, object]) -> object:
+    """A contract with ``fields`` as the library names them."""
+    return library.Contract(**fields)
+
+
+def new_order(library: ModuleType, fields: Mapping[str, object], algo: Mapping[str, str]) -> object:
+    """An order with ``fields`` as the library names them and the parameters of an algorithm."""
+    parameters = [library.TagValue(tag, value) for tag, value in algo.items()]
+    return library.Order(**fields, algoParams=parameters)
+
+
+def execution_filter(library: ModuleType, account: str) -> object:
+    """Asks for the executions of one account."""
+    return library.ExecutionFilter(acctCode=account)

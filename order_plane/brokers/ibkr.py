@@ -1,0 +1,222 @@
+"""Interactive Brokers behind the broker port, through TWS or IB Gateway."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from contracts.market import BarEvent
+from ibkr_client.connection import ConnectionLost, RequestRefused
+from ibkr_client.contracts import ContractTerms
+from ibkr_client.library import load_library
+from ibkr_client.lifeline import Address, Lifeline, Unusable
+from ibkr_client.loop_thread import LoopThread
+from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.ibkr_session import Session
+from order_plane.brokers.ibkr_venue import Account, Terms, Venue
+from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, OpenOrder, Snapshot
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.gates import require_open_gates
+from order_plane.lifecycle import Fact
+
+PAPER_PORTS = frozenset({4002, 7497})
+LIVE_PORTS = frozenset({4001, 7496})
+_PAPER_ACCOUNTS = ("DU", "DF")
+_SLACK_SECONDS = 5.0
+
+
+class WrongAccount(RuntimeError):
+    """Port, account and mode do not agree; nothing is sent anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class IbkrTerms:
+    """Where the gateway is and whose account is traded.
+
+    ``live`` says what the caller was told to trade with, and everything else must agree. ``paper_ports`` are ports of
+    a paper gateway besides its own two, such as that of a simulator or a container. ``answer_seconds`` is how long an
+    order may go unanswered before its outcome counts as unknown.
+    """
+
+    address: Address
+    account: str
+    ids_path: Path
+    live: bool = False
+    paper_ports: frozenset[int] = frozenset()
+    answer_seconds: float = 5.0
+    contracts: Mapping[str, ContractTerms] = field(default_factory=dict)
+    adaptive_priority: str = "Normal"
+
+
+def require_agreement(terms: IbkrTerms) -> None:
+    """Return only when port and account are both of paper trading, or both of live trading, as ``terms.live`` says.
+
+    Raises:
+        WrongAccount: naming what does not agree.
+    """
+    if terms.paper_ports & LIVE_PORTS:
+        raise WrongAccount("paper_ports names a port of live trading (4001 or 7496); remove it")
+    port, paper_account = terms.address.port, terms.account.startswith(_PAPER_ACCOUNTS)
+    if terms.live:
+        problems = [
+            (port not in LIVE_PORTS, f"port {port} is not one of live trading (4001, 7496)"),
+            (paper_account, "the account is one of paper trading (DU or DF)"),
+        ]
+    else:
+        problems = [
+            (port not in PAPER_PORTS | terms.paper_ports, f"port {port} is not one of paper trading (4002, 7497)"),
+            (not paper_account, "the account is not one of paper trading (DU or DF)"),
+        ]
+    wrong = "; ".join(text for is_wrong, text in problems if is_wrong)
+    if wrong:
+        wanted = "live" if terms.live else "paper"
+        raise WrongAccount(f"trading is {wanted}, and {wrong}. Make account, port and mode agree")
+
+
+class IbkrBroker:
+    """A synchronous front; all waiting happens in the loop of one thread of its own.
+
+    Order state is never the library's: this adapter hears raw messages, and turns them into facts. Whatever is not
+    certain is asked of the gateway, and what even that leaves open is `BrokerStateUnknown`.
+
+    Raises:
+        WrongAccount: when port, accounts of the gateway, and mode do not agree.
+        LiveTradingRefused: for a live account, naming the gates that are shut in ``environment``.
+        BrokerUnavailable: when the gateway cannot be reached.
+        LibraryMissing: when no client library is installed.
+    """
+
+    def __init__(self, terms: IbkrTerms, environment: Mapping[str, str], library: str | None = None) -> None:
+        require_agreement(terms)
+        if terms.live:
+            require_open_gates(environment)
+        self._terms = terms
+        self._seen: dict[str, datetime] = {}
+        self._lifeline: Lifeline | None = None
+        self._closed = False
+        self._ids = OrderIds(terms.ids_path, terms.account, terms.address.client_id)
+        self._loop = LoopThread("ibkr-orders")
+        # One request may wait for the socket, for its turn, for its answer, and for the answers to three questions.
+        self._longest = 4 * terms.address.patience + terms.answer_seconds + _SLACK_SECONDS
+        try:
+            self._loop.call(self._start(library), self._longest)
+        except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
+            self.close()
+            reason = str(error) or type(error).__name__
+            raise BrokerUnavailable(f"port {terms.address.port} of {terms.address.host}: {reason}") from None
+        except Unusable as refusal:
+            self.close()
+            raise WrongAccount(str(refusal)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def key_life(self) -> KeyLife:
+        """The gateway takes any number of orders with one label; only our own file of ids prevents a second one."""
+        return KeyLife.NONE
+
+    @property
+    def dormant(self) -> bool:
+        """Never: a gateway may speak at any time."""
+        return False
+
+    @property
+    def connects(self) -> int:
+        """How often the gateway was connected to."""
+        return self._venue.lifeline.connects
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders can be sent now."""
+        return self._venue.lifeline.connection is not None
+
+    def submit(self, order: SubmitOrder) -> Sequence[Fact]:
+        """Send ``order``, once, and return what the gateway says at once; raises as the port says."""
+        try:
+            return self._loop.call(self._session.submit(order), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the order was not answered in time") from None
+
+    def cancel(self, order: CancelOrder) -> Sequence[Fact]:
+        """Ask for a cancel; that it happened comes with `drain` unless it is known at once."""
+        try:
+            return self._loop.call(self._session.cancel(order), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the cancel was not answered in time") from None
+
+    def drain(self) -> Sequence[Fact]:
+        """Facts since the last call."""
+        news = self._venue.news
+        return [news.popleft() for _ in range(len(news))]
+
+    def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
+        """Every fact of an order, from open orders, completed orders and executions of today."""
+        try:
+            return self._loop.call(self._session.lookup(intent_id), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the gateway did not answer in time") from None
+
+    def snapshot(self) -> Snapshot:
+        """Working orders that bear an intent's label, today's executions of ours, and units by symbol."""
+        account = self.account()
+        return Snapshot(self._open_orders(account), tuple(self._venue.book.fills()), self._positions(account))
+
+    def account(self) -> Account:
+        """Everything the gateway lists of the account, cash and completed orders too; raises as `lookup` does."""
+        try:
+            return self._loop.call(self._session.account(), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the gateway did not answer in time") from None
+
+    def observe(self, bar: BarEvent) -> None:
+        """Remember the event time: the gateway does not say when an order ended."""
+        self._seen[bar.symbol] = bar.timestamp
+
+    def close(self) -> None:
+        """Disconnect; orders keep working at the venue."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._loop.call(self._stop(), _SLACK_SECONDS)
+        except TimeoutError:
+            pass
+        finally:
+            self._loop.close()
+            self._ids.close()
+
+    async def _stop(self) -> None:
+        if self._lifeline is not None:
+            await self._lifeline.stop()
+
+    async def _start(self, library: str | None) -> None:
+        terms = self._terms
+        known = Terms(terms.account, terms.answer_seconds, terms.contracts, terms.adaptive_priority)
+        address = terms.address
+        self._venue = Venue(load_library(library), address, known, self._ids, self._admit, self._seen.get)
+        self._session = Session(self._venue, known, self._ids, address.client_id)
+        self._lifeline = self._venue.lifeline
+        await self._lifeline.start()
+
+    def _admit(self, accounts: Sequence[str]) -> None:
+        """Look at the accounts that the gateway has, at every connection."""
+        if self._terms.account not in accounts:
+            raise Unusable("the gateway does not have the account; correct order.account or log in with another user")
+        paper = [name.startswith(_PAPER_ACCOUNTS) for name in accounts]
+        if any(paper) if self._terms.live else not all(paper):
+            raise Unusable("the gateway has accounts of the other kind, paper and live; use another login")
+
+    def _open_orders(self, account: Account) -> tuple[OpenOrder, ...]:
+        book = self._venue.book
+        found = [(told, book.labelled(told.reference)) for told in account.open_orders]
+        return tuple(
+            OpenOrder(order.intent_id, str(told.order_id), order.symbol, order.filled)
+            for told, order in found
+            if order is not None
+        )
+
+    def _positions(self, account: Account) -> dict[str, float]:
+        symbol_of = self._venue.contracts.symbol_of
+        return {symbol_of(each.contract_id, each.symbol): each.quantity for each in account.positions}

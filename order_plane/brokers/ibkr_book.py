@@ -1,0 +1,267 @@
+"""Turns what the gateway says of our orders into facts, each once, whatever the order it comes in."""
+
+from collections.abc import Callable
+from datetime import datetime
+from math import fsum
+from uuid import UUID
+
+from ibkr_client.error_policy import OnOrder, on_order
+from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
+from order_plane.lifecycle import Fact, FactKind
+
+_ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})
+_NOT_ALIVE = frozenset({"Inactive", "ApiPending", "Filled", *_ENDED_BY_CANCEL})
+ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
+"""After these nothing more trades."""
+_DUST = 1e-9
+
+
+class Tracked:
+    """One order of ours: what was sent, and what is known of it.
+
+    ``wished`` and ``sent`` are units, ``decided_at`` the event time of its intent; ``lapses`` whether it ends by
+    itself.
+    """
+
+    __slots__ = (
+        "attempt",
+        "cancel_asked",
+        "decided_at",
+        "executions",
+        "facts",
+        "intent_id",
+        "lapses",
+        "order_id",
+        "refusal",
+        "sent",
+        "symbol",
+        "wished",
+    )
+
+    def __init__(
+        self, intent_id: UUID, attempt: int, order_id: int, symbol: str, wished: float, sent: float,
+        decided_at: datetime, *, lapses: bool,
+    ) -> None:  # fmt: skip
+        self.intent_id = intent_id
+        self.attempt = attempt
+        self.order_id = order_id
+        self.symbol = symbol
+        self.wished = wished
+        self.sent = sent
+        self.decided_at = decided_at
+        self.lapses = lapses
+        self.cancel_asked = False
+        self.refusal = ""
+        self.facts: dict[tuple[FactKind, str], Fact] = {}
+        self.executions: dict[str, tuple[int, Execution]] = {}
+
+    @property
+    def acked(self) -> bool:
+        """Whether the gateway has said that it has the order."""
+        return (FactKind.ACK, "ack") in self.facts
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will trade, as far as is known."""
+        return any(kind in ENDS for kind, _ in self.facts) or self.filled >= self.sent * (1 - _DUST)
+
+    @property
+    def filled(self) -> float:
+        """Units traded."""
+        return fsum(execution.quantity for _, execution in self.executions.values())
+
+
+class Book:
+    """Every order that was ours in this life of the process, by order id and by intent.
+
+    ``find`` loads an order by its label, ``say`` takes each new fact, ``ask`` is told of an order of which only the
+    gateway's own lists can tell what is true; ``seen`` is the newest event time of a symbol.
+    """
+
+    def __init__(
+        self,
+        client_id: int,
+        find: Callable[[UUID], Tracked | None],
+        say: Callable[[Tracked, Fact], None],
+        ask: Callable[[Tracked, Notice], None],
+        seen: Callable[[str], datetime | None],
+    ) -> None:
+        self._client_id = client_id
+        self._find = find
+        self._say = say
+        self._ask = ask
+        self._seen = seen
+        self._by_intent: dict[UUID, Tracked] = {}
+        self._by_order: dict[int, Tracked] = {}
+        self._by_permanent: dict[int, Tracked] = {}
+        self._commissions: dict[str, float] = {}
+        self._by_execution: dict[str, Tracked] = {}
+
+    def add(self, order: Tracked) -> None:
+        """Watch an order that is about to be sent."""
+        self._by_intent[order.intent_id] = order
+        self._by_order[order.order_id] = order
+
+    def drop(self, order: Tracked) -> None:
+        """Forget an order that was never sent."""
+        self._by_intent.pop(order.intent_id, None)
+        self._by_order.pop(order.order_id, None)
+
+    def of_intent(self, intent_id: UUID) -> Tracked | None:
+        """The order of an intent, in this life or an earlier one."""
+        known = self._by_intent.get(intent_id)
+        if known is None:
+            known = self._find(intent_id)
+            if known is not None:
+                self.add(known)
+        return known
+
+    def of_order(self, order_id: int) -> Tracked | None:
+        """The order with this number of ours."""
+        return self._by_order.get(order_id)
+
+    def labelled(self, reference: str) -> Tracked | None:
+        """The order with this label; None when it is nobody's intent."""
+        try:
+            return self.of_intent(UUID(reference))
+        except ValueError:
+            return None
+
+    def order_state(self, told: OrderState) -> None:
+        """An order was listed as open, or changed."""
+        order = self.labelled(told.reference)
+        if order is None:
+            return
+        self._by_permanent[told.permanent_id] = order
+        self._status(order, told.status)
+
+    def completed(self, told: OrderState) -> None:
+        """An order was listed among those that ended today."""
+        order = self.labelled(told.reference) or self._by_permanent.get(told.permanent_id)
+        if order is None:
+            return
+        if told.status == "Inactive":
+            if not order.ended:
+                reason = order.refusal or "BROKER_REFUSED: the order ended inactive"
+                self._end(order, FactKind.REJECT, reason)
+            return
+        self._ack(order)
+        self._status(order, told.status)
+
+    def order_progress(self, told: OrderProgress) -> None:
+        """The status of an order was told."""
+        mine = told.client_id == self._client_id
+        order = self._by_permanent.get(told.permanent_id) or (self._by_order.get(told.order_id) if mine else None)
+        if order is not None:
+            self._by_permanent[told.permanent_id] = order
+            self._status(order, told.status)
+
+    def execution(self, told: Execution) -> None:
+        """Something traded, or a trade was corrected: then only the last digits of its name differ, and are higher."""
+        order = self.labelled(told.reference) or self._by_permanent.get(told.permanent_id)
+        if order is None:
+            return
+        name, revision = split_execution_id(told.execution_id)
+        known = order.executions.get(name)
+        if known is not None and known[0] >= revision:
+            return
+        order.executions[name] = (revision, told)
+        self._by_execution[told.execution_id] = order
+        self._ack(order)
+        if told.execution_id in self._commissions:
+            self._fill(order, name)
+
+    def commission(self, told: Commission) -> None:
+        """What an execution cost; it may come before the execution."""
+        self._commissions[told.execution_id] = told.amount
+        order = self._by_execution.get(told.execution_id)
+        if order is not None:
+            self._fill(order, split_execution_id(told.execution_id)[0])
+
+    def release(self, execution_id: str) -> None:
+        """Tell an execution whose commission did not come in time."""
+        order = self._by_execution.get(execution_id)
+        if order is not None and execution_id not in self._commissions:
+            self._fill(order, split_execution_id(execution_id)[0])
+
+    def lapse(self, order: Tracked) -> None:
+        """An order ended and nobody said that it was cancelled."""
+        if not order.ended:
+            self._end(order, FactKind.EXPIRED, "EXPIRED: the venue ended the order")
+
+    def fills(self) -> list[Fact]:
+        """The newest word on every execution."""
+        known = dict.fromkeys(self._by_execution.values())
+        return [fact for order in known for (kind, _), fact in order.facts.items() if kind is FactKind.FILL]
+
+    def error(self, order: Tracked, notice: Notice) -> None:
+        """An error that names an order: only what is certain ends it, and only before it was ever seen alive."""
+        verdict = on_order(notice.code)
+        reason = f"IBKR_{notice.code}: {notice.text}"[:512]
+        if verdict is OnOrder.NOTICE:
+            return
+        if verdict is OnOrder.CANCELLED:
+            if not order.ended and not order.acked:
+                self._ack(order)
+            if not order.ended:
+                self._end(order, FactKind.CANCELLED, reason)
+        elif verdict is OnOrder.REFUSED and not order.acked:
+            self._end(order, FactKind.REJECT, reason)
+        else:
+            if verdict is OnOrder.REFUSED:
+                order.refusal = reason
+            self._ask(order, notice)
+
+    def _status(self, order: Tracked, status: str) -> None:
+        if status in _ENDED_BY_CANCEL:
+            self._ack(order)
+            if order.cancel_asked or not order.lapses:
+                self._end(order, FactKind.CANCELLED, "CANCELLED: the venue cancelled the order")
+            elif not order.ended:
+                self._ask(order, Notice(order.order_id, 0, status))
+        elif status not in _NOT_ALIVE or status == "Filled":
+            self._ack(order)
+
+    def _ack(self, order: Tracked) -> None:
+        if not order.acked:
+            self._tell(order, Fact(order.intent_id, FactKind.ACK, "ack", order.decided_at, str(order.order_id)))
+
+    def _end(self, order: Tracked, kind: FactKind, reason: str) -> None:
+        if any(known in ENDS for known, _ in order.facts):
+            return
+        at = self._now(order)
+        self._tell(order, Fact(order.intent_id, kind, kind.value.lower(), at, str(order.order_id), reason=reason))
+
+    def _fill(self, order: Tracked, name: str) -> None:
+        revision, told = order.executions[name]
+        cost = self._commissions.get(told.execution_id)
+        # An odd revision knows its commission, so that it replaces the even one that did not.
+        number = 2 * revision + (cost is not None)
+        known = order.facts.get((FactKind.FILL, name))
+        if known is not None and known.revision >= number:
+            return
+        self._tell(
+            order,
+            Fact(
+                order.intent_id, FactKind.FILL, name, told.time, str(order.order_id), told.quantity, told.price,
+                cost or 0.0, number,
+            ),
+        )  # fmt: skip
+        if order.sent < order.wished and order.filled >= order.sent * (1 - _DUST):
+            self._end(order, FactKind.CANCELLED, "SIZE_ROUNDED: the rest is smaller than the venue's size increment")
+
+    def _tell(self, order: Tracked, fact: Fact) -> None:
+        order.facts[fact.kind, fact.fact_id] = fact
+        self._say(order, fact)
+
+    def _now(self, order: Tracked) -> datetime:
+        """The newest event time that is known for an order: the gateway does not say when one ended."""
+        moments = [order.decided_at, *(execution.time for _, execution in order.executions.values())]
+        seen = self._seen(order.symbol)
+        return max(moments if seen is None else [*moments, seen])
+
+
+def split_execution_id(execution_id: str) -> tuple[str, int]:
+    """The part that an execution shares with its corrections, and the number of the correction."""
+    name, _, last = execution_id.rpartition(".")
+    return (name, int(last)) if name and last.isdecimal() else (execution_id, 0)

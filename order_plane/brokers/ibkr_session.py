@@ -1,0 +1,144 @@
+"""Sends and cancels orders at the gateway, and waits until it is known whether it has them."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from contracts.trading import TimeInForce
+from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
+from ibkr_client.contracts import AmbiguousContract, Qualified
+from order_plane.brokers.ibkr_book import Tracked
+from order_plane.brokers.ibkr_form import order_form
+from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
+from order_plane.brokers.ibkr_venue import NO_ANSWER, Account, Terms, Venue, named
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.lifecycle import Fact, FactKind
+
+_LAPSING = frozenset({TimeInForce.DAY, TimeInForce.GTD})
+
+
+class Session:
+    """The asynchronous broker; every method belongs to the loop of its venue."""
+
+    def __init__(self, venue: Venue, terms: Terms, ids: OrderIds, client_id: int) -> None:
+        self._venue = venue
+        self._terms = terms
+        self._ids = ids
+        self._client_id = client_id
+        self._sent_at: dict[UUID, float] = {}
+
+    async def submit(self, order: SubmitOrder) -> Sequence[Fact]:
+        """Send ``order`` and wait until the gateway has it.
+
+        Raises:
+            BrokerRefused, BrokerUnavailable, BrokerStateUnknown: as the port of a broker says.
+        """
+        venue, intent = self._venue, order.intent
+        connection = venue.connected()
+        contract = await self._contract(connection, intent.symbol)
+        tracked = Tracked(
+            intent.intent_id,
+            order.attempt,
+            0,
+            intent.symbol,
+            intent.quantity,
+            contract.size_down(intent.quantity),
+            intent.timestamp,
+            lapses=intent.time_in_force in _LAPSING,
+        )
+        form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
+        try:
+            tracked.order_id = self._ids.take(tracked)
+        except AlreadySent:
+            raise BrokerStateUnknown("this attempt was sent before; it is never sent twice") from None
+        venue.book.add(tracked)
+        answer = venue.sending[tracked.intent_id] = asyncio.get_running_loop().create_future()
+        try:
+            fields = {**form.fields, "orderId": tracked.order_id, "clientId": self._client_id}
+            await self._place(connection, tracked, contract.fields, fields, form.algo)
+            await self._answer_to(tracked, answer)
+        finally:
+            venue.sending.pop(tracked.intent_id, None)
+        return self._first_news(tracked)
+
+    async def cancel(self, order: CancelOrder) -> Sequence[Fact]:
+        """Ask for a cancel and wait for the gateway to take it up; raises as `submit` does."""
+        venue = self._venue
+        connection = venue.connected()
+        tracked = venue.book.of_intent(order.intent_id)
+        if tracked is None or tracked.ended:
+            raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
+        tracked.cancel_asked = True
+        answer = venue.cancelling[order.intent_id] = asyncio.get_running_loop().create_future()
+        try:
+            await connection.cancel(tracked.order_id)
+            await asyncio.wait_for(answer, self._terms.answer_seconds)
+        except NO_ANSWER as error:
+            raise BrokerStateUnknown(f"no answer to the cancel: {named(error)}") from None
+        finally:
+            venue.cancelling.pop(order.intent_id, None)
+        return venue.take(order.intent_id)
+
+    async def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
+        """Every fact of the order of an intent, as `Venue.lookup` says."""
+        return await self._venue.lookup(intent_id, self._sent_at.get(intent_id, -1.0))
+
+    async def account(self) -> Account:
+        """What the gateway lists of the account."""
+        return await self._venue.account()
+
+    def _first_news(self, tracked: Tracked) -> Sequence[Fact]:
+        news = self._venue.take(tracked.intent_id)
+        refused = next((fact for fact in news if fact.kind is FactKind.REJECT), None)
+        if refused is not None and not tracked.acked:
+            raise BrokerRefused(refused.reason)
+        return news
+
+    async def _contract(self, connection: Connection, symbol: str) -> Qualified:
+        try:
+            return await self._venue.contracts.qualified(connection, symbol)
+        except AmbiguousContract as problem:
+            raise BrokerRefused(f"UNKNOWN_SYMBOL: {problem}") from None
+        except RequestRefused as refusal:
+            if refusal.code == 200:
+                raise BrokerRefused(f"UNKNOWN_SYMBOL: the venue has no contract for {symbol}") from None
+            raise BrokerUnavailable(f"the contract could not be looked up: {refusal}") from None
+        except (ConnectionLost, TimeoutError) as error:
+            raise BrokerUnavailable(f"the contract could not be looked up: {named(error)}") from None
+
+    async def _place(
+        self,
+        connection: Connection,
+        tracked: Tracked,
+        contract: Mapping[str, object],
+        fields: Mapping[str, object],
+        algo: Mapping[str, str],
+    ) -> None:
+        # From here on an answer of the gateway that is older than the order says nothing of it.
+        self._sent_at[tracked.intent_id] = asyncio.get_running_loop().time()
+        try:
+            await connection.place(tracked.order_id, contract, fields, algo)
+        except ConnectionLost:
+            self._ids.give_back(tracked)
+            self._venue.book.drop(tracked)
+            raise BrokerUnavailable("the connection was lost before anything was sent") from None
+
+    async def _answer_to(self, tracked: Tracked, answer: "asyncio.Future[None]") -> None:
+        try:
+            await asyncio.wait_for(answer, self._terms.answer_seconds)
+        except ConnectionLost as lost:
+            raise BrokerStateUnknown(str(lost)) from None
+        except TimeoutError:
+            await self._search(tracked)
+
+    async def _search(self, tracked: Tracked) -> None:
+        """The gateway did not answer: ask whether it has the order."""
+        connection = self._venue.lifeline.connection
+        try:
+            if connection is not None:
+                await self._venue.inquire(connection)
+        except NO_ANSWER as error:
+            raise BrokerStateUnknown(f"no answer to the order, nor to a question about it: {named(error)}") from None
+        if not tracked.facts:
+            raise BrokerStateUnknown(f"no answer within {self._terms.answer_seconds:g} s, and the order is not listed")

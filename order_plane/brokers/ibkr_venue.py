@@ -1,0 +1,252 @@
+"""The gateway as the order plane sees it: what it says becomes facts, and after every gap it is asked for the rest."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import ModuleType
+from typing import TypeVar
+from uuid import UUID
+
+import structlog
+
+from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
+from ibkr_client.contracts import Contracts, ContractTerms
+from ibkr_client.error_policy import OnOrder, on_order
+from ibkr_client.lifeline import Address, Lifeline
+from ibkr_client.messages import (
+    AccountValue,
+    Commission,
+    Execution,
+    Hello,
+    HistoryBar,
+    Notice,
+    OrderProgress,
+    OrderState,
+    Position,
+)
+from order_plane.brokers.ibkr_book import ENDS, Book, Tracked
+from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.lifecycle import Fact
+
+_LOG = structlog.get_logger()
+_COMMISSION_GRACE = 0.5
+_CANCEL_GRACE = 0.25
+_FRESH_SECONDS = 1.0
+NO_ANSWER = (ConnectionLost, RequestRefused, TimeoutError)
+Result = TypeVar("Result")
+Waiting = dict[UUID, "asyncio.Future[None]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Whose account, how long an answer may take (seconds), how symbols are found, and how patient ADAPTIVE is."""
+
+    account: str
+    answer_seconds: float
+    contracts: Mapping[str, ContractTerms]
+    adaptive_priority: str = "Normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account as the gateway lists it: orders of all clients, units held, and cash figures."""
+
+    open_orders: Sequence[OrderState]
+    completed_orders: Sequence[OrderState]
+    positions: Sequence[Position]
+    values: Sequence[AccountValue]
+
+
+class Venue:
+    """Lives in one event loop. Facts go to ``news``, which another thread may empty.
+
+    Nothing may be sent until the gateway was asked for open orders, completed orders and executions, after each
+    connection and each loss of the gateway's own link. ``sending`` and ``cancelling`` hold who waits for an answer.
+    """
+
+    def __init__(
+        self,
+        library: ModuleType,
+        address: Address,
+        terms: Terms,
+        ids: OrderIds,
+        admit: Callable[[Sequence[str]], None],
+        seen: Callable[[str], datetime | None],
+    ) -> None:
+        self._terms = terms
+        self._ids = ids
+        self._admit = admit
+        self._client_id = address.client_id
+        self.contracts = Contracts(terms.contracts)
+        self.book = Book(address.client_id, ids.find, self._say, self._on_question, seen)
+        self.lifeline = Lifeline(library, address, self, self._greet)
+        self.sending: Waiting = {}
+        self.cancelling: Waiting = {}
+        self._asked_at = 0.0
+        self._one_question = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.news: deque[Fact] = deque()
+
+    def connected(self) -> Connection:
+        """The connection that may be used; BrokerUnavailable when there is none."""
+        if self.lifeline.unusable is not None:
+            raise BrokerUnavailable(str(self.lifeline.unusable))
+        if self.lifeline.connection is None:
+            raise BrokerUnavailable("there is no connection to Interactive Brokers")
+        return self.lifeline.connection
+
+    async def lookup(self, intent_id: UUID, sent_at: float) -> Sequence[Fact] | None:
+        """Every fact of the order of an intent; None when the gateway lists nothing of it.
+
+        ``sent_at`` is when the order left, in seconds of the loop; an older answer of the gateway says nothing of it.
+
+        Raises:
+            BrokerUnavailable: when the gateway could not be asked.
+            BrokerStateUnknown: when it gave no clear answer.
+        """
+        connection = self.connected()
+        now = asyncio.get_running_loop().time()
+        if now - self._asked_at > _FRESH_SECONDS or sent_at >= self._asked_at:
+            await clear(self.inquire(connection))
+        tracked = self.book.of_intent(intent_id)
+        return list(tracked.facts.values()) if tracked is not None and tracked.facts else None
+
+    async def account(self) -> Account:
+        """What the gateway lists; raises as `lookup` does."""
+        connection = self.connected()
+        working, completed = await clear(self.inquire(connection))
+        positions = await clear(connection.positions())
+        values = await clear(connection.account_values())
+        mine = self._terms.account
+        return Account(
+            [each for each in working if each.account == mine],
+            [each for each in completed if each.account == mine],
+            [each for each in positions if each.account == mine and each.quantity],
+            [each for each in values if each.account == mine],
+        )
+
+    async def inquire(self, connection: Connection) -> tuple[list[OrderState], list[OrderState]]:
+        """Ask for everything that may be ours; open orders and executions come through the listener too."""
+        begun = asyncio.get_running_loop().time()
+        working = await connection.open_orders()
+        completed = await connection.completed_orders()
+        await connection.executions(self._terms.account)
+        for order in completed:
+            self.book.completed(order)
+        self._asked_at = begun
+        return working, completed
+
+    def take(self, intent_id: UUID) -> list[Fact]:
+        """The news of one intent, which are then news no more."""
+        news = list(self.news)
+        self.news.clear()
+        self.news.extend(fact for fact in news if fact.intent_id != intent_id)
+        return [fact for fact in news if fact.intent_id == intent_id]
+
+    def order_state(self, order: OrderState) -> None:
+        """An order was listed or changed."""
+        self.book.order_state(order)
+        if order.status == "PendingCancel":
+            self._cancel_heard(self.book.labelled(order.reference))
+
+    def order_progress(self, progress: OrderProgress) -> None:
+        """An order's status was told."""
+        self.book.order_progress(progress)
+        if progress.status == "PendingCancel" and progress.client_id == self._client_id:
+            self._cancel_heard(self.book.of_order(progress.order_id))
+
+    def execution(self, execution: Execution) -> None:
+        """Something traded: it is told with its commission, or without when that is late."""
+        self.book.execution(execution)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_COMMISSION_GRACE, self.book.release, execution.execution_id)
+
+    def commission(self, commission: Commission) -> None:
+        """What an execution cost."""
+        self.book.commission(commission)
+
+    def notice(self, notice: Notice) -> None:
+        """An error or notice that answers no request."""
+        order = self.book.of_order(notice.number)
+        if order is None:
+            _LOG.info("the gateway says", code=notice.code, text=notice.text)
+            return
+        _LOG.warning("the gateway says of an order", order_id=notice.number, code=notice.code, text=notice.text)
+        self.book.error(order, notice)
+
+    def bar_update(self, number: int, bar: HistoryBar) -> None:
+        """Bars are no business of orders."""
+
+    def lost(self) -> None:
+        """Whoever waits for an answer does not get it."""
+        for future in (*self.sending.values(), *self.cancelling.values()):
+            if not future.done():
+                future.set_exception(ConnectionLost("the connection was lost before the answer came"))
+
+    async def _greet(self, connection: Connection, hello: Hello) -> None:
+        """Make sure that it is the right gateway, and learn everything that happened without us."""
+        self._admit(hello.accounts)
+        self._ids.begin_at(hello.next_order_id)
+        await self.inquire(connection)
+
+    def _say(self, order: Tracked, fact: Fact) -> None:
+        self.news.append(fact)
+        answer = self.sending.get(order.intent_id)
+        if answer is not None and not answer.done():
+            answer.set_result(None)
+        if fact.kind in ENDS or order.ended:
+            self._cancel_heard(order)
+
+    def _on_question(self, order: Tracked, notice: Notice) -> None:
+        """Only the gateway's lists can tell what became of ``order``."""
+        loop = asyncio.get_running_loop()
+        if not notice.code:  # it ended: had somebody cancelled it, error 202 would say so in a moment
+            loop.call_later(_CANCEL_GRACE, self.book.lapse, order)
+            return
+        task = loop.create_task(self._settle_question(order, notice))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle_question(self, order: Tracked, notice: Notice) -> None:
+        said = f"IBKR_{notice.code}: {notice.text}"[:512]
+        asked = asyncio.get_running_loop().time()
+        try:
+            async with self._one_question:  # one answer of the gateway settles all questions that are older than it
+                connection = self.lifeline.connection
+                if connection is not None and self._asked_at < asked:
+                    await self.inquire(connection)
+        except NO_ANSWER as error:
+            _LOG.warning("the gateway could not be asked about an order", order_id=order.order_id, reason=named(error))
+            return
+        if on_order(notice.code) is OnOrder.UNCHANGED:
+            self._cancel_heard(order, None if order.ended else BrokerRefused(said))
+        answer = self.sending.get(order.intent_id)
+        if answer is not None and not answer.done():
+            answer.set_exception(BrokerStateUnknown(said))
+
+    def _cancel_heard(self, order: Tracked | None, problem: Exception | None = None) -> None:
+        answer = None if order is None else self.cancelling.get(order.intent_id)
+        if answer is None or answer.done():
+            return
+        if problem is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(problem)
+
+
+async def clear(asked: Awaitable[Result]) -> Result:
+    """The answer, or the failure in the words of the broker's port."""
+    try:
+        return await asked
+    except ConnectionLost:
+        raise BrokerUnavailable("the connection was lost") from None
+    except (RequestRefused, TimeoutError) as error:
+        raise BrokerStateUnknown(f"the gateway gave no clear answer: {named(error)}") from None
+
+
+def named(error: BaseException) -> str:
+    """What went wrong; a timeout has no words of its own."""
+    return str(error) or type(error).__name__

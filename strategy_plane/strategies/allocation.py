@@ -1,0 +1,70 @@
+"""The part that every optimising strategy shares: from forecasts to weights, by way of risk and costs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts.market import SliceEvent
+from strategy_plane.history import AsOfView, Matrix, Vector
+from strategy_plane.optimizers.cost_book import CostBook
+from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits, Optimizer
+from strategy_plane.strategies.candidates import complete_returns
+from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+
+RiskModel = Callable[[Matrix, float], FactorRisk]
+"""From simple returns, shape (periods, n), and periods in a year to annual risk; raises ValueError."""
+Expectation = Callable[[Vector, FactorRisk], Vector]
+"""From forecasts, shape (n,), to annual expected returns, shape (n,)."""
+LimitsNow = Callable[[Sequence[str], Vector, Portfolio], Limits]
+"""The limits for these symbols at their current weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocator:
+    """Estimates risk over ``risk_window`` returns and optimises.
+
+    A symbol may lack the share ``max_missing`` of them. ``costs`` are what trades are expected to cost; none for free
+    ones.
+    """
+
+    optimizer: Optimizer
+    risk_model: RiskModel
+    risk_window: int = 252
+    max_missing: float = 0.05
+    periods_per_year: float = 252.0
+    costs: CostBook | None = None
+
+    def __post_init__(self) -> None:
+        if self.risk_window < 2:
+            raise ValueError("risk_window must be at least 2")
+
+    def __call__(
+        self,
+        moment: SliceEvent,
+        view: AsOfView,
+        forecast: Mapping[str, float],
+        expectation: Expectation,
+        limits: LimitsNow,
+        portfolio: Portfolio,
+    ) -> Targets | None:
+        """Optimal weights; the current ones and an alarm when there are none; None without anything to hold.
+
+        Only symbols that have a bar now, a forecast, and nearly all bars of the window take part.
+        """
+        candidates = sorted(forecast.keys() & set(moment.symbols))
+        symbols, returns = complete_returns(view, candidates, self.risk_window, self.max_missing)
+        if not symbols:
+            return None
+        try:
+            risk = self.risk_model(returns, self.periods_per_year)
+        except ValueError as fault:
+            return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
+        expected = expectation(np.array([forecast[symbol] for symbol in symbols]), risk)
+        current = np.array([portfolio.weight(symbol) for symbol in symbols])
+        costs = self.costs.of(symbols, view, portfolio.equity()) if self.costs else None
+        allocation = self.optimizer(expected, risk, current, limits(symbols, current, portfolio), costs)
+        if allocation.status is not AllocationStatus.OPTIMAL:
+            return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
+        repaired = Alarm("COVARIANCE_REPAIRED", risk.repair) if risk.repair else None
+        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)), alarm=repaired)

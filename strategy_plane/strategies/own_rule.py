@@ -1,0 +1,55 @@
+"""A strategy that is one plain function of what was known at a moment."""
+
+import math
+from collections.abc import Callable, Mapping
+
+from contracts.market import BarEvent, SliceEvent
+from strategy_plane.history import AsOfView, History
+from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+
+Rule = Callable[[AsOfView], Mapping[str, float] | None]
+"""From a view to weights by symbol, fractions of equity; None leaves everything as it is."""
+
+
+class OwnRule:
+    """Asks ``rule`` for weights every ``period`` moments, once there are ``bars`` moments of history.
+
+    The rule sees whole bars up to the moment and cannot change them. Symbols with a bar now that it does not name
+    are sold, so weights say everything; None changes nothing.
+    """
+
+    def __init__(self, rule: Rule, bars: int, period: int = 1) -> None:
+        if bars < 1 or period < 1:
+            raise ValueError("bars and period must be at least 1")
+        self._rule = rule
+        self._bars = bars
+        self._period = period
+        self._history = History(bars, whole_bars=True)
+
+    @property
+    def warm_up(self) -> int:
+        """The moments that the rule looks back on."""
+        return self._bars
+
+    @property
+    def period(self) -> int:
+        """Moments between two decisions."""
+        return self._period
+
+    def on_bar(self, bar: BarEvent) -> None:
+        """Take one bar."""
+        self._history.append(bar)
+
+    def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        """The rule's weights; an alarm instead of weights that are no numbers."""
+        answer = self._rule(self._history.as_of(moment.timestamp))
+        if answer is None:
+            return None
+        try:
+            weights = {str(symbol): float(weight) for symbol, weight in answer.items()}
+        except (AttributeError, TypeError, ValueError):
+            return Targets({}, alarm=Alarm("OWN_STRATEGY", "the strategy must return weights by symbol, or None"))
+        unknown = sorted(symbol for symbol, weight in weights.items() if not math.isfinite(weight))
+        if unknown:
+            return Targets({}, alarm=Alarm("OWN_STRATEGY", f"the weight of {', '.join(unknown[:5])} is no number"))
+        return Targets(dict.fromkeys(sorted({*moment.symbols, *portfolio.symbols}), 0.0) | weights)

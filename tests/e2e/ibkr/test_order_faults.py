@@ -1,0 +1,186 @@
+"""Every row of the error policy, and every fault of the simulator: no order is doubled, lost or taken for dead."""
+
+from contextlib import suppress
+from uuid import UUID
+
+import pytest
+
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.lifecycle import FactKind, history_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+FALSE_CANCELS = (103, 104, 106, 135, 161, 382, 463, 10147, 10148, 10149, 10268, 10311, 10349)
+NOTICES = (105, 107, 110, 321, 329, 399, 404, 434, 2109, 2161, 10167, 99999)
+
+
+def test_an_error_on_a_living_order_never_ends_it(desk, simulate, told, until):
+    simulator = simulate("--active-orders", "0")
+    broker = desk.broker(simulator)
+    facts = told(broker)
+    codes = (*FALSE_CANCELS, *NOTICES)
+    for number, code in enumerate(codes, start=1):
+        simulator.fault(do="order_error", code=code, text="order message")
+        facts.facts += broker.submit(desk.resting(number))
+    broker.snapshot()
+    assert facts.kinds() == ["ACK"] * len(codes)
+    assert {order["status"] for order in simulator.state()["orders"]} == {"Submitted"}
+    assert len(broker.snapshot().open_orders) == len(codes)
+    assert facts.kinds() == ["ACK"] * len(codes)
+
+
+@pytest.mark.parametrize("code", [201, 203])
+def test_a_rejection_ends_the_order(desk, simulator, code):
+    simulator.fault(do="reject", code=code, text="not allowed")
+    broker = desk.broker(simulator)
+    with pytest.raises(BrokerRefused, match=f"IBKR_{code}: not allowed"):
+        broker.submit(desk.order())
+    assert list(broker.drain()) == []
+
+
+@pytest.mark.parametrize("code", [104, 161, 10147, 10148])
+def test_a_refused_cancel_leaves_the_order_working(desk, simulator, told, code):
+    simulator.fault(do="order_error", on="cancelOrder", code=code)
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.resting()))
+    with pytest.raises(BrokerRefused, match=f"IBKR_{code}"):
+        broker.cancel(desk.a_cancel())
+    assert facts.kinds() == ["ACK"]
+    facts.facts += broker.cancel(desk.a_cancel())
+    facts.wait("ACK", "CANCELLED")
+
+
+def test_a_cancel_that_crosses_a_fill_finds_the_execution(desk, simulate, told):
+    simulator = simulate("--cancel-latency-ms", "300", "--latency-ms", "100")
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.order()))
+    broker.cancel(desk.a_cancel())
+    facts.wait("ACK", "FILL")
+    assert history_of(10.0, facts.facts).filled == 10.0
+
+
+def test_a_cancel_without_an_answer_is_not_taken_for_done(desk, simulator):
+    broker = desk.broker(simulator)
+    broker.submit(desk.resting())
+    simulator.fault(do="lose_request", on="cancelOrder")
+    with pytest.raises(BrokerStateUnknown):
+        broker.cancel(desk.a_cancel())
+    assert len(broker.snapshot().open_orders) == 1
+
+
+def test_a_silent_order_is_found_by_asking(desk, simulator):
+    simulator.fault(do="silent_ack")
+    broker = desk.broker(simulator)
+    assert [fact.kind for fact in broker.submit(desk.resting())] == [FactKind.ACK]
+
+
+def test_an_order_that_got_lost_is_in_doubt_and_not_sent_again(desk, simulator):
+    simulator.fault(do="lose_request", on="placeOrder")
+    broker = desk.broker(simulator)
+    with pytest.raises(BrokerStateUnknown):
+        broker.submit(desk.resting())
+    assert simulator.state()["orders"] == []
+    assert broker.lookup(UUID(int=1)) is None
+
+
+def test_an_order_whose_answer_was_cut_off_is_in_doubt_until_it_is_found(desk, simulator, told):
+    simulator.fault(do="drop_link", on="placeOrder", seconds=0.3)
+    broker = desk.broker(simulator)
+    with pytest.raises(BrokerStateUnknown):
+        broker.submit(desk.order())
+    with pytest.raises(BrokerUnavailable):
+        broker.submit(desk.order(2))
+    told(broker).wait("ACK", "FILL")
+    assert len(simulator.state()["orders"]) == 1
+
+
+def test_a_fill_that_nobody_saw_is_learnt_after_the_cut(desk, simulator, told):
+    simulator.fault(do="drop_link", on="fill", seconds=0.2)
+    broker = desk.broker(simulator)
+    facts = told(broker)
+    with suppress(BrokerStateUnknown):
+        facts.facts += broker.submit(desk.order())
+    facts.wait("ACK", "FILL")
+    assert broker.connects == 2
+
+
+@pytest.mark.parametrize("data", ["kept", "lost"])
+def test_fills_while_the_gateway_was_cut_off_are_learnt_when_it_is_back(desk, simulate, told, until, data):
+    simulator = simulate("--latency-ms", "400")
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.order()))
+    simulator.fault(do="connectivity", seconds=1.0, data=data)
+    until(lambda: not broker.ready)
+    with pytest.raises(BrokerUnavailable):
+        broker.submit(desk.order(2))
+    facts.wait("ACK", "FILL")
+    until(lambda: broker.ready)
+    assert broker.connects == 1
+    broker.submit(desk.order(3))
+
+
+def test_a_nightly_reset_is_ridden_out(desk, simulator, told, until):
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.resting()))
+    simulator.fault(do="nightly_reset", seconds=0.5)
+    until(lambda: not broker.ready)
+    until(lambda: broker.ready)
+    assert len(broker.snapshot().open_orders) == 1
+    facts.facts += broker.cancel(desk.a_cancel())
+    facts.wait("ACK", "CANCELLED")
+
+
+def test_executions_may_come_twice_corrected_or_after_their_commission(desk, simulator, told):
+    broker = desk.broker(simulator)
+    for number, fault in enumerate(("duplicate_execution", "correct_execution", "commission_first"), start=1):
+        simulator.fault(do=fault)
+        facts = told(broker, broker.submit(desk.order(number)))
+        expected = ["ACK", "FILL", "FILL"] if fault == "correct_execution" else ["ACK", "FILL"]
+        facts.wait(*expected)
+        history = history_of(10.0, facts.facts)
+        assert (history.filled, history.commission) == (10.0, 1.0)
+        if fault == "correct_execution":
+            first, second = facts.facts[1:]
+            assert second.revision > first.revision
+            assert history.average_price == second.price == pytest.approx(first.price + 0.01)
+
+
+def test_an_order_in_a_hundred_pieces_is_whole(desk, simulator, told, until):
+    simulator.fault(do="shred", quantity=1)
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.order(quantity=100.0)))
+    until(lambda: facts.kinds().count("FILL") == 100)
+    assert history_of(100.0, facts.facts).filled == 100.0
+
+
+def test_slow_answers_are_waited_for(desk, simulator):
+    broker = desk.broker(simulator)
+    broker.submit(desk.resting())
+    simulator.fault(do="slow_answers", seconds=0.5)
+    assert [fact.kind for fact in broker.submit(desk.resting(2))] == [FactKind.ACK]
+
+
+@pytest.mark.slow
+def test_a_burst_of_orders_stays_below_the_gateways_limit(desk, simulate):
+    simulator = simulate("--active-orders", "0")
+    broker = desk.broker(simulator)
+    for number in range(1, 101):
+        broker.submit(desk.resting(number))
+    assert simulator.state()["pacing_violations"] == 0
+    assert len(broker.snapshot().open_orders) == 100
+
+
+def test_another_life_finds_everything_by_its_label(desk, simulator):
+    first = desk.broker(simulator)
+    first.submit(desk.resting(1))
+    first.submit(desk.order(2))
+    first.submit(desk.resting(3))
+    first.cancel(desk.a_cancel(3))
+    first.close()
+    second = desk.broker(simulator)
+    kinds = {number: [fact.kind.value for fact in second.lookup(UUID(int=number)) or ()] for number in (1, 2, 3, 4)}
+    assert kinds[1] == ["ACK"]
+    assert sorted(kinds[2]) == ["ACK", "FILL"]
+    assert kinds[3][0] == "ACK"
+    assert kinds[4] == []
+    assert list(second.cancel(desk.a_cancel(1)))[-1].kind is FactKind.CANCELLED

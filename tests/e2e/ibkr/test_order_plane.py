@@ -1,0 +1,104 @@
+"""The whole order plane on a gateway: cuts and restarts neither double an order nor lose one."""
+
+from uuid import UUID
+
+import pytest
+
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderStatus
+from order_plane.composition import build_stage
+from order_plane.settings import OrderSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+class Plane:
+    """An order plane with a journal in a file, and the reports it gave."""
+
+    def __init__(self, library, simulator, path, monkeypatch):
+        monkeypatch.setenv("ALGOTRADE_IBKR_LIBRARY", library)
+        gateway = {
+            "port": simulator.port,
+            "paper_ports": [simulator.port],
+            "patience_seconds": 3.0,
+            "first_wait_seconds": 0.05,
+            "answer_seconds": 1.0,
+            "ids_path": str(path / "ids.sqlite"),
+        }
+        settings = OrderSettings.model_validate(
+            {
+                "broker": "ibkr",
+                "account": "DU1234567",
+                "audit": False,
+                "journal_path": path / "journal.sqlite",
+                "ibkr": gateway,
+            }
+        )
+        self.stage = build_stage(settings)
+        self.messages = list(self.stage.recover())
+
+    def trade(self, *orders):
+        at = orders[0].intent.timestamp
+        bar = BarEvent(symbol="AAPL", timestamp=at, open=190.0, high=192.0, low=189.0, close=191.0, volume=1e6)
+        self.messages += self.stage.handlers[BarEvent](bar)
+        for order in orders:
+            self.messages += self.stage.handlers[type(order.intent)](order.intent)
+        self.settle()
+
+    def settle(self):
+        self.messages += self.stage.settle()
+
+    def statuses(self):
+        self.settle()
+        reports = [each for each in self.messages if isinstance(each, ExecutionReport)]
+        return {report.intent_id.int: report.status for report in reports}
+
+
+@pytest.fixture
+def start(ibkr_library, tmp_path, monkeypatch):
+    planes = []
+
+    def started(simulator):
+        planes.append(Plane(ibkr_library.__name__, simulator, tmp_path, monkeypatch))
+        return planes[-1]
+
+    yield started
+    for plane in planes:
+        plane.stage.close()
+
+
+def test_a_cut_in_the_middle_of_a_batch_neither_doubles_nor_loses_an_order(start, desk, simulator, until):
+    plane = start(simulator)
+    simulator.fault(do="drop_link", on="placeOrder", nth=2, seconds=0.3)
+    plane.trade(*(desk.order(number, quantity=9.0 + number) for number in (1, 2, 3)))
+    assert plane.statuses()[2] in (OrderStatus.IN_DOUBT, OrderStatus.FILLED)
+    until(lambda: plane.statuses().get(2) is OrderStatus.FILLED)
+    assert plane.statuses()[1] is OrderStatus.FILLED
+    assert plane.statuses()[3] is OrderStatus.REJECTED
+    refs = [order["order_ref"] for order in simulator.state()["orders"]]
+    assert sorted(refs) == [str(UUID(int=1)), str(UUID(int=2))]
+    assert plane.stage.desk.in_doubt == 0
+
+
+def test_a_restart_takes_up_what_worked_and_what_filled_meanwhile(start, desk, simulate, until):
+    simulator = simulate("--latency-ms", "700")
+    plane = start(simulator)
+    plane.trade(desk.order(1), desk.resting(2, limit_price=180.0))
+    plane.stage.close()
+    until(lambda: simulator.state()["orders"][0]["status"] == "Filled")
+    second = start(simulator)
+    until(lambda: second.statuses().get(1) is OrderStatus.FILLED)
+    assert len(simulator.state()["orders"]) == 2
+    second.trade(desk.order(1), desk.resting(2, limit_price=180.0))
+    assert len(simulator.state()["orders"]) == 2
+
+
+def test_an_order_that_got_lost_stays_in_doubt_until_a_person_decides(start, desk, simulator):
+    plane = start(simulator)
+    simulator.fault(do="lose_request", on="placeOrder")
+    plane.trade(desk.order(1))
+    assert plane.statuses() == {1: OrderStatus.IN_DOUBT}
+    plane.stage.close()
+    second = start(simulator)
+    assert second.stage.desk.in_doubt == 1
+    assert simulator.state()["orders"] == []

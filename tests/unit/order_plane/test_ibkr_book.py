@@ -1,0 +1,174 @@
+"""Raw messages of a gateway in any order, and the facts they come to."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
+from order_plane.brokers.ibkr_book import Book, Tracked, split_execution_id
+from order_plane.lifecycle import FactKind, Status, history_of
+
+NOON = datetime(2024, 7, 10, 16, tzinfo=UTC)
+INTENT = UUID(int=1)
+
+
+class Heard:
+    """A book with one order of 10 units, number 5, and what it said and asked."""
+
+    def __init__(self, **changes):
+        self.facts, self.questions = [], []
+        fields = {"wished": 10.0, "sent": 10.0, "lapses": False, **changes}
+        self.order = Tracked(INTENT, 1, 5, "AAPL", fields["wished"], fields["sent"], NOON, lapses=fields["lapses"])
+        self.book = Book(
+            1,
+            lambda intent_id: None,
+            lambda order, fact: self.facts.append(fact),
+            lambda order, notice: self.questions.append(notice.code),
+            lambda symbol: None,
+        )
+        self.book.add(self.order)
+
+    def tell(self, message):
+        routes = {
+            OrderState: self.book.order_state,
+            OrderProgress: self.book.order_progress,
+            Execution: self.book.execution,
+            Commission: self.book.commission,
+            Notice: lambda notice: self.book.error(self.order, notice),
+        }
+        routes[type(message)](message)
+
+    @property
+    def kinds(self):
+        return [fact.kind for fact in self.facts]
+
+
+def state(status="Submitted"):
+    return OrderState(5, 900, 1, str(INTENT), "DU1", 7, "AAPL", "BUY", 10.0, status)
+
+
+def progress(status="Submitted", filled=0.0):
+    return OrderProgress(5, 900, 1, status, filled)
+
+
+def execution(name, quantity, price=100.0):
+    return Execution(name, 5, 900, 1, str(INTENT), "DU1", 7, "AAPL", "BOT", quantity, price, NOON)
+
+
+EVERYTHING = [
+    state(),
+    progress(),
+    progress("Filled", 10.0),
+    execution("a.01", 4.0),
+    execution("a.02", 4.0, 101.0),
+    execution("b.01", 6.0),
+    Commission("a.01", 0.4, "USD"),
+    Commission("a.02", 0.5, "USD"),
+    Commission("b.01", 0.6, "USD"),
+]
+
+
+@given(st.permutations(EVERYTHING), st.lists(st.sampled_from(EVERYTHING)))
+def test_any_order_and_any_repetition_gives_the_same_order(messages, again):
+    heard = Heard()
+    for message in [*messages, *again]:
+        heard.tell(message)
+    history = history_of(10.0, heard.facts)
+    assert (history.filled, history.commission, history.status()) == (10.0, pytest.approx(1.1), Status.FILLED)
+    assert history.average_price == pytest.approx((4 * 101 + 6 * 100) / 10)
+    assert heard.kinds.count(FactKind.ACK) == 1
+    assert len(heard.facts) == len(set(heard.facts))
+    assert heard.facts[0].kind is FactKind.ACK
+
+
+def test_a_fill_without_a_commission_is_told_when_it_is_released_and_replaced_by_the_one_with_it():
+    heard = Heard()
+    heard.tell(execution("a.01", 10.0))
+    assert heard.kinds == [FactKind.ACK]
+    heard.book.release("a.01")
+    heard.tell(Commission("a.01", 1.0, "USD"))
+    assert [fact.commission for fact in heard.facts[1:]] == [0.0, 1.0]
+    assert history_of(10.0, heard.facts).commission == 1.0
+
+
+@pytest.mark.parametrize("code", [109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293])
+def test_a_refusal_ends_only_an_order_that_was_never_seen_alive(code):
+    fresh, alive = Heard(), Heard()
+    fresh.tell(Notice(5, code, "no"))
+    assert fresh.kinds == [FactKind.REJECT]
+    assert fresh.facts[0].reason == f"IBKR_{code}: no"
+    alive.tell(state())
+    alive.tell(Notice(5, code, "no"))
+    assert (alive.kinds, alive.questions) == ([FactKind.ACK], [code])
+
+
+@given(st.integers(min_value=100, max_value=20_000).filter(lambda code: code != 202), st.booleans())
+def test_no_error_ever_ends_an_order_that_was_seen_alive(code, partly_filled):
+    heard = Heard()
+    heard.tell(state())
+    if partly_filled:
+        heard.tell(execution("a.01", 4.0))
+    heard.tell(Notice(5, code, "whatever"))
+    assert set(heard.kinds) <= {FactKind.ACK, FactKind.FILL}
+
+
+@given(st.integers(min_value=-1, max_value=20_000))
+def test_an_unknown_code_never_ends_an_order(code):
+    certain = {109, 110, 200, 201, 202, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293}
+    heard = Heard()
+    heard.tell(Notice(5, code, "whatever"))
+    assert code in certain or heard.kinds == []
+
+
+def test_a_cancel_of_the_venue_says_why():
+    heard = Heard(lapses=True)
+    heard.tell(state())
+    heard.tell(progress("Cancelled"))
+    assert (heard.kinds, heard.questions) == ([FactKind.ACK], [0])
+    heard.tell(Notice(5, 202, "Order Canceled"))
+    heard.book.lapse(heard.order)
+    assert heard.kinds == [FactKind.ACK, FactKind.CANCELLED]
+    assert heard.facts[1].reason == "IBKR_202: Order Canceled"
+
+
+def test_an_end_that_nobody_explains_is_an_expiry():
+    heard = Heard(lapses=True)
+    heard.tell(state())
+    heard.tell(progress("Cancelled"))
+    heard.book.lapse(heard.order)
+    assert heard.kinds == [FactKind.ACK, FactKind.EXPIRED]
+
+
+def test_an_order_that_is_inactive_is_not_dead_until_the_venue_lists_it_as_completed():
+    heard = Heard()
+    heard.tell(state())
+    heard.tell(progress("Inactive"))
+    assert heard.kinds == [FactKind.ACK]
+    heard.book.completed(state("Inactive"))
+    assert heard.kinds == [FactKind.ACK, FactKind.REJECT]
+
+
+def test_a_rounded_order_ends_when_what_was_sent_is_filled():
+    heard = Heard(wished=10.5)
+    heard.tell(execution("a.01", 10.0))
+    heard.tell(Commission("a.01", 1.0, "USD"))
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL, FactKind.CANCELLED]
+
+
+def test_orders_of_others_are_ignored():
+    heard = Heard()
+    heard.tell(state()._replace(reference="somebody else's"))
+    heard.tell(progress()._replace(client_id=2, permanent_id=7))
+    heard.tell(execution("z.01", 3.0)._replace(reference="", permanent_id=8))
+    assert heard.facts == []
+
+
+@pytest.mark.parametrize(
+    ("told", "name", "revision"),
+    [("0000e0d5.6a1b.01.02", "0000e0d5.6a1b.01", 2), ("plain", "plain", 0), ("a.x", "a.x", 0)],
+)
+def test_a_correction_is_known_by_its_last_digits(told, name, revision):
+    assert split_execution_id(told) == (name, revision)
