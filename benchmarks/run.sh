@@ -34,6 +34,7 @@ measure() {
 measure "reading and writing contracts" "$PYTHON" -m benchmarks.contract_speed
 measure "the memory-bus run beside other engines" "$PYTHON" -m benchmarks.memory_bus --peers "$PEERS/bin/python"
 measure "portfolio optimisation" "$PYTHON" -m benchmarks.optimizer
+measure "the controls before every order" "$PYTHON" -m benchmarks.controls
 measure "the order journal" "$PYTHON" -m benchmarks.journal
 measure "latency over Kafka" "$PYTHON" -m benchmarks.kafka_latency
 measure "throughput over Kafka" "$PYTHON" -m benchmarks.kafka_throughput

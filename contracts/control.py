@@ -46,8 +46,20 @@ class KillScope(StrEnum):
     STRATEGY = "STRATEGY"
 
 
+class KillAction(StrEnum):
+    """What a kill does besides refusing new orders and cancelling open ones."""
+
+    HALT = "HALT"
+    HALT_AND_FLATTEN = "HALT_AND_FLATTEN"
+    HALT_AND_INVESTIGATE = "HALT_AND_INVESTIGATE"
+
+
 class KillSwitchCommand(Message):
-    """Latch (``engage``) or release a kill switch; a release needs a named person and a reason."""
+    """Latch (``engage``) or release a kill switch; a release needs a named person and a reason.
+
+    ``cause`` is MANUAL, or the automatic guard that gave the command. HALT_AND_FLATTEN also closes positions at the
+    market. HALT_AND_INVESTIGATE, and a cause that still holds, is released only with a ``second_operator``.
+    """
 
     event_type: Literal["kill_switch_command"] = "kill_switch_command"
     command_id: Identifier
@@ -57,6 +69,9 @@ class KillSwitchCommand(Message):
     target: Name = "*"
     operator: Name
     reason: Text
+    action: KillAction = KillAction.HALT
+    cause: Name = "MANUAL"
+    second_operator: Name | None = None
 
 
 class AlertSeverity(StrEnum):

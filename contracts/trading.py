@@ -73,7 +73,7 @@ class OrderIntent(Message):
     """A wish to trade; at most one broker order ever comes of one ``intent_id``.
 
     ``quantity`` is in units and positive, prices per unit. ``timestamp`` is the event time of the
-    decision; after ``valid_until`` the intent must not be sent.
+    decision; after ``valid_until`` the intent must not be sent. An order plane of another ``account`` refuses it.
     """
 
     model_config = ConfigDict(
@@ -98,6 +98,7 @@ class OrderIntent(Message):
     time_in_force: TimeInForce = TimeInForce.DAY
     valid_until: Timestamp | None = None
     plan_id: Identifier | None = None
+    account: Name | None = None
 
     @model_validator(mode="after")
     def _prices_match_type(self) -> Self:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.base import Message
-from contracts.market import BarEvent, SliceEvent
+from contracts.market import BarEvent, SliceEvent, TickEvent
 
 _AT_ONCE = 128
 """Bars that are made together: enough to be quick, few enough to stay in the processor's cache."""
@@ -100,3 +100,18 @@ class BarRun(Sequence[Message]):
             "close": close,
             "volume": volume,
         }
+
+
+def newest(messages: Sequence[Message], begin: int, end: int) -> Sequence[BarEvent | TickEvent]:
+    """The newest bar of each symbol and every tick among the messages from ``begin`` to before ``end``; ticks first."""
+    if isinstance(messages, BarRun):
+        last = messages.last_bar(begin, end)
+        return () if last is None else (last,)
+    bars: dict[str, BarEvent] = {}
+    ticks: list[TickEvent] = []
+    for message in messages[begin:end]:
+        if type(message) is BarEvent:
+            bars[message.symbol] = message
+        elif type(message) is TickEvent:
+            ticks.append(message)
+    return (*ticks, *bars.values())

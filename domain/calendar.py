@@ -1,7 +1,8 @@
 """When a market is open, from a fixed list of sessions."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 
@@ -32,6 +33,29 @@ class SessionCalendar:
         moments = [moment for session in zip(self.opens, self.closes, strict=True) for moment in session]
         if any(moment.tzinfo is not UTC for moment in moments) or moments != sorted(moments):
             raise ValueError(f"calendar {self.name}: opens and closes must be UTC and ascending without overlap")
+
+    def corrected(self, closed: Collection[date], early_closes: Mapping[date, time]) -> "SessionCalendar":
+        """The calendar without the ``closed`` trading days, and with earlier closes (UTC time) on others.
+
+        Raises:
+            ValueError: when such a day has no session, or its early close is not within it.
+        """
+        if not (closed or early_closes):
+            return self
+        sessions = dict(zip(self.days, zip(self.opens, self.closes, strict=True), strict=True))
+        for day in sorted({*closed, *early_closes}):
+            if day not in sessions:
+                raise ValueError(f"calendar {self.name} has no session on {day} to be corrected")
+        for day, at in early_closes.items():
+            opened, closing = sessions[day]
+            early = datetime.combine(opened.date(), at, UTC)
+            early += timedelta(days=early <= opened)  # a session may go on after midnight
+            if not opened < early <= closing:
+                raise ValueError(f"the early close on {day} must be after {opened} and not after {closing}")
+            sessions[day] = opened, early
+        left = [(day, *session) for day, session in sessions.items() if day not in closed]
+        days, opens, closes = zip(*left, strict=True) if left else ((), (), ())
+        return replace(self, days=days, opens=opens, closes=closes)
 
     def is_open(self, at: datetime) -> bool:
         """Whether a session holds ``at``, its open and its close included; raises `OutsideCalendarError`."""

@@ -34,6 +34,11 @@ def plan_id(strategy_id: str, decided_at: datetime) -> UUID:
     return _uuid5(digest.digest())
 
 
+def kill_id(cause: str, scope: str, target: str, at: datetime) -> UUID:
+    """Name of the command that an automatic kill switch gives at a moment, in any zone (RFC 9562, version 5)."""
+    return uuid5(_PLATFORM, f"kill {cause} {scope} {target} {at.astimezone(UTC).isoformat()}")
+
+
 def _uuid5(digest: bytes) -> UUID:
     # uuid.uuid5 hashes the namespace, and UUID() checks its arguments, anew for each of a backtest's many names.
     name = _new(UUID)

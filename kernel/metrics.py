@@ -43,6 +43,15 @@ class PlaneMetrics:
         )
         in_doubt = self._gauge("orders_in_doubt", "Orders whose fate at the broker is unknown")
         killed = self._gauge("kill_switch_engaged", "1 while a kill switch stops new orders")
+        self._triggered = self._counter("kill_switch_triggered", "Kill switches engaged, by cause", "type")
+        self._guarded = {
+            name: self._gauge(f"{name}_current", meaning, "scope")
+            for name, meaning in (
+                ("pnl", "Result of the day, a fraction of equity at its start"),
+                ("drawdown", "How far equity is below its highest mark, a fraction"),
+                ("psr", "Probabilistic Sharpe ratio of daily returns"),
+            )
+        }
         self._settling = settling.labels(plane)
         self.bar_close_to_submit_seconds = submitting.labels(plane)
         self.orders_in_doubt = in_doubt.labels(plane)
@@ -90,6 +99,15 @@ class PlaneMetrics:
         self._lagging = set(lag)
         for (topic, code), total in dead_letters.items():
             self._count_dead(topic, code, total - self._dead_seen.get((topic, code), 0))
+
+    def triggered(self, cause: str) -> None:
+        """Count a kill switch that was engaged for ``cause``, one of a closed list."""
+        self._triggered.labels(self._plane, cause).inc()
+
+    def guarded(self, scope: str, pnl: float, drawdown: float, psr: float) -> None:
+        """Show what the automatic kill switch of ``scope`` measures; not-a-number while it cannot be known."""
+        for name, value in (("pnl", pnl), ("drawdown", drawdown), ("psr", psr)):
+            self._guarded[name].labels(self._plane, scope).set(value)
 
     def render(self) -> bytes:
         """Everything in Prometheus text format (`CONTENT_TYPE`)."""

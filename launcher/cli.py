@@ -18,17 +18,21 @@ from launcher import (
     broker_cli,
     dlq_cli,
     ibkr_sim_cli,
+    kill_cli,
     orders_cli,
     plane_cli,
     postgres_cli,
+    rollback_cli,
     run_cli,
     signals_cli,
     strategies_cli,
     topics_cli,
     validate_cli,
 )
-from launcher.kafka_options import NOTHING, USAGE
+from launcher.kafka_options import NOTHING, USAGE, reported
+from launcher.order_socket import State, socket_of
 from launcher.settings import load_settings
+from order_plane.command_channel import CommandRefused, NobodyListens, ask
 
 app = typer.Typer(
     name="algotrade",
@@ -37,16 +41,20 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,  # locals may hold secrets
 )
 schemas = typer.Typer(help="The JSON Schemas of the messages.", no_args_is_help=True)
+limits = typer.Typer(help="The limits of the order plane.", no_args_is_help=True)
 config = typer.Typer(help="The configuration.", no_args_is_help=True)
 app.add_typer(topics_cli.app)
 app.add_typer(dlq_cli.app)
 app.add_typer(broker_cli.app)
 app.add_typer(postgres_cli.app)
 app.add_typer(orders_cli.app)
+app.add_typer(kill_cli.app)
+app.add_typer(rollback_cli.app)
 app.add_typer(audit_cli.app)
 app.add_typer(strategies_cli.app)
 app.add_typer(ibkr_sim_cli.app)
 app.add_typer(schemas, name="schemas")
+app.add_typer(limits, name="limits")
 app.add_typer(config, name="config")
 app.command()(run_cli.demo)
 app.command()(run_cli.backtest)
@@ -104,6 +112,24 @@ def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
     if found:
         raise typer.Exit(NOTHING)
     console.print("schemas match the contracts and are compatible with the last release")
+
+
+@limits.command("reload")
+def reload_limits(
+    path: Annotated[
+        Path, typer.Option("--config", "-c", help="The YAML file.", envvar="ALGOTRADE_CONFIG")
+    ] = run_cli.DEMO,
+    state: State = None,
+) -> None:
+    """Hand order.limits to the order plane that runs here. Exit code 1 when a limit would become looser."""
+    try:
+        with reported():
+            limit = load_settings(path, os.environ).order.limits
+        ask(socket_of(state), "limits", {"limits": limit.model_dump(mode="json")})
+    except (CommandRefused, NobodyListens) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(NOTHING if isinstance(error, CommandRefused) else USAGE) from None
+    console.print("the limits are in force")
 
 
 @config.command("show")

@@ -10,6 +10,11 @@ def critical(code: str, detail: str, at: datetime, symbol: str | None = None) ->
     return RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512], symbol=symbol)
 
 
+def warning(code: str, detail: str, at: datetime) -> RiskAlert:
+    """Something that a person must look at soon."""
+    return RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code=code, detail=detail[:512])
+
+
 def kill_alert(command: KillSwitchCommand) -> RiskAlert:
     """A kill switch was engaged or released."""
     code = "KILL_SWITCH_ENGAGED" if command.engage else "KILL_SWITCH_RELEASED"

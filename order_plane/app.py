@@ -7,7 +7,7 @@ from threading import Event
 
 from contracts.base import Message
 from contracts.codec import FieldError
-from contracts.control import KillSwitchCommand, RiskAlert
+from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderStatus
 from kernel.clock import SystemClock
@@ -19,13 +19,15 @@ from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
+from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
+from order_plane.performance_guard import CAUSES
 from order_plane.settings import Mode, OrderSettings
 
-_REMEMBERED = (BarEvent, TickEvent, KillSwitchCommand)
+_REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand)
 """What the journal does not tell after a restart: reference prices, and commands that came meanwhile."""
 _SPAN = Span(newest=50_000, to_end=True)
 """A price older than that many records is too old to trade on; a kill switch must be known before the first order."""
@@ -46,12 +48,12 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     metrics = PlaneMetrics(runtime.plane.value)
 
     def refresh() -> None:
-        metrics.orders_in_doubt.set(stage.desk.in_doubt)
-        metrics.kill_switch_engaged.set(stage.desk.killed)
+        _show(stage, metrics)
 
+    plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
         resources.callback(stage.close)
-        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost)
+        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
         learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             if not stage.appended and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
@@ -69,7 +71,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             recovery = Recovery(
-                history=lambda: bus.history(_REMEMBERED, (ExecutionReport,), span=_SPAN),
+                history=lambda: bus.history((*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
                 mark=lambda: stage.appended,
             )
@@ -113,6 +115,19 @@ class SubmitLatency:
                 published = self._published_ms.get(output.symbol)
                 if published is not None:
                     self._observe(max(0.0, self._clock.now().timestamp() - published / 1000))
+
+
+def _show(stage: Execution, metrics: PlaneMetrics) -> None:
+    """Hand what monitoring must see to ``metrics``."""
+    metrics.orders_in_doubt.set(stage.desk.in_doubt)
+    metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
+    guards, triggered = stage.supervision.guards, stage.supervision.triggered
+    for guard in guards.all if guards is not None else ():
+        if guard.scope is not KillScope.STRATEGY:  # strategies are no label: there may be any number of them
+            metrics.guarded(guard.scope.value, guard.watch.profit, guard.watch.drawdown, guard.sharpe)
+    for cause in triggered.elements():
+        metrics.triggered(cause if cause in CAUSES else "MANUAL")
+    triggered.clear()
 
 
 def _placed(settings: OrderSettings, directory: Path) -> OrderSettings:

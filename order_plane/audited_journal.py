@@ -109,6 +109,14 @@ class AuditedJournal:
         """Every kill switch command."""
         return self._journal.commands()
 
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Keep each text under its name, without an entry: what a guard measures is no decision."""
+        self._journal.note(notes)
+
+    def notes(self) -> Mapping[str, str]:
+        """Every text by its name."""
+        return self._journal.notes()
+
     def close(self) -> None:
         """Close log and journal."""
         try:

@@ -3,32 +3,28 @@
 import os
 from collections.abc import Mapping
 
+from contracts.control import KillScope
 from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPoints, BasisPointSlippage, Commission, PerOrder, PerShare, RangeSlippage, Slippage
-from domain.instrument import Instrument
 from kernel.audit_log import AuditBroken
 from order_plane.audited_journal import AuditedJournal
 from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore
 from order_plane.brokers.port import Broker
 from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
+from order_plane.controls import Controls, instruments_of
 from order_plane.desk import Desk
 from order_plane.execution import Execution
+from order_plane.flattening import Flattening
 from order_plane.gates import require_open_gates
+from order_plane.guard_settings import GuardSettings
+from order_plane.guards import Guards
 from order_plane.journal import Journal
 from order_plane.memory_journal import MemoryJournal
-from order_plane.risk.duplicates import RepeatedOrder
-from order_plane.risk.exposure import max_gross_exposure, max_symbol_notional
-from order_plane.risk.halt import not_halted, not_in_doubt
-from order_plane.risk.instrument_rules import ticks_and_lots
-from order_plane.risk.order_size import max_order_quantity, max_order_value
-from order_plane.risk.port import RiskCheck
-from order_plane.risk.price import fresh_reference, price_collar
-from order_plane.risk.rate import message_rate
-from order_plane.risk.session import market_hours, not_expired
+from order_plane.performance_guard import PerformanceGuard
 from order_plane.settings import BrokerName, CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
 from order_plane.sqlite_journal import SqliteJournal
-from order_plane.throttle import TokenBucket
+from order_plane.supervision import Supervision
 
 
 def build_stage(
@@ -59,9 +55,11 @@ def build_stage(
         except BaseException:
             journal.close()
             raise
-    bucket = TokenBucket(settings.throttle.rate_per_second, settings.throttle.burst, settings.throttle.cancel_reserve)
-    desk = Desk(settings.account, pre_trade_controls(settings, calendar, bucket), bucket)
-    return Execution(desk, journal, broker, settings.account)
+    controls, guards = Controls(settings, calendar), guards_of(settings)
+    watch = guards.account.watch if guards is not None else None
+    desk = Desk(settings.account, controls.checks, controls.bucket, watch)
+    supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
+    return Execution(desk, journal, broker, settings.account, supervision)
 
 
 def build_simulation(settings: OrderSettings) -> Execution:
@@ -69,6 +67,21 @@ def build_simulation(settings: OrderSettings) -> Execution:
     stage = build_stage(settings, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
     stage.recover()
     return stage
+
+
+def guards_of(settings: OrderSettings) -> Guards | None:
+    """The automatic kill switches, None when nothing needs the account's worth to be known."""
+    made = []
+    for each in settings.active_guards:
+        targets = {KillScope.GLOBAL: "*", KillScope.ACCOUNT: settings.account}
+        made.append(PerformanceGuard(each, targets.get(each.scope, each.strategy_id or "*"), settings.capital))
+    if not (made or settings.limits.needs_equity or settings.repeat_executions):
+        return None
+    account = next((guard for guard in made if guard.scope is not KillScope.STRATEGY), None)
+    if account is None:
+        nothing = GuardSettings(daily_loss=None, drawdown=None, sharpe=None, rejects=None)
+        account = PerformanceGuard(nothing, settings.account, settings.capital)
+    return Guards(account, made, settings.repeat_executions)
 
 
 def durable_journal(settings: OrderSettings) -> Journal:
@@ -101,28 +114,6 @@ def _bare_journal(settings: OrderSettings) -> Journal:
     from order_plane.postgres_journal import PostgresJournal  # noqa: PLC0415 - its client is an optional dependency
 
     return PostgresJournal(settings.journal_database.get_secret_value(), settings.journal_wait.total_seconds())
-
-
-def pre_trade_controls(
-    settings: OrderSettings, calendar: SessionCalendar, bucket: TokenBucket
-) -> tuple[RiskCheck, ...]:
-    """Every control in the order it is asked; the first refusal wins, those that remember stand last."""
-    limits = settings.limits
-    return (
-        not_halted,
-        not_expired,
-        market_hours(calendar),
-        ticks_and_lots(_instruments(settings)),
-        fresh_reference(limits.reference_max_age),
-        price_collar(limits.price_collar),
-        max_order_quantity(limits.max_order_quantity),
-        max_order_value(limits.max_order_value),
-        max_symbol_notional(limits.max_symbol_notional),
-        max_gross_exposure(limits.max_gross_exposure),
-        not_in_doubt,
-        message_rate(bucket),
-        RepeatedOrder(limits.duplicate_window),
-    )
 
 
 def _broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:
@@ -158,18 +149,20 @@ def paper_broker(settings: OrderSettings, store: PaperStore) -> PaperBroker:
         commission_of(settings.costs),
         slippage_of(settings.costs),
         store,
-        _instruments(settings),
+        instruments_of(settings),
         settings.volume_cap,
     )
 
 
 def calendar_of(settings: OrderSettings) -> SessionCalendar:
-    """The calendar that orders are bound to; raises ValueError for an unknown exchange."""
+    """The calendar that orders are bound to, corrected; raises ValueError for an unknown exchange or correction."""
     if settings.calendar == "24/7":
-        return always_open(settings.calendar_first, settings.calendar_last)
-    from domain.exchange_sessions import load_calendar  # noqa: PLC0415 - loads pandas, which 24/7 does without
+        usual = always_open(settings.calendar_first, settings.calendar_last)
+    else:
+        from domain.exchange_sessions import load_calendar  # noqa: PLC0415 - loads pandas, which 24/7 does without
 
-    return load_calendar(settings.calendar, settings.calendar_first, settings.calendar_last)
+        usual = load_calendar(settings.calendar, settings.calendar_first, settings.calendar_last)
+    return usual.corrected(settings.closed_days, settings.early_closes)
 
 
 def commission_of(costs: CostSettings) -> Commission:
@@ -189,9 +182,3 @@ def slippage_of(costs: CostSettings) -> Slippage:
         SlippageModel.RANGE: RangeSlippage(costs.slippage),
     }
     return models[costs.slippage_model]
-
-
-def _instruments(settings: OrderSettings) -> dict[str, Instrument]:
-    return {
-        symbol: Instrument(symbol, rules.tick_size, rules.lot_size) for symbol, rules in settings.instruments.items()
-    }

@@ -9,41 +9,27 @@ from contracts.base import Message
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
 from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.equity_watch import EquityWatch
 from order_plane.exposure import Exposure
 from order_plane.journal import Past, RowState
 from order_plane.kill_switch import KillSwitch
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, History, Status
+from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
 from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 from order_plane.risk.price import worst_price
 from order_plane.risk.session import not_expired
 from order_plane.throttle import TokenBucket
+from order_plane.working_order import WorkingOrder
 
 _BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
 _SILENT = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
 """Facts that no report follows from."""
 # Looking a member up by name costs more than what is done with it.
 _BUY, _ACK, _REJECTED, _SUBMITTED = Side.BUY, FactKind.ACK, OrderStatus.REJECTED, Status.SUBMITTED
-
-
-class _Order:
-    """An order that is not known to be finished; ``working`` are the units counted as still to trade."""
-
-    __slots__ = ("attempt", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
-
-    def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
-        self.intent = intent
-        self.attempt = attempt
-        self.order_id = order_id
-        self.sequence = sequence
-        self.history = History(intent.quantity)
-        self.history.submitted = True
-        self.status = _SUBMITTED
-        self.in_doubt = False
-        self.working = 0.0
 
 
 class Desk:
@@ -53,17 +39,20 @@ class Desk:
     whichever is later, so that no intent can move the clock for others.
     """
 
-    def __init__(self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket) -> None:
+    def __init__(
+        self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket, watch: EquityWatch | None = None
+    ) -> None:
         self._account = account
         self._checks = tuple(checks)
         self._cancels = cancels
         self._now = _BEFORE_ALL_TIME
         self._marks: dict[str, BarEvent | TickEvent] = {}
-        self._orders: dict[int, _Order] = {}  # by the number of the intent id, which hashes ten times faster
+        self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self._halted: dict[str, str] = {}
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
+        self._books = AccountBooks(self._exposure, self._orders, self.price_of, watch)
 
     @property
     def now(self) -> datetime:
@@ -81,9 +70,18 @@ class Desk:
         return self._doubtful
 
     @property
-    def killed(self) -> bool:
-        """Whether any kill switch is engaged."""
-        return bool(self._kill.engaged)
+    def switch(self) -> KillSwitch:
+        """The kill switches."""
+        return self._kill
+
+    @property
+    def books(self) -> AccountBooks:
+        """The books by strategy."""
+        return self._books
+
+    def tighten(self, checks: Sequence[RiskCheck]) -> None:
+        """Judge by ``checks`` from now on."""
+        self._checks = tuple(checks)
 
     @property
     def positions(self) -> Mapping[str, float]:
@@ -111,8 +109,13 @@ class Desk:
             refusal = check(intent, view)
             if refusal is not None:
                 return self.refuse(intent, view.now, str(refusal))
-        order = self._orders[intent.intent_id.int] = _Order(intent)
+        return self.admit(intent)
+
+    def admit(self, intent: OrderIntent) -> SubmitOrder:
+        """Let ``intent`` become an order, whatever the controls say of it."""
+        order = self._orders[intent.intent_id.int] = WorkingOrder(intent)
         order.working = intent.quantity
+        self._books.admitted += 1
         self._exposure.work(intent.symbol, intent.quantity, buying=intent.direction is _BUY)
         return SubmitOrder(intent, self._account)
 
@@ -161,7 +164,7 @@ class Desk:
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
         if kind in _SILENT or (status is before and kind is _ACK):
             return alerts
-        return (self._report(order, reported(status, history), fact.timestamp, fact.reason, fact), *alerts)
+        return (order.report(reported(status, history), fact.timestamp, fact.reason, fact), *alerts)
 
     def doubt(self, intent_id: UUID, reason: str) -> tuple[Message, ...]:
         """Record that the outcome of an order is unknown; it keeps counting until it is resolved."""
@@ -171,14 +174,14 @@ class Desk:
         order.in_doubt = True
         self._doubtful.add(intent_id)
         at = max(self._now, order.intent.timestamp)
-        report = self._report(order, OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
+        report = order.report(OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
         return report, critical("ORDER_IN_DOUBT", reason, at, order.intent.symbol)
 
     def restated(self, intent_id: UUID) -> ExecutionReport:
         """A report of where an open order stands, because the last one said that nobody knows."""
         order = self._orders[intent_id.int]
         at = max(self._now, order.intent.timestamp)
-        return self._report(order, reported(order.status, order.history), at, "")
+        return order.report(reported(order.status, order.history), at, "")
 
     def doubted_attempt(self, intent_id: UUID) -> int | None:
         """Which attempt of an intent is in doubt, if any."""
@@ -199,13 +202,10 @@ class Desk:
         """A cancel for every open order that an engaged kill switch covers."""
         if not self._kill.engaged:
             return ()
-        due = []
-        for order in self._orders.values():
-            cause = self._kill.stops(order.intent.strategy_id)
-            if cause is not None:
-                self._cancels.take_for_cancel(self._now)
-                request, name = f"kill-{cause.command_id}", order.order_id or NO_ORDER
-                due.append(CancelOrder(order.intent.intent_id, name, self._account, request))
+        covered = ((order, self._kill.stops(order.intent.strategy_id)) for order in self._orders.values())
+        due = [order.cancel(self._account, f"kill-{cause.command_id}") for order, cause in covered if cause is not None]
+        for _ in due:
+            self._cancels.take_for_cancel(self._now)
         return tuple(due)
 
     def adopt(self, past: Past) -> None:
@@ -219,31 +219,26 @@ class Desk:
         self._recount(order, 0.0)
         self._alarmed(order, past.intent.timestamp)
 
-    def reopen(self, past: Past) -> _Order:
+    def reopen(self, past: Past) -> WorkingOrder:
         """Take back an order whose fills are in the positions already, because a late fact came."""
-        order = self._orders[past.intent.intent_id.int] = _Order(past.intent, past.attempt, past.order_id, past.reports)
+        order = self._orders[past.intent.intent_id.int] = WorkingOrder(
+            past.intent, past.attempt, past.order_id, past.reports
+        )
         for fact in past.facts:
             order.history.fold(fact)
         order.status = order.history.status()
         return order
 
-    def _report(
-        self, order: _Order, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None
-    ) -> ExecutionReport:
-        order.sequence += 1
-        if status is _REJECTED and not reason:
-            reason = "BROKER_REFUSED: the broker gave no reason"
-        told = reason[:512].replace("\0", " ") if reason else None
-        return execution_report(order.intent, order.order_id, order.sequence, status, order.history, at, told, news)
-
-    def _recount(self, order: _Order, filled_before: float) -> Status:
+    def _recount(self, order: WorkingOrder, filled_before: float) -> Status:
         """Bring positions and working units in line with what is known of ``order``."""
         intent, history = order.intent, order.history
         status = order.status = history.status()
         buying = intent.direction is _BUY
         filled = history.filled - filled_before
         if filled:
-            self._exposure.hold(intent.symbol, filled if buying else -filled)
+            units = filled if buying else -filled
+            self._exposure.hold(intent.symbol, units)
+            self._books.trade(intent.strategy_id, intent.symbol, units)
         finished = status in TERMINAL
         working = 0.0 if finished else history.remaining
         if working != order.working:
@@ -257,8 +252,8 @@ class Desk:
 
     def _view(self, intent: OrderIntent) -> RiskView:
         symbol, quantity, at = intent.symbol, intent.quantity, intent.timestamp
-        mark = self._marks.get(symbol)
-        reference = self._price_of(symbol)
+        mark, reference = self._marks.get(symbol), self.price_of(symbol)
+        self._books.worth = None
         before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
         return RiskView(
             max(at, self._now),
@@ -267,16 +262,23 @@ class Desk:
             worst_price(intent, reference),
             before,
             after,
-            self._exposure.gross(self._price_of),
+            self._exposure.gross(self.price_of),
             self._halt_reason(intent),
             bool(self._doubtful) and self._is_blocked(intent),
+            self._books,
         )
 
-    def _price_of(self, symbol: str) -> float:
+    def price_of(self, symbol: str) -> float:
+        """The newest market price per unit, not-a-number when none was seen."""
         mark = self._marks.get(symbol)
         if mark is None:
             return nan
         return mark.close if isinstance(mark, BarEvent) else mark.price
+
+    def priced_at(self, symbol: str) -> datetime | None:
+        """The event time of that price."""
+        mark = self._marks.get(symbol)
+        return None if mark is None else mark.timestamp
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:
         cause = self._kill.stops(intent.strategy_id)
@@ -288,7 +290,7 @@ class Desk:
         blocked = {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
         return (intent.symbol, intent.direction) in blocked
 
-    def _alarmed(self, order: _Order, at: datetime) -> tuple[Message, ...]:
+    def _alarmed(self, order: WorkingOrder, at: datetime) -> tuple[Message, ...]:
         alarms = order.history.alarms()
         if not alarms:
             return ()

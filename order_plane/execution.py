@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.base import Message
-from contracts.codec import ErrorCode, FieldError
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
-from domain.bar_run import BarRun
+from domain.bar_run import newest
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import Broker
 from order_plane.crash_points import crash_point
@@ -16,15 +15,14 @@ from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resolution, RowState, refuse_reports_of_others
 from order_plane.lifecycle import FactKind
+from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.settlement import Settlement
+from order_plane.supervision import Supervision
+from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt
 
 _TRADES = (TickType.TRADE, TickType.LAST)
 _NEW, _KNOWN = Recall.NEW, Recall.KNOWN  # looking a member up by name costs more than comparing it
-
-
-class NotInDoubt(ValueError):
-    """A person decided on an order whose outcome is known."""
 
 
 class Execution:
@@ -35,19 +33,21 @@ class Execution:
     before the first intent.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, broker: Broker, account: str) -> None:
+    def __init__(
+        self, desk: Desk, journal: Journal, broker: Broker, account: str, supervision: Supervision | None = None
+    ) -> None:
         self._desk = desk
         self._journal = journal
         self._broker = broker
-        self._account = account
         self._router = Router(desk, journal, broker)
+        self._account = account
+        self.supervision = supervision = supervision or Supervision(desk, journal)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
-        self._cancels: dict[UUID, CancelOrder] = {}
+        self.uncancelled: dict[UUID, CancelOrder] = {}
         self._again: list[SubmitOrder] = []
         self._seen: dict[str, int] = {}
         self._recovered = False
-        self._learnt: set[UUID] = set()
         self._published: Callable[[], int] = lambda: journal.appended
         self._observe = broker.observe
         self._mark = desk.mark
@@ -58,6 +58,7 @@ class Execution:
             TickEvent: self._on_tick,
             KillSwitchCommand: self._on_command,
         }
+        self._handlers |= supervision.handlers
 
     @property
     def handlers(self) -> Mapping[type[Message], Handler]:
@@ -98,20 +99,19 @@ class Execution:
         """
         refuse_reports_of_others(self._journal, self._seen)
         settlement = Settlement(published=0)
-        for command in self._journal.commands():
-            said = self._desk.command(command)
-            if command.command_id in self._learnt:
-                settlement.outputs.extend(said)
+        settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
         self._reconcile([past for past in self._journal.pasts() if self._is_unresolved(past, settlement)], settlement)
         self._collect_cancels()
         settlement.conclude(self._journal)
+        self.supervision.settled(settlement.reports)
         self._recovered = True
         return settlement.outputs
 
     def _is_unresolved(self, past: Past, settlement: Settlement) -> bool:
         """Take over what the journal holds of an intent; whether the broker must be asked about its order."""
         self._desk.adopt(past)
+        self.supervision.learn(past)
         if self._take_up(past):
             return False
         if self._desk.knows(past.intent.intent_id):
@@ -143,8 +143,8 @@ class Execution:
                 self._seen[message.journal_id] = max(self._seen.get(message.journal_id, 0), message.journal_seq or 0)
         elif isinstance(message, TickEvent):
             self._on_tick(message)
-        elif isinstance(message, KillSwitchCommand) and self._journal.record_command(message):
-            self._learnt.add(message.command_id)
+        else:
+            self.supervision.remember(message)
 
     def settle(self) -> Sequence[Message]:
         """Book what the broker did, cancel what must be cancelled, and send the intents collected.
@@ -152,17 +152,19 @@ class Execution:
         At most two durable transactions, however many intents there are.
         """
         facts = self._drain()
-        if not (facts or self._pending or self._cancels or self._repeated or self._again):
+        alert = self.supervision.alert
+        if not (facts or self._pending or self.uncancelled or self._repeated or self._again or alert):
             return ()
         settlement = Settlement(self._published())
         for fact in facts:
             self._router.learn(fact, settlement)
-        if self._cancels:
-            due, self._cancels = self._cancels, {}
-            self._cancels = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
-        if self._pending or self._again:
-            for order in self._begin(settlement):
-                (self._router.send if order.attempt == 1 else self._router.send_again)(order, settlement)
+        heard = self._supervise(settlement) if alert else 0
+        if self.uncancelled:
+            self._cancel(settlement)
+        if self._pending or self._again or self.supervision.alert:
+            self._send(settlement)
+        if self.supervision.watches:
+            self.supervision.settled(settlement.outputs[heard:])
         if self._repeated:
             self._repeat(settlement)
         settlement.conclude(self._journal)
@@ -172,21 +174,13 @@ class Execution:
     @property
     def dormant(self) -> bool:
         """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
-        return not (self._pending or self._repeated or self._cancels or self._again) and self._broker.dormant
+        waits = self._pending or self._repeated or self.uncancelled or self._again or not self.supervision.idle
+        return not waits and self._broker.dormant
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
-        newest: dict[str, BarEvent] = {}
-        if isinstance(messages, BarRun):
-            last = messages.last_bar(begin, end)
-            return end, () if last is None else self._on_bar(last)
-        for message in messages[begin:end]:
-            if type(message) is BarEvent:
-                newest[message.__dict__["symbol"]] = message
-            elif type(message) is TickEvent:
-                self._on_tick(message)
-        for bar in newest.values():
-            self._on_bar(bar)
+        for message in newest(messages, begin, end):
+            self._handlers[type(message)](message)
         return end, ()
 
     def resolve(self, resolution: Resolution) -> Sequence[Message]:
@@ -206,12 +200,7 @@ class Execution:
 
     def stamp(self, message: Message) -> Message:
         """What leaves for other processes: a report says which journal it came from and how far that was."""
-        if type(message) is not ExecutionReport:
-            return message
-        journal = self._journal
-        return ExecutionReport.trusted(
-            {**message.__dict__, "journal_id": journal.journal_id, "journal_seq": journal.sequence}
-        )
+        return stamped(message, self._journal.journal_id, self._journal.sequence)
 
     def close(self) -> None:
         """Let go of broker and journal."""
@@ -235,17 +224,15 @@ class Execution:
         if recall is _NEW:
             waiting = self._pending.setdefault(intent.intent_id, intent)
             if waiting is not intent and waiting.__dict__ != intent.__dict__:
-                raise _conflict()
+                raise Unprocessable(CONFLICTING_INTENT)
         elif recall is _KNOWN:
             self._repeated[intent.intent_id] = None
         else:
-            raise _conflict()
+            raise Unprocessable(CONFLICTING_INTENT)
         return ()
 
     def _on_command(self, command: KillSwitchCommand) -> Sequence[Message]:
-        if not self._journal.record_command(command):
-            return ()
-        said = self._desk.command(command)
+        said = self.supervision.command(command)
         self._collect_cancels()
         return said
 
@@ -261,7 +248,23 @@ class Execution:
 
     def _collect_cancels(self) -> None:
         for order in self._desk.cancels_due():
-            self._cancels[order.intent_id] = order
+            self.uncancelled[order.intent_id] = order
+
+    def _supervise(self, settlement: Settlement) -> int:
+        """Let guards judge; returns how many of the outputs they have heard."""
+        settlement.outputs.extend(self.supervision.act(settlement.outputs))
+        self._collect_cancels()
+        return len(settlement.outputs)
+
+    def _cancel(self, settlement: Settlement) -> None:
+        due, self.uncancelled = self.uncancelled, {}
+        self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
+
+    def _send(self, settlement: Settlement) -> None:
+        if self.supervision.alert:
+            self._again += self.supervision.closing()
+        for order in self._begin(settlement) if self._pending or self._again else ():
+            (self._router.send if order.attempt == 1 else self._router.send_again)(order, settlement)
 
     def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
         """Judge the intents collected and make the verdicts durable; returns what may be sent."""
@@ -290,8 +293,3 @@ class Execution:
             reports = self._journal.reports_of(intent_id)
             settlement.outputs.extend(report for report in reports if report.report_id not in said)
         self._repeated.clear()
-
-
-def _conflict() -> Unprocessable:
-    rule = "this intent_id was used before with other content; give every wish its own id"
-    return Unprocessable(FieldError("/intent_id", rule, ErrorCode.SCHEMA_INVALID))

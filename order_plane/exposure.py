@@ -32,12 +32,12 @@ class Exposure:
 
     def hold(self, symbol: str, units: float) -> None:
         """Add filled ``units``, negative for a sale."""
-        _add(self._held, symbol, units)
+        add_units(self._held, symbol, units)
         self._touched.add(symbol)
 
     def work(self, symbol: str, units: float, *, buying: bool) -> None:
         """Add ``units`` to what working orders may still trade; negative when an order needs less."""
-        _add(self._buying if buying else self._selling, symbol, units)
+        add_units(self._buying if buying else self._selling, symbol, units)
         self._touched.add(symbol)
 
     def largest(self, symbol: str, order: float = 0.0) -> tuple[float, float]:
@@ -67,8 +67,20 @@ class Exposure:
         self._touched.clear()
         return fsum(values.values())
 
+    def net(self, price_of: Callable[[str], float]) -> tuple[float, float]:
+        """The lowest and the highest sum of signed positions, if only sales or only purchases trade.
 
-def _add(units_of: dict[str, float], symbol: str, units: float) -> None:
+        At ``price_of`` each symbol; not-a-number when a price is.
+        """
+        held, buying, selling = self._held, self._buying, self._selling
+        prices = {symbol: price_of(symbol) for symbol in {*held, *buying, *selling}}
+        lowest = [(held.get(name, 0.0) - selling.get(name, 0.0)) * price for name, price in prices.items()]
+        highest = [(held.get(name, 0.0) + buying.get(name, 0.0)) * price for name, price in prices.items()]
+        return fsum(lowest), fsum(highest)
+
+
+def add_units(units_of: dict[str, float], symbol: str, units: float) -> None:
+    """Add ``units`` to what is held of ``symbol``; what comes to nothing is dropped."""
     total = units_of.get(symbol, 0.0) + units
     if total > _DUST or total < -_DUST:
         units_of[symbol] = total

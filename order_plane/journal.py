@@ -175,6 +175,14 @@ class Journal(Protocol):
         """Every kill switch command, in the order they were written."""
         ...
 
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Keep each text under its name, in place of the one before it; what is kept so is no transaction."""
+        ...
+
+    def notes(self) -> Mapping[str, str]:
+        """Every text by its name."""
+        ...
+
     def close(self) -> None:
         """Let go of the journal."""
         ...

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
 
-VERSION = 2
+from order_plane.lifecycle import Fact
+
+VERSION = 3
 """Of the tables; a journal of another version is refused."""
 _TABLES = """
 CREATE TABLE meta (
@@ -14,6 +16,11 @@ CREATE TABLE meta (
     sequence {integer} NOT NULL,
     appended {integer} NOT NULL,
     published {integer} NOT NULL,
+    seal {integer} NOT NULL
+){strict};
+CREATE TABLE notes (
+    name TEXT NOT NULL PRIMARY KEY,
+    body TEXT NOT NULL,
     seal {integer} NOT NULL
 ){strict};
 CREATE TABLE intents (
@@ -90,6 +97,10 @@ _RESOLUTION = "intent_id, attempt, verdict, operator, reason, at, order_id"
 INTENT_ROW = f"INSERT INTO intents ({_INTENT}, seal, state, order_id, state_seal)"
 FACT_ROW = f"INSERT INTO facts ({_FACT}, seal)"
 RESOLUTION_ROW = f"INSERT INTO resolutions ({_RESOLUTION}, seal)"
+NOTE_ROW = (
+    "INSERT INTO notes (name, body, seal) VALUES (?, ?, ?)"
+    " ON CONFLICT (name) DO UPDATE SET body = excluded.body, seal = excluded.seal"
+)
 SEALED = (
     ("meta", COUNTERS, "seal"),
     ("intents", _INTENT, "seal"),
@@ -98,6 +109,7 @@ SEALED = (
     ("reports", "position, report_id, intent_id, body", "seal"),
     ("kill_commands", "command_id, body", "seal"),
     ("resolutions", _RESOLUTION, "seal"),
+    ("notes", "name, body", "seal"),
 )
 """Which columns of which table each seal covers."""
 
@@ -119,3 +131,29 @@ def seal(*values: Any) -> int:  # noqa: ANN401 - any value of a column
 def sealed(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any value of a column
     """The columns and their seal."""
     return (*values, seal(*values))
+
+
+def number_of(value: float) -> float:
+    """As a database gives it back: never an int, never minus zero."""
+    return float(value) + 0.0
+
+
+def text_of(words: str) -> str:
+    """As a database can keep it, whatever a venue wrote."""
+    return words.encode("utf-8", "replace").decode().replace("\0", " ")
+
+
+def fact_row(fact: Fact) -> tuple[object, ...]:
+    """The columns of a fact and their seal."""
+    return sealed(
+        str(fact.intent_id),
+        fact.kind.value,
+        text_of(fact.fact_id),
+        fact.revision,
+        fact.timestamp.isoformat(),
+        text_of(fact.order_id),
+        number_of(fact.quantity),
+        number_of(fact.price),
+        number_of(fact.commission),
+        text_of(fact.reason),
+    )

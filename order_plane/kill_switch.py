@@ -1,13 +1,14 @@
 """The latched kill switch: what it stops and how it is released."""
 
-from contracts.control import KillScope, KillSwitchCommand
+from contracts.control import KillAction, KillScope, KillSwitchCommand
 
 
 class KillSwitch:
     """The switches that are engaged, as a fold over commands in the order they were given.
 
     A switch stays engaged until a command with the same scope and target releases it; who gave which
-    command and why stays in the journal.
+    command and why stays in the journal. Of several commands the first one counts, unless a later one also closes
+    positions.
     """
 
     __slots__ = ("_account", "_engaged")
@@ -18,16 +19,35 @@ class KillSwitch:
 
     def apply(self, command: KillSwitchCommand) -> None:
         """Engage or release; repeating either changes nothing."""
-        target = "*" if command.scope is KillScope.GLOBAL else command.target
-        if command.engage:
-            self._engaged.setdefault((command.scope, target), command)
-        else:
-            self._engaged.pop((command.scope, target), None)
+        key = _key(command)
+        if not command.engage:
+            self._engaged.pop(key, None)
+        elif key not in self._engaged or (_flattens(command) and not _flattens(self._engaged[key])):
+            self._engaged[key] = command
 
     @property
     def engaged(self) -> tuple[KillSwitchCommand, ...]:
         """The command that engaged each switch, oldest first."""
         return tuple(self._engaged.values())
+
+    @property
+    def flattens(self) -> bool:
+        """Whether any of them wants positions closed."""
+        return any(map(_flattens, self._engaged.values()))
+
+    def engaged_as(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
+        """The command that engaged the switch which ``command`` is about."""
+        return self._engaged.get(_key(command))
+
+    def closes(self, strategy_id: str) -> bool:
+        """Whether positions of ``strategy_id`` on this account must be closed."""
+        covering = ((KillScope.GLOBAL, "*"), (KillScope.ACCOUNT, self._account), (KillScope.STRATEGY, strategy_id))
+        return any(
+            _flattens(command)
+            for scope, target in covering
+            for command in (self._engaged.get((scope, target)), self._engaged.get((scope, "*")))
+            if command is not None
+        )
 
     def stops(self, strategy_id: str) -> KillSwitchCommand | None:
         """The switch that forbids ``strategy_id`` to trade on this account, if any."""
@@ -41,3 +61,11 @@ class KillSwitch:
 
     def _covering(self, scope: KillScope, target: str) -> KillSwitchCommand | None:
         return self._engaged.get((scope, target)) or self._engaged.get((scope, "*"))
+
+
+def _key(command: KillSwitchCommand) -> tuple[KillScope, str]:
+    return command.scope, "*" if command.scope is KillScope.GLOBAL else command.target
+
+
+def _flattens(command: KillSwitchCommand) -> bool:
+    return command.action is KillAction.HALT_AND_FLATTEN

@@ -1,7 +1,7 @@
 """A journal that lives and dies with its process, for backtests."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from uuid import UUID
 
@@ -65,6 +65,7 @@ class MemoryJournal:
         self._sequence = 0
         self._commands: dict[UUID, KillSwitchCommand] = {}
         self._resolutions: list[Resolution] = []
+        self._notes: dict[str, str] = {}
         self._id = f"memory-{next(_numbers)}"
 
     @property
@@ -173,6 +174,14 @@ class MemoryJournal:
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command."""
         return tuple(self._commands.values())
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Keep each text under its name."""
+        self._notes.update(notes)
+
+    def notes(self) -> Mapping[str, str]:
+        """Every text by its name."""
+        return dict(self._notes)
 
     def close(self) -> None:
         """Nothing to let go of."""

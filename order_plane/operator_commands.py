@@ -1,20 +1,26 @@
 """What an operator can tell a running order plane, and what it does about it."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from math import isnan
 from typing import Protocol
 from uuid import UUID
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
 from contracts.control import KillSwitchCommand
-from kernel.ports import Handler
+from kernel.ports import Handler, Unprocessable
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
+from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
-from order_plane.execution import NotInDoubt
 from order_plane.journal import Resolution, Verdict
+from order_plane.limit_settings import LimitSettings
+from order_plane.performance_guard import PerformanceGuard
+from order_plane.supervision import Supervision
+from order_plane.unacceptable import NotInDoubt
 
 Publish = Callable[[Iterable[Message]], None]
 
@@ -37,6 +43,16 @@ class OrderPlane(Protocol):
         """Its journal."""
         ...
 
+    @property
+    def supervision(self) -> Supervision:
+        """Its kill switches at work."""
+        ...
+
+    @property
+    def uncancelled(self) -> Mapping[UUID, object]:
+        """Orders whose cancel is due and could not be asked for."""
+        ...
+
     def settle(self) -> Iterable[Message]:
         """Carry out what is left to do."""
         ...
@@ -47,28 +63,25 @@ class OrderPlane(Protocol):
 
 
 def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandHandler]:
-    """The commands ``status``, ``kill`` and ``resolve``; what they lead to is handed to ``publish``.
+    """The commands ``status``, ``kill``, ``resolve`` and ``limits``; what they lead to is handed to ``publish``.
 
     A kill is journaled and its cancels have been sent when it is answered, whether or not Kafka is there.
     """
 
     def status(fields: Fields) -> dict[str, JsonValue]:
-        desk = stage.desk
-        return {
-            "journal_id": stage.journal_id,
-            "killed": desk.killed,
-            "open_orders": len(desk.open_orders),
-            "in_doubt": desk.in_doubt,
-        }
+        return _status(stage)
 
     def kill(fields: Fields) -> dict[str, JsonValue]:
         try:
             command = decode(str(fields.get("message", "")).encode(), (KillSwitchCommand,))
         except ContractViolation as violation:
             raise CommandRefused(f"no kill switch command: {violation.first}") from None
-        said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
-        publish(said)
-        return {**status(fields), "messages": len(said)}
+        try:
+            said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
+        except Unprocessable as verdict:
+            raise CommandRefused(verdict.error.rule) from None
+        publish([command, *said])
+        return {**_status(stage), "messages": len(said)}
 
     def resolve(fields: Fields) -> dict[str, JsonValue]:
         try:
@@ -78,7 +91,52 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         publish(said)
         return {"messages": len(said), "in_doubt": stage.desk.in_doubt}
 
-    return {"status": status, "kill": kill, "resolve": resolve}
+    def limits(fields: Fields) -> dict[str, JsonValue]:
+        _tighten(stage, fields)
+        return {"limits": "tightened"}
+
+    return {"status": status, "kill": kill, "resolve": resolve, "limits": limits}
+
+
+def _status(stage: OrderPlane) -> dict[str, JsonValue]:
+    desk, guards = stage.desk, stage.supervision.guards
+    positions: dict[str, JsonValue] = dict(desk.positions)
+    return {
+        "journal_id": stage.journal_id,
+        "killed": bool(desk.switch.engaged),
+        "switches": [each.model_dump(mode="json", exclude={"event_type"}) for each in desk.switch.engaged],
+        "open_orders": len(desk.open_orders),
+        "in_doubt": desk.in_doubt,
+        "uncancelled": [str(name) for name in stage.uncancelled],
+        "positions": positions,
+        "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
+    }
+
+
+def _tighten(stage: OrderPlane, fields: Fields) -> None:
+    try:
+        stage.supervision.tighten(LimitSettings.model_validate_json(json.dumps(fields.get("limits"))))
+    except ValidationError as error:
+        names = ", ".join(sorted({".".join(map(str, each["loc"])) for each in error.errors()}))
+        raise CommandRefused(f"these limits are wrong: {names or 'all'}") from None
+    except LooserLimit as error:
+        raise CommandRefused(str(error)) from None
+
+
+def _measured(guard: PerformanceGuard) -> JsonValue:
+    """What a guard measures; numbers that cannot be known are null."""
+    sharpe = None if isnan(guard.sharpe) else guard.sharpe
+    watch = guard.watch
+    return {
+        "scope": guard.scope.value,
+        "target": guard.target,
+        "equity": watch.last,
+        "pnl": watch.profit,
+        "drawdown": watch.drawdown,
+        "psr": sharpe,
+        "tripped": [*guard.tripped],
+        "holding": [cause for cause in guard.tripped if guard.holds(cause)],
+    }
 
 
 def fields_of(resolution: Resolution) -> dict[str, JsonValue]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from contracts.base import Message
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from domain.ids import report_id
 from order_plane.lifecycle import Fact, FactKind, History, Status
@@ -69,3 +70,10 @@ def execution_report(
             "journal_seq": None,
         }
     )
+
+
+def stamped(message: Message, journal_id: str, sequence: int) -> Message:
+    """A report with the journal it came from and how far that was; anything else as it is."""
+    if type(message) is not ExecutionReport:
+        return message
+    return ExecutionReport.trusted({**message.__dict__, "journal_id": journal_id, "journal_seq": sequence})

@@ -1,18 +1,16 @@
 """What an operator may set of the order plane."""
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
 from ibkr_client.settings import GatewaySettings
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
+from order_plane.guard_settings import GuardSettings, StormSettings
+from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
 
 
 class Mode(StrEnum):
@@ -30,43 +28,6 @@ class BrokerName(StrEnum):
     IBKR = "ibkr"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class LimitSettings(_Section):
-    """Pre-trade limits; exactly at a limit passes.
-
-    Values and exposures are in currency units; exposure counts position, working and in-doubt orders.
-    """
-
-    max_order_quantity: Positive = 100_000.0
-    max_order_value: Positive = 1_000_000.0
-    max_symbol_notional: Positive = 2_000_000.0
-    max_gross_exposure: Positive = 5_000_000.0
-    price_collar: Fraction = 0.10
-    """How much worse than the market a limit price may be, as a fraction of the market price."""
-    reference_max_age: timedelta = timedelta(hours=1)
-    """How old, in event time, the market price may be that an order is judged by."""
-    duplicate_window: timedelta = timedelta(seconds=1)
-    """Event time within which the same terms from the same strategy are a duplicate; zero allows them."""
-
-
-class ThrottleSettings(_Section):
-    """The token bucket for orders, in event time."""
-
-    rate_per_second: Positive = 50.0
-    burst: Positive = 1_000.0
-    cancel_reserve: NotNegative = 50.0
-    """Tokens that only cancels may use."""
-
-    @model_validator(mode="after")
-    def _leaves_room_for_orders(self) -> Self:
-        if self.cancel_reserve + 1 > self.burst:
-            raise ValueError("cancel_reserve must leave at least one token of burst for orders")
-        return self
-
-
 class CommissionModel(StrEnum):
     """How a commission is computed."""
 
@@ -82,7 +43,7 @@ class SlippageModel(StrEnum):
     RANGE = "range"
 
 
-class CostSettings(_Section):
+class CostSettings(Section):
     """What the paper broker charges.
 
     ``commission`` is currency units an order, currency units a share, or basis points of the value, by
@@ -97,7 +58,7 @@ class CostSettings(_Section):
     slippage: NotNegative = 1.0
 
 
-class InstrumentSettings(_Section):
+class InstrumentSettings(Section):
     """The trading grid of one symbol; zero means any price or quantity."""
 
     tick_size: NotNegative = 0.0
@@ -124,7 +85,7 @@ class IbkrSettings(GatewaySettings):
     adaptive_priority: AdaptivePriority = AdaptivePriority.NORMAL
 
 
-class OrderSettings(_Section):
+class OrderSettings(Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
     mode: Mode = Mode.PAPER
@@ -148,18 +109,44 @@ class OrderSettings(_Section):
     """Exchange whose sessions orders are bound to: an ISO 10383 code such as XNYS, or 24/7."""
     calendar_first: date = date(1990, 1, 1)
     calendar_last: date = date(2035, 12, 31)
+    closed_days: frozenset[date] = frozenset()
+    """Trading days on which the exchange stays closed although its calendar says otherwise."""
+    early_closes: dict[date, time] = Field(default_factory=dict)
+    """UTC times at which a session ends before its usual close, by trading day."""
+    capital: Positive = 1_000_000.0
+    """What the account held before its first order, in currency units; equity is counted from it."""
+    guards: tuple[GuardSettings, ...] | None = None
+    """The automatic kill switches; null: one over the account in mode paper and live, none in simulation."""
+    repeat_executions: StormSettings | None = None
+    """Executions of one strategy above which it is disabled until a named person lets it go on."""
+    verify_plans: bool = False
+    """Refuse an intent that names a plan, unless this plane has seen that plan, approved and still valid."""
     limits: LimitSettings = LimitSettings()
     throttle: ThrottleSettings = ThrottleSettings()
     costs: CostSettings = CostSettings()
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
-    instruments: dict[Symbol, InstrumentSettings] = {}
+    instruments: dict[Symbol, InstrumentSettings] = Field(default_factory=dict)
     ibkr: IbkrSettings = IbkrSettings()
 
     @property
     def audit_path(self) -> Path:
         """Where the audit log is."""
         return self.journal_path.with_suffix(".audit.jsonl")
+
+    @property
+    def active_guards(self) -> tuple[GuardSettings, ...]:
+        """The guards that are meant, given the mode: the same in a backtest of these settings as in the run itself."""
+        if self.guards is not None:
+            return self.guards
+        return () if self.mode is Mode.SIMULATION else (GuardSettings(),)
+
+    @model_validator(mode="after")
+    def _one_guard_for_each(self) -> Self:
+        watched = [(each.scope, each.strategy_id) for each in self.guards or ()]
+        if len(watched) != len(set(watched)):
+            raise ValueError("guards must not watch the same account or strategy twice")
+        return self
 
     @model_validator(mode="after")
     def _period_is_one(self) -> Self:

@@ -14,7 +14,17 @@ from order_plane.crash_points import crash_point
 from order_plane.effects import SubmitOrder
 from order_plane.journal import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.journal_database import Database
-from order_plane.journal_tables import COUNTERS, FACT_ROW, INTENT_ROW, RESOLUTION_ROW, seal, sealed
+from order_plane.journal_tables import (
+    COUNTERS,
+    FACT_ROW,
+    INTENT_ROW,
+    NOTE_ROW,
+    RESOLUTION_ROW,
+    fact_row,
+    number_of,
+    seal,
+    sealed,
+)
 from order_plane.lifecycle import Fact, FactKind
 
 _PAGE = 500
@@ -98,7 +108,7 @@ class SqlJournal:
                 self._move(str(answer.intent_id), answer.attempt, answer.state, answer.order_id)
             self._database.change_many(
                 f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [_fact_row(fact) for fact in facts],
+                [fact_row(fact) for fact in facts],
             )
             self._append(reports)
 
@@ -160,6 +170,16 @@ class SqlJournal:
         decoded = [decode(body, (KillSwitchCommand,)) for (body,) in rows]
         return [each for each in decoded if isinstance(each, KillSwitchCommand)]
 
+    def note(self, notes: Mapping[str, str]) -> None:
+        """Keep each text under its name."""
+        with self._database.transaction():
+            self._own_counters()
+            self._database.change_many(NOTE_ROW, [sealed(name, body) for name, body in notes.items()])
+
+    def notes(self) -> Mapping[str, str]:
+        """Every text by its name."""
+        return dict(self._database.rows("SELECT name, body FROM notes ORDER BY name"))
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()
@@ -216,7 +236,9 @@ class SqlJournal:
     def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
         body = encode(intent)
         name, side = str(intent.intent_id), intent.direction.value
-        row = sealed(name, attempt, sha256(body).digest(), account, intent.symbol, side, _number(intent.quantity), body)
+        row = sealed(
+            name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
+        )
         self._database.change(
             f"{INTENT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*row, *_sealed_state(name, attempt, state)),
@@ -266,28 +288,3 @@ class SqlJournal:
 def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
     """The columns of a row that can change, for an attempt without an order as yet."""
     return state.value, "", seal(name, attempt, state.value, "")
-
-
-def _fact_row(fact: Fact) -> tuple[object, ...]:
-    return sealed(
-        str(fact.intent_id),
-        fact.kind.value,
-        _text(fact.fact_id),
-        fact.revision,
-        fact.timestamp.isoformat(),
-        _text(fact.order_id),
-        _number(fact.quantity),
-        _number(fact.price),
-        _number(fact.commission),
-        _text(fact.reason),
-    )
-
-
-def _number(value: float) -> float:
-    """As a database gives it back: never an int, never minus zero."""
-    return float(value) + 0.0
-
-
-def _text(words: str) -> str:
-    """As a database can keep it, whatever a venue wrote."""
-    return words.encode("utf-8", "replace").decode().replace("\0", " ")

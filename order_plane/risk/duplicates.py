@@ -39,6 +39,10 @@ class RepeatedOrder:
             self._forget_before(view.now - self._window)
         return None
 
+    def widen(self, window: timedelta) -> None:
+        """Refuse repetitions within ``window`` from now on."""
+        self._window = window
+
     def _forget_before(self, moment: datetime) -> None:
         self._sent_at = {terms: at for terms, at in self._sent_at.items() if at > moment}
         self._crowded = _FEW + 2 * len(self._sent_at)

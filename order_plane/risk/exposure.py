@@ -1,7 +1,9 @@
 """Limits on what position, working and in-doubt orders can add up to."""
 
-from contracts.trading import OrderIntent
+from contracts.trading import OrderIntent, Side
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
+
+_BUY = Side.BUY
 
 
 def max_symbol_notional(limit: float) -> RiskCheck:
@@ -15,6 +17,17 @@ def max_symbol_notional(limit: float) -> RiskCheck:
     return check
 
 
+def max_position(limit: float) -> RiskCheck:
+    """Refuse to let the position in one symbol grow beyond ``limit`` units, long or short."""
+
+    def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
+        if view.units_after <= limit or view.units_after <= view.units_before:
+            return None
+        return Refusal("POSITION_EXCEEDED", f"the position would not be within {limit:g} units")
+
+    return check
+
+
 def max_gross_exposure(limit: float) -> RiskCheck:
     """Refuse to let the sum of all exposures, long and short alike, grow beyond ``limit`` currency units."""
 
@@ -23,5 +36,35 @@ def max_gross_exposure(limit: float) -> RiskCheck:
         if after <= limit or view.units_after <= view.units_before:
             return None
         return Refusal("EXPOSURE_EXCEEDED", f"gross exposure of the account would not be within {limit:g}")
+
+    return check
+
+
+def max_net_exposure(limit: float) -> RiskCheck:
+    """Refuse a purchase that could make the account longer, or a sale that could make it shorter, than ``limit``.
+
+    In currency units, supposing that of all working orders only those on the same side trade.
+    """
+
+    def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
+        lowest, highest = view.books.net()
+        value = intent.quantity * view.reference
+        after = highest + value if intent.direction is _BUY else value - lowest
+        if after <= limit:
+            return None
+        return Refusal("NET_EXPOSURE_EXCEEDED", f"net exposure of the account would not be within {limit:g}")
+
+    return check
+
+
+def max_strategy_notional(limit: float) -> RiskCheck:
+    """Refuse to let the gross exposure of one strategy grow beyond ``limit`` currency units."""
+
+    def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
+        signed = intent.quantity if intent.direction is _BUY else -intent.quantity
+        before, after = view.books.strategy_notional(intent.strategy_id, intent.symbol, signed)
+        if after <= limit or after <= before:
+            return None
+        return Refusal("STRATEGY_NOTIONAL_EXCEEDED", f"exposure of the strategy would not be within {limit:g}")
 
     return check

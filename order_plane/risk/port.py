@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from math import nan
+from typing import NamedTuple, Protocol
 
 from contracts.trading import OrderIntent
 
@@ -16,6 +17,62 @@ class Refusal(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.sentence}"
+
+
+class Books(Protocol):
+    """What only some controls ask for; a number that cannot be known is not-a-number."""
+
+    @property
+    def admitted(self) -> int:
+        """Orders let through since the start."""
+        ...
+
+    @property
+    def executions(self) -> int:
+        """Executions since the start."""
+        ...
+
+    def net(self) -> tuple[float, float]:
+        """The lowest and the highest net exposure that working orders can lead to, in currency units."""
+        ...
+
+    def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
+        """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
+        ...
+
+    def equity(self) -> float:
+        """Cash and positions at the newest prices, in currency units."""
+        ...
+
+    def day_result(self) -> float:
+        """Equity less that at the start of the day, in currency units."""
+        ...
+
+
+class NoBooks:
+    """Books that nobody keeps."""
+
+    admitted = 0
+    executions = 0
+
+    def net(self) -> tuple[float, float]:
+        """Unknown."""
+        return nan, nan
+
+    def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
+        """Unknown."""
+        return nan, nan
+
+    def equity(self) -> float:
+        """Unknown."""
+        return nan
+
+    def day_result(self) -> float:
+        """Unknown."""
+        return nan
+
+
+NO_BOOKS = NoBooks()
 
 
 @dataclass(slots=True)
@@ -39,6 +96,7 @@ class RiskView:
     gross_before: float
     halted: str | None = None
     in_doubt: bool = False
+    books: Books = NO_BOOKS
 
 
 RiskCheck = Callable[[OrderIntent, RiskView], Refusal | None]

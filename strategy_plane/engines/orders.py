@@ -98,6 +98,7 @@ def intents(
                     "time_in_force": rules.time_in_force,
                     "valid_until": valid_until,
                     "plan_id": plan,
+                    "account": None,
                 }
             )
         )

@@ -1,0 +1,88 @@
+"""What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
+
+from collections.abc import Callable, Mapping
+from math import fsum, nan
+
+from contracts.trading import Side
+from order_plane.equity_watch import EquityWatch
+from order_plane.exposure import Exposure, add_units
+from order_plane.working_order import WorkingOrder
+
+_BUY = Side.BUY
+
+
+class AccountBooks:
+    """The desk's books by strategy, and what the account is worth when a ``watch`` keeps count of that."""
+
+    def __init__(
+        self,
+        exposure: Exposure,
+        orders: Mapping[int, WorkingOrder],
+        price_of: Callable[[str], float],
+        watch: EquityWatch | None = None,
+    ) -> None:
+        self._exposure = exposure
+        self._orders = orders
+        self._price_of = price_of
+        self._watch = watch
+        self.held_by: dict[str, dict[str, float]] = {}
+        """Units held by strategy and symbol, short negative; whatever is flat is absent or empty."""
+        self.worth: float | None = None
+        self.admitted = 0
+        """Orders let through since the start."""
+        self.executions = 0
+        """Changes of a position since the start."""
+
+    def trade(self, strategy_id: str, symbol: str, units: float) -> None:
+        """Add filled ``units``, negative for a sale."""
+        self.executions += 1
+        held = self.held_by.get(strategy_id)
+        if held is None:
+            held = self.held_by[strategy_id] = {}
+        add_units(held, symbol, units)
+
+    def works(self, strategy_id: str, symbol: str) -> bool:
+        """Whether an order of the strategy is open in the symbol."""
+        intents = (order.intent for order in self._orders.values())
+        return any(each.symbol == symbol and each.strategy_id == strategy_id for each in intents)
+
+    def net(self) -> tuple[float, float]:
+        """The lowest and the highest net exposure that working orders can lead to, in currency units."""
+        return self._exposure.net(self._price_of)
+
+    def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
+        """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
+        held = dict(self.held_by.get(strategy_id, {}))
+        buying: dict[str, float] = {}
+        selling: dict[str, float] = {}
+        for each in self._orders.values():
+            intent = each.intent
+            if intent.strategy_id == strategy_id:
+                side, name = buying if intent.direction is _BUY else selling, intent.symbol
+                side[name] = side.get(name, 0.0) + each.working
+                held.setdefault(name, 0.0)
+        price_of = self._price_of
+        gross = fsum(
+            [
+                max(units + buying.get(name, 0.0), selling.get(name, 0.0) - units) * price_of(name)
+                for name, units in held.items()
+            ]
+        )
+        units = held.get(symbol, 0.0)
+        long, short = units + buying.get(symbol, 0.0), selling.get(symbol, 0.0) - units
+        before = max(long, short)
+        after = max(before, long + order if order > 0.0 else short - order)
+        return gross, gross + (after - before) * price_of(symbol)
+
+    def equity(self) -> float:
+        """Cash and positions at the newest prices, not-a-number when nobody counts or a price is missing.
+
+        Worked out once for each order that is judged: whoever judges the next one clears ``worth``.
+        """
+        if self.worth is None:
+            self.worth = nan if self._watch is None else self._watch.value(self._price_of)
+        return self.worth
+
+    def day_result(self) -> float:
+        """Equity less that at the start of the day, in currency units."""
+        return nan if self._watch is None else self.equity() - self._watch.day_start

@@ -1,0 +1,60 @@
+"""Which plans may be ordered from: seen, unchanged, approved where that is needed, and still valid."""
+
+from uuid import UUID
+
+from contracts.control import PlanDecision, RebalancePlan, Verdict
+from contracts.plan_content import content_hash
+from contracts.trading import OrderIntent
+from order_plane.risk.port import RiskView
+
+_REMEMBERED = 1_000
+
+
+class ApprovedPlans:
+    """The newest plans and what people decided on them, in any order of arrival.
+
+    A decision counts for the content it names only; of several, the newest one, and a refusal before an approval
+    of the same moment. A plan whose content does not have its hash is as if it had never come.
+    """
+
+    def __init__(self) -> None:
+        self._plans: dict[UUID, RebalancePlan] = {}
+        self._decisions: dict[tuple[UUID, str], PlanDecision] = {}
+
+    def proposed(self, plan: RebalancePlan) -> tuple[()]:
+        """Take note of a plan; another content under a known name is ignored."""
+        if plan.content_hash == content_hash(plan):
+            self._plans.setdefault(plan.plan_id, plan)
+            if len(self._plans) > _REMEMBERED:
+                del self._plans[next(iter(self._plans))]
+        return ()
+
+    def decided(self, decision: PlanDecision) -> tuple[()]:
+        """Take note of a decision."""
+        key = decision.plan_id, decision.content_hash
+        known = self._decisions.get(key)
+        if known is None or _rank(decision) > _rank(known):
+            self._decisions[key] = decision
+            if len(self._decisions) > 2 * _REMEMBERED:
+                del self._decisions[next(iter(self._decisions))]
+        return ()
+
+    def objection(self, intent: OrderIntent, view: RiskView) -> str | None:
+        """Why the plan that ``intent`` names does not allow it, if so."""
+        plan = None if intent.plan_id is None else self._plans.get(intent.plan_id)
+        if plan is None or plan.strategy_id != intent.strategy_id:
+            return "the plan that the intent names is not known here"
+        if view.now > plan.valid_until:
+            return "the plan that the intent names has expired"
+        if plan.requires_approval:
+            decision = self._decisions.get((plan.plan_id, plan.content_hash))
+            if decision is None or decision.verdict is not Verdict.APPROVED:
+                return "the plan that the intent names is not approved"
+        planned = [each for each in plan.trades if (each.symbol, each.direction) == (intent.symbol, intent.direction)]
+        if not planned or intent.quantity > sum(each.quantity for each in planned):
+            return "the intent wants more than its plan does"
+        return None
+
+
+def _rank(decision: PlanDecision) -> tuple[float, bool]:
+    return decision.timestamp.timestamp(), decision.verdict is Verdict.REFUSED

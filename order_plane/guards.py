@@ -1,0 +1,193 @@
+"""Every automatic kill switch of an order plane: what they hear, what they command, and how they are released."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from contracts.base import Message
+from contracts.control import AlertSeverity, KillAction, KillScope, KillSwitchCommand, RiskAlert
+from contracts.market import SliceEvent
+from contracts.trading import ExecutionReport, OrderStatus
+from domain.ids import kill_id
+from order_plane.guard_settings import StormSettings
+from order_plane.journal import JournalError
+from order_plane.performance_guard import REPEATED_EXECUTIONS, Finding, PerformanceGuard, Prices, Storm
+
+_REJECTED = OrderStatus.REJECTED
+_BY_KILL = "TRADING_HALTED"
+"""The code of refusals that a kill itself causes; they are no storm."""
+OPERATOR = "guard"
+"""Who gives an automatic command."""
+
+
+class Market(Prices, Protocol):
+    """The market as the desk knows it."""
+
+    @property
+    def now(self) -> datetime:
+        """Event time."""
+        ...
+
+
+class Guards:
+    """Hears the reports of an order plane and judges at the end of each moment, when its slice and its bars are in.
+
+    ``watching`` is the guard whose books answer for the account, though it may trip for nothing.
+    """
+
+    def __init__(
+        self, watching: PerformanceGuard, guards: Sequence[PerformanceGuard], repeats: StormSettings | None = None
+    ) -> None:
+        self.account = watching
+        self._all = tuple(guards) if watching in guards else (watching, *guards)
+        self._repeat_settings = repeats
+        self._repeats: dict[str, Storm] = {}
+        self._disabled: dict[str, KillAction] = {}
+        self._moment: SliceEvent | None = None
+        self._storm = False
+        self._kept: dict[str, str] = {}
+
+    @property
+    def all(self) -> Sequence[PerformanceGuard]:
+        """Each guard."""
+        return self._all
+
+    @property
+    def due(self) -> bool:
+        """Whether something was heard that must be judged."""
+        return self._storm or self._moment is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no market event can make a guard act or change what it measures."""
+        return not self.due and all(guard.idle for guard in self._all)
+
+    def reached(self, moment: SliceEvent) -> None:
+        """A moment of the market is complete once its bars are in."""
+        self._moment = moment
+
+    def heard(self, outputs: Iterable[Message]) -> None:
+        """Book the reports among ``outputs``."""
+        for report in outputs:
+            if type(report) is not ExecutionReport:
+                continue
+            if report.last_quantity or report.status is not _REJECTED:
+                self._book(report)
+            elif not (report.reject_reason or "").startswith(_BY_KILL):
+                for guard in self._all:
+                    self._storm |= guard.rejected(report.strategy_id, report.timestamp)
+
+    def remember(self, report: ExecutionReport) -> None:
+        """Book what an order of an earlier run came to; storms are not remembered."""
+        for guard in self._all:
+            guard.watch.book(report)
+
+    def judge(self, market: Market) -> Sequence[KillSwitchCommand | RiskAlert]:
+        """Commands for what trips now and alerts for what comes near, once each; nothing while bars are missing."""
+        moment, now = self._moment, market.now
+        if moment is not None and not _complete(moment, market):
+            if not self._storm:
+                return ()
+        else:
+            self._moment = None
+        self._storm = False
+        said: list[KillSwitchCommand | RiskAlert] = []
+        for guard in self._all:
+            said += [_said(finding, guard.scope, guard.target, now) for finding in guard.judge(now, market)]
+        for strategy, storm in self._repeats.items():
+            if strategy not in self._disabled and storm.rages(now):
+                self._disabled[strategy] = storm.action
+                finding = Finding(REPEATED_EXECUTIONS, storm.action, storm.detail)
+                said.append(_said(finding, KillScope.STRATEGY, strategy, now))
+        return said
+
+    def forbids(self, command: KillSwitchCommand) -> str | None:
+        """Why a switch must not be released yet, if so; a second name overrides it."""
+        second = command.second_operator
+        if command.engage or (second is not None and second != command.operator):
+            return None
+        for guard in self._covered(command):
+            for cause, action in guard.tripped.items():
+                if guard.holds(cause):
+                    return f"{cause} still holds; only a second operator, who is another person, can override that"
+                if action is KillAction.HALT_AND_INVESTIGATE:
+                    return f"{cause} asks for an investigation; name the second operator who confirms it"
+        return None
+
+    def obey(self, command: KillSwitchCommand) -> None:
+        """A switch was released: watch anew from here."""
+        if command.engage:
+            return
+        for guard in self._covered(command):
+            guard.release()
+        if command.scope is KillScope.STRATEGY:
+            self._disabled.pop(command.target, None)
+            self._repeats.pop(command.target, None)
+
+    def changed(self) -> dict[str, str]:
+        """What must be kept and is not yet, by name; calling it counts as keeping it."""
+        now = {guard.name: json.dumps(guard.state()) for guard in self._all}
+        now["guard repeats"] = json.dumps({name: action.value for name, action in self._disabled.items()})
+        changed = {name: text for name, text in now.items() if self._kept.get(name) != text}
+        self._kept = now
+        return changed
+
+    def restore(self, notes: Mapping[str, str]) -> None:
+        """Go on from what was kept.
+
+        Raises:
+            JournalError: when that cannot be read.
+        """
+        self._kept = dict(notes)
+        try:
+            for guard in self._all:
+                if guard.name in notes:
+                    guard.restore(json.loads(notes[guard.name]))
+            disabled = json.loads(notes.get("guard repeats", "{}"))
+            self._disabled = {str(name): KillAction(action) for name, action in disabled.items()}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise JournalError("what the automatic kill switches kept in the journal cannot be read") from None
+
+    def _book(self, report: ExecutionReport) -> None:
+        for guard in self._all:
+            guard.watch.book(report)
+        settings = self._repeat_settings
+        if settings is not None and report.last_quantity:
+            storm = self._repeats.get(report.strategy_id)
+            if storm is None:
+                storm = self._repeats[report.strategy_id] = Storm("executions", settings)
+            storm.hit(report.timestamp)
+            self._storm |= report.strategy_id not in self._disabled and storm.rages(report.timestamp)
+
+    def _covered(self, command: KillSwitchCommand) -> list[PerformanceGuard]:
+        scope = command.scope
+        target = "*" if scope is KillScope.GLOBAL else command.target
+        return [each for each in self._all if each.scope is scope and each.target == target]
+
+
+def _complete(moment: SliceEvent, market: Market) -> bool:
+    for symbol in moment.symbols:
+        at = market.priced_at(symbol)
+        if at is None or at < moment.timestamp:
+            return False
+    return True
+
+
+def _said(finding: Finding, scope: KillScope, target: str, now: datetime) -> KillSwitchCommand | RiskAlert:
+    if finding.action is None:
+        detail = f"{scope.value} {target}: {finding.detail}"
+        return RiskAlert(
+            timestamp=now, severity=AlertSeverity.WARNING, code=f"NEAR_{finding.cause}", detail=detail[:512]
+        )
+    return KillSwitchCommand(
+        command_id=kill_id(finding.cause, scope.value, target, now),
+        timestamp=now,
+        engage=True,
+        scope=scope,
+        target=target,
+        operator=OPERATOR,
+        reason=finding.detail[:512],
+        action=finding.action,
+        cause=finding.cause,
+    )

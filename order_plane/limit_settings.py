@@ -1,0 +1,73 @@
+"""What an operator may set of the controls before every order."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from contracts.base import Symbol
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, closed, and silent about what it was given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class LimitSettings(Section):
+    """Pre-trade limits; exactly at a limit passes, and null is no limit.
+
+    Values and exposures are in currency units; exposure counts position, working and in-doubt orders.
+    """
+
+    max_order_quantity: Positive = 100_000.0
+    max_order_value: Positive = 1_000_000.0
+    max_symbol_notional: Positive = 2_000_000.0
+    max_gross_exposure: Positive = 5_000_000.0
+    max_net_exposure: Positive | None = None
+    """Of the longest and the shortest that working orders can make the account."""
+    max_strategy_notional: Positive | None = None
+    """Gross exposure of one strategy."""
+    max_position: Positive | None = None
+    """Units of one symbol, long or short."""
+    max_concentration: Positive | None = None
+    """Exposure in one symbol as a fraction of equity."""
+    max_leverage: Positive | None = None
+    """Gross exposure as a multiple of equity: the buying power."""
+    max_daily_loss: Positive | None = None
+    """Currency units lost since the day began above which only orders that reduce a position pass."""
+    max_orders_per_execution: Positive | None = None
+    """Orders sent for each execution; counted from the start of the process, with ``orders_before_ratio`` free."""
+    orders_before_ratio: NotNegative = 100.0
+    restricted: frozenset[Symbol] = frozenset()
+    """Symbols that must not be traded."""
+    price_collar: Fraction = 0.10
+    """How much worse than the market a limit price may be, as a fraction of the market price."""
+    reference_max_age: timedelta = timedelta(hours=1)
+    """How old, in event time, the market price may be that an order is judged by."""
+    duplicate_window: timedelta = timedelta(seconds=1)
+    """Event time within which the same terms from the same strategy are a duplicate; zero allows them."""
+
+    @property
+    def needs_equity(self) -> bool:
+        """Whether a limit can only be judged by what the account is worth."""
+        return any(each is not None for each in (self.max_concentration, self.max_leverage, self.max_daily_loss))
+
+
+class ThrottleSettings(Section):
+    """The token bucket for orders, in event time."""
+
+    rate_per_second: Positive = 50.0
+    burst: Positive = 1_000.0
+    cancel_reserve: NotNegative = 50.0
+    """Tokens that only cancels may use."""
+
+    @model_validator(mode="after")
+    def _leaves_room_for_orders(self) -> Self:
+        if self.cancel_reserve + 1 > self.burst:
+            raise ValueError("cancel_reserve must leave at least one token of burst for orders")
+        return self

@@ -1,0 +1,202 @@
+"""One automatic kill switch: when losses, rejections or missing prices stop trading."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from math import isnan, nan
+from typing import NamedTuple, Protocol
+
+from pydantic import JsonValue
+
+from contracts.control import KillAction, KillScope
+from order_plane.equity_watch import EquityWatch
+from order_plane.guard_settings import GuardSettings, StormSettings
+
+DAILY_LOSS, DRAWDOWN, SHARPE = "DAILY_LOSS", "DRAWDOWN", "SHARPE"
+REJECT_STORM, MARKET_DATA_LOSS, REPEATED_EXECUTIONS = "REJECT_STORM", "MARKET_DATA_LOSS", "REPEATED_EXECUTIONS"
+CAUSES = (DAILY_LOSS, DRAWDOWN, SHARPE, REJECT_STORM, MARKET_DATA_LOSS, REPEATED_EXECUTIONS)
+
+
+class Prices(Protocol):
+    """The newest market prices."""
+
+    def price_of(self, symbol: str) -> float:
+        """Per unit, not-a-number when unknown."""
+        ...
+
+    def priced_at(self, symbol: str) -> datetime | None:
+        """The event time of that price."""
+        ...
+
+
+class Finding(NamedTuple):
+    """A cause that has come up: with an ``action`` it trips, without it warns."""
+
+    cause: str
+    action: KillAction | None
+    detail: str
+
+
+class _Condition(NamedTuple):
+    cause: str
+    action: KillAction
+    broken: bool
+    near: bool
+    detail: str
+
+
+class Storm:
+    """Whether more than ``count`` events came within ``window`` of event time."""
+
+    __slots__ = ("_newest", "_window", "action", "name")
+
+    def __init__(self, name: str, settings: StormSettings) -> None:
+        self.name = name
+        self.action = settings.action
+        self._window: timedelta = settings.window
+        self._newest: deque[datetime] = deque(maxlen=settings.count + 1)
+
+    def hit(self, at: datetime) -> None:
+        """One event happened at ``at``."""
+        self._newest.append(at)
+
+    def rages(self, now: datetime) -> bool:
+        """Whether the newest events up to ``now`` are too many."""
+        newest = self._newest
+        return len(newest) == newest.maxlen and now - newest[0] <= self._window
+
+    @property
+    def detail(self) -> str:
+        """What a person reads of it."""
+        return f"more than {(self._newest.maxlen or 1) - 1} {self.name} within {self._window}"
+
+    def clear(self) -> None:
+        """Forget what happened."""
+        self._newest.clear()
+
+
+class PerformanceGuard:
+    """Judges one `EquityWatch` at each moment; a cause trips once, until it is released."""
+
+    def __init__(self, settings: GuardSettings, target: str, capital: float) -> None:
+        self.scope: KillScope = settings.scope
+        self.target = target
+        sharpe = settings.sharpe
+        self._settings = settings
+        self.watch = EquityWatch(
+            settings.capital or capital, settings.strategy_id, 1 if sharpe is None else sharpe.window
+        )
+        self._rejects = None if settings.rejects is None else Storm("rejections", settings.rejects)
+        self._sharpe = nan
+        self._blind: str | None = None
+        self._now: datetime | None = None
+        self._warned: set[str] = set()
+        self.tripped: dict[str, KillAction] = {}
+
+    @property
+    def name(self) -> str:
+        """What its state is kept under."""
+        return f"guard {self.scope.value} {self.target}"
+
+    @property
+    def sharpe(self) -> float:
+        """The probabilistic Sharpe ratio at the end of the last day, not-a-number while it cannot be known."""
+        return self._sharpe
+
+    @property
+    def idle(self) -> bool:
+        """Whether no market event can change what it measures."""
+        return self._settings.sharpe is None and self.watch.settled and not self.watch.positions
+
+    def rejected(self, strategy_id: str, at: datetime) -> bool:
+        """Count a rejection; whether they are too many now."""
+        if self._rejects is None or self._settings.strategy_id not in (None, strategy_id):
+            return False
+        self._rejects.hit(at)
+        return self._rejects.rages(at)
+
+    def judge(self, now: datetime, prices: Prices) -> Sequence[Finding]:
+        """Mark everything at ``prices`` and say what has come up since the last time."""
+        self._now = now
+        if self.watch.mark(now, prices.price_of) and self._settings.sharpe is not None:
+            self._sharpe = self.watch.sharpe(self._settings.sharpe.minimum)
+        self._blind = self._unpriced(now, prices)
+        found = []
+        for condition in self._conditions(now):
+            cause = condition.cause
+            if condition.broken and cause not in self.tripped:
+                self.tripped[cause] = condition.action
+                found.append(Finding(cause, condition.action, condition.detail))
+            elif condition.near and not condition.broken and cause not in self._warned:
+                found.append(Finding(cause, None, condition.detail))
+            (self._warned.add if condition.near else self._warned.discard)(cause)
+        return found
+
+    def holds(self, cause: str) -> bool:
+        """Whether ``cause`` would trip again at once."""
+        if self._now is None:
+            return cause in self.tripped  # nothing was measured since the start: what tripped may still hold
+        return any(each.broken for each in self._conditions(self._now) if each.cause == cause)
+
+    def release(self) -> None:
+        """Watch anew: what had tripped is measured from where it stands now."""
+        tripped = self.tripped
+        self.watch.rebase(day=DAILY_LOSS in tripped, high=DRAWDOWN in tripped, daily=SHARPE in tripped)
+        if SHARPE in tripped:
+            self._sharpe = nan
+        if self._rejects is not None:
+            self._rejects.clear()
+        self.tripped = {}
+        self._warned.clear()
+
+    def state(self) -> dict[str, JsonValue]:
+        """What must survive a restart."""
+        tripped: dict[str, JsonValue] = {cause: action.value for cause, action in self.tripped.items()}
+        return {"watch": self.watch.state(), "tripped": tripped, "warned": [*sorted(self._warned)]}
+
+    def restore(self, state: Mapping[str, JsonValue]) -> None:
+        """Go on from ``state``; raises KeyError, TypeError or ValueError when it is none."""
+        watch, tripped, warned = state["watch"], state["tripped"], state["warned"]
+        if not (isinstance(watch, dict) and isinstance(tripped, dict) and isinstance(warned, list)):
+            raise TypeError("watch, tripped and warned are needed")
+        self.watch.restore(watch)
+        self.tripped = {cause: KillAction(str(action)) for cause, action in tripped.items()}
+        self._warned = set(map(str, warned))
+        if self._settings.sharpe is not None:
+            self._sharpe = self.watch.sharpe(self._settings.sharpe.minimum)
+
+    def _conditions(self, now: datetime) -> Iterator[_Condition]:
+        settings, profit, drawdown = self._settings, self.watch.profit, self.watch.drawdown
+        loss = settings.daily_loss
+        if loss is not None:
+            near = loss.warning is not None and profit < -loss.warning
+            detail = f"the result of the day is {profit:.2%} of the equity it began with"
+            yield _Condition(DAILY_LOSS, loss.action, profit < -loss.limit, near, detail)
+        fall = settings.drawdown
+        if fall is not None:
+            near = fall.warning is not None and drawdown > fall.warning
+            detail = f"equity is {drawdown:.2%} below its highest mark"
+            yield _Condition(DRAWDOWN, fall.action, drawdown > fall.limit, near, detail)
+        ratio = settings.sharpe
+        if ratio is not None and not isnan(self._sharpe):
+            near = ratio.warning is not None and self._sharpe < ratio.warning
+            detail = f"the probabilistic Sharpe ratio is {self._sharpe:.3f}"
+            yield _Condition(SHARPE, ratio.action, self._sharpe < ratio.limit, near, detail)
+        if self._rejects is not None:
+            storm = self._rejects
+            yield _Condition(REJECT_STORM, storm.action, storm.rages(now), near=False, detail=storm.detail)
+        if settings.market_data is not None:
+            detail = f"held and without a fresh price: {self._blind}"
+            broken = self._blind is not None
+            yield _Condition(MARKET_DATA_LOSS, settings.market_data.action, broken, near=False, detail=detail)
+
+    def _unpriced(self, now: datetime, prices: Prices) -> str | None:
+        """A symbol held whose price is missing or too old."""
+        if self._settings.market_data is None:
+            return None
+        for symbol in sorted(self.watch.positions):
+            at = prices.priced_at(symbol)
+            fresh = at is not None and now - at <= self._settings.market_data.max_age
+            if not fresh or isnan(prices.price_of(symbol)):
+                return symbol
+        return None

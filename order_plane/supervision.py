@@ -1,0 +1,174 @@
+"""Kill switches at work: commands and guards in, closing orders out, all of it latched in the journal."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from contracts.base import Message
+from contracts.codec import ErrorCode, FieldError
+from contracts.control import KillAction, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
+from contracts.market import SliceEvent
+from domain.calendar import always_open
+from kernel.ports import Handler, Unprocessable
+from order_plane.alerts import warning
+from order_plane.controls import Controls, LooserLimit
+from order_plane.desk import Desk
+from order_plane.effects import SubmitOrder
+from order_plane.flattening import Flattening
+from order_plane.guards import Guards
+from order_plane.journal import Journal, Past, Recall
+from order_plane.lifecycle import history_of
+from order_plane.limit_settings import LimitSettings
+from order_plane.reports import execution_report, reported
+
+_REFUSED = "refused release "
+_POLICY = ErrorCode.OUT_OF_RANGE
+
+
+class Supervision:
+    """Stands between whoever commands a kill switch and the desk; without ``guards`` only people command.
+
+    ``alert`` says that `act` has something to do.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        journal: Journal,
+        guards: Guards | None = None,
+        controls: Controls | None = None,
+        flattening: Flattening | None = None,
+    ) -> None:
+        self._desk = desk
+        self._journal = journal
+        self._flattening = flattening or Flattening(always_open())
+        self.guards = guards
+        self.controls = controls
+        self._told: list[KillSwitchCommand] = []
+        self.alert = False
+        self.triggered: Counter[str] = Counter()
+        """Switches engaged by cause, since somebody last counted and cleared them."""
+        self.watches = guards is not None
+        """Whether it wants to hear what is said."""
+
+    @property
+    def handlers(self) -> dict[type[Message], Handler]:
+        """What it listens to, besides commands."""
+        found: dict[type[Message], Handler] = {}
+        if self.guards is not None:
+            found[SliceEvent] = self.reached
+        plans = None if self.controls is None else self.controls.plans
+        if plans is not None:
+            found |= {RebalancePlan: plans.proposed, PlanDecision: plans.decided}
+        return found
+
+    @property
+    def idle(self) -> bool:
+        """Whether no market event can make it act."""
+        return not self.alert and (self.guards is None or self.guards.idle)
+
+    def reached(self, moment: SliceEvent) -> tuple[()]:
+        """Judge at the end of this moment."""
+        if self.guards is not None:
+            self.guards.reached(moment)
+            self.alert = True
+        return ()
+
+    def command(self, command: KillSwitchCommand) -> Sequence[Message]:
+        """Latch or release a kill switch and return what is to be said; nothing when it was heard before.
+
+        Raises:
+            Unprocessable: when a release is not allowed.
+        """
+        refusal = self._refusal(command)
+        if refusal is not None:
+            self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
+            raise Unprocessable(FieldError("/engage", f"the kill switch stays engaged: {refusal}", _POLICY))
+        if not self._journal.record_command(command):
+            return ()
+        return self._obey(command)
+
+    def tighten(self, limits: LimitSettings) -> None:
+        """Judge by ``limits`` from now on; raises LooserLimit when one is looser than before."""
+        if self.controls is None:
+            raise LooserLimit("this order plane has no limits that could be set")
+        self._desk.tighten(self.controls.tighten(limits))
+
+    def remember(self, message: Message) -> None:
+        """Take a plan, or a command given before this process or while there was none; `begin` carries that out."""
+        if isinstance(message, KillSwitchCommand):
+            self._told.append(message)
+        elif type(message) in self.handlers and not isinstance(message, SliceEvent):
+            self.handlers[type(message)](message)
+
+    def begin(self) -> Sequence[Message]:
+        """Come back to where the journal was, and carry out the commands remembered that it does not know yet."""
+        notes = self._journal.notes()
+        for command in self._journal.commands():
+            self._desk.command(command)
+        if self.guards is not None:
+            self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
+        self.alert = self.watches = True
+        refused = {name.removeprefix(_REFUSED) for name in notes if name.startswith(_REFUSED)}
+        told, self._told = self._told, []
+        said: list[Message] = []
+        for command in told:
+            try:
+                said += () if str(command.command_id) in refused else self.command(command)
+            except Unprocessable as verdict:
+                said.append(warning("RELEASE_REFUSED", verdict.error.rule, command.timestamp))
+        return said
+
+    def learn(self, past: Past) -> None:
+        """Book for the guards what an order of an earlier run came to."""
+        if self.guards is not None and past.facts:
+            history = history_of(past.intent.quantity, past.facts)
+            status = reported(history.status(), history)
+            at, number = past.facts[-1].timestamp, max(1, past.reports)
+            self.guards.remember(execution_report(past.intent, past.order_id, number, status, history, at, "restored"))
+
+    def act(self, outputs: Iterable[Message]) -> Sequence[Message]:
+        """Hear ``outputs`` and judge; what trips is latched before it is said."""
+        said: list[Message] = []
+        if self.guards is not None:
+            self.guards.heard(outputs)
+            for each in self.guards.judge(self._desk):
+                if isinstance(each, RiskAlert):
+                    said.append(each)
+                elif self._journal.record_command(each):
+                    said += (each, *self._obey(each))
+        return said
+
+    def closing(self) -> list[SubmitOrder]:
+        """Orders of our own that close what must be closed; they count from now on."""
+        wished = self._flattening.intents(self._desk) if self._desk.switch.flattens else ()
+        return [self._desk.admit(intent) for intent in wished if self._journal.recall(intent) is Recall.NEW]
+
+    def settled(self, outputs: Iterable[Message]) -> None:
+        """Hear what was said, and keep what was measured."""
+        guards = self.guards
+        if guards is not None:
+            guards.heard(outputs)
+            changed = guards.changed() if self.alert else {}
+            if changed:
+                self._journal.note(changed)
+        waits = guards is not None and guards.due
+        flattens = self._desk.switch.flattens
+        self.watches = flattens or guards is not None
+        self.alert = waits or (flattens and self._flattening.wanted(self._desk))
+
+    def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
+        self.alert = self.watches = True
+        if command.engage:
+            self.triggered[command.cause] += 1
+        if self.guards is not None:
+            self.guards.obey(command)
+        return self._desk.command(command)
+
+    def _refusal(self, command: KillSwitchCommand) -> str | None:
+        if command.engage:
+            return None
+        engaged = self._desk.switch.engaged_as(command)
+        confirmed = command.second_operator not in (None, command.operator)
+        if engaged is not None and engaged.action is KillAction.HALT_AND_INVESTIGATE and not confirmed:
+            return "it asks for an investigation; name the second operator who confirms it"
+        return None if self.guards is None else self.guards.forbids(command)

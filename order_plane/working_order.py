@@ -1,0 +1,40 @@
+"""An order that is not known to be finished."""
+
+from datetime import datetime
+
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from order_plane.effects import CancelOrder
+from order_plane.lifecycle import Fact, History, Status
+from order_plane.reports import NO_ORDER, execution_report
+
+# Looking a member up by name costs more than what is done with it.
+_SUBMITTED, _REJECTED = Status.SUBMITTED, OrderStatus.REJECTED
+
+
+class WorkingOrder:
+    """What the desk knows of an order; ``working`` are the units counted as still to trade."""
+
+    __slots__ = ("attempt", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
+
+    def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
+        self.intent = intent
+        self.attempt = attempt
+        self.order_id = order_id
+        self.sequence = sequence
+        self.history = History(intent.quantity)
+        self.history.submitted = True
+        self.status = _SUBMITTED
+        self.in_doubt = False
+        self.working = 0.0
+
+    def report(self, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None) -> ExecutionReport:
+        """The next report on the order, at event time ``at``."""
+        self.sequence += 1
+        if status is _REJECTED and not reason:
+            reason = "BROKER_REFUSED: the broker gave no reason"
+        told = reason[:512].replace("\0", " ") if reason else None
+        return execution_report(self.intent, self.order_id, self.sequence, status, self.history, at, told, news)
+
+    def cancel(self, account: str, request_id: str) -> CancelOrder:
+        """The wish to cancel what is open of it, named ``request_id``."""
+        return CancelOrder(self.intent.intent_id, self.order_id or NO_ORDER, account, request_id)

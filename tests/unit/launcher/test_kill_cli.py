@@ -1,0 +1,94 @@
+"""Kill and rollback by command line against an order plane on its socket, without Kafka."""
+
+import threading
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.market import BarEvent
+from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from launcher.cli import app
+from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.composition import build_simulation
+from order_plane.operator_commands import operator_commands
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+WHO = ("--operator", "ada", "--reason", "drill")
+
+
+@pytest.fixture
+def plane(tmp_path, monkeypatch):
+    """An order plane with one resting order, that answers on its socket."""
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    stage, stop = build_simulation(OrderSettings(mode="simulation")), threading.Event()
+    bar = BarEvent(symbol="AAPL", timestamp=NOON, open=100.0, high=100.0, low=100.0, close=100.0, volume=1.0)
+    terms = {"quantity": 1.0, "order_type": OrderType.LIMIT, "limit_price": 95.0, "time_in_force": TimeInForce.GTC}
+    wish = OrderIntent(intent_id=UUID(int=1), symbol="AAPL", direction=Side.BUY, timestamp=NOON, **terms)
+    stage.handlers[BarEvent](bar)
+    stage.handlers[OrderIntent](wish)
+    stage.settle()
+    channel = CommandChannel(tmp_path / SOCKET, operator_commands(stage, lambda said: None))
+
+    def serve():
+        while not stop.wait(0.01):
+            channel.poll()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield stage
+    stop.set()
+    thread.join()
+    channel.close()
+
+
+def run(*words):
+    result = CliRunner().invoke(app, words)
+    return result.exit_code, result.output
+
+
+def test_a_kill_works_without_kafka_and_is_shown(plane):
+    assert run("kill", "status")[0] == 0
+    assert run("kill", "on", *WHO)[0] == 0
+    assert plane.desk.open_orders == ()
+    code, text = run("kill", "status")
+    assert code == 1
+    assert "ENGAGED GLOBAL * HALT for MANUAL by ada" in text
+    assert run("kill", "off", *WHO)[0] == 0
+    assert run("kill", "status")[0] == 0
+
+
+def test_a_dry_run_changes_nothing(plane):
+    code, text = run("rollback", "cancel-all", *WHO, "--dry-run")
+    assert (code, "would act on 1 open orders" in text) == (0, True)
+    assert len(plane.desk.open_orders) == 1
+    assert not plane.desk.switch.engaged
+
+
+def test_rollback_steps_may_be_repeated(plane):
+    assert run("rollback", "verify")[0] == 1
+    for _ in range(2):
+        for step in ("cancel-all", "flatten"):
+            code, text = run("rollback", step, *WHO)
+            assert (code, text) == (0, f"PASS {step}\n")
+    assert run("rollback", "verify")[0] == 0
+    assert run("rollback", "report")[0] == 0
+
+
+def test_limits_are_reloaded_only_downwards(plane, tmp_path):
+    data = "data: {sources: [{files: [bars.parquet]}], symbols: [AAPL], bar_size: 1min}\n"
+    looser = tmp_path / "looser.yaml"
+    looser.write_text(data + "order: {limits: {max_order_value: 1e12}}\n")
+    code, text = run("limits", "reload", "-c", str(looser))
+    assert (code, "max_order_value" in text) == (1, True)
+    tighter = tmp_path / "tighter.yaml"
+    tighter.write_text(data + "order: {limits: {max_order_value: 10}}\n")
+    assert run("limits", "reload", "-c", str(tighter))[0] == 0
+
+
+def test_nobody_listens(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    assert run("kill", "status")[0] == 2
+    assert run("rollback", "verify")[0] == 1
