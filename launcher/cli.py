@@ -21,6 +21,7 @@ from launcher import (
     orders_cli,
     plane_cli,
     postgres_cli,
+    release_cli,
     run_cli,
     signals_cli,
     strategies_cli,
@@ -42,6 +43,7 @@ app.add_typer(topics_cli.app)
 app.add_typer(dlq_cli.app)
 app.add_typer(broker_cli.app)
 app.add_typer(postgres_cli.app)
+orders_cli.app.command("release-symbol")(release_cli.release_symbol)
 app.add_typer(orders_cli.app)
 app.add_typer(audit_cli.app)
 app.add_typer(strategies_cli.app)

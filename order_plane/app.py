@@ -17,6 +17,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane.checking import checking_of
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
@@ -68,6 +69,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             resources.callback(channel.close)
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
+            checking = checking_of(settings.reconciliation, stage.upkeep, publish, channel.poll)
             recovery = Recovery(
                 history=lambda: bus.history(_REMEMBERED, (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
@@ -82,7 +84,8 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[latency],
                 refresh=refresh,
-                between=channel.poll,
+                between=checking,
+                checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
 
 

@@ -6,20 +6,22 @@ from math import nan
 from uuid import UUID
 
 from contracts.base import Message
-from contracts.control import KillSwitchCommand
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from order_plane.alerts import critical, kill_alert
+from order_plane.desk_order import DeskOrder
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.exposure import Exposure
 from order_plane.journal import Past, RowState
 from order_plane.kill_switch import KillSwitch
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, History, Status
+from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
 from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 from order_plane.risk.price import worst_price
 from order_plane.risk.session import not_expired
+from order_plane.symbol_halts import SymbolHalts
 from order_plane.throttle import TokenBucket
 
 _BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
@@ -29,28 +31,12 @@ _SILENT = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CA
 _BUY, _ACK, _REJECTED, _SUBMITTED = Side.BUY, FactKind.ACK, OrderStatus.REJECTED, Status.SUBMITTED
 
 
-class _Order:
-    """An order that is not known to be finished; ``working`` are the units counted as still to trade."""
-
-    __slots__ = ("attempt", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
-
-    def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
-        self.intent = intent
-        self.attempt = attempt
-        self.order_id = order_id
-        self.sequence = sequence
-        self.history = History(intent.quantity)
-        self.history.submitted = True
-        self.status = _SUBMITTED
-        self.in_doubt = False
-        self.working = 0.0
-
-
 class Desk:
     """Judges intents, keeps every open order and the account's exposure, and says what is to be reported.
 
     Event time is the newest time of any market event seen; an intent is judged at that time or at its own,
-    whichever is later, so that no intent can move the clock for others.
+    whichever is later, so that no intent can move the clock for others. ``cash`` (currency units) is what all
+    executions added to the account, and ``halts`` the symbols that must not be traded.
     """
 
     def __init__(self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket) -> None:
@@ -59,9 +45,10 @@ class Desk:
         self._cancels = cancels
         self._now = _BEFORE_ALL_TIME
         self._marks: dict[str, BarEvent | TickEvent] = {}
-        self._orders: dict[int, _Order] = {}  # by the number of the intent id, which hashes ten times faster
+        self._orders: dict[int, DeskOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
-        self._halted: dict[str, str] = {}
+        self.halts = SymbolHalts()
+        self.cash = 0.0
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
 
@@ -111,7 +98,7 @@ class Desk:
             refusal = check(intent, view)
             if refusal is not None:
                 return self.refuse(intent, view.now, str(refusal))
-        order = self._orders[intent.intent_id.int] = _Order(intent)
+        order = self._orders[intent.intent_id.int] = DeskOrder(intent)
         order.working = intent.quantity
         self._exposure.work(intent.symbol, intent.quantity, buying=intent.direction is _BUY)
         return SubmitOrder(intent, self._account)
@@ -191,8 +178,14 @@ class Desk:
             self._orders[intent_id.int].in_doubt = False
 
     def command(self, command: KillSwitchCommand) -> tuple[Message, ...]:
-        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`)."""
-        self._kill.apply(command)
+        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`).
+
+        The halt of a symbol forbids new orders and cancels none.
+        """
+        if command.scope is KillScope.SYMBOL:
+            self.halts.apply(command)
+        else:
+            self._kill.apply(command)
         return (kill_alert(command),)
 
     def cancels_due(self) -> tuple[CancelOrder, ...]:
@@ -216,19 +209,23 @@ class Desk:
         if past.state is RowState.IN_DOUBT:
             order.in_doubt = True
             self._doubtful.add(past.intent.intent_id)
+        order.cash = 0.0
         self._recount(order, 0.0)
         self._alarmed(order, past.intent.timestamp)
 
-    def reopen(self, past: Past) -> _Order:
+    def reopen(self, past: Past) -> DeskOrder:
         """Take back an order whose fills are in the positions already, because a late fact came."""
-        order = self._orders[past.intent.intent_id.int] = _Order(past.intent, past.attempt, past.order_id, past.reports)
+        order = self._orders[past.intent.intent_id.int] = DeskOrder(
+            past.intent, past.attempt, past.order_id, past.reports
+        )
         for fact in past.facts:
             order.history.fold(fact)
         order.status = order.history.status()
+        order.cash = -order.spent()
         return order
 
     def _report(
-        self, order: _Order, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None
+        self, order: DeskOrder, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None
     ) -> ExecutionReport:
         order.sequence += 1
         if status is _REJECTED and not reason:
@@ -236,12 +233,16 @@ class Desk:
         told = reason[:512].replace("\0", " ") if reason else None
         return execution_report(order.intent, order.order_id, order.sequence, status, order.history, at, told, news)
 
-    def _recount(self, order: _Order, filled_before: float) -> Status:
+    def _recount(self, order: DeskOrder, filled_before: float) -> Status:
         """Bring positions and working units in line with what is known of ``order``."""
         intent, history = order.intent, order.history
         status = order.status = history.status()
         buying = intent.direction is _BUY
         filled = history.filled - filled_before
+        if history.filled or filled:
+            cash = -order.spent()
+            self.cash += cash - order.cash
+            order.cash = cash
         if filled:
             self._exposure.hold(intent.symbol, filled if buying else -filled)
         finished = status in TERMINAL
@@ -282,17 +283,17 @@ class Desk:
         cause = self._kill.stops(intent.strategy_id)
         if cause is not None:
             return f"kill switch engaged by {cause.operator}"
-        return self._halted.get(intent.symbol)
+        return self.halts.reason(intent.symbol)
 
     def _is_blocked(self, intent: OrderIntent) -> bool:
         blocked = {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
         return (intent.symbol, intent.direction) in blocked
 
-    def _alarmed(self, order: _Order, at: datetime) -> tuple[Message, ...]:
+    def _alarmed(self, order: DeskOrder, at: datetime) -> tuple[Message, ...]:
         alarms = order.history.alarms()
         if not alarms:
             return ()
         symbol = order.intent.symbol
         detail = f"order {order.order_id or NO_ORDER}: {', '.join(alarms)}"
-        self._halted[symbol] = f"the symbol is halted: {detail}"
+        self.halts.halt(symbol, detail, at, f"{order.intent.intent_id} {', '.join(alarms)}")
         return (critical("ORDER_FACTS_ODD", detail, at, symbol),)

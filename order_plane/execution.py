@@ -17,6 +17,7 @@ from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resoluti
 from order_plane.lifecycle import FactKind
 from order_plane.router import Router
 from order_plane.settlement import Settlement
+from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
 _TRADES = (TickType.TRADE, TickType.LAST)
 _NEW, _KNOWN = Recall.NEW, Recall.KNOWN  # looking a member up by name costs more than comparing it
@@ -34,12 +35,15 @@ class Execution:
     before the first intent.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, broker: Broker, account: str) -> None:
+    def __init__(
+        self, desk: Desk, journal: Journal, broker: Broker, account: str, options: Options = NO_UPKEEP
+    ) -> None:
         self._desk = desk
         self._journal = journal
         self._broker = broker
         self._account = account
         self._router = Router(desk, journal, broker)
+        self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
         self._cancels: dict[UUID, CancelOrder] = {}
@@ -106,7 +110,7 @@ class Execution:
         self._collect_cancels()
         settlement.conclude(self._journal)
         self._recovered = True
-        return settlement.outputs
+        return [*settlement.outputs, *self.upkeep.reconcile()]
 
     def _is_unresolved(self, past: Past, settlement: Settlement) -> bool:
         """Take over what the journal holds of an intent; whether the broker must be asked about its order."""
@@ -165,6 +169,7 @@ class Execution:
         if self._repeated:
             self._repeat(settlement)
         settlement.conclude(self._journal)
+        self.upkeep.remember()
         crash_point("after_acked")
         return settlement.outputs
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
-from contracts.control import KillSwitchCommand
+from contracts.control import KillScope, KillSwitchCommand
 from kernel.ports import Handler
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.desk import Desk
@@ -47,7 +47,7 @@ class OrderPlane(Protocol):
 
 
 def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandHandler]:
-    """The commands ``status``, ``kill`` and ``resolve``; what they lead to is handed to ``publish``.
+    """The commands ``status``, ``kill``, ``release`` and ``resolve``; what they lead to is handed to ``publish``.
 
     A kill is journaled and its cancels have been sent when it is answered, whether or not Kafka is there.
     """
@@ -59,14 +59,19 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
             "killed": desk.killed,
             "open_orders": len(desk.open_orders),
             "in_doubt": desk.in_doubt,
+            "halted": dict(desk.halts.reasons),
         }
 
+    def release(fields: Fields) -> dict[str, JsonValue]:
+        command = command_of(fields)
+        if command.engage or command.scope is not KillScope.SYMBOL:
+            raise CommandRefused("this releases the halt of a symbol and does nothing else")
+        if command.target not in stage.desk.halts.reasons:
+            raise CommandRefused("that symbol is not halted")
+        return kill(fields)
+
     def kill(fields: Fields) -> dict[str, JsonValue]:
-        try:
-            command = decode(str(fields.get("message", "")).encode(), (KillSwitchCommand,))
-        except ContractViolation as violation:
-            raise CommandRefused(f"no kill switch command: {violation.first}") from None
-        said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
+        said = [*stage.handlers[KillSwitchCommand](command_of(fields)), *stage.settle()]
         publish(said)
         return {**status(fields), "messages": len(said)}
 
@@ -78,7 +83,17 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         publish(said)
         return {"messages": len(said), "in_doubt": stage.desk.in_doubt}
 
-    return {"status": status, "kill": kill, "resolve": resolve}
+    return {"status": status, "kill": kill, "release": release, "resolve": resolve}
+
+
+def command_of(fields: Fields) -> KillSwitchCommand:
+    """The kill switch command in the fields of a command; raises CommandRefused when there is none."""
+    try:
+        command = decode(str(fields.get("message", "")).encode(), (KillSwitchCommand,))
+    except ContractViolation as violation:
+        raise CommandRefused(f"no kill switch command: {violation.first}") from None
+    assert isinstance(command, KillSwitchCommand)  # noqa: S101 - nothing else is decoded
+    return command
 
 
 def fields_of(resolution: Resolution) -> dict[str, JsonValue]:

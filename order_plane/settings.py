@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
+from order_plane.reconcile import UnknownOrders
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -96,6 +97,19 @@ class InstrumentSettings(_Section):
     lot_size: NotNegative = 0.0
 
 
+class ReconciliationSettings(_Section):
+    """How the account is held against the venue: at boot, after a cut, and regularly (backtests never do)."""
+
+    every: timedelta = timedelta(seconds=60)
+    """Time between two comparisons."""
+    unknown_orders: UnknownOrders = UnknownOrders.ALARM
+    """What becomes of an order that works at the venue and that no intent asked for: alarm or adopt."""
+    opening_cash: float = 0.0
+    """Currency units in the account before the first order of this journal; the paper venue starts with none."""
+    cash_tolerance: NotNegative = 0.01
+    """Currency units that two amounts may be apart and still be the same."""
+
+
 class OrderSettings(_Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
@@ -120,6 +134,8 @@ class OrderSettings(_Section):
     calendar_last: date = date(2035, 12, 31)
     limits: LimitSettings = LimitSettings()
     throttle: ThrottleSettings = ThrottleSettings()
+    reconciliation: ReconciliationSettings | None = ReconciliationSettings()
+    """Null for a venue that gives no account of itself; then nothing but the journal says what is held."""
     costs: CostSettings = CostSettings()
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""

@@ -16,8 +16,8 @@ SHELL = {
     "data_plane": """app composition connectors.csv_source connectors.parquet_source connectors.replay
         connectors.table_source feed store synthetic synthetic_tables""",
     "strategy_plane": "app composition ensemble_composition optimizers.composition validation.trial_ledger",
-    "order_plane": """app brokers.sqlite_paper_store command_channel composition crash_points execution journal_file
-        operator_commands postgres_journal router sql_journal sqlite_journal""",
+    "order_plane": """app brokers.sqlite_paper_store checking command_channel composition crash_points execution
+        journal_file operator_commands postgres_journal reconciler router sql_journal sqlite_journal upkeep""",
     "ibkr_sim": "__main__ bar_files cli command server",
     "backtest": """artifacts bar_file report report_figures report_signals run_record signal_study simulation trials
         validation_report""",

@@ -17,7 +17,7 @@ from order_plane.settings import OrderSettings
 from order_plane.sqlite_journal import SqliteJournal
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
-SETTINGS = OrderSettings(limits={"duplicate_window": 0})
+SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)
 
 
 def an_intent(number=1, **changes):
