@@ -17,6 +17,7 @@ from order_plane.execution import Execution
 from order_plane.gates import require_open_gates
 from order_plane.journal import Journal
 from order_plane.memory_journal import MemoryJournal
+from order_plane.policies import UnfilledPolicy
 from order_plane.reconciler import ReconciliationOptions
 from order_plane.risk.duplicates import RepeatedOrder
 from order_plane.risk.exposure import max_gross_exposure, max_symbol_notional
@@ -30,7 +31,7 @@ from order_plane.risk.session import market_hours, not_expired
 from order_plane.settings import CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
 from order_plane.sqlite_journal import SqliteJournal
 from order_plane.throttle import TokenBucket
-from order_plane.upkeep import NO_UPKEEP, Options
+from order_plane.upkeep import Options
 
 
 def build_stage(
@@ -60,20 +61,23 @@ def build_stage(
         )
     bucket = TokenBucket(settings.throttle.rate_per_second, settings.throttle.burst, settings.throttle.cancel_reserve)
     desk = Desk(settings.account, pre_trade_controls(settings, calendar, bucket), bucket)
-    return Execution(desk, journal, broker, settings.account, NO_UPKEEP if in_memory else options_of(settings))
+    return Execution(desk, journal, broker, settings.account, options_of(settings))
 
 
 def options_of(settings: OrderSettings) -> Options:
-    """What the plane does beside sending orders, outside of a backtest."""
-    wanted = settings.reconciliation
-    if wanted is None:
-        return Options()
-    return Options(ReconciliationOptions(wanted.unknown_orders, wanted.cash_tolerance, wanted.opening_cash))
+    """What the plane does beside sending orders; a backtest has no venue to be held against."""
+    wanted, policy = settings.reconciliation, settings.unfilled
+    checked = None
+    if wanted is not None and settings.mode is not Mode.SIMULATION:
+        checked = ReconciliationOptions(wanted.unknown_orders, wanted.cash_tolerance, wanted.opening_cash)
+    unfilled = None if policy is None else UnfilledPolicy(policy.after, policy.unfilled, policy.partly)
+    return Options(checked, unfilled)
 
 
 def build_simulation(settings: OrderSettings) -> Execution:
     """The order plane of a backtest: the same parts with nothing on disk, ready for its first message."""
-    stage = build_stage(settings, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
+    alone = settings.model_copy(update={"reconciliation": None})
+    stage = build_stage(alone, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
     stage.recover()
     return stage
 

@@ -84,7 +84,7 @@ class Desk:
 
     def mark(self, event: BarEvent | TickEvent) -> None:
         """Take the event's price as the symbol's reference, unless it comes late, and its time as event time."""
-        fields = event.__dict__  # read once: a model's attributes cost four times as much as a dictionary's keys
+        fields = event.__dict__  # a model's attributes cost four times as much as a dictionary's keys
         symbol, at = fields["symbol"], fields["timestamp"]
         if at > self._now:
             self._now = at
@@ -141,8 +141,7 @@ class Desk:
             return ()
         if fact.order_id:
             order.order_id = fact.order_id
-        kind = fact.kind
-        if kind is _ACK and before is _SUBMITTED and not history.filled:
+        if (kind := fact.kind) is _ACK and before is _SUBMITTED and not history.filled:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:
             status = self._recount(order, filled)

@@ -38,7 +38,7 @@ class Execution:
     def __init__(
         self, desk: Desk, journal: Journal, broker: Broker, account: str, options: Options = NO_UPKEEP
     ) -> None:
-        self._desk = desk
+        self.desk = self._desk = desk
         self._journal = journal
         self._broker = broker
         self._account = account
@@ -66,11 +66,6 @@ class Execution:
     def handlers(self) -> Mapping[type[Message], Handler]:
         """What the order plane listens to."""
         return self._handlers
-
-    @property
-    def desk(self) -> Desk:
-        """The desk, for a look at positions and open orders."""
-        return self._desk
 
     @property
     def journal_id(self) -> str:
@@ -115,6 +110,8 @@ class Execution:
     def _is_unresolved(self, past: Past, settlement: Settlement) -> bool:
         """Take over what the journal holds of an intent; whether the broker must be asked about its order."""
         self._desk.adopt(past)
+        if self.upkeep.policed:
+            self.upkeep.take_over(past, self._pending)
         if self._take_up(past):
             return False
         if self._desk.knows(past.intent.intent_id):
@@ -155,6 +152,8 @@ class Execution:
         At most two durable transactions, however many intents there are.
         """
         facts = self._drain()
+        if self.upkeep.policed:
+            self.upkeep.police(self._pending, self._cancels)
         if not (facts or self._pending or self._cancels or self._repeated or self._again):
             return ()
         settlement = Settlement(self._published())
@@ -279,6 +278,8 @@ class Execution:
         crash_point("before_intended")
         won = self._journal.begin(admitted, refused, settlement.published)
         crash_point("after_submitting")
+        if self.upkeep.policed:
+            self.upkeep.sent(won)
         for order in admitted if len(won) < len(admitted) else ():
             if order not in won:
                 self._desk.withdraw(order.intent.intent_id)

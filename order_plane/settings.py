@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
+from order_plane.policies import Remainder
 from order_plane.reconcile import UnknownOrders
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -110,6 +111,17 @@ class ReconciliationSettings(_Section):
     """Currency units that two amounts may be apart and still be the same."""
 
 
+class UnfilledSettings(_Section):
+    """What becomes of orders that are not filled in time; backtests do the same."""
+
+    after: Annotated[timedelta, Field(gt=timedelta(0))]
+    """Event time from the sending, or from the intent if that is later."""
+    unfilled: Remainder = Remainder.LEAVE
+    """Of an order of which nothing traded: leave, cancel or market (cancel, then send the rest as a market order)."""
+    partly: Remainder = Remainder.LEAVE
+    """Of an order that traded in part: the same choice."""
+
+
 class OrderSettings(_Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
@@ -136,6 +148,8 @@ class OrderSettings(_Section):
     throttle: ThrottleSettings = ThrottleSettings()
     reconciliation: ReconciliationSettings | None = ReconciliationSettings()
     """Null for a venue that gives no account of itself; then nothing but the journal says what is held."""
+    unfilled: UnfilledSettings | None = None
+    """Null leaves every order to its time in force."""
     costs: CostSettings = CostSettings()
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""

@@ -38,7 +38,7 @@ def test_a_late_bar_is_no_reference_price():
     assert drill.stage.desk.now == before
     dear = an_intent(1, "AAPL", 20, chance).model_copy(update={"quantity": 50_000.0})
     drill.tell([dear])
-    assert drill.ends()[dear.intent_id].reject_reason.startswith("ORDER_VALUE"), "it was valued at the late price"
+    assert drill.ends()[dear.intent_id].reject_reason.startswith("NOTIONAL_EXCEEDS"), "it was valued at the late price"
 
 
 @pytest.mark.fault("F15: a market event from the future")

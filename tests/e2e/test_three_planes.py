@@ -61,7 +61,7 @@ def test_a_lock_step_run_equals_the_backtest(short_run, kafka_settings: KafkaSet
 
 
 @pytest.mark.parametrize("plane", ["data", "strategy", "order", "data+strategy+order"])
-def test_a_plane_killed_and_restarted_changes_nothing(
+def test_a_plane_killed_and_restarted_changes_nothing_but_what_nobody_can_know(
     short_run, kafka_settings: KafkaSettings, tmp_path: Path, plane: str
 ) -> None:
     killer = _Killer(plane, short_run.bars, times=2)
