@@ -25,6 +25,9 @@ demo: setup ## trade real daily bars on paper over Kafka (BROKER=kafka for a rea
 test: setup ## run the tests (ARGS="-k parity" for some of them)
 	@$(BIN)/pytest $(ARGS)
 
+chaos: setup ## break everything that can break, for hours if asked (SEEDS="11 12" SCHEDULES=20000)
+	@$(BIN)/python tests/chaos/report.py --schedules $(or $(SCHEDULES),20000) $(SEEDS)
+
 check: setup ## format, lint, types, layers, schema drift
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -44,4 +47,4 @@ lock: setup ## resolve the dependencies anew (needs uv)
 clean: ## remove the environments, caches and runs
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .algotrade runs
 
-.PHONY: help setup demo test check bench gateway lock clean
+.PHONY: help setup demo test chaos check bench gateway lock clean

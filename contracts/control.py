@@ -44,6 +44,8 @@ class KillScope(StrEnum):
     GLOBAL = "GLOBAL"
     ACCOUNT = "ACCOUNT"
     STRATEGY = "STRATEGY"
+    SYMBOL = "SYMBOL"
+    """New orders of one symbol, or of all with the target ``*``; what works goes on working."""
 
 
 class KillAction(StrEnum):

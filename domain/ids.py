@@ -6,6 +6,7 @@ from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 
 _PLATFORM = uuid5(NAMESPACE_URL, "urn:algo-trade")
 _INTENTS = sha1(uuid5(_PLATFORM, "intent").bytes, usedforsecurity=False)
+_HALTS = sha1(uuid5(_PLATFORM, "halt").bytes, usedforsecurity=False)
 _PLANS = sha1(uuid5(_PLATFORM, "plan").bytes, usedforsecurity=False)
 _KEEP = ~(0xF000 << 64 | 0xC000 << 48)
 _VERSION_AND_VARIANT = 5 << 76 | 0x8000 << 48
@@ -25,6 +26,23 @@ def intent_id(strategy_id: str, symbol: str, decided_at: datetime, ordinal: int 
 def report_id(intent: UUID, sequence: int) -> UUID:
     """Name of the ``sequence``-th report on an intent: its number as a name in the intent's own namespace."""
     return _uuid5(sha1(b"%b%d" % (intent.int.to_bytes(16), sequence), usedforsecurity=False).digest())
+
+
+def halt_id(symbol: str, evidence: str) -> UUID:
+    """Name of the halt of a symbol for what was seen: the same evidence never halts twice (RFC 9562, version 5)."""
+    digest = _HALTS.copy()
+    digest.update(f"{symbol} {evidence}".encode())
+    return _uuid5(digest.digest())
+
+
+def replacement_id(intent: UUID, purpose: str) -> UUID:
+    """Name of the order that takes the place of ``intent``'s, for one purpose (RFC 9562, version 5)."""
+    return _uuid5(sha1(b"%b%b" % (intent.int.to_bytes(16), purpose.encode()), usedforsecurity=False).digest())
+
+
+def foreign_order_id(venue: str, order_id: str) -> UUID:
+    """Name that stands for the intent of an order which somebody else placed at ``venue`` (RFC 9562, version 5)."""
+    return uuid5(_PLATFORM, f"foreign order {venue} {order_id}")
 
 
 def plan_id(strategy_id: str, decided_at: datetime) -> UUID:

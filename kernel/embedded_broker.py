@@ -69,6 +69,18 @@ class MockCluster:
         codes = (ctypes.c_int * len(error_codes))(*error_codes)
         self._library.rd_kafka_mock_push_request_errors_array(self._cluster, api_key, len(error_codes), codes)
 
+    def go_down(self) -> None:
+        """Close every connection and refuse new ones, with all data kept."""
+        self._library.rd_kafka_mock_broker_set_down(self._cluster, 1)
+
+    def come_up(self) -> None:
+        """Answer again."""
+        self._library.rd_kafka_mock_broker_set_up(self._cluster, 1)
+
+    def answer_after(self, milliseconds: int) -> None:
+        """Let every answer wait for so long."""
+        self._library.rd_kafka_mock_broker_set_rtt(self._cluster, 1, milliseconds)
+
     def close(self) -> None:
         """Stop answering and drop all data."""
         if self._cluster:
@@ -94,6 +106,9 @@ def _library() -> ctypes.CDLL:
             None,
             [pointer, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(number)],
         ),
+        "rd_kafka_mock_broker_set_down": (number, [pointer, ctypes.c_int32]),
+        "rd_kafka_mock_broker_set_up": (number, [pointer, ctypes.c_int32]),
+        "rd_kafka_mock_broker_set_rtt": (number, [pointer, ctypes.c_int32, number]),
         "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [pointer, ctypes.c_int32]),
         "rd_kafka_mock_set_group_consumer_session_timeout_ms": (None, [pointer, number]),
         "rd_kafka_mock_set_group_consumer_heartbeat_interval_ms": (None, [pointer, number]),

@@ -121,12 +121,13 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
     observers: Sequence[Observer] = (),
     refresh: Callable[[], None] = lambda: None,
     between: Callable[[], None] = lambda: None,
+    checks: Mapping[str, Check] | None = None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
     Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life may not
-    have said, join the group, pump. ``observers`` see every message beside the metrics, and ``refresh`` brings gauges
-    up to date about once a second.
+    have said, join the group, pump. ``observers`` see every message beside the metrics, ``refresh`` brings gauges up to
+    date about once a second, and ``checks`` are what readiness needs beside Kafka.
 
     Raises:
         BrokerUnavailable: when no partitions are assigned within a minute.
@@ -134,7 +135,7 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
     log = structlog.get_logger()
     recovery = recovery or Recovery(bus.history)
     with ExitStack() as stack:
-        pulse = stack.enter_context(observed(runtime, metrics, {"kafka": lambda: bus.ready}))
+        pulse = stack.enter_context(observed(runtime, metrics, {"kafka": lambda: bus.ready, **(checks or {})}))
         recorder = stack.enter_context(_recording(runtime))
         restored = _restore(stage, recovery.history(), recorder, pulse)
         log.info("state restored", messages=restored)

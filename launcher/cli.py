@@ -22,6 +22,7 @@ from launcher import (
     orders_cli,
     plane_cli,
     postgres_cli,
+    release_cli,
     rollback_cli,
     run_cli,
     signals_cli,
@@ -47,6 +48,7 @@ app.add_typer(topics_cli.app)
 app.add_typer(dlq_cli.app)
 app.add_typer(broker_cli.app)
 app.add_typer(postgres_cli.app)
+orders_cli.app.command("release-symbol")(release_cli.release_symbol)
 app.add_typer(orders_cli.app)
 app.add_typer(kill_cli.app)
 app.add_typer(rollback_cli.app)

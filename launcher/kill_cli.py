@@ -86,6 +86,9 @@ def status(state: State = None) -> None:
             f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}",
             markup=False,
         )
+    halted = answer["halted"]
+    for symbol, why in halted.items() if isinstance(halted, dict) else ():
+        _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)
     for guard in _records(answer.get("guards")):
         measured = ", ".join(f"{name} {guard[name]}" for name in ("equity", "pnl", "drawdown", "psr", "tripped"))
         console.print(f"guard {guard['scope']} {guard['target']}: {measured}", markup=False, soft_wrap=True)

@@ -1,7 +1,5 @@
 """Look at orders whose outcome is unknown, decide on them, and account for every intent of a run."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -14,48 +12,34 @@ from kernel.kafka_settings import KafkaSettings
 from launcher.consumed_intents import consumed_intents
 from launcher.kafka_options import (
     NOTHING,
-    USAGE,
     Bootstrap,
     Prefix,
     connection,
     console,
-    errors,
     reported,
     state_directory,
 )
-from launcher.running import current
+from launcher.order_journal import JOURNAL, Database, Operator, State, journal_errors, looked_at, place_of, settings_of
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
 from order_plane.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
-from order_plane.journal import Journal, JournalError, Past, Resolution, RowState, Verdict
+from order_plane.journal import Past, Resolution, RowState, Verdict
 from order_plane.operator_commands import fields_of, resolution_of
-from order_plane.settings import OrderSettings
-from order_plane.sqlite_journal import view
 
 app = typer.Typer(
     name="orders", help="Orders whose outcome is unknown, and the account of intents.", no_args_is_help=True
 )
 
-JOURNAL = "order_journal.sqlite"
 ORDERS = "orders.parquet"
-State = Annotated[
-    Path | None,
-    typer.Option("--state", help="State directory of the order plane; default: of the run that is alive or newest."),
-]
-Database = Annotated[
-    str | None,
-    typer.Option(help="PostgreSQL address, when the journal is there.", envvar="ALGOTRADE_ORDER__JOURNAL_DATABASE"),
-]
 Intent = Annotated[UUID, typer.Argument(help="The intent's id.")]
-Operator = Annotated[str, typer.Option(help="Who you are.")]
 Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.")]
 
 
 @app.command("in-doubt")
 def in_doubt(state: State = None, database: Database = None) -> None:
     """List the orders whose outcome is unknown. Exit code 1 when there are any."""
-    with _reported():
-        found = [each for each in _pasts(_place(state, database), database) if end_of(each) is End.IN_DOUBT]
+    with journal_errors():
+        found = [each for each in _pasts(place_of(state, database), database) if end_of(each) is End.IN_DOUBT]
         if not found:
             console.print("no order is in doubt")
             return
@@ -109,7 +93,7 @@ def audit(
 
     Exit code 1 when an intent was lost or is still waiting.
     """
-    with _reported(), reported():
+    with journal_errors(), reported():
         directory = Path(run) if Path(run).is_dir() else runs / run
         place = state or state_directory() / "runs" / directory.name
         if (directory / ORDERS).exists():
@@ -134,8 +118,8 @@ def _decide(
     database: str | None,
 ) -> None:
     """Have a decision carried out by the plane that runs, or written for the one that will."""
-    with _reported():
-        place = _place(state, database)
+    with journal_errors():
+        place = place_of(state, database)
         past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
         if past is None:
             raise CommandRefused("the journal holds no such intent; list those in doubt with algotrade orders in-doubt")
@@ -148,7 +132,7 @@ def _decide(
 
 
 def _write(decision: Resolution, place: Path, database: str | None) -> None:
-    journal = durable_journal(_settings(place, database))
+    journal = durable_journal(settings_of(place, database))
     try:
         if not journal.sign(decision):
             raise CommandRefused("no order of this intent is in doubt")
@@ -158,26 +142,11 @@ def _write(decision: Resolution, place: Path, database: str | None) -> None:
 
 
 def _pasts(place: Path, database: str | None) -> list[Past]:
-    journal = _looked_at(place, database)
+    journal = looked_at(place, database)
     try:
         return list(journal.pasts())
     finally:
         journal.close()
-
-
-def _looked_at(place: Path, database: str | None) -> Journal:
-    if database is not None:
-        from order_plane import postgres_journal  # noqa: PLC0415 - its client is an optional dependency
-
-        return postgres_journal.view(database)
-    if not (place / JOURNAL).exists():
-        raise JournalError(f"there is no journal {place / JOURNAL}; name its directory with --state")
-    return view(place / JOURNAL)
-
-
-def _settings(place: Path, database: str | None) -> OrderSettings:
-    given = {"journal_path": place / JOURNAL, "journal_database": database}
-    return OrderSettings.model_validate(given)
 
 
 def _finished(directory: Path, place: Path, database: str | None) -> Ledger:
@@ -208,21 +177,6 @@ def _ends(place: Path, database: str | None) -> dict[UUID, End]:
     return {past.intent.intent_id: end_of(past) for past in _pasts(place, database)}
 
 
-def _place(state: Path | None, database: str | None) -> Path:
-    """The state directory that is meant."""
-    if state is not None:
-        return state
-    running = current(state_directory())
-    if running is not None:
-        return state_directory() / "runs" / running.run_id
-    known = sorted((state_directory() / "runs").glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
-    if not known:
-        if database is not None:
-            return state_directory()
-        raise JournalError("no run has a journal here; name its directory with --state")
-    return known[-1].parent
-
-
 def _listing(found: list[Past]) -> Table:
     table = Table(header_style="bold")
     for heading in ("intent", "attempt", "state", "account", "symbol", "side", "quantity", "decided at"):
@@ -243,15 +197,3 @@ def _counts(ledger: Ledger) -> Table:
             table.add_row(end.value, str(ledger.counts[end]))
     table.add_row("all", str(ledger.counts.total()), style="bold")
     return table
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    try:
-        yield
-    except (JournalError, FileNotFoundError) as error:
-        errors.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(USAGE) from None
-    except CommandRefused as error:
-        errors.print(f"refused: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(NOTHING) from None

@@ -17,6 +17,8 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane import performance_guard, symbol_halts
+from order_plane.checking import checking_of
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.execution import Execution
@@ -24,11 +26,11 @@ from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
-from order_plane.performance_guard import CAUSES
 from order_plane.settings import Mode, OrderSettings
 
 _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand)
 """What the journal does not tell after a restart: reference prices, and commands that came meanwhile."""
+_CAUSES = (*performance_guard.CAUSES, *symbol_halts.CAUSES)
 _SPAN = Span(newest=50_000, to_end=True)
 """A price older than that many records is too old to trade on; a kill switch must be known before the first order."""
 
@@ -70,6 +72,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             resources.callback(channel.close)
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
+            checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
             recovery = Recovery(
                 history=lambda: bus.history((*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
@@ -84,7 +87,8 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[latency],
                 refresh=refresh,
-                between=channel.poll,
+                between=checking,
+                checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
 
 
@@ -126,7 +130,7 @@ def _show(stage: Execution, metrics: PlaneMetrics) -> None:
         if guard.scope is not KillScope.STRATEGY:  # strategies are no label: there may be any number of them
             metrics.guarded(guard.scope.value, guard.watch.profit, guard.watch.drawdown, guard.sharpe)
     for cause in triggered.elements():
-        metrics.triggered(cause if cause in CAUSES else "MANUAL")
+        metrics.triggered(cause if cause in _CAUSES else "MANUAL")
     triggered.clear()
 
 

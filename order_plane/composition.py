@@ -22,9 +22,14 @@ from order_plane.guards import Guards
 from order_plane.journal import Journal
 from order_plane.memory_journal import MemoryJournal
 from order_plane.performance_guard import PerformanceGuard
+from order_plane.policies import UnfilledPolicy
+from order_plane.reconciler import ReconciliationOptions
 from order_plane.settings import BrokerName, CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
 from order_plane.sqlite_journal import SqliteJournal
 from order_plane.supervision import Supervision
+from order_plane.upkeep import Options
+
+_CENT = 0.01
 
 
 def build_stage(
@@ -59,12 +64,26 @@ def build_stage(
     watch = guards.account.watch if guards is not None else None
     desk = Desk(settings.account, controls.checks, controls.bucket, watch)
     supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
-    return Execution(desk, journal, broker, settings.account, supervision)
+    return Execution(desk, journal, broker, settings.account, supervision, options_of(settings))
+
+
+def options_of(settings: OrderSettings) -> Options:
+    """What the plane does beside sending orders; a backtest has no venue to be held against."""
+    wanted, policy = settings.reconciliation, settings.unfilled
+    checked = None
+    if wanted is not None and settings.mode is not Mode.SIMULATION:
+        tolerance = wanted.cash_tolerance
+        if tolerance is None and settings.broker is BrokerName.PAPER:
+            tolerance = _CENT
+        checked = ReconciliationOptions(wanted.unknown_orders, tolerance, wanted.opening_cash)
+    unfilled = None if policy is None else UnfilledPolicy(policy.after, policy.unfilled, policy.partly)
+    return Options(checked, unfilled)
 
 
 def build_simulation(settings: OrderSettings) -> Execution:
     """The order plane of a backtest: the same parts with nothing on disk, ready for its first message."""
-    stage = build_stage(settings, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
+    alone = settings.model_copy(update={"reconciliation": None})
+    stage = build_stage(alone, MemoryJournal(), paper_broker(settings, MemoryPaperStore()))
     stage.recover()
     return stage
 

@@ -1,13 +1,11 @@
 """The pure heart of the order plane: intents and facts in, effects and reports out."""
 
 from collections.abc import Mapping, Sequence, Set
-from datetime import UTC, datetime
-from math import nan
+from datetime import datetime
 from uuid import UUID
 
 from contracts.base import Message
-from contracts.control import KillSwitchCommand
-from contracts.market import BarEvent, TickEvent
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
@@ -17,15 +15,16 @@ from order_plane.exposure import Exposure
 from order_plane.journal import Past, RowState
 from order_plane.kill_switch import KillSwitch
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
+from order_plane.market_prices import MarketPrices
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
 from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 from order_plane.risk.price import worst_price
 from order_plane.risk.session import not_expired
+from order_plane.symbol_halts import ODD_FACTS, SymbolHalts
 from order_plane.throttle import TokenBucket
 from order_plane.working_order import WorkingOrder
 
-_BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
 _SILENT = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
 """Facts that no report follows from."""
 # Looking a member up by name costs more than what is done with it.
@@ -36,7 +35,8 @@ class Desk:
     """Judges intents, keeps every open order and the account's exposure, and says what is to be reported.
 
     Event time is the newest time of any market event seen; an intent is judged at that time or at its own,
-    whichever is later, so that no intent can move the clock for others.
+    whichever is later, so that no intent can move the clock for others. ``cash`` (currency units) is what all
+    executions added to the account, and ``halts`` the symbols that must not be traded.
     """
 
     def __init__(
@@ -45,11 +45,12 @@ class Desk:
         self._account = account
         self._checks = tuple(checks)
         self._cancels = cancels
-        self._now = _BEFORE_ALL_TIME
-        self._marks: dict[str, BarEvent | TickEvent] = {}
+        self._prices = prices = MarketPrices()
+        self.mark, self.price_of, self.priced_at = prices.take, prices.price_of, prices.priced_at
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
-        self._halted: dict[str, str] = {}
+        self.halts = SymbolHalts()
+        self.cash = 0.0
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
         self._books = AccountBooks(self._exposure, self._orders, self.price_of, watch)
@@ -57,7 +58,7 @@ class Desk:
     @property
     def now(self) -> datetime:
         """Event time."""
-        return self._now
+        return self._prices.now
 
     @property
     def in_doubt(self) -> int:
@@ -92,15 +93,6 @@ class Desk:
     def open_orders(self) -> tuple[SubmitOrder, ...]:
         """Every order that is not known to be finished, oldest first."""
         return tuple(SubmitOrder(order.intent, self._account, order.attempt) for order in self._orders.values())
-
-    def mark(self, event: BarEvent | TickEvent) -> None:
-        """Take the event's price as the symbol's reference and its time as event time."""
-        fields = event.__dict__  # read once: a model's attributes cost four times as much as a dictionary's keys
-        self._marks[fields["symbol"]] = event
-        self._exposure.stale = True
-        at = fields["timestamp"]
-        if at > self._now:  # noqa: PLR1730 - max() costs three times as much, for every bar
-            self._now = at
 
     def decide(self, intent: OrderIntent) -> SubmitOrder | ExecutionReport:
         """Let ``intent`` become an order, which counts from now on, or report which control refused it."""
@@ -155,8 +147,7 @@ class Desk:
             return ()
         if fact.order_id:
             order.order_id = fact.order_id
-        kind = fact.kind
-        if kind is _ACK and before is _SUBMITTED and not history.filled:
+        if (kind := fact.kind) is _ACK and before is _SUBMITTED and not history.filled:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:
             status = self._recount(order, filled)
@@ -173,14 +164,14 @@ class Desk:
             return ()
         order.in_doubt = True
         self._doubtful.add(intent_id)
-        at = max(self._now, order.intent.timestamp)
+        at = max(self._prices.now, order.intent.timestamp)
         report = order.report(OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
         return report, critical("ORDER_IN_DOUBT", reason, at, order.intent.symbol)
 
     def restated(self, intent_id: UUID) -> ExecutionReport:
         """A report of where an open order stands, because the last one said that nobody knows."""
         order = self._orders[intent_id.int]
-        at = max(self._now, order.intent.timestamp)
+        at = max(self._prices.now, order.intent.timestamp)
         return order.report(reported(order.status, order.history), at, "")
 
     def doubted_attempt(self, intent_id: UUID) -> int | None:
@@ -194,8 +185,14 @@ class Desk:
             self._orders[intent_id.int].in_doubt = False
 
     def command(self, command: KillSwitchCommand) -> tuple[Message, ...]:
-        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`)."""
-        self._kill.apply(command)
+        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`).
+
+        The halt of a symbol forbids new orders and cancels none.
+        """
+        if command.scope is KillScope.SYMBOL:
+            self.halts.apply(command)
+        else:
+            self._kill.apply(command)
         return (kill_alert(command),)
 
     def cancels_due(self) -> tuple[CancelOrder, ...]:
@@ -205,7 +202,7 @@ class Desk:
         covered = ((order, self._kill.stops(order.intent.strategy_id)) for order in self._orders.values())
         due = [order.cancel(self._account, f"kill-{cause.command_id}") for order, cause in covered if cause is not None]
         for _ in due:
-            self._cancels.take_for_cancel(self._now)
+            self._cancels.take_for_cancel(self._prices.now)
         return tuple(due)
 
     def adopt(self, past: Past) -> None:
@@ -216,6 +213,7 @@ class Desk:
         if past.state is RowState.IN_DOUBT:
             order.in_doubt = True
             self._doubtful.add(past.intent.intent_id)
+        order.cash = 0.0
         self._recount(order, 0.0)
         self._alarmed(order, past.intent.timestamp)
 
@@ -227,6 +225,7 @@ class Desk:
         for fact in past.facts:
             order.history.fold(fact)
         order.status = order.history.status()
+        order.cash = -order.spent()
         return order
 
     def _recount(self, order: WorkingOrder, filled_before: float) -> Status:
@@ -235,6 +234,10 @@ class Desk:
         status = order.status = history.status()
         buying = intent.direction is _BUY
         filled = history.filled - filled_before
+        if history.filled or filled:
+            cash = -order.spent()
+            self.cash += cash - order.cash
+            order.cash = cash
         if filled:
             units = filled if buying else -filled
             self._exposure.hold(intent.symbol, units)
@@ -252,13 +255,15 @@ class Desk:
 
     def _view(self, intent: OrderIntent) -> RiskView:
         symbol, quantity, at = intent.symbol, intent.quantity, intent.timestamp
-        mark, reference = self._marks.get(symbol), self.price_of(symbol)
+        prices, reference = self._prices, self.price_of(symbol)
+        if prices.moved:
+            prices.moved, self._exposure.stale = False, True
         self._books.worth = None
         before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
         return RiskView(
-            max(at, self._now),
+            max(at, prices.now),
             reference,
-            None if mark is None else mark.timestamp,
+            prices.priced_at(symbol),
             worst_price(intent, reference),
             before,
             after,
@@ -268,23 +273,11 @@ class Desk:
             self._books,
         )
 
-    def price_of(self, symbol: str) -> float:
-        """The newest market price per unit, not-a-number when none was seen."""
-        mark = self._marks.get(symbol)
-        if mark is None:
-            return nan
-        return mark.close if isinstance(mark, BarEvent) else mark.price
-
-    def priced_at(self, symbol: str) -> datetime | None:
-        """The event time of that price."""
-        mark = self._marks.get(symbol)
-        return None if mark is None else mark.timestamp
-
     def _halt_reason(self, intent: OrderIntent) -> str | None:
         cause = self._kill.stops(intent.strategy_id)
         if cause is not None:
             return f"kill switch engaged by {cause.operator}"
-        return self._halted.get(intent.symbol)
+        return self.halts.reason(intent.symbol)
 
     def _is_blocked(self, intent: OrderIntent) -> bool:
         blocked = {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
@@ -296,5 +289,5 @@ class Desk:
             return ()
         symbol = order.intent.symbol
         detail = f"order {order.order_id or NO_ORDER}: {', '.join(alarms)}"
-        self._halted[symbol] = f"the symbol is halted: {detail}"
-        return (critical("ORDER_FACTS_ODD", detail, at, symbol),)
+        self.halts.halt(symbol, detail, at, f"{order.intent.intent_id} {', '.join(alarms)}", ODD_FACTS)
+        return (critical(ODD_FACTS, detail, at, symbol),)

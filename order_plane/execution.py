@@ -13,13 +13,14 @@ from order_plane.brokers.port import Broker
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resolution, RowState, refuse_reports_of_others
-from order_plane.lifecycle import FactKind
+from order_plane.journal import Journal, Past, Recall, Refused, Resolution, refuse_reports_of_others
+from order_plane.recovery import take_up
 from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt
+from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
 _TRADES = (TickType.TRADE, TickType.LAST)
 _NEW, _KNOWN = Recall.NEW, Recall.KNOWN  # looking a member up by name costs more than comparing it
@@ -34,14 +35,21 @@ class Execution:
     """
 
     def __init__(
-        self, desk: Desk, journal: Journal, broker: Broker, account: str, supervision: Supervision | None = None
+        self,
+        desk: Desk,
+        journal: Journal,
+        broker: Broker,
+        account: str,
+        supervision: Supervision | None = None,
+        options: Options = NO_UPKEEP,
     ) -> None:
-        self._desk = desk
+        self.desk = self._desk = desk
         self._journal = journal
         self._broker = broker
         self._router = Router(desk, journal, broker)
         self._account = account
         self.supervision = supervision = supervision or Supervision(desk, journal)
+        self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
         self.uncancelled: dict[UUID, CancelOrder] = {}
@@ -64,11 +72,6 @@ class Execution:
     def handlers(self) -> Mapping[type[Message], Handler]:
         """What the order plane listens to."""
         return self._handlers
-
-    @property
-    def desk(self) -> Desk:
-        """The desk, for a look at positions and open orders."""
-        return self._desk
 
     @property
     def journal_id(self) -> str:
@@ -101,34 +104,22 @@ class Execution:
         settlement = Settlement(published=0)
         settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
-        self._reconcile([past for past in self._journal.pasts() if self._is_unresolved(past, settlement)], settlement)
+        for past in take_up(self._desk, self._journal, self._router, settlement, self._adopt):
+            if past.attempt == 1:
+                self._pending[past.intent.intent_id] = past.intent
+            else:
+                self._again.append(SubmitOrder(past.intent, past.account, past.attempt))
         self._collect_cancels()
         settlement.conclude(self._journal)
         self.supervision.settled(settlement.reports)
         self._recovered = True
-        return settlement.outputs
+        return [*settlement.outputs, *self.reconcile()]
 
-    def _is_unresolved(self, past: Past, settlement: Settlement) -> bool:
-        """Take over what the journal holds of an intent; whether the broker must be asked about its order."""
-        self._desk.adopt(past)
-        self.supervision.learn(past)
-        if self._take_up(past):
-            return False
-        if self._desk.knows(past.intent.intent_id):
-            return True
-        if past.state is RowState.IN_DOUBT:  # its facts have ended it since
-            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.ACKED, past.order_id))
-        return False
-
-    def _reconcile(self, unresolved: Sequence[Past], settlement: Settlement) -> None:
-        signed = {(each.intent_id, each.attempt): each for each in self._journal.resolutions()}
-        for past in unresolved:
-            resolution = signed.get((past.intent.intent_id, past.attempt))
-            unheard = all(fact.kind is FactKind.CANCEL_REQUESTED for fact in past.facts)
-            if resolution is not None and (unheard or past.state is RowState.NOT_SENT):
-                self._router.resolve(resolution, settlement)
-            else:
-                self._router.reconcile(past, settlement)
+    def reconcile(self) -> Sequence[Message]:
+        """Hold the account against the venue, if that is wanted; what it returns must be published."""
+        said = [*self.upkeep.reconcile(), *self.supervision.latch()]
+        self.supervision.settled(said)
+        return said
 
     def restore(self, message: Message) -> None:
         """Take a market event as a reference price, and a kill switch command as given: before `recover`.
@@ -152,6 +143,8 @@ class Execution:
         At most two durable transactions, however many intents there are.
         """
         facts = self._drain()
+        if self.upkeep.policed:
+            self.upkeep.police(self._pending, self.uncancelled)
         alert = self.supervision.alert
         if not (facts or self._pending or self.uncancelled or self._repeated or self._again or alert):
             return ()
@@ -168,14 +161,15 @@ class Execution:
         if self._repeated:
             self._repeat(settlement)
         settlement.conclude(self._journal)
+        settlement.outputs.extend(self.supervision.latch())
         crash_point("after_acked")
         return settlement.outputs
 
     @property
     def dormant(self) -> bool:
         """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
-        waits = self._pending or self._repeated or self.uncancelled or self._again or not self.supervision.idle
-        return not waits and self._broker.dormant
+        waits = self._pending or self._repeated or self.uncancelled or self._again or self.upkeep.waits
+        return not waits and self.supervision.idle and self._broker.dormant
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
@@ -236,15 +230,10 @@ class Execution:
         self._collect_cancels()
         return said
 
-    def _take_up(self, past: Past) -> bool:
-        """Send in the next settlement what was written and not begun; False when it was begun."""
-        if past.state is not RowState.INTENDED:
-            return False
-        if past.attempt == 1:
-            self._pending[past.intent.intent_id] = past.intent
-        else:
-            self._again.append(SubmitOrder(past.intent, past.account, past.attempt))
-        return True
+    def _adopt(self, past: Past) -> None:
+        self.supervision.learn(past)
+        if self.upkeep.policed:
+            self.upkeep.take_over(past, self._pending)
 
     def _collect_cancels(self) -> None:
         for order in self._desk.cancels_due():
@@ -281,6 +270,8 @@ class Execution:
         crash_point("before_intended")
         won = self._journal.begin(admitted, refused, settlement.published)
         crash_point("after_submitting")
+        if self.upkeep.policed:
+            self.upkeep.sent(won)
         for order in admitted if len(won) < len(admitted) else ():
             if order not in won:
                 self._desk.withdraw(order.intent.intent_id)

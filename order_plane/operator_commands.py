@@ -11,7 +11,7 @@ from pydantic import JsonValue, ValidationError
 
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
-from contracts.control import KillSwitchCommand
+from contracts.control import KillScope, KillSwitchCommand
 from kernel.ports import Handler, Unprocessable
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.controls import LooserLimit
@@ -63,39 +63,43 @@ class OrderPlane(Protocol):
 
 
 def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandHandler]:
-    """The commands ``status``, ``kill``, ``resolve`` and ``limits``; what they lead to is handed to ``publish``.
+    """The commands by name; what they lead to is handed to ``publish``.
 
     A kill is journaled and its cancels have been sent when it is answered, whether or not Kafka is there.
     """
+    return {
+        "status": lambda fields: _status(stage),
+        "kill": lambda fields: _kill(stage, publish, command_of(fields)),
+        "release": lambda fields: _release(stage, publish, command_of(fields)),
+        "resolve": lambda fields: _resolve(stage, publish, resolution_of(fields)),
+        "limits": lambda fields: _tighten(stage, fields),
+    }
 
-    def status(fields: Fields) -> dict[str, JsonValue]:
-        return _status(stage)
 
-    def kill(fields: Fields) -> dict[str, JsonValue]:
-        try:
-            command = decode(str(fields.get("message", "")).encode(), (KillSwitchCommand,))
-        except ContractViolation as violation:
-            raise CommandRefused(f"no kill switch command: {violation.first}") from None
-        try:
-            said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
-        except Unprocessable as verdict:
-            raise CommandRefused(verdict.error.rule) from None
-        publish([command, *said])
-        return {**_status(stage), "messages": len(said)}
+def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
+    try:
+        said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
+    except Unprocessable as verdict:
+        raise CommandRefused(verdict.error.rule) from None
+    publish([command, *said])
+    return {**_status(stage), "messages": len(said)}
 
-    def resolve(fields: Fields) -> dict[str, JsonValue]:
-        try:
-            said = [*stage.resolve(resolution_of(fields)), *stage.settle()]
-        except NotInDoubt as refusal:
-            raise CommandRefused(str(refusal)) from None
-        publish(said)
-        return {"messages": len(said), "in_doubt": stage.desk.in_doubt}
 
-    def limits(fields: Fields) -> dict[str, JsonValue]:
-        _tighten(stage, fields)
-        return {"limits": "tightened"}
+def _release(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
+    if command.engage or command.scope is not KillScope.SYMBOL:
+        raise CommandRefused("this releases the halt of a symbol and does nothing else")
+    if command.target not in stage.desk.halts.reasons:
+        raise CommandRefused("that symbol is not halted")
+    return _kill(stage, publish, command)
 
-    return {"status": status, "kill": kill, "resolve": resolve, "limits": limits}
+
+def _resolve(stage: OrderPlane, publish: Publish, resolution: Resolution) -> dict[str, JsonValue]:
+    try:
+        said = [*stage.resolve(resolution), *stage.settle()]
+    except NotInDoubt as refusal:
+        raise CommandRefused(str(refusal)) from None
+    publish(said)
+    return {"messages": len(said), "in_doubt": stage.desk.in_doubt}
 
 
 def _status(stage: OrderPlane) -> dict[str, JsonValue]:
@@ -107,13 +111,14 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "switches": [each.model_dump(mode="json", exclude={"event_type"}) for each in desk.switch.engaged],
         "open_orders": len(desk.open_orders),
         "in_doubt": desk.in_doubt,
+        "halted": dict(desk.halts.reasons),
         "uncancelled": [str(name) for name in stage.uncancelled],
         "positions": positions,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
     }
 
 
-def _tighten(stage: OrderPlane, fields: Fields) -> None:
+def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
     try:
         stage.supervision.tighten(LimitSettings.model_validate_json(json.dumps(fields.get("limits"))))
     except ValidationError as error:
@@ -121,6 +126,7 @@ def _tighten(stage: OrderPlane, fields: Fields) -> None:
         raise CommandRefused(f"these limits are wrong: {names or 'all'}") from None
     except LooserLimit as error:
         raise CommandRefused(str(error)) from None
+    return {"limits": "tightened"}
 
 
 def _measured(guard: PerformanceGuard) -> JsonValue:
@@ -137,6 +143,16 @@ def _measured(guard: PerformanceGuard) -> JsonValue:
         "tripped": [*guard.tripped],
         "holding": [cause for cause in guard.tripped if guard.holds(cause)],
     }
+
+
+def command_of(fields: Fields) -> KillSwitchCommand:
+    """The kill switch command in the fields of a command; raises CommandRefused when there is none."""
+    try:
+        command = decode(str(fields.get("message", "")).encode(), (KillSwitchCommand,))
+    except ContractViolation as violation:
+        raise CommandRefused(f"no kill switch command: {violation.first}") from None
+    assert isinstance(command, KillSwitchCommand)  # noqa: S101 - nothing else is decoded
+    return command
 
 
 def fields_of(resolution: Resolution) -> dict[str, JsonValue]:

@@ -26,6 +26,8 @@ class Router:
         self._broker = broker
         self._doubtful = desk.doubtful  # asked for every fact, so without a call
         self._uncancelled: set[UUID] = set()
+        self.cut_off = False
+        """Whether the venue did not answer since this was last put back."""
 
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
         """Send one order, once; an answer that is not a clear no never rejects it."""
@@ -36,9 +38,11 @@ class Router:
             self._reject(order, refusal.reason, settlement)
             return
         except BrokerUnavailable:
+            self.cut_off = True
             self._reject(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
             return
         except BrokerStateUnknown as unknown:
+            self.cut_off = True
             settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
             settlement.say(self._desk.doubt(intent_id, str(unknown)))
             return
@@ -126,6 +130,15 @@ class Router:
         told = self._journal.reports_of(intent_id)
         if len(settlement.reports) == said and told and told[-1].status is OrderStatus.IN_DOUBT:
             settlement.say((self._desk.restated(intent_id),))
+
+    def catch_up(self, past: Past, settlement: Settlement) -> None:
+        """Ask the venue again about an order, whatever became of it here."""
+        if self._desk.knows(past.intent.intent_id):
+            self.reconcile(past, settlement)
+            return
+        for fact in self._facts_at_broker(past.intent.intent_id):
+            if fact not in past.facts:
+                self.learn(fact, settlement)
 
     def _reconcile_absent(self, past: Past, settlement: Settlement) -> None:
         """The broker says that it has no such order."""

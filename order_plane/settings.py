@@ -11,6 +11,8 @@ from contracts.base import Name, Symbol
 from ibkr_client.settings import GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
+from order_plane.policies import Remainder
+from order_plane.reconcile import UnknownOrders
 
 
 class Mode(StrEnum):
@@ -63,6 +65,33 @@ class InstrumentSettings(Section):
 
     tick_size: NotNegative = 0.0
     lot_size: NotNegative = 0.0
+
+
+class ReconciliationSettings(Section):
+    """How the account is held against the venue: at boot, after a cut, and regularly (backtests never do)."""
+
+    every: timedelta = timedelta(seconds=60)
+    """Time between two comparisons."""
+    unknown_orders: UnknownOrders = UnknownOrders.ALARM
+    """What becomes of an order that works at the venue and that no intent asked for: alarm or adopt."""
+    opening_cash: float | None = None
+    """Currency units in the account before the first order of this journal; null takes what the venue says first."""
+    cash_tolerance: NotNegative | None = None
+    """Currency units that two amounts may be apart and still be the same.
+
+    Null is a cent on the paper venue, and no comparison elsewhere: dividends, interest and fees move that cash too.
+    """
+
+
+class UnfilledSettings(Section):
+    """What becomes of orders that are not filled in time; backtests do the same."""
+
+    after: Annotated[timedelta, Field(gt=timedelta(0))]
+    """Event time from the sending, or from the intent if that is later."""
+    unfilled: Remainder = Remainder.LEAVE
+    """Of an order of which nothing traded: leave, cancel or market (cancel, then send the rest as a market order)."""
+    partly: Remainder = Remainder.LEAVE
+    """Of an order that traded in part: the same choice."""
 
 
 class AdaptivePriority(StrEnum):
@@ -123,6 +152,10 @@ class OrderSettings(Section):
     """Refuse an intent that names a plan, unless this plane has seen that plan, approved and still valid."""
     limits: LimitSettings = LimitSettings()
     throttle: ThrottleSettings = ThrottleSettings()
+    reconciliation: ReconciliationSettings | None = ReconciliationSettings()
+    """Null for a venue that gives no account of itself; then nothing but the journal says what is held."""
+    unfilled: UnfilledSettings | None = None
+    """Null leaves every order to its time in force."""
     costs: CostSettings = CostSettings()
     volume_cap: Fraction | None = 0.10
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
@@ -158,4 +191,11 @@ class OrderSettings(Section):
     def _simulates_without_a_gateway(self) -> Self:
         if self.mode is Mode.SIMULATION and self.broker is not BrokerName.PAPER:
             raise ValueError("mode simulation trades in memory; set broker to paper, or mode to paper")
+        return self
+
+    @model_validator(mode="after")
+    def _adopts_only_what_it_can_cancel(self) -> Self:
+        wanted = self.reconciliation
+        if self.broker is BrokerName.IBKR and wanted is not None and wanted.unknown_orders is UnknownOrders.ADOPT:
+            raise ValueError("reconciliation.unknown_orders must be alarm: ibkr cancels only orders of its own client")
         return self

@@ -143,6 +143,15 @@ class Supervision:
         wished = self._flattening.intents(self._desk) if self._desk.switch.flattens else ()
         return [self._desk.admit(intent) for intent in wished if self._journal.recall(intent) is Recall.NEW]
 
+    def latch(self) -> Sequence[Message]:
+        """Make the halts durable that the desk has ordered by itself; they are to be said."""
+        ordered, said = self._desk.halts.ordered, []
+        while ordered:
+            self._journal.record_command(ordered[0])
+            self.triggered[ordered[0].cause] += 1
+            said.append(ordered.pop(0))
+        return said
+
     def settled(self, outputs: Iterable[Message]) -> None:
         """Hear what was said, and keep what was measured."""
         guards = self.guards

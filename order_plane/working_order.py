@@ -2,19 +2,22 @@
 
 from datetime import datetime
 
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from order_plane.effects import CancelOrder
 from order_plane.lifecycle import Fact, History, Status
 from order_plane.reports import NO_ORDER, execution_report
 
 # Looking a member up by name costs more than what is done with it.
-_SUBMITTED, _REJECTED = Status.SUBMITTED, OrderStatus.REJECTED
+_BUY, _SUBMITTED, _REJECTED = Side.BUY, Status.SUBMITTED, OrderStatus.REJECTED
 
 
 class WorkingOrder:
-    """What the desk knows of an order; ``working`` are the units counted as still to trade."""
+    """What the desk knows of an order.
 
-    __slots__ = ("attempt", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
+    ``working`` are the units counted as still to trade, ``cash`` what it added to the account so far (currency units).
+    """
+
+    __slots__ = ("attempt", "cash", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
 
     def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
         self.intent = intent
@@ -26,6 +29,12 @@ class WorkingOrder:
         self.status = _SUBMITTED
         self.in_doubt = False
         self.working = 0.0
+        self.cash = 0.0
+
+    def spent(self) -> float:
+        """What its executions took out of the account so far, in currency units."""
+        history = self.history
+        return (history.value if self.intent.direction is _BUY else -history.value) + history.commission
 
     def report(self, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None) -> ExecutionReport:
         """The next report on the order, at event time ``at``."""

@@ -12,10 +12,11 @@ from ibkr_client.contracts import ContractTerms
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
+from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
-from order_plane.brokers.ibkr_venue import Account, Terms, Venue
-from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, OpenOrder, Snapshot
+from order_plane.brokers.ibkr_venue import Terms, Venue
+from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.gates import require_open_gates
 from order_plane.lifecycle import Fact
@@ -159,9 +160,8 @@ class IbkrBroker:
             raise BrokerStateUnknown("the gateway did not answer in time") from None
 
     def snapshot(self) -> Snapshot:
-        """Working orders that bear an intent's label, today's executions of ours, and units by symbol."""
-        account = self.account()
-        return Snapshot(self._open_orders(account), tuple(self._venue.book.fills()), self._positions(account))
+        """Orders that work, ours that ended today, today's executions of ours, units by symbol, and cash."""
+        return snapshot_of(self.account(), self._venue.book, self._venue.contracts.symbol_of)
 
     def account(self) -> Account:
         """Everything the gateway lists of the account, cash and completed orders too; raises as `lookup` does."""
@@ -207,16 +207,3 @@ class IbkrBroker:
         paper = [name.startswith(_PAPER_ACCOUNTS) for name in accounts]
         if any(paper) if self._terms.live else not all(paper):
             raise Unusable("the gateway has accounts of the other kind, paper and live; use another login")
-
-    def _open_orders(self, account: Account) -> tuple[OpenOrder, ...]:
-        book = self._venue.book
-        found = [(told, book.labelled(told.reference)) for told in account.open_orders]
-        return tuple(
-            OpenOrder(order.intent_id, str(told.order_id), order.symbol, order.filled)
-            for told, order in found
-            if order is not None
-        )
-
-    def _positions(self, account: Account) -> dict[str, float]:
-        symbol_of = self._venue.contracts.symbol_of
-        return {symbol_of(each.contract_id, each.symbol): each.quantity for each in account.positions}

@@ -7,10 +7,11 @@ from uuid import UUID
 from contracts.trading import TimeInForce
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Qualified
+from order_plane.brokers.ibkr_account import Account
 from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
-from order_plane.brokers.ibkr_venue import NO_ANSWER, Account, Terms, Venue, named
+from order_plane.brokers.ibkr_venue import NO_ANSWER, Terms, Venue, named
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind

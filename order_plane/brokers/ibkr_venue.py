@@ -16,7 +16,6 @@ from ibkr_client.contracts import Contracts, ContractTerms
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import (
-    AccountValue,
     Commission,
     Execution,
     Hello,
@@ -24,8 +23,8 @@ from ibkr_client.messages import (
     Notice,
     OrderProgress,
     OrderState,
-    Position,
 )
+from order_plane.brokers.ibkr_account import Account
 from order_plane.brokers.ibkr_book import ENDS, Book, Tracked
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
@@ -48,16 +47,6 @@ class Terms:
     answer_seconds: float
     contracts: Mapping[str, ContractTerms]
     adaptive_priority: str = "Normal"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The account as the gateway lists it: orders of all clients, units held, and cash figures."""
-
-    open_orders: Sequence[OrderState]
-    completed_orders: Sequence[OrderState]
-    positions: Sequence[Position]
-    values: Sequence[AccountValue]
 
 
 class Venue:

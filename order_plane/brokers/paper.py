@@ -14,10 +14,12 @@ from domain.instrument import Instrument, round_down
 from order_plane.brokers.fills import Pricing, execution_price, is_triggered
 from order_plane.brokers.paper_order import PaperOrder
 from order_plane.brokers.paper_store import PaperStore
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, OpenOrder, Snapshot
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, CompletedOrder, KeyLife, OpenOrder, Snapshot
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.lifecycle import Fact, FactKind, history_of
 
+_LISTED = 1000
+"""How many completed orders and executions a snapshot lists."""
 _DUST = 1e-9
 """The fraction of an order below which nothing is left of it."""
 # Looking a member up by name costs more than what is done with it.
@@ -61,6 +63,7 @@ class PaperBroker:
         self._durable = store.durable
         self._seen = dict(store.last_bars())
         self._positions = dict(store.positions())
+        self._cash = store.cash()
         self._books: dict[str, list[PaperOrder]] = {}
         self._changed: list[PaperOrder] = []
         self._unsaved: list[tuple[PaperOrder, Fact]] = []
@@ -141,13 +144,22 @@ class PaperBroker:
         return self._store.facts_of(intent_id) if self._store.has(intent_id) else None
 
     def snapshot(self) -> Snapshot:
-        """The account as this venue sees it."""
+        """The account as this venue sees it; cash counts from nothing, and of what is over the newest is listed."""
+        self._save()
         working = tuple(
-            OpenOrder(order.intent.intent_id, order.order_id, order.intent.symbol, order.filled)
+            OpenOrder(
+                order.intent.intent_id,
+                order.order_id,
+                order.intent.symbol,
+                order.filled,
+                order.intent.direction,
+                order.intent.quantity,
+            )
             for order in self._working()
         )
         held = {symbol: units for symbol, units in self._positions.items() if units}
-        return Snapshot(working, tuple(self._store.executions()), held)
+        ended = tuple(_completed(order) for order in self._store.finished(_LISTED))
+        return Snapshot(working, tuple(self._store.executions(_LISTED)), held, ended, self._cash)
 
     def close(self) -> None:
         """Close the store."""
@@ -203,7 +215,9 @@ class PaperBroker:
         intent = order.intent
         fact = Fact(intent.intent_id, _FILL, str(order.executions), at, order.order_id, quantity, price, fee)
         self._news.append(fact)
-        self._positions[intent.symbol] = self._positions.get(intent.symbol, 0.0) + order.signed(quantity)
+        signed = order.signed(quantity)
+        self._positions[intent.symbol] = self._positions.get(intent.symbol, 0.0) + signed
+        self._cash -= signed * price + fee
         if intent.quantity - order.filled <= intent.quantity * _DUST:
             order.finished = True
         self._record(order, fact)
@@ -250,3 +264,9 @@ class PaperBroker:
             return end if end is not None and end > at else self._calendar.following_close(at)
         except OutsideCalendarError:
             raise BrokerRefused(f"MARKET_CLOSED: calendar {self._calendar.name} has no session for the order") from None
+
+
+def _completed(order: PaperOrder) -> CompletedOrder:
+    intent = order.intent
+    status = history_of(intent.quantity, order.facts).status()
+    return CompletedOrder(intent.intent_id, order.order_id, intent.symbol, order.filled, status)

@@ -30,6 +30,10 @@ class PaperStore(Protocol):
         """Units by symbol that all executions add up to."""
         ...
 
+    def cash(self) -> float:
+        """What all executions added to the account, in currency units; negative when they took."""
+        ...
+
     def has(self, intent_id: UUID) -> bool:
         """Whether an order of this intent was ever accepted."""
         ...
@@ -38,8 +42,12 @@ class PaperStore(Protocol):
         """Every fact of one order, oldest first, as far as it is retained."""
         ...
 
-    def executions(self) -> Sequence[Fact]:
-        """The executions that are retained, oldest first."""
+    def executions(self, newest: int) -> Sequence[Fact]:
+        """The newest executions that are retained, oldest first."""
+        ...
+
+    def finished(self, newest: int) -> Sequence[PaperOrder]:
+        """The newest orders that have ended and are retained, with their facts."""
         ...
 
     def save(
@@ -81,6 +89,10 @@ class MemoryPaperStore:
         """Nothing survived."""
         return {}
 
+    def cash(self) -> float:
+        """Nothing survived."""
+        return 0.0
+
     def has(self, intent_id: UUID) -> bool:
         """Whether an order of this intent was ever accepted."""
         return intent_id.int in self._orders
@@ -90,10 +102,15 @@ class MemoryPaperStore:
         order = self._orders.get(intent_id.int)
         return () if order is None else tuple(order.facts)
 
-    def executions(self) -> Sequence[Fact]:
-        """The executions that are retained."""
+    def executions(self, newest: int) -> Sequence[Fact]:
+        """The newest executions that are retained."""
         orders = (order for order in self._orders.values() if order is not None)
-        return tuple(fact for order in orders for fact in order.facts if fact.kind is FactKind.FILL)
+        return [fact for order in orders for fact in order.facts if fact.kind is FactKind.FILL][-newest:]
+
+    def finished(self, newest: int) -> Sequence[PaperOrder]:
+        """The newest orders that have ended and are retained."""
+        ended = [order for order in map(self._orders.get, self._finished) if order is not None]
+        return ended[-newest:]
 
     def save(
         self,

@@ -7,8 +7,9 @@ from typing import Protocol
 from uuid import UUID
 
 from contracts.market import BarEvent
+from contracts.trading import Side
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.lifecycle import Fact
+from order_plane.lifecycle import Fact, Status
 
 
 class KeyLife(StrEnum):
@@ -41,21 +42,43 @@ class BrokerStateUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
-    """An order that works at the venue."""
+    """An order that works at the venue; ``quantity`` and what is ``filled`` of it in units.
+
+    One that is not ours has an ``intent_id`` that the adapter derives from ``order_id``.
+    """
 
     intent_id: UUID
     order_id: str
     symbol: str
     filled: float
+    direction: Side
+    quantity: float
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedOrder:
+    """An order that has ended at the venue."""
+
+    intent_id: UUID
+    order_id: str
+    symbol: str
+    filled: float
+    status: Status
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the venue says of the account: working orders, executions it still lists, units by symbol."""
+    """What the venue says of the account.
+
+    ``open_orders`` and ``positions`` (units by symbol) are complete; of executions and completed orders it is what the
+    venue still lists. ``cash`` is in currency units, None when the venue does not say.
+    """
 
     open_orders: tuple[OpenOrder, ...]
     executions: tuple[Fact, ...]
     positions: Mapping[str, float]
+    completed_orders: tuple[CompletedOrder, ...] = ()
+    cash: float | None = None
 
 
 class Broker(Protocol):

@@ -78,6 +78,11 @@ class SqlitePaperStore:
         rows = self._connection.execute("SELECT symbol, sum(signed_quantity) FROM facts GROUP BY symbol")
         return {symbol: units for symbol, units in rows if units}
 
+    def cash(self) -> float:
+        """What all executions added to the account."""
+        query = "SELECT coalesce(sum(-signed_quantity * price - commission), 0.0) FROM facts WHERE kind = 'FILL'"
+        return float(self._connection.execute(query).fetchone()[0])
+
     def has(self, intent_id: UUID) -> bool:
         """Whether an order of this intent was ever accepted."""
         query = "SELECT 1 FROM orders WHERE intent_id = ?"
@@ -88,10 +93,23 @@ class SqlitePaperStore:
         query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE intent_id = ? ORDER BY position"  # noqa: S608 - own columns
         return [_fact(row) for row in self._connection.execute(query, (str(intent_id),))]
 
-    def executions(self) -> Sequence[Fact]:
-        """Every execution."""
-        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE kind = 'FILL' ORDER BY position"  # noqa: S608 - own columns
-        return [_fact(row) for row in self._connection.execute(query)]
+    def executions(self, newest: int) -> Sequence[Fact]:
+        """The newest executions, oldest first."""
+        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE kind = 'FILL' ORDER BY position DESC LIMIT ?"  # noqa: S608
+        return [_fact(row) for row in self._connection.execute(query, (newest,))][::-1]
+
+    def finished(self, newest: int) -> Sequence[PaperOrder]:
+        """The newest orders that have ended."""
+        rows = self._connection.execute(
+            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions"
+            " FROM orders WHERE finished = 1 ORDER BY position DESC LIMIT ?",
+            (newest,),
+        ).fetchall()
+        ended = [order for order in map(_order, rows[::-1]) if order is not None]
+        for order in ended:
+            order.finished = True
+            order.facts = list(self.facts_of(order.intent.intent_id))
+        return ended
 
     def save(
         self,

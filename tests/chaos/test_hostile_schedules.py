@@ -77,6 +77,7 @@ def check_reports(world, journal, seed):
         assert said in expected, f"seed {seed}, {world.key_life}, intent {intent.intent_id.int}: {state}, said {said}"
 
 
+@pytest.mark.fault("P1 P2: hostile schedules on one journal")
 @pytest.mark.parametrize("key_life", list(KeyLife))
 def test_no_order_is_doubled_and_no_intent_is_lost(key_life):
     ends = Counter()
@@ -89,6 +90,7 @@ def test_no_order_is_doubled_and_no_intent_is_lost(key_life):
     assert {RowState.ACKED, RowState.REJECTED, RowState.IN_DOUBT} <= set(ends), "the schedules are too kind"
 
 
+@pytest.mark.fault("P1: two planes that write one journal at once")
 @pytest.mark.parametrize("key_life", list(KeyLife))
 def test_even_planes_that_write_at_the_same_time_double_nothing(key_life):
     for seed in range(FIRST, FIRST + SCHEDULES // 4):
@@ -98,6 +100,7 @@ def test_even_planes_that_write_at_the_same_time_double_nothing(key_life):
         check(world, journal, seed)
 
 
+@pytest.mark.fault("P1 P2: hostile schedules on the journal in a file")
 @pytest.mark.parametrize("key_life", [KeyLife.NONE, KeyLife.WHILE_OPEN])
 def test_the_same_on_the_durable_journal(key_life, tmp_path):
     for seed in range(FIRST, FIRST + SCHEDULES // 20):
@@ -133,6 +136,7 @@ def test_what_is_left_in_doubt_a_person_can_end(verdict):
     assert decided
 
 
+@pytest.mark.fault("P1: the designs that do double, on the same schedules")
 @pytest.mark.parametrize(
     ("design", "safe"),
     [

@@ -68,6 +68,7 @@ def test_the_script_exercises_every_kind_of_end(quiet):
     }
 
 
+@pytest.mark.fault("F3 F4 F7 F8: kill -9 of the order plane where nothing is in flight")
 @pytest.mark.parametrize(
     "passage", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)]
 )
@@ -80,6 +81,7 @@ def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
     assert states(tmp_path) == states(quiet)
 
 
+@pytest.mark.fault("F5 F6: kill -9 of the order plane around the sending")
 @pytest.mark.parametrize("passage", [2, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("moment", DOUBTFUL)
 def test_a_kill_around_the_sending_leaves_no_order_twice_and_none_unseen(quiet, tmp_path, moment, passage):
@@ -95,6 +97,7 @@ def test_a_kill_around_the_sending_leaves_no_order_twice_and_none_unseen(quiet, 
     assert states(tmp_path)["IN_DOUBT"] == len(doubtful)
 
 
+@pytest.mark.fault("F3 F4 F7 F8: one kill -9 after another")
 def test_a_kill_in_every_life_changes_nothing(quiet, tmp_path):
     for moment in HARMLESS:
         assert live(tmp_path, f"{moment}:2") in (0, -signal.SIGKILL)
@@ -103,6 +106,7 @@ def test_a_kill_in_every_life_changes_nothing(quiet, tmp_path):
     assert told(tmp_path) == told(quiet)
 
 
+@pytest.mark.fault("F31: order_intents again from offset 0")
 def test_the_whole_script_again_from_the_start_makes_no_order(quiet, tmp_path):
     assert live(tmp_path) == 0
     (tmp_path / "committed").unlink()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from contracts.trading import OrderIntent, OrderType, Side
 from kernel.audit_trail import entries
 from launcher.cli import app
-from launcher.orders_cli import JOURNAL
+from launcher.order_journal import JOURNAL
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder

@@ -96,7 +96,7 @@ def test_the_volatile_venue_remembers_keys_longer_than_facts(make_intent, make_b
         venue.submit(SubmitOrder(make_intent(number), "ACC"))
     venue.observe(make_bar(1))
     venue.drain()
-    assert len(store.executions()) == 1
+    assert len(store.executions(10)) == 1
     with pytest.raises(BrokerStateUnknown):
         venue.submit(SubmitOrder(make_intent(1), "ACC"))
     assert venue.lookup(UUID(int=3))[-1].kind is FactKind.FILL

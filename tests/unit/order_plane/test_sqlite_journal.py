@@ -32,6 +32,7 @@ def test_what_was_written_is_there_after_a_restart(path, make_intent, make_comma
     second.close()
 
 
+@pytest.mark.fault("F27: two order planes on one journal in a file")
 def test_a_second_process_is_kept_out_until_the_first_is_gone(path):
     program = (
         "import sys; from pathlib import Path; from order_plane.sqlite_journal import SqliteJournal;"
@@ -203,6 +204,7 @@ def copied(path, to):
             shutil.copy(source, to.with_name(to.name + suffix))
 
 
+@pytest.mark.fault("F24: the journal is an old copy")
 def test_an_older_copy_in_its_place_is_noticed(path, busy, make_intent, tmp_path):
     older = tmp_path / "older.sqlite"
     copied(path, older)

@@ -1,0 +1,71 @@
+"""Where the journal of an order plane is, for the commands that look into it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launcher.kafka_options import NOTHING, USAGE, errors, state_directory
+from launcher.running import current
+from order_plane.command_channel import CommandRefused
+from order_plane.journal import Journal, JournalError
+from order_plane.settings import OrderSettings
+from order_plane.sqlite_journal import view
+
+JOURNAL = "order_journal.sqlite"
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="State directory of the order plane; default: of the run that is alive or newest."),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(help="PostgreSQL address, when the journal is there.", envvar="ALGOTRADE_ORDER__JOURNAL_DATABASE"),
+]
+Operator = Annotated[str, typer.Option(help="Who you are.")]
+
+
+def looked_at(place: Path, database: str | None) -> Journal:
+    """The journal, for reading only; raises JournalError when there is none."""
+    if database is not None:
+        from order_plane import postgres_journal  # noqa: PLC0415 - its client is an optional dependency
+
+        return postgres_journal.view(database)
+    if not (place / JOURNAL).exists():
+        raise JournalError(f"there is no journal {place / JOURNAL}; name its directory with --state")
+    return view(place / JOURNAL)
+
+
+def settings_of(place: Path, database: str | None) -> OrderSettings:
+    """The settings that name that journal."""
+    given = {"journal_path": place / JOURNAL, "journal_database": database}
+    return OrderSettings.model_validate(given)
+
+
+def place_of(state: Path | None, database: str | None) -> Path:
+    """The state directory that is meant."""
+    if state is not None:
+        return state
+    running = current(state_directory())
+    if running is not None:
+        return state_directory() / "runs" / running.run_id
+    known = sorted((state_directory() / "runs").glob(f"*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
+    if not known:
+        if database is not None:
+            return state_directory()
+        raise JournalError("no run has a journal here; name its directory with --state")
+    return known[-1].parent
+
+
+@contextmanager
+def journal_errors() -> Iterator[None]:
+    """Turn what a journal or an order plane refuses into a line and an exit code."""
+    try:
+        yield
+    except (JournalError, FileNotFoundError) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(USAGE) from None
+    except CommandRefused as error:
+        errors.print(f"refused: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(NOTHING) from None

@@ -1,0 +1,177 @@
+"""Holds the journal against the venue, mends what asking can mend, and halts what differs."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from contracts.base import Message
+from contracts.control import AlertSeverity, RiskAlert
+from contracts.trading import OrderIntent, OrderType, TimeInForce
+from order_plane.alerts import critical
+from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, OpenOrder, Snapshot
+from order_plane.desk import Desk
+from order_plane.effects import SubmitOrder
+from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.reconcile import REPAIRABLE, Difference, Finding, OwnView, UnknownOrders, differences, named
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+from order_plane.symbol_halts import MISMATCH
+
+EXTERNAL = "EXTERNAL"
+"""The strategy of orders that somebody else placed."""
+_OPENING_CASH = "opening cash"
+_NOT_YET = "RECONCILING: the account could not be held against the venue"
+
+
+class ReconciliationOptions(NamedTuple):
+    """How the account is held against the venue; money is in currency units.
+
+    Without ``cash_tolerance`` cash is not compared; without ``opening_cash`` the first snapshot tells it.
+    """
+
+    unknown_orders: UnknownOrders = UnknownOrders.ALARM
+    cash_tolerance: float | None = 0.01
+    opening_cash: float | None = None
+
+
+class Reconciler:
+    """Compares the account with a snapshot of the venue; see `reconcile` for what can differ.
+
+    What differs is asked for once more, and halts its symbol (the account, when it has none) only if a second snapshot
+    says the same: the venue moves on while it is asked. While the venue cannot be asked, nothing is sent.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        journal: Journal,
+        broker: Broker,
+        router: Router,
+        account: str,
+        options: ReconciliationOptions,
+    ) -> None:
+        self._desk = desk
+        self._journal = journal
+        self._broker = broker
+        self._router = router
+        self._account = account
+        self._options = options
+        self._matched: frozenset[object] = frozenset()
+        self._standing: tuple[UUID, ...] = ()
+        self._answered = False
+        desk.halts.held = _NOT_YET
+
+    @property
+    def holds(self) -> bool:
+        """Whether the venue answered last time and every difference found was released by a person."""
+        return self._answered and not any(map(self._desk.halts.engaged, self._standing))
+
+    def run(self, begin: Callable[[], Settlement]) -> Sequence[Message]:
+        """Compare, mend, compare again and halt; ``begin`` starts a settlement with whatever the venue has reported."""
+        outputs: list[Message] = []
+        try:
+            first = self._compare(begin, outputs)
+            found = self._compare(begin, outputs, self._mend(first, outputs)) if first else first
+        except (BrokerUnavailable, BrokerStateUnknown):
+            if self._answered:
+                outputs.append(critical("RECONCILIATION_FAILED", "the venue gave no account", self._desk.now))
+            self._answered = False
+            self._desk.halts.held = _NOT_YET
+            return outputs
+        self._answered = True
+        self._desk.halts.held = None
+        self._halt([finding for finding in found if finding in first], outputs)
+        return outputs
+
+    def _compare(
+        self, begin: Callable[[], Settlement], outputs: list[Message], mended: Settlement | None = None
+    ) -> tuple[Finding, ...]:
+        """What differs from a snapshot taken now, after everything reported so far is booked."""
+        if mended is not None:
+            mended.conclude(self._journal)
+            outputs += mended.outputs
+        snapshot = self._broker.snapshot()
+        settlement = begin()
+        settlement.conclude(self._journal)
+        outputs += settlement.outputs
+        fresh = self._unmatched(snapshot)
+        found = differences(self._own(fresh), fresh)
+        if not found:
+            self._matched = frozenset((*snapshot.executions, *snapshot.completed_orders))
+        return found
+
+    def _unmatched(self, snapshot: Snapshot) -> Snapshot:
+        """Without what was in order before, for venues list a whole day again, and without cash if unwanted."""
+        known = self._matched
+        return Snapshot(
+            snapshot.open_orders,
+            tuple(each for each in snapshot.executions if each not in known),
+            snapshot.positions,
+            tuple(each for each in snapshot.completed_orders if each not in known),
+            None if self._options.cash_tolerance is None else snapshot.cash,
+        )
+
+    def _own(self, snapshot: Snapshot) -> OwnView:
+        open_here = {order.intent.intent_id for order in self._desk.open_orders}
+        pasts = {name: self._journal.past(name) for name in named(snapshot) | open_here}
+        known = {name: past for name, past in pasts.items() if past is not None}
+        cash = 0.0 if snapshot.cash is None else self._opening_cash(snapshot.cash) + self._desk.cash
+        return OwnView(known, self._desk.positions, cash, self._options.cash_tolerance or 0.0)
+
+    def _opening_cash(self, at_venue: float) -> float:
+        if self._options.opening_cash is not None:
+            return self._options.opening_cash
+        kept = self._journal.notes().get(_OPENING_CASH)
+        if kept is None:
+            kept = repr(at_venue - self._desk.cash)
+            self._journal.note({_OPENING_CASH: kept})
+        return float(kept)
+
+    def _mend(self, found: Collection[Finding], outputs: list[Message]) -> Settlement:
+        """Ask for the facts of every order that differs, and adopt what is not ours if that is the policy."""
+        settlement = Settlement(published=0)
+        strange = {finding.intent_id for finding in found if finding.difference is Difference.UNKNOWN_ORDER}
+        for name in {finding.intent_id for finding in found if finding.difference in REPAIRABLE}:
+            past = None if name is None else self._journal.past(name)
+            if past is not None:
+                self._router.catch_up(past, settlement)
+        if self._options.unknown_orders is UnknownOrders.ADOPT and strange:
+            for order in self._broker.snapshot().open_orders:
+                if order.intent_id in strange:
+                    self._adopt(order, settlement)
+        names = sorted({finding.difference.value for finding in found if finding.difference in REPAIRABLE})
+        if names:
+            detail, at = f"the venue was asked again: {', '.join(names)}", self._desk.now
+            outputs.append(
+                RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code="RECONCILED", detail=detail[:512])
+            )
+        return settlement
+
+    def _adopt(self, order: OpenOrder, settlement: Settlement) -> None:
+        """Take over an order that somebody else placed: it counts, its executions are booked, a kill cancels it."""
+        intent = OrderIntent(
+            intent_id=order.intent_id,
+            symbol=order.symbol,
+            direction=order.direction,
+            quantity=order.quantity,
+            order_type=OrderType.MARKET,
+            timestamp=self._desk.now,
+            strategy_id=EXTERNAL,
+            time_in_force=TimeInForce.GTC,
+        )
+        self._journal.begin([SubmitOrder(intent, self._account)], (), 0)
+        past = Past(intent, self._account, 1, RowState.SUBMITTING, order.order_id, (), 0)
+        self._desk.adopt(past)
+        settlement.answers.append(Answer(order.intent_id, 1, RowState.ACKED, order.order_id))
+        self._router.catch_up(past._replace(state=RowState.ACKED), settlement)
+
+    def _halt(self, found: Sequence[Finding], outputs: list[Message]) -> None:
+        """Halt what differs, once for each difference, until a person releases it."""
+        at, halts = self._desk.now, []
+        for finding in found:
+            detail = f"{finding.difference}: {finding.detail}"
+            if self._desk.halts.halt(finding.symbol, detail, at, detail, MISMATCH):
+                symbol = None if finding.intent_id is None and finding.symbol == "*" else finding.symbol
+                outputs.append(critical(MISMATCH, detail, at, symbol))
+            halts.append(self._desk.halts.name_of(finding.symbol, detail))
+        self._standing = tuple(halts)

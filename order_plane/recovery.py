@@ -1,0 +1,43 @@
+"""Takes up what the last run left open."""
+
+from collections.abc import Callable, Sequence
+
+from order_plane.desk import Desk
+from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.lifecycle import FactKind
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+
+
+def take_up(
+    desk: Desk, journal: Journal, router: Router, settlement: Settlement, hear: Callable[[Past], None]
+) -> list[Past]:
+    """Book every order of the journal, told to ``hear`` too, and ask the venue about those that are open.
+
+    Returns those that were written and never begun: they may be sent.
+    """
+    unbegun: list[Past] = []
+    unresolved: list[Past] = []
+    for past in journal.pasts():
+        desk.adopt(past)
+        hear(past)
+        if past.state is RowState.INTENDED:
+            unbegun.append(past)
+        elif desk.knows(past.intent.intent_id):
+            unresolved.append(past)
+        elif past.state is RowState.IN_DOUBT:  # its facts have ended it since
+            settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.ACKED, past.order_id))
+    _resolve(unresolved, journal, router, settlement)
+    return unbegun
+
+
+def _resolve(unresolved: Sequence[Past], journal: Journal, router: Router, settlement: Settlement) -> None:
+    """Follow what a person signed about an order, if nothing was heard of it since; else ask the venue."""
+    signed = {(each.intent_id, each.attempt): each for each in journal.resolutions()}
+    for past in unresolved:
+        resolution = signed.get((past.intent.intent_id, past.attempt))
+        unheard = all(fact.kind is FactKind.CANCEL_REQUESTED for fact in past.facts)
+        if resolution is not None and (unheard or past.state is RowState.NOT_SENT):
+            router.resolve(resolution, settlement)
+        else:
+            router.reconcile(past, settlement)

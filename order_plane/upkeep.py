@@ -1,0 +1,116 @@
+"""What an order plane does beside sending orders: holding the account against the venue, and policies."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from contracts.base import Message
+from contracts.trading import OrderIntent
+from order_plane.brokers.port import Broker
+from order_plane.desk import Desk
+from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.journal import Journal, Past, Recall
+from order_plane.lifecycle import history_of
+from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST, Deadlines, Remainder, UnfilledPolicy, replacement
+from order_plane.reconciler import Reconciler, ReconciliationOptions
+from order_plane.reports import NO_ORDER
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+
+
+class Options(NamedTuple):
+    """What is wanted beside sending orders."""
+
+    reconciliation: ReconciliationOptions | None = None
+    unfilled: UnfilledPolicy | None = None
+
+
+NO_UPKEEP = Options()
+
+
+class Upkeep:
+    """Carries out what `Options` ask for."""
+
+    def __init__(
+        self, desk: Desk, journal: Journal, broker: Broker, router: Router, account: str, options: Options
+    ) -> None:
+        self._desk = desk
+        self._account = account
+        self._journal = journal
+        self._broker = broker
+        self._router = router
+        wanted = options.reconciliation
+        parts = (desk, journal, broker, router, account)
+        self._reconciler = None if wanted is None else Reconciler(*parts, wanted)
+        self._policy = options.unfilled
+        self._deadlines = Deadlines(timedelta(0) if self._policy is None else self._policy.after)
+        self._replaced: set[UUID] = set()
+        self.policed = self._policy is not None
+        """Whether unfilled orders are looked after; then `sent`, `take_over` and `police` are to be called."""
+
+    def sent(self, orders: Iterable[SubmitOrder]) -> None:
+        """Count the time of orders that leave now."""
+        for order in orders:
+            self._deadlines.add(order.intent.intent_id, max(order.intent.timestamp, self._desk.now))
+
+    def take_over(self, past: Past, pending: dict[UUID, OrderIntent]) -> None:
+        """Go on with an order of the last run; a replacement that was not made any more becomes ``pending``."""
+        intent_id = past.intent.intent_id
+        if self._desk.knows(intent_id):
+            self._deadlines.add(intent_id, past.intent.timestamp)
+        self._replaced.add(intent_id)
+        self._replace(intent_id, pending)
+
+    def police(self, pending: dict[UUID, OrderIntent], cancels: dict[UUID, CancelOrder]) -> None:
+        """Add the cancels and the replacements that are due."""
+        for intent_id in tuple(self._replaced):
+            self._replace(intent_id, pending)
+        for intent_id in self._deadlines.due(self._desk.now):
+            past = self._journal.past(intent_id) if self._desk.knows(intent_id) else None
+            if past is None or self._policy is None:
+                continue
+            if intent_id in self._desk.doubtful:
+                self._deadlines.add(intent_id, self._desk.now)
+                continue
+            wish = self._policy.decide(past.intent, history_of(past.intent.quantity, past.facts).filled)
+            if wish is not Remainder.LEAVE:
+                request = MARKET_REQUEST if wish is Remainder.MARKET else CANCEL_REQUEST
+                cancels[intent_id] = CancelOrder(intent_id, past.order_id or NO_ORDER, self._account, request)
+                if wish is Remainder.MARKET:
+                    self._replaced.add(intent_id)
+
+    def _replace(self, intent_id: UUID, pending: dict[UUID, OrderIntent]) -> None:
+        if self._desk.knows(intent_id) or self._policy is None:
+            return
+        self._replaced.discard(intent_id)
+        past = self._journal.past(intent_id)
+        intent = None if past is None else replacement(past, self._policy.after)
+        if intent is not None and self._journal.recall(intent) is Recall.NEW:
+            pending[intent.intent_id] = intent
+
+    @property
+    def waits(self) -> bool:
+        """Whether a replacement may have to be sent before the venue says anything new."""
+        return bool(self._replaced)
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether the account is as the venue says, or a person released every difference."""
+        return self._reconciler is None or self._reconciler.holds
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the venue left something unanswered since the account was last held against it."""
+        return self._router.cut_off
+
+    def reconcile(self) -> Sequence[Message]:
+        """Hold the account against the venue, between batches and if that is wanted; what it says must be published."""
+        self._router.cut_off = False
+        return () if self._reconciler is None else self._reconciler.run(self._hear)
+
+    def _hear(self) -> Settlement:
+        settlement = Settlement(published=0)
+        for fact in self._broker.drain():
+            self._router.learn(fact, settlement)
+        return settlement

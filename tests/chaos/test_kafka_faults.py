@@ -1,0 +1,156 @@
+"""Promise: whatever happens to Kafka, each intent becomes one order and all that is said arrives."""
+
+from contextlib import ExitStack, contextmanager
+from random import Random
+
+import pytest
+from confluent_kafka import Producer
+from drills import FIRST, SETTINGS, SYMBOLS, a_bar, an_intent
+
+from contracts.codec import decode
+from contracts.control import RiskAlert
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent
+from kernel.clock import monotonic
+from kernel.embedded_broker import MockCluster
+from kernel.kafka_bus import KafkaBus
+from kernel.kafka_history import read_logs
+from kernel.kafka_offsets import watermarks
+from kernel.kafka_settings import KafkaSettings
+from kernel.ports import DeliveryFailed
+from kernel.pump import Pump
+from order_plane.brokers.paper_store import MemoryPaperStore
+from order_plane.composition import build_stage, paper_broker
+from order_plane.memory_journal import MemoryJournal
+
+AUTHORIZATION_FAILED = 29
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def cluster():
+    cluster = MockCluster()
+    cluster.create_topics()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def kafka(cluster):
+    return KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
+
+
+class Plane:
+    """An order plane on Kafka with a producer of intents beside it."""
+
+    def __init__(self, kafka, stack):
+        self.kafka = kafka
+        self.venue = paper_broker(SETTINGS, MemoryPaperStore(retain=10_000))
+        self.stage = build_stage(SETTINGS, MemoryJournal(retain=10_000), self.venue)
+        said = (ExecutionReport, RiskAlert)
+        self.bus = stack.enter_context(KafkaBus(kafka, "order", self.stage.handlers, said, stamp=self.stage.stamp))
+        self.source = stack.enter_context(KafkaBus(kafka, "data", (), (BarEvent, OrderIntent)))
+        assert self.bus.wait_ready(PATIENCE)
+        for message in self.stage.recover():
+            self.bus.publish(message)
+        self.stage.follow(lambda: self.bus.durable)
+        self.pump = Pump(self.stage, self.bus, mark=lambda: self.stage.appended)
+        self.chance = Random(FIRST)
+        self.wishes = []
+        for symbol in SYMBOLS:
+            self.source.publish(a_bar(symbol, 0, self.chance))
+        self.source.flush()
+
+    def wish(self, count):
+        for _ in range(count):
+            number = len(self.wishes) + 1
+            intent = an_intent(number, self.chance.choice(SYMBOLS), 1, self.chance)
+            self.wishes.append(intent)
+            self.source.publish(intent)
+
+    def run(self, done):
+        deadline = monotonic() + PATIENCE
+        while not done() and monotonic() < deadline:
+            self.pump.step(0.1)
+        self.bus.commit()
+
+    def sent(self):
+        return {intent.intent_id for intent in self.wishes if self.venue.lookup(intent.intent_id) is not None}
+
+    def told(self):
+        records = read_logs(self.kafka, watermarks(self.kafka, ["execution_reports"]))
+        return {decode(record.value(), (ExecutionReport,)).intent_id for record in records}
+
+    def check(self):
+        everything = {intent.intent_id for intent in self.wishes}
+        assert self.told() == everything
+        assert self.sent() <= everything
+        assert self.venue.duplicates_refused == 0
+        assert self.stage.desk.in_doubt == 0
+
+
+@contextmanager
+def a_plane(kafka):
+    with ExitStack() as stack:
+        yield Plane(kafka, stack)
+
+
+def run_for_ever(kafka):
+    with a_plane(kafka) as plane:
+        plane.run(lambda: False)
+
+
+def answered(plane):
+    return lambda: plane.stage.appended >= len(plane.wishes) and plane.bus.durable >= plane.stage.appended
+
+
+@pytest.mark.fault("F10: Kafka goes down and comes up again")
+def test_kafka_down_and_up_again_loses_and_doubles_nothing(cluster, kafka):
+    with a_plane(kafka) as plane:
+        plane.wish(20)
+        plane.run(answered(plane))
+        plane.wish(20)
+        plane.pump.step(0.1)
+        cluster.go_down()
+        for _ in range(20):
+            plane.pump.step(0.1)
+        cluster.come_up()
+        plane.wish(20)
+        plane.run(answered(plane))
+        plane.check()
+
+
+@pytest.mark.fault("F11: Kafka answers slowly")
+def test_a_slow_kafka_loses_and_doubles_nothing(cluster, kafka):
+    with a_plane(kafka) as plane:
+        cluster.answer_after(400)
+        plane.wish(30)
+        plane.run(answered(plane))
+        cluster.answer_after(0)
+        plane.check()
+
+
+@pytest.mark.fault("F12: the dead-letter topic refuses")
+def test_a_dead_letter_that_cannot_be_written_stops_the_plane(cluster, kafka):
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    producer.produce("order_intents", b"\xff no intent", b"AAPL")
+    assert producer.flush(20) == 0
+    cluster.refuse_topic("dlq_order_intents", AUTHORIZATION_FAILED)
+    with pytest.raises(DeliveryFailed):
+        run_for_ever(kafka)
+    with KafkaBus(kafka, "order", (OrderIntent,), ()) as bus:
+        assert bus.wait_ready(PATIENCE)
+        assert not any(bus.positions.values()), "the poison was passed over"
+
+
+@pytest.mark.fault("F26: rebalances without end")
+@pytest.mark.timeout(200)
+def test_a_storm_of_rebalances_loses_and_doubles_nothing(cluster, kafka):
+    with a_plane(kafka) as plane:
+        for _ in range(3):
+            with KafkaBus(kafka, "order", plane.stage.handlers, ()):
+                plane.wish(10)
+                stop = monotonic() + 1.0
+                plane.run(lambda stop=stop: monotonic() > stop)
+        plane.run(answered(plane))
+        plane.check()

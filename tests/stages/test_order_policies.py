@@ -1,0 +1,108 @@
+"""What becomes of orders that are not filled in time."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from domain.ids import replacement_id
+from order_plane.brokers.paper_store import MemoryPaperStore
+from order_plane.composition import build_simulation, build_stage, paper_broker
+from order_plane.memory_journal import MemoryJournal
+from order_plane.policies import MARKET_REQUEST
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+FIRST = UUID(int=1)
+SECOND = replacement_id(FIRST, MARKET_REQUEST)
+
+
+def settings(**policy):
+    return OrderSettings(
+        limits={"duplicate_window": 0}, volume_cap=0.004, unfilled={"after": timedelta(minutes=3), **policy}
+    )
+
+
+def a_bar(minutes, price=100.0):
+    fields = {"open": price, "high": price + 1, "low": price - 1, "close": price}
+    return BarEvent(symbol="AAPL", timestamp=NOON + timedelta(minutes=minutes), volume=1_000.0, **fields)
+
+
+def a_limit(limit=99.5, **changes):
+    fields = {
+        "intent_id": FIRST,
+        "symbol": "AAPL",
+        "direction": Side.BUY,
+        "quantity": 10.0,
+        "order_type": OrderType.LIMIT,
+        "limit_price": limit,
+        "timestamp": NOON,
+        "time_in_force": TimeInForce.GTC,
+    }
+    return OrderIntent(**{**fields, **changes})
+
+
+def tell(stage, *messages):
+    said = [output for message in messages for output in stage.handlers[type(message)](message)]
+    said += stage.settle()
+    return [(each.intent_id, each.status.value, each.filled_quantity) for each in said if type(each) is ExecutionReport]
+
+
+def lived(stage, *bars):
+    said = tell(stage, a_bar(0), a_limit())
+    for minutes, price in bars:
+        said += tell(stage, a_bar(minutes, price))
+    return said
+
+
+FAR = ((1, 110.0), (2, 110.0), (3, 110.0), (4, 110.0), (5, 110.0))
+
+
+def test_an_order_that_is_left_alone_works_on():
+    assert lived(build_simulation(settings()), *FAR) == [(FIRST, "ACKNOWLEDGED", 0.0)]
+
+
+def test_the_rest_of_an_order_is_cancelled_when_its_time_is_up():
+    assert lived(build_simulation(settings(unfilled="cancel")), *FAR[:2]) == [(FIRST, "ACKNOWLEDGED", 0.0)]
+    said = lived(build_simulation(settings(unfilled="cancel")), *FAR)
+    assert said == [(FIRST, "ACKNOWLEDGED", 0.0), (FIRST, "CANCELED", 0.0)]
+
+
+def test_what_is_left_of_a_partly_filled_order_goes_to_the_market():
+    stage = build_simulation(settings(partly="market"))
+    said = lived(stage, (1, 99.0), (2, 110.0), (3, 110.0), (4, 100.0), (5, 100.0), (6, 100.0))
+    assert said[1:3] == [(FIRST, "PARTIAL_FILL", 4.0), (FIRST, "CANCELED", 4.0)]
+    assert [each for each in said if each[0] == SECOND][-1] == (SECOND, "FILLED", 6.0)
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_an_order_that_did_not_trade_may_have_another_fate_than_one_that_did():
+    said = lived(build_simulation(settings(unfilled="cancel", partly="market")), *FAR)
+    assert {name for name, _, _ in said} == {FIRST}
+
+
+@pytest.mark.parametrize("killed_after", [3, 4])
+def test_a_replacement_is_made_once_whatever_a_restart_interrupts(killed_after):
+    wanted = settings(unfilled="market")
+    journal, venue = MemoryJournal(), paper_broker(wanted, MemoryPaperStore())
+    stage = build_stage(wanted, journal, venue)
+    stage.recover()
+    lived(stage, *FAR[:killed_after])
+    for _ in range(3):
+        stage = build_stage(wanted, journal, venue)
+        stage.recover()
+        tell(stage, a_bar(4, 110.0))
+    for minutes in range(5, 12):
+        tell(stage, a_bar(minutes))
+    assert stage.desk.positions == {"AAPL": 10.0}
+    assert venue.duplicates_refused == 0
+    assert journal.past(SECOND).intent.quantity == 10.0
+
+
+def test_a_market_order_is_never_replaced():
+    stage = build_simulation(settings(partly="market"))
+    tell(stage, a_bar(0), a_limit(None, order_type=OrderType.MARKET, quantity=20.0))
+    said = [each for minutes in range(1, 6) for each in tell(stage, a_bar(minutes))]
+    assert said[-1] == (FIRST, "FILLED", 20.0)

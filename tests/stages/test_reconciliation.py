@@ -1,0 +1,218 @@
+"""What the order plane does when the venue's account is not its own."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from contracts.control import KillScope, KillSwitchCommand, RiskAlert
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from order_plane.brokers.paper_store import MemoryPaperStore
+from order_plane.brokers.port import BrokerUnavailable, OpenOrder
+from order_plane.checking import Checking
+from order_plane.composition import build_stage, paper_broker
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.memory_journal import MemoryJournal
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+
+
+class Venue:
+    """A paper venue of which a test may change what it says."""
+
+    def __init__(self, settings):
+        self._broker = paper_broker(settings, MemoryPaperStore())
+        self.silent = False
+        self.change = lambda snapshot: snapshot
+        self.extra = {}
+
+    def __getattr__(self, name):
+        return getattr(self._broker, name)
+
+    def snapshot(self):
+        if self.silent:
+            raise BrokerUnavailable
+        return self.change(self._broker.snapshot())
+
+    def lookup(self, intent_id):
+        return self.extra.get(intent_id) or self._broker.lookup(intent_id)
+
+
+class World:
+    def __init__(self, **changes):
+        self.settings = OrderSettings(limits={"duplicate_window": 0}, **changes)
+        self.journal = MemoryJournal()
+        self.venue = Venue(self.settings)
+        self.said = []
+        self.start()
+
+    def start(self):
+        self.stage = build_stage(self.settings, self.journal, self.venue)
+        self.hear(self.stage.recover())
+
+    def hear(self, said):
+        self.said += said
+        return said
+
+    def tell(self, *messages):
+        said = [output for message in messages for output in self.stage.handlers[type(message)](message)]
+        return self.hear([*said, *self.stage.settle()])
+
+    def alerts(self):
+        return [each.code for each in self.said if isinstance(each, RiskAlert)]
+
+
+def a_bar(minutes=0, symbol="AAPL"):
+    prices = {"open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0}
+    return BarEvent(symbol=symbol, timestamp=NOON + timedelta(minutes=minutes), volume=1_000.0, **prices)
+
+
+def an_intent(number=1, **changes):
+    fields = {
+        "intent_id": UUID(int=number),
+        "symbol": "AAPL",
+        "direction": Side.BUY,
+        "quantity": 10.0,
+        "order_type": OrderType.MARKET,
+        "timestamp": NOON,
+        "time_in_force": TimeInForce.GTC,
+    }
+    return OrderIntent(**{**fields, **changes})
+
+
+def a_release(symbol, number=50):
+    return KillSwitchCommand(
+        command_id=UUID(int=number),
+        timestamp=NOON,
+        engage=False,
+        scope=KillScope.SYMBOL,
+        target=symbol,
+        operator="ann",
+        reason="asked the venue",
+    )
+
+
+def last_status(said):
+    return [
+        (each.status.value, (each.reject_reason or "").partition(":")[0]) for each in said if hasattr(each, "status")
+    ]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_an_account_that_agrees_says_nothing_however_often_it_is_held_against_the_venue(world):
+    world.tell(a_bar(), an_intent(), an_intent(2, direction=Side.SELL, quantity=3.0))
+    world.tell(a_bar(1))
+    assert world.stage.desk.cash == pytest.approx(world.venue.snapshot().cash)
+    assert (world.stage.reconcile(), world.stage.reconcile()) == ([], [])
+    assert world.stage.upkeep.reconciled
+    world.start()
+    assert world.stage.upkeep.reconciled
+    assert world.alerts() == []
+
+
+def test_a_position_that_differs_halts_its_symbol_until_a_named_person_releases_it(world):
+    world.tell(a_bar(), a_bar(symbol="MSFT"))
+    world.venue.change = lambda seen: replace(seen, positions={**seen.positions, "AAPL": 7.0})
+    world.hear(world.stage.reconcile())
+    assert world.alerts() == ["RECONCILIATION_MISMATCH"]
+    assert not world.stage.upkeep.reconciled
+    assert last_status(world.tell(an_intent())) == [("REJECTED", "TRADING_HALTED")]
+    assert last_status(world.tell(an_intent(2, symbol="MSFT"))) == [("ACKNOWLEDGED", "")]
+    world.start()
+    assert last_status(world.tell(a_bar(), a_bar(symbol="MSFT"), an_intent(3))) == [("REJECTED", "TRADING_HALTED")]
+    world.tell(a_release("AAPL"))
+    assert world.stage.upkeep.reconciled
+    assert last_status(world.tell(an_intent(4))) == [("ACKNOWLEDGED", "")]
+    world.start()
+    assert world.stage.upkeep.reconciled, "what a person released is not halted again"
+    assert world.alerts().count("RECONCILIATION_MISMATCH") == 1
+
+
+def test_cash_that_differs_halts_the_account(world):
+    world.tell(a_bar(), a_bar(symbol="MSFT"))
+    world.venue.change = lambda seen: replace(seen, cash=seen.cash - 5.0)
+    world.stage.reconcile()
+    for number, symbol in enumerate(("AAPL", "MSFT"), start=1):
+        assert last_status(world.tell(an_intent(number, symbol=symbol))) == [("REJECTED", "TRADING_HALTED")]
+    world.tell(a_release("*"))
+    assert last_status(world.tell(an_intent(3))) == [("ACKNOWLEDGED", "")]
+
+
+def test_what_the_venue_says_only_once_halts_nothing(world):
+    world.tell(a_bar())
+    held = [{}, {"AAPL": 7.0}]
+    world.venue.change = lambda seen: replace(seen, positions=held.pop())
+    assert world.stage.reconcile() == []
+    assert world.stage.upkeep.reconciled
+
+
+def test_nothing_is_sent_while_the_venue_gives_no_account_and_trading_goes_on_when_it_does(world):
+    world.venue.silent = True
+    world.tell(a_bar())
+    world.hear(world.stage.reconcile())
+    assert (world.alerts(), world.stage.upkeep.reconciled) == (["RECONCILIATION_FAILED"], False)
+    assert last_status(world.tell(an_intent())) == [("REJECTED", "TRADING_HALTED")]
+    world.venue.silent = False
+    world.stage.reconcile()
+    assert last_status(world.tell(an_intent(2))) == [("ACKNOWLEDGED", "")]
+
+
+def test_an_execution_that_was_never_reported_is_booked(world):
+    world.tell(a_bar(), an_intent())
+    world.venue.observe(a_bar(1))
+    world.venue.drain()  # and the report is lost on its way
+    said = world.hear(world.stage.reconcile())
+    assert last_status(said) == [("FILLED", "")]
+    assert world.stage.desk.positions == {"AAPL": 10.0}
+    assert (world.alerts(), world.stage.upkeep.reconciled) == (["RECONCILED"], True)
+
+
+def a_stranger(seen):
+    works = OpenOrder(UUID(int=77), "v-77", "MSFT", 0.0, Side.SELL, 4.0)
+    return replace(seen, open_orders=(*seen.open_orders, works))
+
+
+def test_an_order_that_nobody_asked_for_halts_its_symbol(world):
+    world.venue.change = a_stranger
+    world.tell(a_bar(symbol="MSFT"))
+    world.hear(world.stage.reconcile())
+    assert world.alerts() == ["RECONCILIATION_MISMATCH"]
+    assert last_status(world.tell(an_intent(symbol="MSFT"))) == [("REJECTED", "TRADING_HALTED")]
+
+
+def test_an_order_that_nobody_asked_for_is_adopted_if_that_is_the_policy():
+    world = World(reconciliation={"unknown_orders": "adopt"})
+    world.tell(a_bar(symbol="MSFT"))
+    world.venue.change = a_stranger
+    world.venue.extra[UUID(int=77)] = [Fact(UUID(int=77), FactKind.ACK, "ack", NOON, "v-77")]
+    said = world.hear(world.stage.reconcile())
+    (report,) = [each for each in said if isinstance(each, ExecutionReport)]
+    assert (report.strategy_id, report.order_id) == ("EXTERNAL", "v-77")
+    assert [order.intent.intent_id for order in world.stage.desk.open_orders] == [UUID(int=77)]
+    assert world.stage.upkeep.reconciled
+    assert world.journal.past(UUID(int=77)).order_id == "v-77"
+
+
+def test_the_plane_asks_regularly_and_sooner_after_a_cut(world):
+    now, published = [0.0], []
+    checking = Checking(world.stage, published.append, 60.0, lambda: now[0])
+    checking.poll()
+    assert published == []
+    now[0] = 60.0
+    checking.poll()
+    assert published == [[]]
+    world.venue.silent = True
+    now[0] = 120.0
+    checking.poll()
+    world.venue.silent = False
+    now[0] = 126.0
+    checking.poll()
+    assert len(published) == 3
+    assert world.stage.upkeep.reconciled
