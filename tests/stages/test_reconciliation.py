@@ -23,10 +23,10 @@ NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 class Venue:
     """A paper venue of which a test may change what it says."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, cash):
         self._broker = paper_broker(settings, MemoryPaperStore())
         self.silent = False
-        self.change = lambda snapshot: snapshot
+        self.change = lambda seen: replace(seen, cash=seen.cash + cash)
         self.extra = {}
 
     def __getattr__(self, name):
@@ -42,10 +42,10 @@ class Venue:
 
 
 class World:
-    def __init__(self, **changes):
+    def __init__(self, cash=0.0, **changes):
         self.settings = OrderSettings(limits={"duplicate_window": 0}, **changes)
         self.journal = MemoryJournal()
-        self.venue = Venue(self.settings)
+        self.venue = Venue(self.settings, cash)
         self.said = []
         self.start()
 
@@ -115,6 +115,18 @@ def test_an_account_that_agrees_says_nothing_however_often_it_is_held_against_th
     world.start()
     assert world.stage.upkeep.reconciled
     assert world.alerts() == []
+
+
+def test_the_opening_cash_is_what_the_venue_said_first_and_is_remembered():
+    world = World(cash=5_000.0)
+    world.tell(a_bar(), an_intent())
+    world.tell(a_bar(1))
+    world.start()
+    assert (world.stage.reconcile(), world.alerts()) == ([], [])
+    world.venue.change = lambda seen: replace(seen, cash=seen.cash + 4_000.0)
+    world.hear(world.stage.reconcile())
+    assert world.alerts() == ["RECONCILIATION_MISMATCH"]
+    assert last_status(world.tell(an_intent(2))) == [("REJECTED", "TRADING_HALTED")]
 
 
 def test_a_position_that_differs_halts_its_symbol_until_a_named_person_releases_it(world):

@@ -101,7 +101,25 @@ def test_order_ids_go_on_where_the_gateway_and_the_file_are(desk, simulator, tmp
     second = desk.broker(simulator)
     (fact,) = second.submit(desk.resting(2))
     assert fact.order_id == "2"
-    assert {order.intent_id.int for order in second.snapshot().open_orders} == {2}
+
+
+def test_a_snapshot_lists_orders_of_others_orders_that_ended_and_cash(desk, simulator, told, tmp_path):
+    stranger = desk.broker(simulator)
+    stranger.submit(desk.resting(1))
+    stranger.close()
+    desk.path = tmp_path / "other.sqlite"
+    broker = desk.broker(simulator)
+    before = broker.snapshot()
+    told(broker, broker.submit(desk.order(2))).wait("ACK", "FILL")
+    after = broker.snapshot()
+    (theirs,) = after.open_orders
+    assert theirs.intent_id.int not in (1, 2)
+    assert (theirs.symbol, theirs.direction, theirs.quantity) == ("AAPL", Side.BUY, 10.0)
+    assert after.open_orders == before.open_orders
+    (ended,) = after.completed_orders
+    assert (ended.intent_id.int, ended.status, ended.filled) == (2, Status.FILLED, 10.0)
+    (fill,) = after.executions
+    assert after.cash == pytest.approx(before.cash - fill.quantity * fill.price - fill.commission)
 
 
 def test_a_cancel_ends_an_order_and_a_second_one_is_refused(desk, simulator, told):
