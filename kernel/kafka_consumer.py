@@ -68,6 +68,8 @@ class GroupConsumer:
         self._known: dict[Partition, int] | None = None
         self._early: list[Record] = []
         self._fault: Exception | None = None
+        self._voice = logging.Logger(_LOG.name)  # noqa: LOG001 - this one is silenced with its consumer
+        self._voice.parent = _LOG
         self._paused = False
         self._joined = False
         self._consumer = self._join("classic" if settings.group_protocol == "classic" else "consumer")
@@ -192,11 +194,12 @@ class GroupConsumer:
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
+        self._voice.disabled = True  # whoever still waits for a dead broker has nothing more to tell
 
     def _join(self, protocol: str) -> Consumer:
         config = consumer_config(self._settings, self._group, protocol)
         consumer = Consumer(
-            {**config, "error_cb": self._on_error, "on_commit": self._progress.answered, "logger": _LOG}
+            {**config, "error_cb": self._on_error, "on_commit": self._progress.answered, "logger": self._voice}
         )
         if not self._topics:
             self._joined = True
@@ -224,16 +227,20 @@ class GroupConsumer:
                 self._next[known.topic, known.partition] = start
                 self._progress.assign((known.topic, known.partition), start)
         except KafkaException as error:
-            self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
+            unreachable = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
+            self._refuse(consumer, partitions, unreachable)
         except (OffsetLost, StateBehind) as error:
-            self._fault = error
-            # Nothing is taken any more; but a member that has not answered its assignment may never be able to leave.
-            consumer.incremental_assign(partitions)
+            self._refuse(consumer, partitions, error)
         else:
             consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
             if self._paused:
                 consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
             self._joined = True
+
+    def _refuse(self, consumer: Consumer, partitions: list[TopicPartition], fault: Exception) -> None:
+        """Take nothing, but answer: a member that has not answered its assignment may never be able to leave."""
+        self._fault = fault
+        consumer.incremental_assign(partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = [(each.topic, each.partition) for each in partitions]

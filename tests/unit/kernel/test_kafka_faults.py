@@ -4,6 +4,7 @@ import os
 import signal
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from uuid import UUID
 
 import pytest
@@ -152,7 +153,7 @@ def test_a_killed_broker_ends_in_an_error_and_not_in_a_wait():
         assert monotonic() - began < 10
 
 
-def test_progress_that_cannot_be_recorded_is_said_in_bounded_time():
+def test_progress_that_cannot_be_recorded_is_said_in_bounded_time_and_what_was_closed_is_silent(caplog):
     with start_embedded_broker() as broker:
         settings = KafkaSettings(
             bootstrap_servers=broker.bootstrap_servers, embedded=True, delivery_timeout_ms=1000, start_timeout_seconds=2
@@ -167,6 +168,9 @@ def test_progress_that_cannot_be_recorded_is_said_in_bounded_time():
             with pytest.raises(CommitFailed):
                 bus.commit()
             assert monotonic() - began < 20
+        caplog.clear()
+        Event().wait(3.0)
+        assert [each for each in caplog.records if each.name == "kernel.kafka_consumer"] == []
 
 
 def test_the_embedded_broker_ends_when_its_input_closes():
