@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from threading import Thread
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from kernel.clock import monotonic
@@ -18,7 +18,7 @@ from kernel.kafka_errors import (
     error_of,
     text_of,
 )
-from kernel.kafka_offsets import Partition, low_and_high
+from kernel.kafka_offsets import Partition, low_and_high, start_of
 from kernel.kafka_progress import Progress
 from kernel.kafka_settings import KafkaSettings, consumer_config
 
@@ -222,7 +222,7 @@ class GroupConsumer:
         try:
             timeout = self._settings.start_timeout_seconds
             for known in consumer.committed(partitions, timeout=timeout):
-                start = _start_of(consumer, known, timeout)
+                start = start_of(consumer, known, timeout)
                 self._refuse_gap((known.topic, known.partition), start)
                 self._next[known.topic, known.partition] = start
                 self._progress.assign((known.topic, known.partition), start)
@@ -288,17 +288,6 @@ class GroupConsumer:
 def _has_no_such_groups(error: KafkaError) -> bool:
     """Whether the broker knows no KIP-848 groups; the client tells the cause of a fatal error in its text only."""
     return error.code() == KafkaError._FATAL and any(KafkaError(code).str() in error.str() for code in _UNSUPPORTED)
-
-
-def _start_of(consumer: Consumer, known: TopicPartition, timeout: float) -> int:
-    if known.error is not None:
-        raise KafkaException(known.error)
-    low, high = low_and_high(consumer, (known.topic, known.partition), timeout)
-    if known.offset == OFFSET_INVALID:
-        return low
-    if not low <= known.offset <= high:
-        raise OffsetLost(known.topic, known.partition, known.offset, low, high)
-    return known.offset
 
 
 def _at(partition: TopicPartition, offset: int) -> TopicPartition:

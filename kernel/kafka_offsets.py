@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from kernel.clock import monotonic
-from kernel.kafka_errors import PASSING, BrokerUnavailable, error_of, text_of
+from kernel.kafka_errors import PASSING, BrokerUnavailable, OffsetLost, error_of, text_of
 from kernel.kafka_settings import KafkaSettings, reader_config
 
 Partition = tuple[str, int]
@@ -33,6 +33,23 @@ def low_and_high(consumer: Consumer, partition: Partition, timeout_seconds: floa
             if error_of(error).code() not in PASSING or monotonic() > deadline:
                 raise
         time.sleep(_RETRY_SECONDS)
+
+
+def start_of(consumer: Consumer, known: TopicPartition, timeout_seconds: float) -> int:
+    """Where a group that committed ``known`` reads on, which is the oldest offset when it never committed any.
+
+    Raises:
+        KafkaException: when the broker does not say within ``timeout_seconds``.
+        OffsetLost: when the log no longer reaches that far, or not yet.
+    """
+    if known.error is not None:
+        raise KafkaException(known.error)
+    low, high = low_and_high(consumer, (known.topic, known.partition), timeout_seconds)
+    if known.offset == OFFSET_INVALID:
+        return low
+    if not low <= known.offset <= high:
+        raise OffsetLost(known.topic, known.partition, known.offset, low, high)
+    return known.offset
 
 
 def watermarks(settings: KafkaSettings, names: Iterable[str]) -> dict[Partition, tuple[int, int]]:

@@ -19,6 +19,7 @@ from launcher import (
     dlq_cli,
     ibkr_sim_cli,
     kill_cli,
+    open_orders_cli,
     orders_cli,
     plane_cli,
     postgres_cli,
@@ -48,6 +49,8 @@ app.add_typer(topics_cli.app)
 app.add_typer(dlq_cli.app)
 app.add_typer(broker_cli.app)
 app.add_typer(postgres_cli.app)
+orders_cli.app.command("list")(open_orders_cli.list_orders)
+orders_cli.app.command()(open_orders_cli.cancel)
 orders_cli.app.command("release-symbol")(release_cli.release_symbol)
 app.add_typer(orders_cli.app)
 app.add_typer(kill_cli.app)

@@ -27,7 +27,9 @@ from order_plane.journal import Past, Resolution, RowState, Verdict
 from order_plane.operator_commands import fields_of, resolution_of
 
 app = typer.Typer(
-    name="orders", help="Orders whose outcome is unknown, and the account of intents.", no_args_is_help=True
+    name="orders",
+    help="Open orders, orders whose outcome is unknown, and the account of intents.",
+    no_args_is_help=True,
 )
 
 ORDERS = "orders.parquet"

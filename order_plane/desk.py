@@ -205,6 +205,11 @@ class Desk:
             self._cancels.take_for_cancel(self._prices.now)
         return tuple(due)
 
+    def cancel_of(self, intent_id: UUID, request_id: str, reason: str) -> CancelOrder | None:
+        """The wish to cancel an open order; None when it is not open."""
+        order = self._orders.get(intent_id.int)
+        return None if order is None else order.cancel(self._account, request_id, reason)
+
     def adopt(self, past: Past) -> None:
         """Take over an order from the journal, with its fills."""
         if past.is_no_order:

@@ -17,9 +17,13 @@ class SubmitOrder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """Cancel what is open of an order; ``request_id`` names the wish, so that its answer can be matched."""
+    """Cancel what is open of an order; ``request_id`` names the wish, so that its answer can be matched.
+
+    ``reason`` is what the person who wishes it gave.
+    """
 
     intent_id: UUID
     order_id: str
     account: str
     request_id: str
+    reason: str = ""

@@ -19,7 +19,7 @@ from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt
+from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt, NotOpen
 from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
 _TRADES = (TickType.TRADE, TickType.LAST)
@@ -191,6 +191,13 @@ class Execution:
             self._again.append(again)
         settlement.conclude(self._journal)
         return settlement.outputs
+
+    def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
+        """Ask in the next settlement for an open order to be cancelled; raises NotOpen when it is not open."""
+        order = self._desk.cancel_of(intent_id, request_id, reason)
+        if order is None:
+            raise NotOpen("no order of this intent is open; list those that are with algotrade orders list")
+        self.uncancelled[intent_id] = order
 
     def stamp(self, message: Message) -> Message:
         """What leaves for other processes: a report says which journal it came from and how far that was."""

@@ -20,7 +20,7 @@ from order_plane.journal import Resolution, Verdict
 from order_plane.limit_settings import LimitSettings
 from order_plane.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import NotInDoubt
+from order_plane.unacceptable import NotInDoubt, NotOpen
 
 Publish = Callable[[Iterable[Message]], None]
 
@@ -53,6 +53,10 @@ class OrderPlane(Protocol):
         """Orders whose cancel is due and could not be asked for."""
         ...
 
+    def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
+        """Ask for an open order to be cancelled."""
+        ...
+
     def settle(self) -> Iterable[Message]:
         """Carry out what is left to do."""
         ...
@@ -72,6 +76,7 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         "kill": lambda fields: _kill(stage, publish, command_of(fields)),
         "release": lambda fields: _release(stage, publish, command_of(fields)),
         "resolve": lambda fields: _resolve(stage, publish, resolution_of(fields)),
+        "cancel": lambda fields: _cancel(stage, publish, fields),
         "limits": lambda fields: _tighten(stage, fields),
     }
 
@@ -100,6 +105,23 @@ def _resolve(stage: OrderPlane, publish: Publish, resolution: Resolution) -> dic
         raise CommandRefused(str(refusal)) from None
     publish(said)
     return {"messages": len(said), "in_doubt": stage.desk.in_doubt}
+
+
+def _cancel(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
+    operator, reason = (str(fields.get(name, "")).strip() for name in ("operator", "reason"))
+    try:
+        intent_id = UUID(str(fields.get("intent_id")))
+    except ValueError:
+        raise CommandRefused("intent_id must be the id of an intent") from None
+    if not operator or not reason:
+        raise CommandRefused("a named operator and a reason are needed")
+    try:
+        stage.cancel(intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512])
+    except NotOpen as refusal:
+        raise CommandRefused(str(refusal)) from None
+    said = list(stage.settle())
+    publish(said)
+    return {"messages": len(said), "waits": intent_id in stage.uncancelled}
 
 
 def _status(stage: OrderPlane) -> dict[str, JsonValue]:

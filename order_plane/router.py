@@ -90,7 +90,7 @@ class Router:
         intent_id, at = order.intent_id, self._desk.now
         if not self._desk.knows(intent_id):
             return True
-        asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at)
+        asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at, reason=order.reason)
         if intent_id not in self._uncancelled:
             self.learn(asked, settlement)
         try:

@@ -9,5 +9,9 @@ CONFLICTING_INTENT = FieldError(
 )
 
 
+class NotOpen(ValueError):
+    """A person wants something of an order that is not open."""
+
+
 class NotInDoubt(ValueError):
     """A person decided on an order whose outcome is known."""

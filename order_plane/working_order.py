@@ -44,6 +44,6 @@ class WorkingOrder:
         told = reason[:512].replace("\0", " ") if reason else None
         return execution_report(self.intent, self.order_id, self.sequence, status, self.history, at, told, news)
 
-    def cancel(self, account: str, request_id: str) -> CancelOrder:
+    def cancel(self, account: str, request_id: str, reason: str = "") -> CancelOrder:
         """The wish to cancel what is open of it, named ``request_id``."""
-        return CancelOrder(self.intent.intent_id, self.order_id or NO_ORDER, account, request_id)
+        return CancelOrder(self.intent.intent_id, self.order_id or NO_ORDER, account, request_id, reason)

@@ -1,0 +1,93 @@
+"""Look at the orders of an account, and have one cancelled."""
+
+from collections.abc import Iterable
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.table import Table
+
+from launcher.kafka_options import console
+from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
+from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
+from order_plane.intent_ledger import End, end_of
+from order_plane.journal import Past
+from order_plane.lifecycle import TERMINAL, History, Status, history_of
+
+_HEADINGS = "decided at", "symbol", "side", "quantity", "filled", "average", "type", "limit", "stop", "state", "intent"
+_NUMBERS = frozenset({"quantity", "filled", "average", "limit", "stop"})
+
+
+def list_orders(
+    everything: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
+    symbol: Annotated[str | None, typer.Option(help="Of this symbol only.")] = None,
+    newest: Annotated[int, typer.Option("--newest", min=1, help="At most so many, the newest.")] = 50,
+    state: State = None,
+    database: Database = None,
+) -> None:
+    """List the orders that are open, from the journal: the order plane may run or not."""
+    with journal_errors():
+        journal = looked_at(place_of(state, database), database)
+        try:
+            known = [(past, _history(past)) for past in journal.pasts() if symbol in (None, past.intent.symbol)]
+        finally:
+            journal.close()
+    found = [each for each in known if everything or _is_open(*each)]
+    if not found:
+        console.print("no order is open")
+        return
+    console.print(_listing(found[-newest:]))
+    if len(found) > newest:
+        console.print(f"and {len(found) - newest} older ones; --newest {len(found)} shows them", style="dim")
+
+
+def cancel(
+    intent: Annotated[UUID, typer.Argument(help="The intent's id; see `algotrade orders list`.")],
+    operator: Operator,
+    reason: Annotated[str, typer.Option(help="Why.")],
+    state: State = None,
+) -> None:
+    """Ask the venue to cancel what is open of one order; its report says what came of it."""
+    with journal_errors():
+        fields = {"intent_id": str(intent), "operator": operator, "reason": reason}
+        try:
+            answer = ask(place_of(state, None) / SOCKET, "cancel", fields)
+        except NobodyListens:
+            raise CommandRefused("no order plane runs here; start it, or cancel the order at the venue") from None
+    if answer.get("waits"):
+        console.print("the venue cannot be reached; the cancel is asked for again as soon as it can")
+    else:
+        console.print("asked for; `algotrade orders list --all` shows how it ended")
+
+
+def _history(past: Past) -> History:
+    history = history_of(past.intent.quantity, past.facts)
+    history.submitted = True
+    return history
+
+
+def _is_open(past: Past, history: History) -> bool:
+    end = end_of(past)
+    return end in (End.IN_DOUBT, End.WAITING) or (end is End.ACKED and history.status() not in TERMINAL)
+
+
+def _listing(found: Iterable[tuple[Past, History]]) -> Table:
+    table = Table(header_style="bold")
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", overflow="fold")
+    for past, history in found:
+        intent, end = past.intent, end_of(past)
+        known = {End.ACKED: history.status(), End.REJECTED: Status.REJECTED, End.EXPIRED: Status.EXPIRED}
+        table.add_row(
+            f"{intent.timestamp:%Y-%m-%d %H:%M:%S}",
+            intent.symbol,
+            intent.direction.value,
+            f"{intent.quantity:g}",
+            f"{history.filled:g}",
+            "" if history.average_price is None else f"{history.average_price:.4f}",
+            intent.order_type.value,
+            *("" if price is None else f"{price:g}" for price in (intent.limit_price, intent.stop_price)),
+            known.get(end, end).value,
+            str(intent.intent_id),
+        )
+    return table

@@ -1,0 +1,96 @@
+"""Open orders are listed whether or not the order plane runs, and one is cancelled where it does."""
+
+import threading
+import time
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.trading import OrderType, TimeInForce
+from launcher.cli import app
+from launcher.order_journal import JOURNAL
+from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.composition import build_stage
+from order_plane.lifecycle import FactKind
+from order_plane.operator_commands import operator_commands
+from order_plane.settings import OrderSettings
+
+SIGNED = ("--operator", "ann", "--reason", "no longer wanted")
+
+
+@pytest.fixture
+def stage(tmp_path, make_bar, make_intent):
+    """A plane with order 1 resting and order 2 filled."""
+    plane = build_stage(OrderSettings(journal_path=tmp_path / JOURNAL, paper_store_path=tmp_path / "venue.sqlite"))
+    plane.recover()
+    resting = {"order_type": OrderType.LIMIT, "limit_price": 90.0, "time_in_force": TimeInForce.GTC}
+    for message in (
+        make_bar(),
+        make_intent(1, **resting),
+        make_intent(2, quantity=7.0, time_in_force=TimeInForce.GTC),
+        make_bar(1),
+    ):
+        plane.handlers[type(message)](message)
+        plane.settle()
+    yield plane
+    plane.close()
+
+
+def orders(*arguments):
+    return CliRunner().invoke(app, ["orders", *map(str, arguments)], env={"COLUMNS": "250"})
+
+
+def served(stage, place, *arguments):
+    """The outcome of a command, and what it led to, while the plane's loop answers."""
+    said, outcome = [], []
+    channel = CommandChannel(place / SOCKET, operator_commands(stage, said.extend))
+    client = threading.Thread(target=lambda: outcome.append(orders(*arguments, "--state", place)))
+    client.start()
+    while client.is_alive():
+        channel.poll()
+        time.sleep(0.005)
+    channel.close()
+    return outcome[0], said
+
+
+def test_open_orders_are_listed_and_ended_ones_on_request(stage, tmp_path):
+    shown = orders("list", "--state", tmp_path)
+    assert shown.exit_code == 0, shown.output
+    assert str(UUID(int=1)) in shown.output
+    assert "Accepted" in shown.output
+    assert str(UUID(int=2)) not in shown.output
+    everything = orders("list", "--all", "--state", tmp_path).output
+    assert "Filled" in everything
+    assert str(UUID(int=2)) in everything
+    newest = orders("list", "--all", "--newest", 1, "--state", tmp_path).output
+    assert "and 1 older ones" in newest
+    assert "no order is open" in orders("list", "--symbol", "MSFT", "--state", tmp_path).output
+
+
+def test_an_order_is_cancelled_and_the_journal_knows_who_wished_it(stage, tmp_path):
+    done, said = served(stage, tmp_path, "cancel", UUID(int=1), *SIGNED)
+    assert done.exit_code == 0, done.output
+    assert said[-1].status.value == "CANCELED"
+    assert "no order is open" in orders("list", "--state", tmp_path).output
+    facts = stage._journal.past(UUID(int=1)).facts
+    (wish,) = [fact for fact in facts if fact.kind is FactKind.CANCEL_REQUESTED]
+    assert wish.reason == "ann: no longer wanted"
+
+
+def test_what_is_not_open_is_not_cancelled(stage, tmp_path):
+    done, said = served(stage, tmp_path, "cancel", UUID(int=2), *SIGNED)
+    assert (done.exit_code, said) == (1, [])
+    assert "no order of this intent is open" in done.output
+
+
+def test_without_a_plane_nothing_is_cancelled_and_that_is_said(stage, tmp_path):
+    done = orders("cancel", UUID(int=1), *SIGNED, "--state", tmp_path)
+    assert done.exit_code == 1
+    assert "no order plane runs here" in done.output
+
+
+def test_a_cancel_needs_a_name_and_a_reason(stage, tmp_path):
+    done, said = served(stage, tmp_path, "cancel", UUID(int=1), "--operator", " ", "--reason", "x")
+    assert (done.exit_code, said) == (1, [])
+    assert "a named operator and a reason" in done.output
