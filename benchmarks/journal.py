@@ -104,6 +104,7 @@ def measure(directory: Path, rows: int, database: str | None) -> bool:
     settings = OrderSettings(
         journal_path=directory / "journal.sqlite",
         journal_database=database,
+        reconciliation=None,  # the venue of the benchmark knows nothing of the orders held before
         limits={"duplicate_window": 0, "max_gross_exposure": 1e12, "max_symbol_notional": 1e12},
     )
     fill(settings, rows)

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from pydantic import JsonValue
 
+_text = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode  # made anew for each entry it costs as much
 START = "0" * 64
 """The head of a chain without entries."""
 
@@ -45,12 +46,13 @@ class Anchor:
 
 def linked(head: Head, entries: Iterable[Mapping[str, JsonValue]]) -> tuple[Head, str]:
     """The head after ``entries``, and their lines."""
-    lines = []
+    number, newest, lines = head.count, head.hash, []
     for entry in entries:
-        body = json.dumps({"number": head.count + 1, **entry}, ensure_ascii=True, separators=(",", ":"))
-        head = Head(head.count + 1, _seal(head.hash, body))
-        lines.append(f"{head.hash} {body}\n")
-    return head, "".join(lines)
+        number += 1
+        body = _text({"number": number, **entry})
+        newest = _seal(newest, body)
+        lines.append(f"{newest} {body}\n")
+    return Head(number, newest), "".join(lines)
 
 
 def followed(head: Head, line: str) -> Head:

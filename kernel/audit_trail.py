@@ -15,7 +15,9 @@ from kernel.ports import Clock
 from kernel.signing import Signer, is_signed
 
 ANCHOR_EVERY = 256
-"""Entries after which the head is signed; at the end of a process it always is."""
+"""Entries after which the head is signed in the next `AuditTrail.rest`; at the end of a process it always is."""
+ANCHOR_AT_LATEST = 4 * ANCHOR_EVERY
+"""Entries after which it is signed even when nobody rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class AuditTrail:
     """A file that one process appends to.
 
     Entries are written in one call for each batch and survive ``kill -9``; they are synchronised to disk with
-    each anchor. What a loss of power tore off the last line is cut off at the next opening, and that is an entry.
+    each anchor, which waits for a `rest` if one comes soon enough. What a loss of power tore off the last line is
+    cut off at the next opening, and that is an entry.
 
     Raises:
         AuditBroken: when another process writes it, an entry was changed, or it ends before its newest anchor.
@@ -70,7 +73,12 @@ class AuditTrail:
         except OSError as error:
             raise AuditBroken(f"the audit log {self._path} cannot be written: {error}; free disk space") from error
         self._head = head
-        if head.count - self._anchored >= ANCHOR_EVERY:
+        if head.count - self._anchored >= ANCHOR_AT_LATEST:
+            self.anchor()
+
+    def rest(self) -> None:
+        """Sign the head if that is due: nobody waits for the disk just now."""
+        if self._head.count - self._anchored >= ANCHOR_EVERY:
             self.anchor()
 
     def anchor(self) -> None:

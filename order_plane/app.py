@@ -73,6 +73,11 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
+
+            def between() -> None:
+                checking()
+                stage.rest()
+
             recovery = Recovery(
                 history=lambda: bus.history((*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
@@ -87,7 +92,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[latency],
                 refresh=refresh,
-                between=checking,
+                between=between,
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
 

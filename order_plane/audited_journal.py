@@ -13,6 +13,7 @@ from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resoluti
 from order_plane.lifecycle import Fact
 
 Entry = dict[str, JsonValue]
+_NUMBERS = (int, float)
 
 
 class AuditSink(Protocol):
@@ -20,6 +21,10 @@ class AuditSink(Protocol):
 
     def write(self, entries: Sequence[Mapping[str, JsonValue]]) -> None:
         """Append ``entries``; raises when they cannot be kept, which stops the order plane."""
+        ...
+
+    def rest(self) -> None:
+        """Nobody waits for it just now."""
         ...
 
     def close(self) -> None:
@@ -117,6 +122,11 @@ class AuditedJournal:
         """Every text by its name."""
         return self._journal.notes()
 
+    def rest(self) -> None:
+        """Let log and journal do what has to be done at some time."""
+        self._log.rest()
+        self._journal.rest()
+
     def close(self) -> None:
         """Close log and journal."""
         try:
@@ -165,4 +175,4 @@ def _report(report: ExecutionReport) -> Entry:
 
 def _plain(fields: Mapping[str, object]) -> Entry:
     """Numbers and texts as they are, everything else as its text."""
-    return {name: value if isinstance(value, int | float) else str(value) for name, value in fields.items()}
+    return {name: value if isinstance(value, _NUMBERS) else str(value) for name, value in fields.items()}

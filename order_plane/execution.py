@@ -203,6 +203,10 @@ class Execution:
         """What leaves for other processes: a report says which journal it came from and how far that was."""
         return stamped(message, self._journal.journal_id, self._journal.sequence)
 
+    def rest(self) -> None:
+        """Everything said has left and nobody waits: let the journal do what has to be done at some time."""
+        self._journal.rest()
+
     def close(self) -> None:
         """Let go of broker and journal."""
         self._broker.close()

@@ -183,6 +183,10 @@ class Journal(Protocol):
         """Every text by its name."""
         ...
 
+    def rest(self) -> None:
+        """Nobody waits for the journal just now: it may do what has to be done at some time."""
+        ...
+
     def close(self) -> None:
         """Let go of the journal."""
         ...

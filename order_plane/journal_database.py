@@ -39,6 +39,10 @@ class Database(Protocol):
         """Note outside of the database how far the journal is, if there is a place for it."""
         ...
 
+    def rest(self) -> None:
+        """Tidy up if that is due; nobody waits for it just now."""
+        ...
+
     def close(self) -> None:
         """Let go of it."""
         ...

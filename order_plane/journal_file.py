@@ -15,6 +15,10 @@ from order_plane.journal_database import verify
 from order_plane.journal_tables import COUNTERS, SQLITE, VERSION, sealed, statements
 
 _APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
+_LOG_PAGES = 8000
+"""Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, in the middle of whatever."""
+_REST_EVERY = 256
+"""Transactions after which they are copied in the next `SqliteDatabase.rest`, about 1,200 pages."""
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
 
 
@@ -32,6 +36,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._unrested = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(path)
         try:
@@ -74,10 +79,20 @@ class SqliteDatabase:
 
     def written(self, journal_id: str, sequence: int) -> None:
         """Note in the lock file how far the journal is."""
+        self._unrested += 1
         try:
             os.pwrite(self._lock.fileno(), f"{journal_id} {sequence:020d}\n".encode(), 0)
         except OSError as error:
             raise JournalError(f"the journal's lock file cannot be written: {error}; free disk space") from error
+
+    def rest(self) -> None:
+        """Copy the write-ahead log into the file if it has grown: that takes several waits for the disk."""
+        if self._unrested >= _REST_EVERY:
+            self._unrested = 0
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            except sqlite3.Error as error:
+                raise JournalError(f"the journal cannot be written: {error}; free disk space or repair it") from error
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -142,6 +157,9 @@ class SqliteView:
 
     def written(self, journal_id: str, sequence: int) -> None:
         """Nothing was."""
+
+    def rest(self) -> None:
+        """Nothing has to be done."""
 
     def close(self) -> None:
         """Close the file."""
@@ -223,3 +241,4 @@ def _look_through(connection: sqlite3.Connection, path: Path) -> None:
     if logged != "wal":
         raise JournalError(f"journal {path} cannot use a write-ahead log here; put it on a local disk")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")

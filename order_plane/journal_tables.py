@@ -6,7 +6,7 @@ from zlib import crc32
 
 from order_plane.lifecycle import Fact
 
-VERSION = 3
+VERSION = 4
 """Of the tables; a journal of another version is refused."""
 _TABLES = """
 CREATE TABLE meta (
@@ -39,7 +39,6 @@ CREATE TABLE intents (
     state_seal {integer} NOT NULL,
     UNIQUE (intent_id, attempt)
 ){strict};
-CREATE INDEX intents_unresolved ON intents (state) WHERE state IN ('INTENDED', 'SUBMITTING', 'IN_DOUBT');
 CREATE TABLE facts (
     position {serial},
     intent_id TEXT NOT NULL,
@@ -57,12 +56,12 @@ CREATE TABLE facts (
 ){strict};
 CREATE TABLE reports (
     position {integer} PRIMARY KEY,
-    report_id TEXT NOT NULL UNIQUE,
+    report_id TEXT NOT NULL,
     intent_id TEXT NOT NULL,
     body {bytes} NOT NULL,
-    seal {integer} NOT NULL
+    seal {integer} NOT NULL,
+    UNIQUE (intent_id, report_id)
 ){strict};
-CREATE INDEX reports_by_intent ON reports (intent_id);
 CREATE TABLE kill_commands (
     position {serial},
     command_id TEXT NOT NULL UNIQUE,

@@ -183,6 +183,9 @@ class MemoryJournal:
         """Every text by its name."""
         return dict(self._notes)
 
+    def rest(self) -> None:
+        """Nothing has to be done."""
+
     def close(self) -> None:
         """Nothing to let go of."""
 

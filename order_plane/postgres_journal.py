@@ -70,6 +70,9 @@ class PostgresDatabase:
     def written(self, journal_id: str, sequence: int) -> None:
         """There is no other place."""
 
+    def rest(self) -> None:
+        """The server does that by itself."""
+
     def close(self) -> None:
         """End the session, and with it its lock."""
         self._connection.close()

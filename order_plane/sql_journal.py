@@ -180,6 +180,10 @@ class SqlJournal:
         """Every text by its name."""
         return dict(self._database.rows("SELECT name, body FROM notes ORDER BY name"))
 
+    def rest(self) -> None:
+        """Let the database tidy up."""
+        self._database.rest()
+
     def close(self) -> None:
         """Let go of the database."""
         self._database.close()

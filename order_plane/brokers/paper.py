@@ -62,6 +62,7 @@ class PaperBroker:
         self._store = store
         self._durable = store.durable
         self._seen = dict(store.last_bars())
+        self._moved: dict[str, datetime] = {}
         self._positions = dict(store.positions())
         self._cash = store.cash()
         self._books: dict[str, list[PaperOrder]] = {}
@@ -90,6 +91,8 @@ class PaperBroker:
         if seen is not None and at <= seen:
             return
         self._seen[symbol] = at
+        if self._durable:
+            self._moved[symbol] = at
         book = self._books.get(symbol)
         if book is not None:
             self._match(bar, book)
@@ -239,7 +242,8 @@ class PaperBroker:
         return fact
 
     def _save(self) -> None:
-        self._store.save(self._changed, self._unsaved, self._seen)
+        self._store.save(self._changed, self._unsaved, self._moved)
+        self._moved.clear()
         self._changed.clear()
         self._unsaved.clear()
 

@@ -13,7 +13,7 @@ class PaperOrder:
 
     It trades in bars later than ``accepted_at`` and no later than ``expires_at``; ``value`` is the sum of
     quantity times price of its ``executions``, ``commission`` what they cost together (currency units).
-    ``facts`` are those made since this process began.
+    ``facts`` are those made since this process began; ``stored`` is for a store to know what it holds already.
     """
 
     __slots__ = (
@@ -26,6 +26,7 @@ class PaperOrder:
         "finished",
         "intent",
         "order_id",
+        "stored",
         "triggered",
         "value",
     )
@@ -35,7 +36,7 @@ class PaperOrder:
         self.order_id = f"paper-{intent.intent_id.int:032x}"  # str() of the id takes three times as long
         self.accepted_at = accepted_at
         self.expires_at = expires_at
-        self.triggered = False
+        self.triggered = self.stored = False
         self.filled = self.value = self.commission = 0.0
         self.executions = 0
         self.facts: list[Fact] = []

@@ -56,7 +56,7 @@ class PaperStore(Protocol):
         news: Sequence[tuple[PaperOrder, Fact]],
         bars: Mapping[str, datetime],
     ) -> None:
-        """Keep the state of ``changed`` orders, the new facts, and how far the market was seen."""
+        """Keep the state of ``changed`` orders, the new facts, and how far the market was seen since the last call."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The paper venue's memory in a file, which outlives the process."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -43,6 +43,8 @@ CREATE TABLE IF NOT EXISTS facts (
 CREATE INDEX IF NOT EXISTS facts_by_intent ON facts (intent_id);
 CREATE TABLE IF NOT EXISTS last_bars (symbol TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+_LOG_PAGES = 8000
+"""Pages of the write-ahead log (4 KiB each) before they are copied into the file, which waits for the disk."""
 _FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason"
 
 
@@ -52,8 +54,8 @@ class SqlitePaperStore:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
-        self._saved_bars: dict[str, datetime] = {}
+        self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
 
     @property
     def durable(self) -> bool:
@@ -118,13 +120,13 @@ class SqlitePaperStore:
         bars: Mapping[str, datetime],
     ) -> None:
         """Keep all of it in one transaction, or nothing."""
-        moved = {symbol: at for symbol, at in bars.items() if self._saved_bars.get(symbol) is not at}
-        if not (changed or news or moved):
+        if not (changed or news or bars):
             return
         write = self._connection
         write.execute("BEGIN IMMEDIATE")
         try:
-            self._save_orders(changed)
+            orders = dict.fromkeys(changed)
+            self._save_orders(orders)
             write.executemany(
                 f"INSERT INTO facts (symbol, signed_quantity, {_FACT_COLUMNS})"  # noqa: S608 - own columns
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -132,42 +134,56 @@ class SqlitePaperStore:
             )
             write.executemany(
                 "INSERT INTO last_bars VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET at = excluded.at",
-                [(symbol, at.isoformat()) for symbol, at in moved.items()],
+                [(symbol, at.isoformat()) for symbol, at in bars.items()],
             )
             write.execute("COMMIT")
         except BaseException:
             if write.in_transaction:
                 write.execute("ROLLBACK")
             raise
-        self._saved_bars.update(moved)
+        for order in orders:
+            order.stored = True
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def _save_orders(self, orders: Sequence[PaperOrder]) -> None:
-        self._connection.executemany(
-            "INSERT INTO orders (intent_id, intent, accepted_at, expires_at, triggered, filled, value, commission,"
-            " executions, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (intent_id) DO UPDATE SET triggered = excluded.triggered, filled = excluded.filled,"
-            " value = excluded.value, commission = excluded.commission, executions = excluded.executions,"
-            " finished = excluded.finished",
-            [
-                (
-                    str(order.intent.intent_id),
-                    encode(order.intent),
-                    order.accepted_at.isoformat(),
-                    order.expires_at.isoformat() if order.expires_at else None,
-                    order.triggered,
-                    order.filled,
-                    order.value,
-                    order.commission,
-                    order.executions,
-                    order.finished,
-                )
-                for order in orders
-            ],
-        )
+    def _save_orders(self, orders: Collection[PaperOrder]) -> None:
+        write = self._connection
+        new = [order for order in orders if not order.stored]
+        if new:
+            write.executemany(
+                "INSERT INTO orders (triggered, filled, value, commission, executions, finished, intent_id, intent,"
+                " accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *_progress(order),
+                        encode(order.intent),
+                        order.accepted_at.isoformat(),
+                        order.expires_at.isoformat() if order.expires_at else None,
+                    )
+                    for order in new
+                ],
+            )
+        if len(new) < len(orders):
+            write.executemany(
+                "UPDATE orders SET triggered = ?, filled = ?, value = ?, commission = ?, executions = ?, finished = ?"
+                " WHERE intent_id = ?",
+                [_progress(order) for order in orders if order.stored],
+            )
+
+
+def _progress(order: PaperOrder) -> tuple[object, ...]:
+    """What can change of an order, and its name."""
+    return (
+        order.triggered,
+        order.filled,
+        order.value,
+        order.commission,
+        order.executions,
+        order.finished,
+        str(order.intent.intent_id),
+    )
 
 
 def _order(row: tuple[bytes, str, str | None, int, float, float, float, int]) -> PaperOrder | None:
@@ -177,7 +193,7 @@ def _order(row: tuple[bytes, str, str | None, int, float, float, float, int]) ->
         return None
     until = datetime.fromisoformat(expires_at) if expires_at else None
     order = PaperOrder(intent, datetime.fromisoformat(accepted_at), until)
-    order.triggered = bool(triggered)
+    order.triggered, order.stored = bool(triggered), True
     order.filled, order.value, order.commission, order.executions = filled, value, commission, executions
     return order
 

@@ -67,6 +67,8 @@ def a_command(number, engage=True):
 class Unheard:
     """An audit log that nobody reads."""
 
+    def rest(self): ...
+
     def write(self, entries):
         assert all("event" in entry for entry in entries)
 
@@ -290,6 +292,12 @@ def test_every_transaction_has_a_number_of_its_own(journal):
     journal.sign(a_decision(1, Verdict.NOT_SENT))
     numbers.append(journal.sequence)
     assert numbers == sorted(set(numbers))
+
+
+def test_a_rest_changes_nothing_that_is_held(sent):
+    held = [*sent.pasts(), *sent.unpublished(), sent.sequence, sent.appended]
+    sent.rest()
+    assert [*sent.pasts(), *sent.unpublished(), sent.sequence, sent.appended] == held
 
 
 def test_a_durable_journal_comes_back_as_it_was(reopen, request):

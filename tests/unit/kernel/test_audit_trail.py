@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kernel.audit_chain import ChainBroken, Head, entry_of, followed, linked
 from kernel.audit_log import AuditBroken
-from kernel.audit_trail import ANCHOR_EVERY, AuditTrail, anchors_of, entries, verify
+from kernel.audit_trail import ANCHOR_AT_LATEST, ANCHOR_EVERY, AuditTrail, anchors_of, entries, verify
 from kernel.clock import ManualClock
 from kernel.signing import KeyRefused, is_signed, public_key_at, signer_at
 
@@ -140,13 +140,27 @@ def test_a_torn_last_line_is_cut_and_said(written, signer):
     verify(written, signer.public)
 
 
-def test_the_head_is_signed_every_so_many_entries(path, signer):
+def test_the_head_is_signed_every_so_many_entries_when_nobody_waits(path, signer):
     trail = AuditTrail(path, signer)
-    for _ in range(ANCHOR_EVERY + 1):
+    for _ in range(ANCHOR_EVERY):
+        trail.rest()
+        assert not anchors_of(path).exists()
         trail.write([{"event": "A"}])
+    trail.rest()
+    trail.rest()
     assert len(anchors_of(path).read_text().splitlines()) == 1
+    trail.write([{"event": "A"}])
     trail.close()
     assert len(anchors_of(path).read_text().splitlines()) == 2
+
+
+def test_without_a_rest_the_head_is_signed_all_the_same(path, signer):
+    trail = AuditTrail(path, signer)
+    trail.write([{"event": "A"}] * (ANCHOR_AT_LATEST - 1))
+    assert not anchors_of(path).exists()
+    trail.write([{"event": "A"}])
+    assert len(anchors_of(path).read_text().splitlines()) == 1
+    trail.close()
 
 
 def test_two_processes_do_not_write_one_log(written, signer):

@@ -18,8 +18,17 @@ class Kept:
     def write(self, entries):
         self.batches.append(entries)
 
+    def rest(self):
+        self.batches.append("rest")
+
     def close(self):
         pass
+
+
+def test_the_log_rests_when_the_journal_does():
+    log = Kept()
+    AuditedJournal(MemoryJournal(), log).rest()
+    assert log.batches[1:] == ["rest"]
 
 
 def test_every_decision_is_told_once_in_one_batch_for_each_transaction(make_intent, make_command, noon):

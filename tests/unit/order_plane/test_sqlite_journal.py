@@ -245,9 +245,25 @@ def test_a_journal_moved_without_its_lock_file_is_taken_as_it_is(path, busy, tmp
     assert opened(moved) == busy
 
 
+def test_a_long_log_is_copied_into_the_file_when_nobody_waits(path, make_command):
+    journal = SqliteJournal(path)
+    size = path.stat().st_size
+    for number in range(300):
+        journal.record_command(make_command(True, number + 1))
+    assert path.stat().st_size == size
+    journal.rest()
+    grown = path.stat().st_size
+    assert grown > size
+    journal.record_command(make_command(True, 301))
+    journal.rest()
+    assert path.stat().st_size == grown
+    journal.close()
+    assert len(view(path).commands()) == 301
+
+
 def test_tables_that_were_changed_are_noticed(path, busy):
     connection = sqlite3.connect(path)
-    connection.execute("DROP INDEX reports_by_intent")
+    connection.execute("CREATE INDEX reports_by_body ON reports (body)")
     connection.commit()
     connection.close()
     with pytest.raises(JournalError, match="not those of a journal"):
