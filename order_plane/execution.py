@@ -1,6 +1,6 @@
 """The order plane as a stage: the desk's wishes carried out around a journal and a broker."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.base import Message
@@ -56,6 +56,7 @@ class Execution:
         self._again: list[SubmitOrder] = []
         self._seen: dict[str, int] = {}
         self._recovered = False
+        self._urgent: Callable[[], Iterable[KillSwitchCommand]] | None = None
         self._published: Callable[[], int] = lambda: journal.appended
         self._observe = broker.observe
         self._mark = desk.mark
@@ -90,6 +91,10 @@ class Execution:
         """
         self._published = published
 
+    def heed(self, urgent: Callable[[], Iterable[KillSwitchCommand]]) -> None:
+        """Ask ``urgent`` before each order leaves which kills somebody waits for: a batch may take long to send."""
+        self._urgent = urgent
+
     def recover(self) -> Sequence[Message]:
         """Come back from whatever ended the last run; what it returns must be published first.
 
@@ -118,6 +123,7 @@ class Execution:
     def reconcile(self) -> Sequence[Message]:
         """Hold the account against the venue, if that is wanted; what it returns must be published."""
         said = [*self.upkeep.reconcile(), *self.supervision.latch()]
+        self._collect_found()
         self.supervision.settled(said)
         return said
 
@@ -144,13 +150,15 @@ class Execution:
         """
         facts = self._drain()
         if self.upkeep.policed:
-            self.upkeep.police(self._pending, self.uncancelled)
+            self.upkeep.police(self._pending, self.uncancelled, facts)
         alert = self.supervision.alert
         if not (facts or self._pending or self.uncancelled or self._repeated or self._again or alert):
             return ()
         settlement = Settlement(self._published())
         for fact in facts:
             self._router.learn(fact, settlement)
+        if self._desk.cancels.found:
+            self._collect_found()
         heard = self._supervise(settlement) if alert else 0
         if self.uncancelled:
             self._cancel(settlement)
@@ -159,7 +167,8 @@ class Execution:
         if self.supervision.watches:
             self.supervision.settled(settlement.outputs[heard:])
         if self._repeated:
-            self._repeat(settlement)
+            settlement.repeat([each for name in self._repeated for each in self._journal.reports_of(name)])
+            self._repeated.clear()
         settlement.conclude(self._journal)
         settlement.outputs.extend(self.supervision.latch())
         crash_point("after_acked")
@@ -190,6 +199,7 @@ class Execution:
         if again is not None:
             self._again.append(again)
         settlement.conclude(self._journal)
+        self._collect_found()
         return settlement.outputs
 
     def stamp(self, message: Message) -> Message:
@@ -236,7 +246,11 @@ class Execution:
             self.upkeep.take_over(past, self._pending)
 
     def _collect_cancels(self) -> None:
-        for order in self._desk.cancels_due():
+        for order in self._desk.cancels.due():
+            self.uncancelled[order.intent_id] = order
+
+    def _collect_found(self) -> None:
+        for order in self._desk.cancels.of_found():
             self.uncancelled[order.intent_id] = order
 
     def _supervise(self, settlement: Settlement) -> int:
@@ -250,10 +264,15 @@ class Execution:
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
 
     def _send(self, settlement: Settlement) -> None:
-        if self.supervision.alert:
-            self._again += self.supervision.closing()
+        closing = self.supervision.closing() if self.supervision.alert else ()
+        self._again += closing
+        exempt, stopped = {order.intent.intent_id for order in closing}, False
         for order in self._begin(settlement) if self._pending or self._again else ():
-            (self._router.send if order.attempt == 1 else self._router.send_again)(order, settlement)
+            for command in () if self._urgent is None else self._urgent():
+                stopped = True
+                settlement.outputs += self.supervision.command(command)
+            judged = order.attempt > 1 or (stopped and order.intent.intent_id not in exempt)
+            (self._router.send_if_allowed if judged else self._router.send)(order, settlement)
 
     def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
         """Judge the intents collected and make the verdicts durable; returns what may be sent."""
@@ -276,11 +295,3 @@ class Execution:
             if order not in won:
                 self._desk.withdraw(order.intent.intent_id)
         return won
-
-    def _repeat(self, settlement: Settlement) -> None:
-        """Say again what was said of intents that arrived again."""
-        said = {message.report_id for message in settlement.outputs if isinstance(message, ExecutionReport)}
-        for intent_id in self._repeated:
-            reports = self._journal.reports_of(intent_id)
-            settlement.outputs.extend(report for report in reports if report.report_id not in said)
-        self._repeated.clear()
