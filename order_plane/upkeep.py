@@ -103,7 +103,9 @@ class Upkeep:
         except (BrokerUnavailable, BrokerStateUnknown):
             return False
         booked = {(fact.fact_id, fact.revision) for fact in past.facts if fact.kind is FactKind.FILL}
-        executed = None if told is None else {(each.fact_id, each.revision) for each in told if each.kind is FactKind.FILL}
+        executed = (
+            None if told is None else {(each.fact_id, each.revision) for each in told if each.kind is FactKind.FILL}
+        )
         return executed is not None and executed <= booked
 
     @property
