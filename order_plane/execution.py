@@ -157,8 +157,7 @@ class Execution:
         settlement = Settlement(self._published())
         for fact in facts:
             self._router.learn(fact, settlement)
-        if self._desk.cancels.found:
-            self._collect_found()
+        self._collect_found()
         heard = self._supervise(settlement) if alert else 0
         if self.uncancelled:
             self._cancel(settlement)
@@ -250,7 +249,7 @@ class Execution:
             self.uncancelled[order.intent_id] = order
 
     def _collect_found(self) -> None:
-        for order in self._desk.cancels.of_found():
+        for order in self._desk.cancels.of_found() if self._desk.cancels.found else ():
             self.uncancelled[order.intent_id] = order
 
     def _supervise(self, settlement: Settlement) -> int:

@@ -19,7 +19,8 @@ CLOSING = -1
 class KillCancels:
     """Writes the cancels that ``kill`` asks for of the ``orders`` that are open; ``bucket`` counts them, always passed.
 
-    What closes a position that a switch wants closed is not cancelled. ``found`` are orders that turned out to be at the venue after a kill may have asked for them in vain.
+    What closes a position that a switch wants closed is not cancelled. ``found`` are orders that turned
+    out to be at the venue after a kill may have asked for them in vain.
     """
 
     __slots__ = ("_account", "_bucket", "_kill", "_now", "_orders", "found")
@@ -45,7 +46,7 @@ class KillCancels:
         return self._of(self._orders.values(), "kill")
 
     def of_found(self) -> tuple[CancelOrder, ...]:
-        """The same for those found since it was last asked: the venue may not have had them when they were cancelled."""
+        """The same for those found since it was last asked: the venue may not have had them before."""
         found = [self._orders[name.int] for name in self.found if name.int in self._orders]
         self.found.clear()
         return self._of(found, "kill-found")

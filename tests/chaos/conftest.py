@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from drills import FIRST, SCHEDULES  # noqa: E402 - found through the line above
+from drills import FIRST, SCHEDULES
 
 
 @pytest.hookimpl(wrapper=True)
