@@ -146,6 +146,8 @@ class Desk:
         history = order.history
         filled, before = history.filled, order.status
         if not history.fold(fact):
+            if before in TERMINAL:  # it was reopened for a fact that says nothing new
+                del self._orders[fact.intent_id.int]
             return ()
         if fact.order_id:
             order.order_id = fact.order_id
