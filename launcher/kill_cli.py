@@ -86,6 +86,9 @@ def status(state: State = None) -> None:
             f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}",
             markup=False,
         )
+    stuck = answer.get("uncancelled")
+    for order in stuck if isinstance(stuck, list) else ():
+        _plain.print(f"NOT CANCELLED {order}", markup=False)
     halted = answer["halted"]
     for symbol, why in halted.items() if isinstance(halted, dict) else ():
         _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)

@@ -25,7 +25,7 @@ from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
 from order_plane.learning import CostLearner, Learning
-from order_plane.operator_commands import operator_commands
+from order_plane.operator_commands import kills_among, operator_commands
 from order_plane.settings import Mode, OrderSettings
 
 _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand)
@@ -70,6 +70,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
             resources.callback(channel.close)
+            stage.heed(lambda: kills_among(channel.waiting()))
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)

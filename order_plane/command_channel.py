@@ -74,6 +74,12 @@ class CommandChannel:
             finally:
                 client.close()
 
+    def waiting(self) -> list[Fields]:
+        """What was asked and waits for `poll`, for a loop that must know before it gets there; never waits either."""
+        self._accept()
+        lines = [bytes(text) for client, text, _ in self._clients if self._read(client, text)]
+        return [request for request in map(_request, lines) if request is not None]
+
     def close(self) -> None:
         """Listen no more."""
         for client, _, _ in self._clients:
@@ -95,22 +101,20 @@ class CommandChannel:
     def _read(client: socket.socket, text: bytearray) -> bool:
         """Whether ``client`` has written its line, or ended."""
         try:
-            while True:
+            while not text.endswith(b"\n"):
                 part = client.recv(8192)
                 text += part
-                if not part or text.endswith(b"\n") or len(text) > _LONGEST:
-                    return True
+                if not part or len(text) > _LONGEST:
+                    break
         except BlockingIOError:
             return False
         except OSError:
-            return True
+            pass
+        return True
 
     def _answer(self, line: bytes) -> Answer:
-        try:
-            request = json.loads(line) if len(line) <= _LONGEST else None
-        except ValueError:
-            request = None
-        if not isinstance(request, dict):
+        request = _request(line)
+        if request is None:
             return {"ok": False, "error": "expected one JSON object in one line"}
         handler = self._handlers.get(str(request.get("command")))
         if handler is None:
@@ -159,6 +163,15 @@ def _short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{directory}/{path.name}"
     finally:
         os.close(directory)
+
+
+def _request(line: bytes) -> Fields | None:
+    """The command in a line, None when it is none."""
+    try:
+        request = json.loads(line) if len(line) <= _LONGEST else None
+    except ValueError:
+        return None
+    return request if isinstance(request, dict) else None
 
 
 def _send(client: socket.socket, answer: Answer) -> None:

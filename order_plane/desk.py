@@ -9,10 +9,11 @@ from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import SubmitOrder
 from order_plane.equity_watch import EquityWatch
 from order_plane.exposure import Exposure
 from order_plane.journal import Past, RowState
+from order_plane.kill_cancels import KillCancels
 from order_plane.kill_switch import KillSwitch
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
 from order_plane.market_prices import MarketPrices
@@ -44,11 +45,11 @@ class Desk:
     ) -> None:
         self._account = account
         self._checks = tuple(checks)
-        self._cancels = cancels
         self._prices = prices = MarketPrices()
         self.mark, self.price_of, self.priced_at = prices.take, prices.price_of, prices.priced_at
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
+        self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: prices.now)
         self.halts = SymbolHalts()
         self.cash = 0.0
         self._doubtful: set[UUID] = set()
@@ -125,6 +126,7 @@ class Desk:
         """The next attempt to send an open order, which goes on counting."""
         order = self._orders[intent_id.int]
         order.attempt += 1
+        self.cancels.found.discard(intent_id)
         return SubmitOrder(order.intent, self._account, order.attempt)
 
     def forbids_resend(self, intent: OrderIntent) -> Refusal | None:
@@ -144,6 +146,8 @@ class Desk:
         history = order.history
         filled, before = history.filled, order.status
         if not history.fold(fact):
+            if before in TERMINAL:  # it was reopened for a fact that says nothing new
+                del self._orders[fact.intent_id.int]
             return ()
         if fact.order_id:
             order.order_id = fact.order_id
@@ -180,12 +184,14 @@ class Desk:
 
     def resolve(self, intent_id: UUID) -> None:
         """The outcome of an order is known again."""
-        self._doubtful.discard(intent_id)
+        if intent_id in self._doubtful:
+            self._doubtful.discard(intent_id)
+            self.cancels.found.add(intent_id)
         if intent_id.int in self._orders:
             self._orders[intent_id.int].in_doubt = False
 
     def command(self, command: KillSwitchCommand) -> tuple[Message, ...]:
-        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels_due`).
+        """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels`).
 
         The halt of a symbol forbids new orders and cancels none.
         """
@@ -194,21 +200,6 @@ class Desk:
         else:
             self._kill.apply(command)
         return (kill_alert(command),)
-
-    def cancels_due(self) -> tuple[CancelOrder, ...]:
-        """A cancel for every open order that an engaged kill switch covers."""
-        if not self._kill.engaged:
-            return ()
-        covered = ((order, self._kill.stops(order.intent.strategy_id)) for order in self._orders.values())
-        due = [order.cancel(self._account, f"kill-{cause.command_id}") for order, cause in covered if cause is not None]
-        for _ in due:
-            self._cancels.take_for_cancel(self._prices.now)
-        return tuple(due)
-
-    def cancel_of(self, intent_id: UUID, request_id: str, reason: str) -> CancelOrder | None:
-        """The wish to cancel an open order; None when it is not open."""
-        order = self._orders.get(intent_id.int)
-        return None if order is None else order.cancel(self._account, request_id, reason)
 
     def adopt(self, past: Past) -> None:
         """Take over an order from the journal, with its fills."""
@@ -219,7 +210,8 @@ class Desk:
             order.in_doubt = True
             self._doubtful.add(past.intent.intent_id)
         order.cash = 0.0
-        self._recount(order, 0.0)
+        if self._recount(order, 0.0) not in TERMINAL:
+            self.cancels.found.add(past.intent.intent_id)
         self._alarmed(order, past.intent.timestamp)
 
     def reopen(self, past: Past) -> WorkingOrder:

@@ -1,6 +1,6 @@
 """The order plane as a stage: the desk's wishes carried out around a journal and a broker."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.base import Message
@@ -19,7 +19,7 @@ from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt, NotOpen
+from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt
 from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
 _TRADES = (TickType.TRADE, TickType.LAST)
@@ -56,6 +56,7 @@ class Execution:
         self._again: list[SubmitOrder] = []
         self._seen: dict[str, int] = {}
         self._recovered = False
+        self._urgent: Callable[[], Iterable[KillSwitchCommand]] | None = None
         self._published: Callable[[], int] = lambda: journal.appended
         self._observe = broker.observe
         self._mark = desk.mark
@@ -90,6 +91,10 @@ class Execution:
         """
         self._published = published
 
+    def heed(self, urgent: Callable[[], Iterable[KillSwitchCommand]]) -> None:
+        """Ask ``urgent`` before each order leaves which kills somebody waits for: a batch may take long to send."""
+        self._urgent = urgent
+
     def recover(self) -> Sequence[Message]:
         """Come back from whatever ended the last run; what it returns must be published first.
 
@@ -109,7 +114,7 @@ class Execution:
                 self._pending[past.intent.intent_id] = past.intent
             else:
                 self._again.append(SubmitOrder(past.intent, past.account, past.attempt))
-        self._collect_cancels()
+        self._collect(self._desk.cancels.due())
         settlement.conclude(self._journal)
         self.supervision.settled(settlement.reports)
         self._recovered = True
@@ -118,6 +123,7 @@ class Execution:
     def reconcile(self) -> Sequence[Message]:
         """Hold the account against the venue, if that is wanted; what it returns must be published."""
         said = [*self.upkeep.reconcile(), *self.supervision.latch()]
+        self._collect(self._desk.cancels.of_found())
         self.supervision.settled(said)
         return said
 
@@ -144,13 +150,14 @@ class Execution:
         """
         facts = self._drain()
         if self.upkeep.policed:
-            self.upkeep.police(self._pending, self.uncancelled)
+            self.upkeep.police(self._pending, self.uncancelled, facts)
         alert = self.supervision.alert
         if not (facts or self._pending or self.uncancelled or self._repeated or self._again or alert):
             return ()
         settlement = Settlement(self._published())
         for fact in facts:
             self._router.learn(fact, settlement)
+        self._collect(self._desk.cancels.of_found())
         heard = self._supervise(settlement) if alert else 0
         if self.uncancelled:
             self._cancel(settlement)
@@ -159,7 +166,8 @@ class Execution:
         if self.supervision.watches:
             self.supervision.settled(settlement.outputs[heard:])
         if self._repeated:
-            self._repeat(settlement)
+            settlement.repeat([each for name in self._repeated for each in self._journal.reports_of(name)])
+            self._repeated.clear()
         settlement.conclude(self._journal)
         settlement.outputs.extend(self.supervision.latch())
         crash_point("after_acked")
@@ -190,14 +198,12 @@ class Execution:
         if again is not None:
             self._again.append(again)
         settlement.conclude(self._journal)
+        self._collect(self._desk.cancels.of_found())
         return settlement.outputs
 
     def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
         """Ask in the next settlement for an open order to be cancelled; raises NotOpen when it is not open."""
-        order = self._desk.cancel_of(intent_id, request_id, reason)
-        if order is None:
-            raise NotOpen("no order of this intent is open; list those that are with algotrade orders list")
-        self.uncancelled[intent_id] = order
+        self._collect([self._desk.cancels.wished(intent_id, request_id, reason)])
 
     def stamp(self, message: Message) -> Message:
         """What leaves for other processes: a report says which journal it came from and how far that was."""
@@ -238,7 +244,7 @@ class Execution:
 
     def _on_command(self, command: KillSwitchCommand) -> Sequence[Message]:
         said = self.supervision.command(command)
-        self._collect_cancels()
+        self._collect(self._desk.cancels.due())
         return said
 
     def _adopt(self, past: Past) -> None:
@@ -246,14 +252,14 @@ class Execution:
         if self.upkeep.policed:
             self.upkeep.take_over(past, self._pending)
 
-    def _collect_cancels(self) -> None:
-        for order in self._desk.cancels_due():
+    def _collect(self, cancels: Iterable[CancelOrder]) -> None:
+        for order in cancels:
             self.uncancelled[order.intent_id] = order
 
     def _supervise(self, settlement: Settlement) -> int:
         """Let guards judge; returns how many of the outputs they have heard."""
         settlement.outputs.extend(self.supervision.act(settlement.outputs))
-        self._collect_cancels()
+        self._collect(self._desk.cancels.due())
         return len(settlement.outputs)
 
     def _cancel(self, settlement: Settlement) -> None:
@@ -261,10 +267,15 @@ class Execution:
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
 
     def _send(self, settlement: Settlement) -> None:
-        if self.supervision.alert:
-            self._again += self.supervision.closing()
+        closing = self.supervision.closing() if self.supervision.alert else ()
+        self._again += closing
+        exempt, stopped = {order.intent.intent_id for order in closing}, False
         for order in self._begin(settlement) if self._pending or self._again else ():
-            (self._router.send if order.attempt == 1 else self._router.send_again)(order, settlement)
+            for command in () if self._urgent is None else self._urgent():
+                stopped = True
+                settlement.outputs += self.supervision.command(command)
+            judged = order.attempt > 1 or (stopped and order.intent.intent_id not in exempt)
+            (self._router.send_if_allowed if judged else self._router.send)(order, settlement)
 
     def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
         """Judge the intents collected and make the verdicts durable; returns what may be sent."""
@@ -287,11 +298,3 @@ class Execution:
             if order not in won:
                 self._desk.withdraw(order.intent.intent_id)
         return won
-
-    def _repeat(self, settlement: Settlement) -> None:
-        """Say again what was said of intents that arrived again."""
-        said = {message.report_id for message in settlement.outputs if isinstance(message, ExecutionReport)}
-        for intent_id in self._repeated:
-            reports = self._journal.reports_of(intent_id)
-            settlement.outputs.extend(report for report in reports if report.report_id not in said)
-        self._repeated.clear()

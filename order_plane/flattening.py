@@ -7,9 +7,8 @@ from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from domain.calendar import OutsideCalendarError, SessionCalendar
 from domain.ids import intent_id
 from order_plane.desk import Desk
+from order_plane.kill_cancels import CLOSING
 
-_OURS = -1
-"""Strategies count their wishes of one moment from zero, so none of theirs has this name."""
 _PATIENCE = timedelta(minutes=1)
 """Event time before the next attempt to close what an order of ours did not close."""
 _LARGEST = 1e15
@@ -57,7 +56,7 @@ def _unwanted(desk: Desk) -> Iterator[tuple[str, str, float]]:
 
 def _closing(strategy_id: str, symbol: str, units: float, now: datetime) -> OrderIntent:
     return OrderIntent(
-        intent_id=intent_id(strategy_id, symbol, now, _OURS),
+        intent_id=intent_id(strategy_id, symbol, now, CLOSING),
         symbol=symbol,
         direction=Side.SELL if units > 0.0 else Side.BUY,
         quantity=min(abs(units), _LARGEST),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from math import isnan
 from typing import Protocol
@@ -134,7 +135,11 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "open_orders": len(desk.open_orders),
         "in_doubt": desk.in_doubt,
         "halted": dict(desk.halts.reasons),
-        "uncancelled": [str(name) for name in stage.uncancelled],
+        "uncancelled": [
+            f"{order.intent.intent_id} {order.intent.symbol}"
+            for order in desk.open_orders
+            if desk.cancels.covers(order.intent) is not None
+        ],
         "positions": positions,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
     }
@@ -175,6 +180,16 @@ def command_of(fields: Fields) -> KillSwitchCommand:
         raise CommandRefused(f"no kill switch command: {violation.first}") from None
     assert isinstance(command, KillSwitchCommand)  # noqa: S101 - nothing else is decoded
     return command
+
+
+def kills_among(requests: Iterable[Fields]) -> list[KillSwitchCommand]:
+    """The kills that wait to be carried out: what must be known before the next order leaves."""
+    found = []
+    for fields in requests:
+        if fields.get("command") == "kill":
+            with suppress(CommandRefused):  # it is answered when its turn comes
+                found.append(command_of(fields))
+    return [command for command in found if command.engage]
 
 
 def fields_of(resolution: Resolution) -> dict[str, JsonValue]:

@@ -64,7 +64,8 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
     """The market order for what is left of an order that was cancelled to be replaced; None when none is due.
 
     It follows from the facts alone and its id from the intent it replaces, so however often it is asked for there is
-    one. What traded while the cancel was on its way is not ordered again, and it must leave within ``after``.
+    one. What traded while the cancel was on its way is not ordered again, so the venue must have been asked what that
+    is; and it must leave within ``after``.
     """
     wanted = [fact for fact in past.facts if fact.fact_id == MARKET_REQUEST]
     history = history_of(past.intent.quantity, past.facts)

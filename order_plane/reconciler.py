@@ -64,7 +64,7 @@ class Reconciler:
     @property
     def holds(self) -> bool:
         """Whether the venue answered last time and every difference found was released by a person."""
-        return self._answered and not any(map(self._desk.halts.engaged, self._standing))
+        return self._answered and not any(map(self._desk.halts.stands, self._standing))
 
     def run(self, begin: Callable[[], Settlement]) -> Sequence[Message]:
         """Compare, mend, compare again and halt; ``begin`` starts a settlement with whatever the venue has reported."""

@@ -51,8 +51,8 @@ class Router:
         for fact in facts:
             self.learn(fact, settlement)
 
-    def send_again(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send the next attempt that a person asked for, unless trading was halted or the intent expired meanwhile."""
+    def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Send what was admitted a while ago, unless trading was halted or the intent expired meanwhile."""
         forbidden = self._desk.forbids_resend(order.intent)
         if forbidden is None:
             self.send(order, settlement)

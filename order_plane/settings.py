@@ -148,8 +148,11 @@ class OrderSettings(Section):
     """The automatic kill switches; null: one over the account in mode paper and live, none in simulation."""
     repeat_executions: StormSettings | None = None
     """Executions of one strategy above which it is disabled until a named person lets it go on."""
-    verify_plans: bool = False
-    """Refuse an intent that names a plan, unless this plane has seen that plan, approved and still valid."""
+    verify_plans: bool = True
+    """Refuse an intent that names a plan, unless this plane has seen that plan, approved and still valid.
+
+    Intents name a plan only when it needs approval. False is for planes that cannot read the topic of plans.
+    """
     limits: LimitSettings = LimitSettings()
     throttle: ThrottleSettings = ThrottleSettings()
     reconciliation: ReconciliationSettings | None = ReconciliationSettings()

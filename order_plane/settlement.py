@@ -30,6 +30,11 @@ class Settlement:
             if type(message) is ExecutionReport:
                 self.reports.append(message)
 
+    def repeat(self, reports: Collection[ExecutionReport]) -> None:
+        """Say reports of the journal again, unless they are among what is said anyway."""
+        said = {message.report_id for message in self.outputs if type(message) is ExecutionReport}
+        self.outputs += [report for report in reports if report.report_id not in said]
+
     def completed(self, past: Past) -> Past:
         """``past`` with what this settlement has yet to make durable of it."""
         name = past.intent.intent_id

@@ -101,7 +101,10 @@ class Supervision:
             self.handlers[type(message)](message)
 
     def begin(self) -> Sequence[Message]:
-        """Come back to where the journal was, and carry out the commands remembered that it does not know yet."""
+        """Come back to where the journal was, and carry out the commands remembered that it does not know yet.
+
+        What is engaged is said again: whoever else listens may not have heard it before the last life ended.
+        """
         notes = self._journal.notes()
         for command in self._journal.commands():
             self._desk.command(command)
@@ -110,7 +113,7 @@ class Supervision:
         self.alert = self.watches = True
         refused = {name.removeprefix(_REFUSED) for name in notes if name.startswith(_REFUSED)}
         told, self._told = self._told, []
-        said: list[Message] = []
+        said: list[Message] = [*self._desk.switch.engaged, *self._desk.halts.engaged]
         for command in told:
             try:
                 said += () if str(command.command_id) in refused else self.command(command)

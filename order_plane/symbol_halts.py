@@ -51,9 +51,14 @@ class SymbolHalts:
         self.ordered.append(command)
         return True
 
-    def engaged(self, command_id: UUID) -> bool:
-        """Whether that halt stands."""
+    def stands(self, command_id: UUID) -> bool:
+        """Whether that halt is engaged."""
         return any(command_id in halts for halts in self._engaged.values())
+
+    @property
+    def engaged(self) -> tuple[KillSwitchCommand, ...]:
+        """Every halt that stands."""
+        return tuple(command for halts in self._engaged.values() for command in halts.values())
 
     @staticmethod
     def name_of(symbol: str, evidence: str) -> UUID:

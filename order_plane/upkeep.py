@@ -7,11 +7,11 @@ from uuid import UUID
 
 from contracts.base import Message
 from contracts.trading import OrderIntent
-from order_plane.brokers.port import Broker
+from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journal import Journal, Past, Recall
-from order_plane.lifecycle import history_of
+from order_plane.lifecycle import Fact, FactKind, history_of
 from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST, Deadlines, Remainder, UnfilledPolicy, replacement
 from order_plane.reconciler import Reconciler, ReconciliationOptions
 from order_plane.reports import NO_ORDER
@@ -62,9 +62,11 @@ class Upkeep:
         self._replaced.add(intent_id)
         self._replace(intent_id, pending)
 
-    def police(self, pending: dict[UUID, OrderIntent], cancels: dict[UUID, CancelOrder]) -> None:
-        """Add the cancels and the replacements that are due."""
-        for intent_id in tuple(self._replaced):
+    def police(
+        self, pending: dict[UUID, OrderIntent], cancels: dict[UUID, CancelOrder], unbooked: Iterable[Fact] = ()
+    ) -> None:
+        """Add the cancels and the replacements that are due; what is ``unbooked`` may change a replacement."""
+        for intent_id in self._replaced - {fact.intent_id for fact in unbooked}:
             self._replace(intent_id, pending)
         for intent_id in self._deadlines.due(self._desk.now):
             past = self._journal.past(intent_id) if self._desk.knows(intent_id) else None
@@ -83,11 +85,28 @@ class Upkeep:
     def _replace(self, intent_id: UUID, pending: dict[UUID, OrderIntent]) -> None:
         if self._desk.knows(intent_id) or self._policy is None:
             return
-        self._replaced.discard(intent_id)
         past = self._journal.past(intent_id)
         intent = None if past is None else replacement(past, self._policy.after)
-        if intent is not None and self._journal.recall(intent) is Recall.NEW:
+        if past is None or intent is None or self._journal.recall(intent) is not Recall.NEW:
+            self._replaced.discard(intent_id)
+        elif self._is_late(intent) or self._all_is_booked(past):
+            self._replaced.discard(intent_id)
             pending[intent.intent_id] = intent
+
+    def _is_late(self, replaces: OrderIntent) -> bool:
+        return replaces.valid_until is not None and replaces.valid_until < self._desk.now
+
+    def _all_is_booked(self, past: Past) -> bool:
+        """Whether the venue knows of no execution that we do not: what traded meanwhile must not be ordered again."""
+        try:
+            told = self._broker.lookup(past.intent.intent_id)
+        except (BrokerUnavailable, BrokerStateUnknown):
+            return False
+        booked = {(fact.fact_id, fact.revision) for fact in past.facts if fact.kind is FactKind.FILL}
+        executed = (
+            None if told is None else {(each.fact_id, each.revision) for each in told if each.kind is FactKind.FILL}
+        )
+        return executed is not None and executed <= booked
 
     @property
     def waits(self) -> bool:

@@ -14,7 +14,10 @@ from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 SYMBOLS = ("AAPL", "MSFT", "IBM")
-SCHEDULES = int(os.environ.get("ALGOTRADE_CHAOS_SCHEDULES", "1000"))
+_WISH = os.environ.get("ALGOTRADE_CHAOS_SCHEDULES")
+LONG = _WISH is not None
+"""Whether somebody asked for the long run; `make test` makes the short one."""
+SCHEDULES = int(_WISH or "200")
 FIRST = int(os.environ.get("ALGOTRADE_CHAOS_SEED", "0"))
 QUIET = Faults()
 SETTINGS = OrderSettings(

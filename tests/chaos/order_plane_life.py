@@ -1,6 +1,6 @@
 """One life of an order plane over a fixed script of batches, with files for the topic offsets and the outputs.
 
-Run as a program by test_journal_kill.py: it may be killed anywhere and is started again on the same directory.
+It runs in a process of its own (lives.py), may be killed anywhere and is started again on the same directory.
 """
 
 import os
@@ -76,10 +76,10 @@ def publish(directory, messages):
         os.fsync(file.fileno())
 
 
-def main(directory):
+def main(directory, database=None):
     settings = OrderSettings(
         journal_path=directory / "journal.sqlite",
-        journal_database=os.environ.get("JOURNAL_DATABASE"),
+        journal_database=database,
         journal_wait=timedelta(seconds=60),
         paper_store_path=directory / "venue.sqlite",
         limits={"max_order_value": 20_000.0},

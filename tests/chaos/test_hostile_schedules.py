@@ -3,11 +3,11 @@
 ALGOTRADE_CHAOS_SCHEDULES sets how many are tried for each kind of venue, ALGOTRADE_CHAOS_SEED where they begin.
 """
 
-import os
 from collections import Counter
 
 import pytest
 from designs import NoJournal, QueryThenResend, ResendAfterCrash, life, naive, order_plane, replicas, shared, unfenced
+from drills import FIRST, SCHEDULES
 from hostile_world import NOON, Worker, World
 
 from contracts.trading import OrderStatus
@@ -16,8 +16,6 @@ from order_plane.journal import Resolution, RowState, Verdict
 from order_plane.memory_journal import MemoryJournal
 from order_plane.sqlite_journal import SqliteJournal
 
-SCHEDULES = int(os.environ.get("ALGOTRADE_CHAOS_SCHEDULES", "1000"))
-FIRST = int(os.environ.get("ALGOTRADE_CHAOS_SEED", "0"))
 STEPS = 60
 WORKERS = [Worker(), Worker()]
 TOLD = {

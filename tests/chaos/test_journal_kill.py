@@ -1,16 +1,13 @@
 """Promise: kill -9 at any named moment, restart, redelivery: one order for each intent, fills of a quiet run."""
 
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from drills import LONG
+from lives import begin, end
 
-PROGRAM = Path(__file__).with_name("order_plane_life.py")
 HARMLESS = ("before_intended", "after_intended", "after_acked", "after_report", "before_commit")
 DOUBTFUL = ("after_submitting", "after_send")
 """A kill at these leaves orders of which nobody knows whether they left."""
@@ -18,10 +15,7 @@ DOUBTFUL = ("after_submitting", "after_send")
 
 def live(directory, crash_point=""):
     """One life of the order plane over what is left of the script; returns its exit code."""
-    environment = {**os.environ, "ALGOTRADE_CRASH_POINT": crash_point}
-    return subprocess.run(
-        [sys.executable, str(PROGRAM), str(directory)], env=environment, timeout=120, check=False
-    ).returncode
+    return end(begin(directory, crash_point))
 
 
 def told(directory):
@@ -69,9 +63,7 @@ def test_the_script_exercises_every_kind_of_end(quiet):
 
 
 @pytest.mark.fault("F3 F4 F7 F8: kill -9 of the order plane where nothing is in flight")
-@pytest.mark.parametrize(
-    "passage", [2, pytest.param(1, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("passage", [1, 2, 5] if LONG else [2])
 @pytest.mark.parametrize("moment", HARMLESS)
 def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
     assert live(tmp_path, f"{moment}:{passage}") == -signal.SIGKILL, "the crash point was never reached"
@@ -82,7 +74,7 @@ def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
 
 
 @pytest.mark.fault("F5 F6: kill -9 of the order plane around the sending")
-@pytest.mark.parametrize("passage", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("passage", [2, 5] if LONG else [2])
 @pytest.mark.parametrize("moment", DOUBTFUL)
 def test_a_kill_around_the_sending_leaves_no_order_twice_and_none_unseen(quiet, tmp_path, moment, passage):
     assert live(tmp_path, f"{moment}:{passage}") == -signal.SIGKILL, "the crash point was never reached"

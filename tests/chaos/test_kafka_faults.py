@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 from confluent_kafka import Producer
-from drills import FIRST, SETTINGS, SYMBOLS, a_bar, an_intent
+from drills import FIRST, LONG, SETTINGS, SYMBOLS, a_bar, an_intent
 
 from contracts.codec import decode
 from contracts.control import RiskAlert
@@ -144,10 +144,10 @@ def test_a_dead_letter_that_cannot_be_written_stops_the_plane(cluster, kafka):
 
 
 @pytest.mark.fault("F26: rebalances without end")
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_storm_of_rebalances_loses_and_doubles_nothing(cluster, kafka):
     with a_plane(kafka) as plane:
-        for _ in range(3):
+        for _ in range(10 if LONG else 2):
             with KafkaBus(kafka, "order", plane.stage.handlers, ()):
                 plane.wish(10)
                 stop = monotonic() + 1.0

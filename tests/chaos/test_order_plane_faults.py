@@ -14,6 +14,7 @@ from random import Random
 
 import pytest
 from drills import FIRST, NOON, SYMBOLS, Drill, a_bar, an_intent, script
+from lives import begin, end
 
 import kernel.clock
 from contracts.trading import OrderStatus
@@ -132,11 +133,11 @@ def test_a_damaged_journal_refuses_to_start_or_is_what_it_was(tmp_path):
 
 @pytest.mark.fault("F29: the order plane that holds the journal is stopped, and goes on")
 def test_a_stopped_holder_is_not_taken_over(tmp_path):
-    first = subprocess.Popen([sys.executable, str(PROGRAM), str(tmp_path)])
+    first = begin(tmp_path)
     try:
         lock = tmp_path / "journal.sqlite.lock"
         deadline = time.monotonic() + 60
-        while not _held(lock) and first.poll() is None and time.monotonic() < deadline:
+        while not _held(lock) and first.is_alive() and time.monotonic() < deadline:
             time.sleep(0.002)
         os.kill(first.pid, signal.SIGSTOP)
         second = subprocess.run(
@@ -145,12 +146,11 @@ def test_a_stopped_holder_is_not_taken_over(tmp_path):
         assert "is held by another order plane" in second.stderr
         assert second.returncode == 1
         os.kill(first.pid, signal.SIGCONT)
-        assert first.wait(60) == 0
+        assert end(first) == 0
     finally:
         with suppress(ProcessLookupError):
             os.kill(first.pid, signal.SIGCONT)
-        first.kill()
-        first.wait(10)
+        end(first, 0)
     with closing(sqlite3.connect(tmp_path / "venue.sqlite")) as venue:
         sent = [name for (name,) in venue.execute("SELECT intent_id FROM orders")]
     assert len(sent) == len(set(sent)) > 10

@@ -224,6 +224,28 @@ def test_a_kill_command_is_written_once(journal):
     assert list(journal.commands()) == [a_command(1), a_command(2, engage=False)]
 
 
+def test_a_note_is_kept_under_its_name_in_place_of_the_one_before(journal):
+    assert dict(journal.notes()) == {}
+    journal.note({"guard GLOBAL *": "1", "opening cash": "5.0"})
+    journal.note({"guard GLOBAL *": "2"})
+    assert dict(journal.notes()) == {"guard GLOBAL *": "2", "opening cash": "5.0"}
+
+
+def test_a_note_is_no_transaction_and_disturbs_none(sent):
+    before = sent.sequence, sent.appended, list(sent.pasts()), list(sent.unpublished())
+    sent.note({"odd ' name \u00e4": "text with ' and \n and \u20ac", "empty": ""})
+    assert (sent.sequence, sent.appended, list(sent.pasts()), list(sent.unpublished())) == before
+    assert sent.notes()["empty"] == ""
+    assert sent.notes()["odd ' name \u00e4"] == "text with ' and \n and \u20ac"
+
+
+def test_notes_that_were_given_out_do_not_change_what_is_kept(journal):
+    journal.note({"name": "text"})
+    dict(journal.notes()).clear()
+    journal.note({})
+    assert dict(journal.notes()) == {"name": "text"}
+
+
 def test_every_journal_has_a_name_of_its_own(journal, tmp_path):
     other = SqliteJournal(tmp_path / "other.sqlite")
     assert journal.journal_id != other.journal_id
@@ -309,6 +331,7 @@ def test_a_durable_journal_comes_back_as_it_was(reopen, request):
     first.conclude([Answer(UUID(int=2), 1, RowState.IN_DOUBT)], [], [], 1)
     first.sign(a_decision(2, Verdict.SEND_AGAIN))
     first.record_command(a_command(1))
+    first.note({"opening cash": "5.0"})
     held = [
         *first.pasts(),
         *first.unpublished(),
@@ -327,5 +350,6 @@ def test_a_durable_journal_comes_back_as_it_was(reopen, request):
         *second.reports_of(UUID(int=1)),
     ]
     assert again == held
+    assert dict(second.notes()) == {"opening cash": "5.0"}
     assert (second.journal_id, second.sequence, second.appended) == numbers
     second.close()

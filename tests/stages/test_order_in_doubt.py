@@ -244,6 +244,19 @@ def test_a_fill_in_the_same_settlement_as_the_cancel_is_booked_and_does_not_wedg
     assert stage.desk.positions == {"AAPL": 4.0}
 
 
+def test_a_report_that_repeats_the_end_of_an_order_does_not_open_it_again(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [[an_ack()]]
+    tell(stage, a_bar(), an_intent())
+    cancelled = a_fact(FactKind.CANCELLED)
+    for _ in range(3):
+        venue.news = [cancelled, cancelled]
+        tell(stage)
+        assert stage.desk.open_orders == ()
+    assert not stage.desk.books.works("default", "AAPL")
+
+
 def test_a_report_carries_its_journal_only_when_it_leaves(world):
     stage, venue = world()
     stage.recover()

@@ -8,8 +8,18 @@ import pytest
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import replacement_id
+from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore
-from order_plane.composition import build_simulation, build_stage, paper_broker
+from order_plane.brokers.port import BrokerUnavailable
+from order_plane.composition import (
+    build_simulation,
+    build_stage,
+    calendar_of,
+    commission_of,
+    paper_broker,
+    slippage_of,
+)
+from order_plane.lifecycle import Fact, FactKind
 from order_plane.memory_journal import MemoryJournal
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
@@ -99,6 +109,60 @@ def test_a_replacement_is_made_once_whatever_a_restart_interrupts(killed_after):
     assert stage.desk.positions == {"AAPL": 10.0}
     assert venue.duplicates_refused == 0
     assert journal.past(SECOND).intent.quantity == 10.0
+
+
+class Slow(PaperBroker):
+    """A paper venue whose newest execution reaches us late, or that cannot be asked."""
+
+    late: tuple[Fact, ...] = ()
+    reachable = True
+    heard = False
+
+    def drain(self):
+        return [*super().drain(), *(self.late if self.heard else ())]
+
+    def lookup(self, intent_id):
+        if not self.reachable:
+            raise BrokerUnavailable
+        known = super().lookup(intent_id)
+        return known if intent_id != FIRST else [*known, *self.late]
+
+
+@pytest.fixture
+def replacing():
+    """A plane that has cancelled its order to replace it, and the venue."""
+    wanted = settings(unfilled="market", partly="market")
+    parts = (calendar_of(wanted), commission_of(wanted.costs), slippage_of(wanted.costs), MemoryPaperStore())
+    venue = Slow(*parts, None, wanted.volume_cap)
+    stage = build_stage(wanted, MemoryJournal(), venue)
+    stage.recover()
+    lived(stage, *FAR[:2])
+    return stage, venue
+
+
+def test_what_traded_before_the_cancel_and_is_heard_of_late_is_not_ordered_again(replacing):
+    stage, venue = replacing
+    late = Fact(FIRST, FactKind.FILL, "late", NOON + timedelta(minutes=3), "x", 4.0, 99.5)
+    venue.late = (late,)
+    assert (FIRST, "CANCELED", 0.0) in tell(stage, a_bar(3, 110.0))
+    tell(stage, a_bar(4, 110.0))
+    assert not stage.desk.knows(SECOND), "the venue knows of an execution that is not booked here"
+    venue.heard = True
+    tell(stage)
+    assert not stage.desk.knows(SECOND), "the execution is heard of now and not booked yet"
+    venue.heard = False
+    tell(stage)
+    assert stage._journal.past(SECOND).intent.quantity == 6.0
+
+
+def test_a_replacement_waits_for_a_venue_that_cannot_be_asked_and_lapses_with_its_time(replacing):
+    stage, venue = replacing
+    venue.reachable = False
+    tell(stage, a_bar(3, 110.0))
+    assert tell(stage, a_bar(5, 110.0)) == []
+    assert not stage.dormant
+    said = tell(stage, a_bar(7, 110.0))
+    assert [each[:2] for each in said] == [(SECOND, "REJECTED")]
 
 
 def test_a_market_order_is_never_replaced():

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.control import KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent
+from contracts.topics import TOPIC_OF
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerUnavailable, OpenOrder
@@ -28,6 +29,11 @@ class Venue:
         self.silent = False
         self.change = lambda seen: replace(seen, cash=seen.cash + cash)
         self.extra = {}
+        self.news = []
+
+    def drain(self):
+        news, self.news = self.news, []
+        return [*self._broker.drain(), *news]
 
     def __getattr__(self, name):
         return getattr(self._broker, name)
@@ -145,6 +151,41 @@ def test_a_position_that_differs_halts_its_symbol_until_a_named_person_releases_
     world.start()
     assert world.stage.upkeep.reconciled, "what a person released is not halted again"
     assert world.alerts().count("RECONCILIATION_MISMATCH") == 1
+
+
+@pytest.mark.parametrize(
+    ("cause", "symbol"),
+    [("RECONCILIATION_MISMATCH", "AAPL"), ("RECONCILIATION_MISMATCH", "*"), ("ORDER_FACTS_ODD", "AAPL")],
+)
+def test_a_halt_is_a_latched_command_that_everybody_hears(world, cause, symbol):
+    world.tell(a_bar(), a_bar(symbol="MSFT"), an_intent())
+    if cause == "ORDER_FACTS_ODD":
+        too_much = Fact(UUID(int=1), FactKind.FILL, "odd", NOON, "o", 11.0, 100.0)
+        world.venue.news = [too_much]
+        world.tell()
+    elif symbol == "*":
+        world.venue.change = lambda seen: replace(seen, cash=seen.cash + 5.0)
+        world.hear(world.stage.reconcile())
+    else:
+        world.venue.change = lambda seen: replace(seen, positions={"AAPL": 7.0})
+        world.hear(world.stage.reconcile())
+    (said,) = [each for each in world.said if isinstance(each, KillSwitchCommand)]
+    assert (said.engage, said.scope, said.target, said.cause) == (True, KillScope.SYMBOL, symbol, cause)
+    assert (said.operator, TOPIC_OF[type(said)].name) == ("order-plane", "control")
+    assert list(world.journal.commands()) == [said]
+    assert world.stage.supervision.triggered == {cause: 1}
+    assert last_status(world.tell(an_intent(2))) == [("REJECTED", "TRADING_HALTED")]
+    assert last_status(world.tell(an_intent(3, symbol="MSFT")))[0][0] == (
+        "REJECTED" if symbol == "*" else "ACKNOWLEDGED"
+    )
+    world.start()
+    assert said in world.said[-10:], "what is engaged is said again at the next start"
+    assert symbol in world.stage.desk.halts.reasons
+    world.tell(a_release(symbol), a_release("*", 51))
+    assert world.stage.desk.halts.reasons == {}
+    world.start()
+    assert world.journal.commands()[0].engage
+    assert world.stage.desk.halts.reasons == {}
 
 
 def test_cash_that_differs_halts_the_account(world):

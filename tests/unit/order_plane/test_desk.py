@@ -205,7 +205,7 @@ def test_a_kill_refuses_new_orders_and_asks_to_cancel_the_open_ones_it_covers(ma
     desk.decide(make_intent(1, strategy_id="momentum"))
     desk.decide(make_intent(2, strategy_id="pairs"))
     desk.command(make_command(True, scope=KillScope.STRATEGY, target="momentum"))
-    assert [order.intent_id for order in desk.cancels_due()] == [make_intent(1).intent_id]
+    assert [order.intent_id for order in desk.cancels.due()] == [make_intent(1).intent_id]
     assert desk.decide(make_intent(3, strategy_id="momentum")).reject_reason.startswith("TRADING_HALTED")
     assert isinstance(desk.decide(make_intent(4, strategy_id="pairs")), SubmitOrder)
     desk.command(make_command(False, 2, KillScope.STRATEGY, "momentum"))

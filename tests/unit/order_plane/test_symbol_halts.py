@@ -19,7 +19,7 @@ def test_a_halt_is_named_by_its_evidence_and_released_once_for_all(make_command,
     halt = halt_command("AAPL", "odd", noon, "order 1 overfilled", ODD_FACTS)
     halts.apply(halt)
     assert halts.reasons == {"AAPL": "odd"}
-    assert (halts.reason("MSFT"), halts.engaged(halt.command_id)) == (None, True)
+    assert (halts.reason("MSFT"), halts.stands(halt.command_id)) == (None, True)
     halts.apply(make_command(False, 9, KillScope.SYMBOL, "AAPL"))
     halts.apply(halt_command("AAPL", "odd", noon, "order 1 overfilled", ODD_FACTS))
     assert halts.reason("AAPL") is None

@@ -1,0 +1,78 @@
+"""Which orders must be cancelled because a kill switch covers them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from contracts.control import KillSwitchCommand
+from contracts.trading import OrderIntent
+from domain.ids import intent_id
+from order_plane.effects import CancelOrder
+from order_plane.kill_switch import KillSwitch
+from order_plane.throttle import TokenBucket
+from order_plane.unacceptable import NotOpen
+from order_plane.working_order import WorkingOrder
+
+CLOSING = -1
+"""The number of a wish that closes a position; strategies count theirs of one moment from zero, so none has it."""
+
+
+class KillCancels:
+    """Writes the cancels that ``kill`` asks for of the ``orders`` that are open; ``bucket`` counts them, always passed.
+
+    What closes a position that a switch wants closed is not cancelled. ``found`` are orders that turned
+    out to be at the venue after a kill may have asked for them in vain.
+    """
+
+    __slots__ = ("_account", "_bucket", "_kill", "_now", "_orders", "found")
+
+    def __init__(
+        self,
+        account: str,
+        kill: KillSwitch,
+        orders: Mapping[int, WorkingOrder],
+        bucket: TokenBucket,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._account = account
+        self._kill = kill
+        self._orders = orders
+        self._bucket = bucket
+        self._now = now
+        self.found: set[UUID] = set()
+
+    def due(self) -> tuple[CancelOrder, ...]:
+        """A cancel for every open order that an engaged kill switch covers."""
+        self.found.clear()
+        return self._of(self._orders.values(), "kill")
+
+    def of_found(self) -> tuple[CancelOrder, ...]:
+        """The same for those found since it was last asked: the venue may not have had them before."""
+        found = [self._orders[name.int] for name in self.found if name.int in self._orders]
+        self.found.clear()
+        return self._of(found, "kill-found")
+
+    def wished(self, intent_id: UUID, request_id: str, reason: str) -> CancelOrder:
+        """The cancel of an open order that a person wants; raises NotOpen when it is not open."""
+        order = self._orders.get(intent_id.int)
+        if order is None:
+            raise NotOpen("no order of this intent is open; list those that are with algotrade orders list")
+        return order.cancel(self._account, request_id, reason)
+
+    def covers(self, intent: OrderIntent) -> KillSwitchCommand | None:
+        """The switch that wants the order of ``intent`` cancelled, if any."""
+        by = self._kill.stops(intent.strategy_id)
+        return None if by is not None and self._kill.closes(intent.strategy_id) and _closes(intent) else by
+
+    def _of(self, orders: Iterable[WorkingOrder], request: str) -> tuple[CancelOrder, ...]:
+        if not self._kill.engaged:
+            return ()
+        covered = ((order, self.covers(order.intent)) for order in orders)
+        due = [order.cancel(self._account, f"{request}-{by.command_id}") for order, by in covered if by is not None]
+        for _ in due:
+            self._bucket.take_for_cancel(self._now())
+        return tuple(due)
+
+
+def _closes(intent: OrderIntent) -> bool:
+    return intent.intent_id == intent_id(intent.strategy_id, intent.symbol, intent.timestamp, CLOSING)

@@ -1,0 +1,225 @@
+"""What a kill reaches when it comes at the worst moment: in doubt, in a batch, before a restart."""
+
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from uuid import UUID
+
+import pytest
+
+from contracts.codec import encode
+from contracts.control import KillAction, KillScope, KillSwitchCommand
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, OpenOrder, Snapshot
+from order_plane.command_channel import CommandChannel, ask
+from order_plane.composition import build_stage
+from order_plane.journal import Resolution, Verdict
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.memory_journal import MemoryJournal
+from order_plane.operator_commands import kills_among, operator_commands
+from order_plane.reports import NO_ORDER
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+LIMITS = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
+EXTERNAL = UUID(int=77)
+
+
+class Venue:
+    """A venue of which a test says what it accepts, when it speaks and what it lists."""
+
+    key_life = KeyLife.NONE
+    dormant = False
+
+    def __init__(self):
+        self.reachable, self.orders, self.news, self.listed = True, {}, [], ()
+        self.cancelled, self.refused, self.before_answer = [], [], lambda order: None
+
+    def submit(self, order):
+        self.before_answer(order)
+        name = order.intent.intent_id
+        self.orders.setdefault(name, []).append(order)
+        if not self.reachable:
+            raise BrokerStateUnknown("timeout")
+        return [self.fact(name, FactKind.ACK)]
+
+    def fact(self, name, kind, **more):
+        return Fact(name, kind, kind.value.lower(), NOON, f"v-{name.int}", **more)
+
+    def cancel(self, order):
+        if order.order_id == NO_ORDER:
+            self.refused.append(order.intent_id)
+            raise BrokerRefused("UNKNOWN_ORDER: not here")
+        self.cancelled.append(order.intent_id)
+        return [self.fact(order.intent_id, FactKind.CANCELLED)]
+
+    def drain(self):
+        news, self.news = self.news, []
+        return news
+
+    def lookup(self, intent_id):
+        return None
+
+    def snapshot(self):
+        return Snapshot(self.listed, (), {})
+
+    def observe(self, bar):
+        pass
+
+    def close(self):
+        pass
+
+
+def settings(**more):
+    return OrderSettings.model_validate({"limits": LIMITS, "guards": (), "reconciliation": None} | more)
+
+
+def a_plane(venue, journal=None, **more):
+    stage = build_stage(settings(**more), journal or MemoryJournal(), venue)
+    stage.recover()
+    prices = dict.fromkeys(("open", "high", "low", "close"), 100.0)
+    tell(stage, BarEvent(symbol="AAPL", timestamp=NOON, volume=1e6, **prices))
+    return stage
+
+
+def an_intent(number=1, **changes):
+    fields = {"symbol": "AAPL", "direction": Side.BUY, "quantity": 10.0, "order_type": OrderType.MARKET}
+    fields |= {"time_in_force": TimeInForce.GTC, "timestamp": NOON}
+    return OrderIntent(intent_id=UUID(int=number), **{**fields, **changes})
+
+
+def a_kill(number=500, engage=True, **changes):
+    who = {"operator": "ada", "reason": "drill", "timestamp": NOON}
+    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, **who, **changes)
+
+
+def tell(stage, *messages):
+    said = [output for message in messages for output in stage.handlers[type(message)](message)]
+    return [*said, *stage.settle()]
+
+
+def statuses(said):
+    return [each.status.value for each in said if isinstance(each, ExecutionReport)]
+
+
+@pytest.fixture
+def venue():
+    return Venue()
+
+
+@pytest.fixture
+def doubtful(venue):
+    """A plane that was killed while order 1 was in doubt: the venue knew nothing of it when it was to be cancelled."""
+    venue.reachable = False
+    stage = a_plane(venue)
+    assert statuses(tell(stage, an_intent())) == ["IN_DOUBT"]
+    tell(stage, a_kill())
+    assert (venue.cancelled, venue.refused) == ([], [UUID(int=1)])
+    return stage
+
+
+def test_an_order_in_doubt_that_shows_up_under_a_kill_is_cancelled(doubtful, venue):
+    venue.news.append(venue.fact(UUID(int=1), FactKind.ACK))
+    assert statuses(tell(doubtful)) == ["ACKNOWLEDGED", "CANCELED"]
+    assert venue.cancelled == [UUID(int=1)]
+    assert doubtful.desk.open_orders == ()
+
+
+def test_an_order_in_doubt_that_a_person_adopts_under_a_kill_is_cancelled(doubtful, venue):
+    adopted = Resolution(UUID(int=1), 1, Verdict.ADOPTED, "ann", "asked", NOON, "v-1")
+    assert statuses([*doubtful.resolve(adopted), *doubtful.settle()]) == ["ACKNOWLEDGED", "CANCELED"]
+    assert venue.cancelled == [UUID(int=1)]
+
+
+def test_without_a_kill_what_shows_up_works_on(venue):
+    venue.reachable = False
+    stage = a_plane(venue)
+    tell(stage, an_intent())
+    venue.news.append(venue.fact(UUID(int=1), FactKind.ACK))
+    tell(stage)
+    tell(stage, a_kill(scope=KillScope.STRATEGY, target="another"))
+    assert (venue.cancelled, len(stage.desk.open_orders)) == ([], 1)
+
+
+def test_an_order_of_somebody_else_that_is_adopted_under_a_kill_is_cancelled(venue):
+    stage = a_plane(venue, reconciliation={"unknown_orders": "adopt", "cash_tolerance": None})
+    tell(stage, a_kill())
+    venue.listed = (OpenOrder(EXTERNAL, "v-77", "AAPL", 0.0, Side.BUY, 5.0),)
+    stage.reconcile()
+    tell(stage)
+    assert venue.cancelled == [EXTERNAL]
+
+
+@pytest.mark.fault("F34: a kill while 50 orders are in flight")
+def test_a_kill_stops_the_rest_of_the_batch_that_is_being_sent(venue, tmp_path):
+    stage = a_plane(venue)
+    waiting = []
+    stage.heed(lambda: waiting)
+
+    def strike(order):
+        if order.intent.intent_id.int == 10:
+            waiting.append(a_kill())
+
+    venue.before_answer = strike
+    said = tell(stage, *(an_intent(number) for number in range(1, 51)))
+    assert len(venue.orders) == 10, "an order left after the kill"
+    refused = [each for each in said if isinstance(each, ExecutionReport) and each.reject_reason]
+    assert [each.intent_id.int for each in refused] == list(range(11, 51))
+    assert {each.reject_reason.partition(":")[0] for each in refused} == {"TRADING_HALTED"}
+    tell(stage, *waiting)
+    assert venue.cancelled == [UUID(int=number) for number in range(1, 11)]
+    assert stage.desk.open_orders == ()
+
+
+def test_a_kill_that_waits_at_the_socket_is_heeded_and_still_answered(venue, tmp_path):
+    stage = a_plane(venue)
+    published = []
+    channel = CommandChannel(tmp_path / "order.sock", operator_commands(stage, published.extend))
+    stage.heed(lambda: kills_among(channel.waiting()))
+    answers = []
+
+    def strike(order):
+        if order.intent.intent_id.int == 3:
+            kill = {"message": encode(a_kill()).decode()}
+            thread = Thread(target=lambda: answers.append(ask(tmp_path / "order.sock", "kill", kill)))
+            thread.start()
+            while not channel.waiting():
+                thread.join(0.01)
+            threads.append(thread)
+
+    threads = []
+    venue.before_answer = strike
+    tell(stage, *(an_intent(number) for number in range(1, 6)))
+    assert sorted(name.int for name in venue.orders) == [1, 2, 3]
+    channel.poll()
+    threads[0].join(10.0)
+    channel.close()
+    assert answers[0]["killed"] is True
+    assert answers[0]["open_orders"] == 0
+    assert venue.cancelled == [UUID(int=number) for number in (1, 2, 3)]
+    assert [each for each in published if isinstance(each, KillSwitchCommand)] == [a_kill()]
+
+
+def test_a_kill_that_was_never_heard_by_others_is_said_again_after_the_restart(venue):
+    journal = MemoryJournal()
+    tell(a_plane(venue, journal), a_kill())
+    again = build_stage(settings(), journal, venue)
+    assert [each for each in again.recover() if isinstance(each, KillSwitchCommand)] == [a_kill()]
+    tell(again, a_kill(), a_kill(501, engage=False))
+    last = build_stage(settings(), journal, venue)
+    assert [each for each in last.recover() if isinstance(each, KillSwitchCommand)] == []
+
+
+def test_what_closes_a_position_is_not_cancelled_by_the_kill_that_wants_it_closed(venue):
+    stage = a_plane(venue)
+    tell(stage, an_intent())
+    venue.news.append(venue.fact(UUID(int=1), FactKind.FILL, quantity=10.0, price=100.0))
+    tell(stage, a_kill(action=KillAction.HALT_AND_FLATTEN))
+    (closing,) = stage.desk.open_orders
+    assert (closing.intent.direction, closing.intent.quantity) == (Side.SELL, 10.0)
+    for minute in range(1, 4):
+        prices = dict.fromkeys(("open", "high", "low", "close"), 100.0)
+        tell(stage, BarEvent(symbol="AAPL", timestamp=NOON + timedelta(minutes=minute), volume=1e6, **prices))
+    tell(stage, a_kill(502))
+    assert venue.cancelled == []
+    assert len(venue.orders) == 2
