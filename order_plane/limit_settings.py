@@ -3,13 +3,21 @@
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from contracts.base import Symbol
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+_Number = Annotated[float, BeforeValidator(_no_truth)]
+Positive = Annotated[_Number, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[_Number, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[_Number, Field(gt=0, le=1)]
 
 
 class Section(BaseModel):

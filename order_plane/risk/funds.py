@@ -1,5 +1,7 @@
 """Limits on what may be risked of what the account is worth; orders that reduce a position always pass."""
 
+from math import inf
+
 from contracts.trading import OrderIntent
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 
@@ -10,7 +12,7 @@ def max_concentration(fraction: float) -> RiskCheck:
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
         if view.units_after <= view.units_before:
             return None
-        if view.units_after * view.reference <= fraction * view.books.equity():
+        if view.units_after * view.reference <= fraction * view.books.equity() < inf:
             return None
         return Refusal(
             "CONCENTRATION_EXCEEDED", f"exposure in the symbol is not known to be within {fraction:.0%} of equity"
@@ -26,7 +28,7 @@ def buying_power(leverage: float) -> RiskCheck:
         if view.units_after <= view.units_before:
             return None
         after = view.gross_before + (view.units_after - view.units_before) * view.reference
-        if after <= leverage * view.books.equity():
+        if after <= leverage * view.books.equity() < inf:
             return None
         return Refusal("BUYING_POWER_EXCEEDED", f"gross exposure is not known to be within {leverage:g} times equity")
 
@@ -37,7 +39,7 @@ def max_daily_loss(limit: float) -> RiskCheck:
     """Refuse to add exposure once the account has lost more than ``limit`` currency units since the day began."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        if view.units_after <= view.units_before or view.books.day_result() >= -limit:
+        if view.units_after <= view.units_before or -limit <= view.books.day_result() < inf:
             return None
         return Refusal("DAILY_LOSS_EXCEEDED", f"the loss of the day is not known to be within {limit:g}")
 

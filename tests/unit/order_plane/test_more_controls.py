@@ -184,7 +184,7 @@ def test_a_limit_that_is_not_set_is_not_asked():
         "restricted": ["X"],
     }
     every = OrderSettings.model_validate({"mode": "simulation", "limits": limits, "verify_plans": True})
-    assert len(Controls(every, calendar).checks) == plain + 9
+    assert len(Controls(every, calendar).checks) == plain + 8
 
 
 def test_what_counts_as_looser():
