@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
@@ -66,9 +66,9 @@ class SignalStudy:
         return table
 
 
-def study(data: DataSettings, chosen: SignalEnsembleSettings) -> SignalStudy:
-    """Score the signals of ``chosen`` over the whole source; nothing is traded."""
-    observer = build_observer(chosen)
+def study(data: DataSettings, chosen: SignalEnsembleSettings, pairs: Collection[str] = ()) -> SignalStudy:
+    """Score the signals of ``chosen`` over the whole source but ``pairs``, exchange rates; nothing is traded."""
+    observer = build_observer(chosen, pairs)
     for messages in build_data_stage(data).play(build_connector(data).blocks()):
         observer.note(messages, 0, len(messages))
     return SignalStudy(observer.summaries(), observer.diary)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import UTC, datetime
-from math import nan
 from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from domain.currency import ONE_CURRENCY, Currencies
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
 from order_plane.effects import CancelOrder, SubmitOrder
@@ -17,6 +17,7 @@ from order_plane.exposure import Exposure
 from order_plane.journal import Past, RowState
 from order_plane.kill_switch import KillSwitch
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
+from order_plane.marks import Marks
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
 from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
@@ -40,19 +41,25 @@ class Desk:
     """
 
     def __init__(
-        self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket, watch: EquityWatch | None = None
+        self,
+        account: str,
+        checks: Sequence[RiskCheck],
+        cancels: TokenBucket,
+        watch: EquityWatch | None = None,
+        currencies: Currencies = ONE_CURRENCY,
     ) -> None:
         self._account = account
         self._checks = tuple(checks)
         self._cancels = cancels
         self._now = _BEFORE_ALL_TIME
-        self._marks: dict[str, BarEvent | TickEvent] = {}
+        self._market = market = Marks(currencies)
+        self._marks = market.newest
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self._halted: dict[str, str] = {}
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
-        self._books = AccountBooks(self._exposure, self._orders, self.price_of, watch)
+        self._books = AccountBooks(self._exposure, self._orders, market, watch)
 
     @property
     def now(self) -> datetime:
@@ -252,33 +259,30 @@ class Desk:
 
     def _view(self, intent: OrderIntent) -> RiskView:
         symbol, quantity, at = intent.symbol, intent.quantity, intent.timestamp
-        mark, reference = self._marks.get(symbol), self.price_of(symbol)
+        reference = self._market.price_of(symbol)
         self._books.worth = None
         before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
         return RiskView(
             max(at, self._now),
             reference,
-            None if mark is None else mark.timestamp,
+            self._market.priced_at(symbol),
             worst_price(intent, reference),
             before,
             after,
-            self._exposure.gross(self.price_of),
+            self._exposure.gross(self._market.worth_of),
             self._halt_reason(intent),
             bool(self._doubtful) and self._is_blocked(intent),
             self._books,
+            self._market.rate_of(symbol),
         )
 
     def price_of(self, symbol: str) -> float:
-        """The newest market price per unit, not-a-number when none was seen."""
-        mark = self._marks.get(symbol)
-        if mark is None:
-            return nan
-        return mark.close if isinstance(mark, BarEvent) else mark.price
+        """The newest market price in the symbol's currency per unit, not-a-number when none was seen."""
+        return self._market.price_of(symbol)
 
     def priced_at(self, symbol: str) -> datetime | None:
         """The event time of that price."""
-        mark = self._marks.get(symbol)
-        return None if mark is None else mark.timestamp
+        return self._market.priced_at(symbol)
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:
         cause = self._kill.stops(intent.strategy_id)

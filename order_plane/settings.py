@@ -7,7 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from contracts.base import Name, Symbol
+from contracts.base import Currency, Name, Symbol
+from domain.currency import Currencies, currencies_of
 from ibkr_client.settings import GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
@@ -63,6 +64,8 @@ class InstrumentSettings(Section):
 
     tick_size: NotNegative = 0.0
     lot_size: NotNegative = 0.0
+    currency: Currency | None = None
+    """What its prices and commissions are in, if not the account's; needs bars of a pair such as USDKRW."""
 
 
 class AdaptivePriority(StrEnum):
@@ -92,6 +95,8 @@ class OrderSettings(Section):
     broker: BrokerName = BrokerName.PAPER
     """``paper`` fills orders from bars; ``ibkr`` sends them to the gateway that ``ibkr`` names."""
     account: Name = "PAPER"
+    currency: Currency = "USD"
+    """Of the account (ISO 4217): limits, capital and losses are in it."""
     journal_path: Path = Path("var/order_journal.sqlite")
     learn_costs: bool = True
     """Publish what executions cost, for whoever weighs trades against it (backtests never do)."""
@@ -133,6 +138,11 @@ class OrderSettings(Section):
     def audit_path(self) -> Path:
         """Where the audit log is."""
         return self.journal_path.with_suffix(".audit.jsonl")
+
+    @property
+    def currencies(self) -> Currencies:
+        """What the instruments are quoted in."""
+        return currencies_of(self.currency, {name: rules.currency for name, rules in self.instruments.items()})
 
     @property
     def active_guards(self) -> tuple[GuardSettings, ...]:

@@ -34,7 +34,8 @@ PLAIN = StrategySettings(
         limits=LimitSettings(gross=1.0, net=1.0, box=0.5, turnover=2.0),
         risk_window=25,
     ),
-    rebalancing=RebalancingSettings(every=Frequency.WEEKLY, drift_band=0.05, cash_buffer=0.05),
+    rebalancing=RebalancingSettings(every=Frequency.WEEKLY, drift_band=0.05),
+    cash_buffer=0.05,
     volatility_target=VolatilityTargetSettings(annual=0.2, window=20),
     publish_portfolio=True,
 )

@@ -36,7 +36,7 @@ def book() -> Book:
 
 
 def found(targets: Targets, book: Book, rules: TradingRules = RULES) -> dict[str, float]:
-    return {symbol: gap for _, symbol, gap in gaps(unmet(targets, book), MOMENT, book, rules)}
+    return {symbol: gap for _, symbol, gap in gaps(unmet(targets, book, rules), MOMENT, book, rules)}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_weights_are_fractions_of_equity_at_the_close(book: Book):
 
 
 def test_sells_come_before_buys_and_symbols_in_order(book: Book):
-    wanted = unmet(Targets({"C": 1.0, "B": 0.0, "A": 1.0}, Basis.UNITS), book)
+    wanted = unmet(Targets({"C": 1.0, "B": 0.0, "A": 1.0}, Basis.UNITS), book, RULES)
     assert [symbol for _, symbol, _ in gaps(wanted, MOMENT, book, RULES)] == ["B", "A", "C"]
 
 
@@ -89,7 +89,7 @@ def test_an_impossible_target_is_refused(book: Book, units: float):
 
 def test_weights_need_positive_equity():
     with pytest.raises(PortfolioError, match="not positive"):
-        unmet(Targets({"A": 0.5}), Book(0.0))
+        unmet(Targets({"A": 0.5}), Book(0.0), RULES)
 
 
 def test_an_intent_is_a_valid_message_with_a_derived_name(book: Book):
