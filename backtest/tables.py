@@ -116,10 +116,10 @@ def rates_at(facts: Facts, symbol: str, moments: Ints) -> Floats:
         newest: Floats = np.concatenate(([np.nan], closes))[np.searchsorted(at, moments, "right")]
         return newest
 
-    currency, account = facts.currencies.of.get(symbol), facts.currencies.account
+    currency = facts.currencies.of.get(symbol)
     if currency is None:
         return np.ones(len(moments))
-    direct, opposite = price_of(f"{currency}{account}"), price_of(f"{account}{currency}")
+    direct, opposite = map(price_of, facts.currencies.pairs_of(currency))
     return np.where(np.isnan(direct), 1.0 / opposite, direct)
 
 

@@ -22,13 +22,17 @@ class Currencies:
     @cached_property
     def pairs(self) -> frozenset[str]:
         """Symbols whose prices are exchange rates; either direction will do. Empty when all is in one currency."""
-        others = set(self.of.values())
-        return frozenset({f"{one}{self.account}" for one in others} | {f"{self.account}{one}" for one in others})
+        return frozenset(pair for currency in set(self.of.values()) for pair in self.pairs_of(currency))
+
+    def pairs_of(self, currency: str) -> tuple[str, str]:
+        """The pair whose price is account currency for one of ``currency``, and its opposite."""
+        return f"{currency}{self.account}", f"{self.account}{currency}"
 
     def rate(self, currency: str, price_of: PriceOf) -> float:
         """Account currency for one of ``currency``: the price of the pair, or else one over that of its opposite."""
-        direct = price_of(f"{currency}{self.account}")
-        return 1.0 / price_of(f"{self.account}{currency}") if isnan(direct) else direct
+        pair, opposite = self.pairs_of(currency)
+        direct = price_of(pair)
+        return 1.0 / price_of(opposite) if isnan(direct) else direct
 
     def rate_of(self, symbol: str, price_of: PriceOf) -> float:
         """Account currency for one unit of the currency that ``symbol`` is quoted in; not-a-number when unknown."""

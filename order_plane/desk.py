@@ -54,6 +54,7 @@ class Desk:
         self._now = _BEFORE_ALL_TIME
         self._market = market = Marks(currencies)
         self._marks = market.newest
+        self.price_of, self.priced_at = market.price_of, market.priced_at
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self._halted: dict[str, str] = {}
@@ -274,15 +275,8 @@ class Desk:
             bool(self._doubtful) and self._is_blocked(intent),
             self._books,
             self._market.rate_of(symbol),
+            self._market.rated_at(symbol),
         )
-
-    def price_of(self, symbol: str) -> float:
-        """The newest market price in the symbol's currency per unit, not-a-number when none was seen."""
-        return self._market.price_of(symbol)
-
-    def priced_at(self, symbol: str) -> datetime | None:
-        """The event time of that price."""
-        return self._market.priced_at(symbol)
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:
         cause = self._kill.stops(intent.strategy_id)

@@ -34,5 +34,13 @@ class Marks:
         """Account currency for one unit of the symbol's currency, not-a-number when unknown."""
         return self._currencies.rate_of(symbol, self.price_of) if self._currencies.of else 1.0
 
+    def rated_at(self, symbol: str) -> datetime | None:
+        """The event time of that rate, None when it is unknown or none is needed."""
+        currency = self._currencies.of.get(symbol)
+        if currency is None:
+            return None
+        times = (self.priced_at(pair) for pair in self._currencies.pairs_of(currency))
+        return next((at for at in times if at is not None), None)
+
     def _converted(self, symbol: str) -> float:
         return self.price_of(symbol) * self.rate_of(symbol)
