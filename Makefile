@@ -38,10 +38,13 @@ bench: setup ## measure speed side by side with peers (installs them into .venv-
 gateway: setup ## run the gateway's tests with a client library (LIBRARY=ib_async or ib_insync)
 	@sh .ci/gateway $(LIBRARY)
 
+oracles: setup ## hold formulas against other people's programs (installs them into .venv-oracles)
+	@sh .ci/oracles
+
 lock: setup ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
 
 clean: ## remove the environments, caches and runs
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .algotrade runs
 
-.PHONY: help setup demo test check bench gateway lock clean
+.PHONY: help setup demo test check bench gateway oracles lock clean
