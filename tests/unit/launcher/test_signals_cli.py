@@ -60,6 +60,8 @@ def test_the_example_in_the_readme_works(run, config, tmp_path, monkeypatch):
     assert found["signals"].keys() == {"OFI", "ERN", "VRP", "POS", "TSX", "SIF", "QUIET"}
     assert found["signals"]["QUIET"]["observations"] > 20
     assert [span[0] for span in found["regimes"]] == ["NORMAL"]  # too short for a fit
+    assert len(found["generated"]) == 7
+    assert "made-up tables, from which anything earned is luck: analyst_estimates, earnings" in said
     assert found["weights"][0][1].keys() == found["signals"].keys()
 
 
