@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from contracts.base import Currency, Name, Symbol
 from domain.currency import Currencies, currencies_of
-from ibkr_client.settings import GatewaySettings
+from ibkr_client.settings import ContractSettings, GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
 
@@ -156,6 +156,17 @@ class OrderSettings(Section):
         watched = [(each.scope, each.strategy_id) for each in self.guards or ()]
         if len(watched) != len(set(watched)):
             raise ValueError("guards must not watch the same account or strategy twice")
+        return self
+
+    @model_validator(mode="after")
+    def _contracts_are_in_the_currencies_of_instruments(self) -> Self:
+        contracts, currencies = self.ibkr.contracts, self.currencies
+        for symbol in sorted({*self.instruments, *contracts}) if self.broker is BrokerName.IBKR else ():
+            traded = contracts.get(symbol, ContractSettings()).currency
+            if traded != currencies.of.get(symbol, currencies.account):
+                raise ValueError(
+                    f"instruments.{symbol}.currency and ibkr.contracts.{symbol}.currency ({traded}) must be the same"
+                )
         return self
 
     @model_validator(mode="after")

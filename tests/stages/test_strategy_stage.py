@@ -25,7 +25,7 @@ from strategy_plane.settings import (
 )
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-SYMBOLS = ("A", "B", "C", "D")
+SYMBOLS = ("A", "B", "C", "D", "KRWUSD")
 MOMENTUM = StrategySettings(
     strategy=MomentumMeanVarianceSettings(
         signal=MomentumSettings(lookback=20, skip=3),
@@ -35,6 +35,7 @@ MOMENTUM = StrategySettings(
     ),
     publish_portfolio=True,
 )
+ABROAD = MOMENTUM.model_copy(update={"currencies": {"A": "KRW", "B": "KRW"}, "cash_buffer": 0.1})
 CROSS = StrategySettings(strategy=MovingAverageCrossSettings(fast=3, slow=8))
 INPUTS = (BarEvent, SliceEvent, ExecutionReport)
 
@@ -59,9 +60,9 @@ def fill(intent: OrderIntent) -> Iterable[Message]:
     )
 
 
-@pytest.fixture(params=["momentum", "cross"])
+@pytest.fixture(params=["momentum", "abroad", "cross"])
 def settings(request: pytest.FixtureRequest) -> StrategySettings:
-    return {"momentum": MOMENTUM, "cross": CROSS}[request.param]
+    return {"momentum": MOMENTUM, "abroad": ABROAD, "cross": CROSS}[request.param]
 
 
 def record(settings: StrategySettings, file: Path, market: list[Message]) -> list[Message]:

@@ -62,3 +62,11 @@ def test_a_rate_as_old_as_a_price_may_not_be_is_none(judged):
     old = {"USDKRW": (-60 * 24, 1250.0)}
     assert judged(old, reference_max_age="PT1H").startswith("NO_REFERENCE: the exchange rate")
     assert judged(old, reference_max_age="P2D") is None
+
+
+def test_the_gateway_must_trade_what_the_books_are_kept_in():
+    korean = {"instruments": {"KRX": {"currency": "KRW"}}, "broker": "ibkr"}
+    with pytest.raises(ValueError, match=r"instruments.KRX.currency and ibkr.contracts.KRX.currency \(USD\)"):
+        OrderSettings.model_validate(korean)
+    found = OrderSettings.model_validate(korean | {"ibkr": {"contracts": {"KRX": {"currency": "KRW"}}}})
+    assert found.currencies.of == {"KRX": "KRW"}
