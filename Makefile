@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 BROKER ?= embedded
-LIBRARY ?= ib_async
+WITH ?= ib_async
 READY := $(VENV)/.ready
 
 help: ## show what can be done
@@ -38,8 +38,8 @@ check: setup ## format, lint, types, layers, schema drift
 bench: setup ## measure speed side by side with peers (installs them into .venv-peers)
 	@sh benchmarks/run.sh
 
-gateway: setup ## run the gateway's tests with a client library (LIBRARY=ib_async or ib_insync)
-	@sh .ci/gateway $(LIBRARY)
+apart: setup ## run tests that need an environment of their own (WITH=ib_async, ib_insync or oracles)
+	@sh .ci/apart $(WITH)
 
 lock: setup ## resolve the dependencies anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
@@ -47,4 +47,4 @@ lock: setup ## resolve the dependencies anew (needs uv)
 clean: ## remove the environments, caches and runs
 	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .algotrade runs
 
-.PHONY: help setup demo test chaos check bench gateway lock clean
+.PHONY: help setup demo test chaos check bench apart lock clean

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.currency import ONE_CURRENCY, Currencies
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -75,3 +77,4 @@ class Facts:
     slices: Ints
     intents: IntentFacts
     reports: ReportFacts
+    currencies: Currencies = ONE_CURRENCY

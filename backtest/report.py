@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from backtest.artifacts import REPORT, Run, load, verify
 from backtest.report_figures import Charts, charts, monthly_returns
 from backtest.report_signals import signal_section
-from backtest.summary import FIGURES, JSON, realised_profits, shown
+from backtest.summary import FIGURES, JSON, paid_commissions, realised_profits, shown, traded_values
 
 KEY_FIGURES = {
     "total_return": "Total return",
@@ -141,13 +141,13 @@ def _month(value: float | None, largest: float) -> str:
 
 def _symbols(fills: pa.Table, positions: pa.Table) -> str:
     names = np.array(fills["symbol"].to_pylist(), np.str_)
-    value = fills["quantity"].to_numpy() * fills["price"].to_numpy()
+    value, commissions = traded_values(fills), paid_commissions(fills)
     left = dict(zip(positions["symbol"].to_pylist(), positions.to_pylist(), strict=True))
     rows = []
     for symbol in np.unique(names).tolist():
         mine = names == symbol
         profit = float(realised_profits(fills.filter(pa.array(mine))).sum())
-        traded, paid = float(value[mine].sum()), float(fills["commission"].to_numpy()[mine].sum())
+        traded, paid = float(value[mine].sum()), float(commissions[mine].sum())
         held = left.get(symbol, {"units": 0.0, "value": 0.0})
         rows.append((traded, symbol, int(mine.sum()), profit, paid, held["units"], held["value"]))
     if not rows:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from backtest.artifacts import Run
-from backtest.summary import JSON, moments, signed_units
+from backtest.summary import JSON, moments, signed_units, traded_values
 from contracts.trading import OrderStatus
 from domain import performance
 
@@ -153,10 +153,13 @@ def _values(positions: pa.Table, prices: dict[str, Series], at: Moments) -> Iter
     """Value of each position at the given moments, symbol by symbol."""
     symbols = np.array(positions["symbol"].to_pylist(), np.str_)
     changed, units, marks = moments(positions), positions["units"].to_numpy(), positions["price"].to_numpy()
+    # Between two changes a position is charted at the exchange rate of the first: an error of days at most.
+    rates = np.divide(positions["value"].to_numpy(), units * marks, where=units != 0.0, out=np.ones(len(units)))
     for symbol in np.unique(symbols).tolist():
         mine = symbols == symbol
         series = prices.get(symbol, Series(changed[mine], marks[mine]))
-        yield symbol, _as_of(changed[mine], units[mine], at) * _as_of(series.at, series.close, at)
+        held = _as_of(changed[mine], units[mine] * rates[mine], at)
+        yield symbol, held * _as_of(series.at, series.close, at)
 
 
 def _as_of(known_at: Moments, values: Floats, at: Moments) -> Floats:
@@ -169,7 +172,7 @@ def _prices(run: Run, prices: dict[str, Series], notes: dict[str, str]) -> list[
     fills, orders = run.tables.fills, run.tables.orders
     fill_symbols = np.array(fills["symbol"].to_pylist(), np.str_)
     order_symbols = np.array(orders["symbol"].to_pylist(), np.str_)
-    traded = fills["quantity"].to_numpy() * fills["price"].to_numpy()
+    traded = traded_values(fills)
     importance = {symbol: float(traded[fill_symbols == symbol].sum()) for symbol in prices}
     shown = sorted(prices, key=lambda symbol: (-importance[symbol], symbol))[:SYMBOLS]
     per_symbol = max(1, len(shown))

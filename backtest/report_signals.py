@@ -31,9 +31,15 @@ def signal_section(study: Mapping[str, JSON]) -> str:
     head = "".join(f'<th scope="col">{title}</th>' for title, _ in _COLUMNS.values())
     rows = "".join(_row(name, figures) for name, figures in signals.items() if isinstance(figures, dict))
     table = f'<table><thead><tr><th scope="col">Signal</th>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return (
-        f'<section class="card"><h2>Signals</h2><div class="scroll">{table}</div><p class="note">{_NOTE}</p></section>'
-    )
+    notes = f'{_made_up(study.get("generated"))}<p class="note">{_NOTE}</p>'
+    return f'<section class="card"><h2>Signals</h2><div class="scroll">{table}</div>{notes}</section>'
+
+
+def _made_up(tables: JSON) -> str:
+    if not isinstance(tables, list) or not tables:
+        return ""
+    names = escape(", ".join(map(str, tables)))
+    return f'<p class="banner">Made-up tables, from which anything earned is luck: {names}</p>'
 
 
 def _row(name: str, figures: Mapping[str, JSON]) -> str:

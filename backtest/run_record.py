@@ -20,6 +20,7 @@ from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import BarRun
+from domain.currency import ONE_CURRENCY, Currencies
 from kernel.ports import Handler
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,16 +54,22 @@ class RunRecord:
     computed from them until `tables` is asked for, which sorts them by event time and drops repeats. So the
     tables depend on the set of facts and not on the order they arrived in.
 
-    ``initial_cash`` is in currency units. ``strategies`` keeps only what those strategies ordered; None keeps
-    all. ``bars_to`` streams the bars to a Parquet file that `bar_file` completes.
+    ``initial_cash`` is in account currency, and ``currencies`` are those of the symbols. ``strategies`` keeps only
+    what those strategies ordered; None keeps all. ``bars_to`` streams the bars to a Parquet file that `bar_file`
+    completes.
     """
 
     def __init__(
-        self, initial_cash: float, strategies: Iterable[str] | None = None, bars_to: Path | None = None
+        self,
+        initial_cash: float,
+        strategies: Iterable[str] | None = None,
+        bars_to: Path | None = None,
+        currencies: Currencies = ONE_CURRENCY,
     ) -> None:
         if not initial_cash > 0.0:
             raise ValueError("initial_cash must be above zero: returns need a base")
         self._initial_cash = initial_cash
+        self.currencies = currencies
         self._strategies = None if strategies is None else frozenset(strategies)
         self._series: _Codes[tuple[str, str]] = _Codes()
         self._texts: _Codes[str] = _Codes()
@@ -95,7 +102,7 @@ class RunRecord:
 
     @property
     def initial_cash(self) -> float:
-        """Cash at the start, in currency units."""
+        """Cash at the start, in account currency."""
         return self._initial_cash
 
     @property
@@ -128,6 +135,7 @@ class RunRecord:
                 slices=np.frombuffer(self._slices, np.int64),
                 intents=self._intents,
                 reports=self._reports,
+                currencies=self.currencies,
             )
         )
 

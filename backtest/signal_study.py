@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from rich.table import Table
 
 from backtest.summary import JSON
-from data_plane.composition import build_connector
+from data_plane.composition import build_connector, generated_tables
 from data_plane.composition import build_stage as build_data_stage
 from data_plane.settings import DataSettings
 from strategy_plane.ensemble.information import Summary
@@ -31,10 +31,14 @@ _COLUMNS: Mapping[str, Callable[[Summary], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SignalStudy:
-    """Summaries by signal, and what was known and trusted at each moment of scoring."""
+    """Summaries by signal, and what was known and trusted at each moment of scoring.
+
+    ``generated`` names the tables whose values are made up: what signals earn from them is luck.
+    """
 
     summaries: Mapping[str, Summary]
     diary: Sequence[Entry]
+    generated: Sequence[str] = ()
 
     def regimes(self) -> list[tuple[str, str, str]]:
         """Spans of one regime: its name, when it began, and when the next began or the study ended (ISO 8601)."""
@@ -55,6 +59,7 @@ class SignalStudy:
                 for name, found in self.summaries.items()
             },
             "regimes": [list(span) for span in self.regimes()],
+            "generated": list(self.generated),
             "weights": [[entry.moment.isoformat(), dict(entry.weights)] for entry in self.diary],
         }
 
@@ -66,9 +71,9 @@ class SignalStudy:
         return table
 
 
-def study(data: DataSettings, chosen: SignalEnsembleSettings) -> SignalStudy:
-    """Score the signals of ``chosen`` over the whole source; nothing is traded."""
-    observer = build_observer(chosen)
+def study(data: DataSettings, chosen: SignalEnsembleSettings, pairs: Collection[str] = ()) -> SignalStudy:
+    """Score the signals of ``chosen`` over the whole source but ``pairs``, exchange rates; nothing is traded."""
+    observer = build_observer(chosen, pairs)
     for messages in build_data_stage(data).play(build_connector(data).blocks()):
         observer.note(messages, 0, len(messages))
-    return SignalStudy(observer.summaries(), observer.diary)
+    return SignalStudy(observer.summaries(), observer.diary, generated_tables(data))

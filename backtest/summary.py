@@ -67,12 +67,15 @@ def counted(values: Sequence[str]) -> dict[str, JSON]:
 
 
 def realised_profits(fills: pa.Table) -> Floats:
-    """Profit of every fill that closed part of a position, symbol by symbol, at average cost after commissions."""
+    """Profit (account currency) of every fill that closed part of a position, at average cost after commissions.
+
+    Symbol by symbol.
+    """
     units = signed_units(fills)
     symbols = np.array(fills["symbol"].to_pylist(), np.str_)
-    prices, commissions = fills["price"].to_numpy(), fills["commission"].to_numpy()
+    columns = [fills[name].to_numpy() for name in ("price", "commission", "rate")]
     found = [
-        performance.closed_profits(units[mine].tolist(), prices[mine].tolist(), commissions[mine].tolist())
+        performance.closed_profits(units[mine].tolist(), *(column[mine].tolist() for column in columns))
         for mine in ((symbols == symbol) & (units != 0.0) for symbol in np.unique(symbols))
     ]
     return np.concatenate(found) if found else np.empty(0)
@@ -83,6 +86,18 @@ def signed_units(fills: pa.Table) -> Floats:
     bought = np.array([side == Side.BUY.value for side in fills["side"].to_pylist()], np.bool_)
     units: Floats = fills["quantity"].to_numpy()
     return np.where(bought, units, -units)
+
+
+def traded_values(fills: pa.Table) -> Floats:
+    """What each fill was worth, in account currency."""
+    values: Floats = fills["quantity"].to_numpy() * fills["price"].to_numpy() * fills["rate"].to_numpy()
+    return values
+
+
+def paid_commissions(fills: pa.Table) -> Floats:
+    """The commission of each fill, in account currency."""
+    values: Floats = fills["commission"].to_numpy() * fills["rate"].to_numpy()
+    return values
 
 
 def _period(tables: Tables, days: int, periods_per_year: float) -> dict[str, JSON]:
@@ -132,7 +147,7 @@ _NEEDS_POSITIVE_EQUITY = (
 def _trade_figures(tables: Tables, daily: NDArray[np.int64], periods_per_year: float) -> dict[str, float]:
     fills = tables.fills
     profits = realised_profits(fills)
-    traded = fills["quantity"].to_numpy() * fills["price"].to_numpy()
+    traded = traded_values(fills)
     equity = tables.equity["equity"].to_numpy()[daily]
     measurable = len(equity) > 1 and equity.mean() > 0.0
     return {
@@ -142,7 +157,7 @@ def _trade_figures(tables: Tables, daily: NDArray[np.int64], periods_per_year: f
         "realised_profit": float(profits.sum()),
         "traded_value": float(traded.sum()),
         "turnover": performance.turnover(traded, equity, periods_per_year) if measurable else math.nan,
-        "commission": float(fills["commission"].to_numpy().sum()),
+        "commission": float(paid_commissions(fills).sum()),
     }
 
 

@@ -26,8 +26,9 @@ class Tables:
     """What a run did, each table in canonical order; moments UTC, money in account currency.
 
     * ``orders``: one row per intent, by decision time, symbol, id; status and fill from its newest report.
-    * ``fills``: one row per execution, by time, symbol, intent, number. A row of quantity zero is a later
-      correction of an order's commission.
+    * ``fills``: one row per execution, by time, symbol, intent, number; price and commission in the currency of the
+      symbol, ``rate`` what that was worth in the account's. A row of quantity zero is a later correction of an
+      order's commission.
     * ``positions``: units, close and value of a symbol at each slice after which its units changed, at the last
       slice of each UTC month while it is held, and at the end of the run.
     * ``equity``: one row per slice; ``gross`` and ``net`` are position values, ``drawdown`` a fraction <= 0 from
@@ -42,7 +43,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class _Holding:
-    """One symbol at every slice: units, mark and value."""
+    """One symbol at every slice: units, mark in its currency and value in the account's."""
 
     symbol: str
     units: Floats
@@ -60,7 +61,7 @@ def build_tables(facts: Facts) -> Tables:
         orders=_orders(facts, reports),
         fills=_fills(facts, bookings),
         positions=_positions(slices, holdings),
-        equity=_equity(facts.initial_cash, slices, bookings, holdings),
+        equity=_equity(facts, slices, bookings, holdings),
     )
 
 
@@ -89,7 +90,7 @@ def _holdings(facts: Facts, bookings: Bookings, slices: Ints) -> list[_Holding]:
         close_at, closes = _closes(facts, wanted)
         known = np.searchsorted(close_at, slices, "right")
         mark: Floats = np.where(known > 0, np.concatenate(([0.0], closes))[known], newest)
-        value: Floats = units * mark
+        value: Floats = np.where(units != 0.0, units * mark * rates_at(facts, symbol, slices), 0.0)
         holdings.append(_Holding(symbol, units, mark, value))
     return holdings
 
@@ -103,10 +104,48 @@ def _closes(facts: Facts, series: Sequence[int]) -> tuple[Ints, Floats]:
     return at[order], closes[order]
 
 
-def _equity(initial_cash: float, slices: Ints, bookings: Bookings, holdings: Sequence[_Holding]) -> pa.Table:
-    by_time = np.argsort(bookings.at, kind="stable")
-    flows = np.concatenate(([to_micros(initial_cash)], bookings.cash[by_time])).cumsum()
-    cash = flows[np.searchsorted(bookings.at[by_time], slices, "right")] / MICROS
+def rates_at(facts: Facts, symbol: str, moments: Ints) -> Floats:
+    """Account currency for one unit of the currency of ``symbol`` at each moment, by the newest closes of its pair.
+
+    Not-a-number before the first of them.
+    """
+
+    def price_of(pair: str) -> Floats:
+        series = [number for number, (name, _) in enumerate(facts.series) if name == pair]
+        at, closes = _closes(facts, series)
+        newest: Floats = np.concatenate(([np.nan], closes))[np.searchsorted(at, moments, "right")]
+        return newest
+
+    currency = facts.currencies.of.get(symbol)
+    if currency is None:
+        return np.ones(len(moments))
+    direct, opposite = map(price_of, facts.currencies.pairs_of(currency))
+    return np.where(np.isnan(direct), 1.0 / opposite, direct)
+
+
+def _money(facts: Facts, slices: Ints, bookings: Bookings) -> Floats:
+    """Cash of every currency at each slice, in account currency."""
+    currency_of = facts.currencies.of
+    of_text = [currency_of.get(text, "") for text in facts.texts]
+    paid_in = np.array(of_text, np.str_)[bookings.symbol] if of_text else np.empty(0, np.str_)
+    cash = _balance(slices, bookings, paid_in == "", to_micros(facts.initial_cash))
+    for currency, symbol in {currency: symbol for symbol, currency in sorted(currency_of.items())}.items():
+        held = _balance(slices, bookings, paid_in == currency, 0)
+        cash = cash + np.where(held != 0.0, held * rates_at(facts, symbol, slices), 0.0)
+    return cash
+
+
+def _balance(slices: Ints, bookings: Bookings, mine: NDArray[np.bool_], before: int) -> Floats:
+    """What is left at each slice of the micro-units ``before`` and those booked in the rows ``mine``, as cash."""
+    rows = np.flatnonzero(mine)
+    by_time = rows[np.argsort(bookings.at[rows], kind="stable")]
+    flows = np.concatenate(([before], bookings.cash[by_time])).cumsum()
+    left: Floats = flows[np.searchsorted(bookings.at[by_time], slices, "right")] / MICROS
+    return left
+
+
+def _equity(facts: Facts, slices: Ints, bookings: Bookings, holdings: Sequence[_Holding]) -> pa.Table:
+    initial_cash, cash = facts.initial_cash, _money(facts, slices, bookings)
     equity, gross, net = cash.copy(), np.zeros(len(slices)), np.zeros(len(slices))
     for holding in holdings:
         equity += holding.value
@@ -154,9 +193,18 @@ def _fills(facts: Facts, bookings: Bookings) -> pa.Table:
             "quantity": pa.array(np.abs(bookings.units)),
             "price": pa.array(bookings.price),
             "commission": pa.array(bookings.commission),
+            "rate": pa.array(_fill_rates(facts, bookings)),
             "timestamp": _moments(bookings.at),
         }
     )
+
+
+def _fill_rates(facts: Facts, bookings: Bookings) -> Floats:
+    rates = np.ones(len(bookings.at))
+    for code in set(bookings.symbol.tolist()) if facts.currencies.of else ():
+        mine = bookings.symbol == code
+        rates[mine] = rates_at(facts, facts.texts[code], bookings.at[mine])
+    return rates
 
 
 def _orders(facts: Facts, reports: Columns) -> pa.Table:

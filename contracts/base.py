@@ -53,6 +53,7 @@ Timestamp = Annotated[
 Identifier = Annotated[UUID, _CanonicalText(UUID_PATTERN, "uuid", core_schema.uuid_schema(strict=True))]
 Symbol = Annotated[str, Field(pattern=r"^[!-~]{1,32}$")]
 Name = Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Text = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[^\u0000]*$")]
 Price = Annotated[float, Field(ge=1e-10, le=1e12)]
 Quantity = Annotated[float, Field(gt=0, le=1e15)]

@@ -12,7 +12,7 @@ from data_plane.completeness import CompletenessGate, Listing
 from data_plane.connectors.informed import InformedConnector
 from data_plane.connectors.port import Connector
 from data_plane.connectors.replay import ReplayConnector, SourceFile
-from data_plane.connectors.table_source import TableFile, TableSource
+from data_plane.connectors.table_source import TableFile, TableSource, is_generated
 from data_plane.corporate_actions import CorporateAction, Effect, InvalidActionError, effects_by_symbol
 from data_plane.fact_intake import FactIntake
 from data_plane.flow_intake import FlowIntake
@@ -66,6 +66,12 @@ def input_files(settings: DataSettings) -> list[Path]:
     if settings.adjust and settings.actions_file is not None:
         files.append(settings.actions_file)
     return files
+
+
+def generated_tables(settings: DataSettings) -> list[str]:
+    """Names of the tables that have a file of made-up values, sorted; raises as `build_connector` does."""
+    tables = sorted(settings.tables.items())
+    return [name for name, table in tables if any(map(is_generated, _paths(table, f"tables.{name}")))]
 
 
 def build_calendar(settings: DataSettings) -> SessionCalendar:

@@ -172,22 +172,24 @@ def mean_exposure(value: ArrayLike, equity: ArrayLike) -> float:
     return float(np.mean(held / values)) if len(values) else float("nan")
 
 
-def closed_profits(units: Sequence[float], prices: Sequence[float], commissions: Sequence[float]) -> Floats:
+def closed_profits(
+    units: Sequence[float], prices: Sequence[float], commissions: Sequence[float], rates: Sequence[float] | None = None
+) -> Floats:
     """Profit of each fill of one symbol that reduces a position, at average cost and after commissions.
 
     ``units`` are signed (bought positive), ``prices`` per unit, ``commissions`` positive when paid; in time
     order. A commission belongs to the units it traded: on entry it adds to the cost of the position, on exit it
     lowers the profit; a fill that turns the position over is split by units. Units within a billionth of flat
-    count as flat.
+    count as flat. A profit is converted at the one of ``rates`` (one for each fill, by default 1) at which it was made.
     """
     profits: list[float] = []
     held = cost = 0.0  # cost: what the held units were bought for, negative when sold short
-    for traded, price, commission in zip(units, prices, commissions, strict=True):
+    for traded, price, commission, rate in zip(units, prices, commissions, rates or [1.0] * len(units), strict=True):
         closing = -_clip(traded, held) if held * traded < 0.0 else 0.0
         if closing:
             basis = cost * (closing / held)
             share = commission * abs(closing / traded)
-            profits.append(closing * price - basis - share)
+            profits.append((closing * price - basis - share) * rate)
             cost -= basis
             held -= closing
             if abs(held) < 1e-9:

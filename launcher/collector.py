@@ -34,7 +34,7 @@ class Collector:
         self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
         self.dead_letters: Counter[str] = Counter()
         self.fills = 0
-        self._valuation = Valuation(record.initial_cash)
+        self._valuation = Valuation(record.initial_cash, record.currencies)
         self._buried: set[str] = set()
         self.marker: RunMarker | None = None
         self._consumer = Consumer(

@@ -41,7 +41,7 @@ class Outcome:
 
 def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
     """Run the three planes in memory and write the run's directory."""
-    record = RunRecord(settings.strategy.initial_cash, bars_to=bars_to)
+    record = RunRecord(settings.strategy.initial_cash, bars_to=bars_to, currencies=settings.strategy.quoted)
     simulated = simulate(settings.data, settings.strategy, settings.order, record)
     return _written(settings, run_id, record, Failures(quarantined=simulated.quarantined), "simulated, in memory")
 
@@ -53,7 +53,8 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
         ChildFailed: when a plane ends with an error.
         RunIncomplete: when the data plane stops before its source ends.
     """
-    record = RunRecord(run.settings.strategy.initial_cash, bars_to=run.state_directory / "bars.parquet")
+    strategy, bars = run.settings.strategy, run.state_directory / "bars.parquet"
+    record = RunRecord(strategy.initial_cash, bars_to=bars, currencies=strategy.quoted)
     with Collector(run.kafka, record) as collector:
         follow(supervisor, collector, lambda: on_progress(counts(record, collector)))
         supervisor.stop()
@@ -68,7 +69,8 @@ def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoR
     Raises:
         ChildFailed: when a plane must not be started again.
     """
-    record = RunRecord(run.settings.strategy.initial_cash)
+    strategy = run.settings.strategy
+    record = RunRecord(strategy.initial_cash, currencies=strategy.quoted)
     with Collector(run.kafka, record) as collector:
         while True:
             collector.collect(0.5)
@@ -134,7 +136,7 @@ def _study(settings: Settings) -> dict[str, JSON] | None:
         return None
     from backtest.signal_study import study  # noqa: PLC0415 - imports an optimizer, which takes seconds
 
-    return study(settings.data, chosen).as_json()
+    return study(settings.data, chosen, settings.strategy.quoted.pairs).as_json()
 
 
 def data_hash(settings: Settings) -> str:

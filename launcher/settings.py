@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_plane.settings import DataSettings
 from kernel.kafka_settings import KafkaSettings
@@ -54,6 +54,17 @@ class Settings(BaseModel):
     strategy: StrategySettings
     order: OrderSettings
     validation: ValidationSettings = ValidationSettings()
+
+    @model_validator(mode="after")
+    def _currencies_agree(self) -> Self:
+        decided, traded = self.strategy.quoted, self.order.currencies
+        wrong = {name for name, one in decided.of.items() if traded.of.get(name) != one}
+        if decided.account != traded.account or wrong:
+            raise ValueError(
+                "strategy and order must agree on currency, and on that of each symbol: strategy.currencies on one "
+                f"side, order.instruments on the other; look at {', '.join(sorted(wrong)) or 'currency'}"
+            )
+        return self
 
 
 def load_settings(

@@ -30,9 +30,12 @@ def signals(
         from backtest.signal_study import study  # noqa: PLC0415 - takes a second
 
         with console.status("scoring every moment of the source"):
-            found = study(settings.data, chosen)
+            found = study(settings.data, chosen, settings.strategy.quoted.pairs)
         console.print(found.table())
         console.print(", ".join(f"{regime} {share:.0%}" for regime, share in found.shares().items()), style="dim")
+        if found.generated:
+            told = f"made-up tables, from which anything earned is luck: {', '.join(found.generated)}"
+            console.print(told, style="yellow", markup=False, soft_wrap=True)
         if to is not None:
             to.write_text(json.dumps(found.as_json(), indent=1) + "\n", "utf-8")
             console.print(f"written: {to}", markup=False, soft_wrap=True)

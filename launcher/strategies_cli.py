@@ -59,9 +59,21 @@ def _parameters(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str
         if isinstance(section, type) and issubclass(section, BaseModel):
             rows += _parameters(section, f"{prefix}.{name}")
         elif name != "name":
-            default = "required" if field.is_required() else _text(field.get_default(call_default_factory=True))
-            rows.append((f"{prefix}.{name}", default, field.description or ""))
+            default = None if field.is_required() else field.get_default(call_default_factory=True)
+            shown = "required" if field.is_required() else _text(default)
+            named = _named_sections(default, f"{prefix}.{name}")
+            rows += named or [(f"{prefix}.{name}", shown, field.description or "")]
     return rows
+
+
+def _named_sections(default: Any, prefix: str) -> list[tuple[str, str, str]]:  # noqa: ANN401 - any default
+    """A row for each section of a default that holds sections by name, such as the signals of an ensemble."""
+    if not isinstance(default, dict) or not all(isinstance(each, BaseModel) for each in default.values()):
+        return []
+    return [
+        (f"{prefix}.{name}", _text(section), (section.__doc__ or "").strip().splitlines()[0])
+        for name, section in default.items()
+    ]
 
 
 def _members(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation

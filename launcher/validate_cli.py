@@ -120,7 +120,8 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     try:
         ledger = TrialLedger(settings.run.directory / chosen.ledger)
         trials = list(_run(variants, ledger, family))
-        held = equal_weight_returns(settings.data) if chosen.benchmark == "equal_weight" else None
+        pairs = settings.strategy.quoted.pairs
+        held = equal_weight_returns(settings.data, pairs) if chosen.benchmark == "equal_weight" else None
         compared = compare(trials, held)
         study = judge(compared.returns, compared.benchmark, ledger.statistics(family), chosen)
     except LedgerTampered as error:

@@ -1,11 +1,12 @@
 """What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import fsum, nan
 
 from contracts.trading import Side
 from order_plane.equity_watch import EquityWatch
 from order_plane.exposure import Exposure, add_units
+from order_plane.marks import Marks
 from order_plane.working_order import WorkingOrder
 
 _BUY = Side.BUY
@@ -18,12 +19,13 @@ class AccountBooks:
         self,
         exposure: Exposure,
         orders: Mapping[int, WorkingOrder],
-        price_of: Callable[[str], float],
+        market: Marks,
         watch: EquityWatch | None = None,
     ) -> None:
         self._exposure = exposure
         self._orders = orders
-        self._price_of = price_of
+        self._worth_of = market.worth_of
+        self._price_of = market.price_of
         self._watch = watch
         self.held_by: dict[str, dict[str, float]] = {}
         """Units held by strategy and symbol, short negative; whatever is flat is absent or empty."""
@@ -48,7 +50,7 @@ class AccountBooks:
 
     def net(self) -> tuple[float, float]:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""
-        return self._exposure.net(self._price_of)
+        return self._exposure.net(self._worth_of)
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
@@ -61,10 +63,10 @@ class AccountBooks:
                 side, name = buying if intent.direction is _BUY else selling, intent.symbol
                 side[name] = side.get(name, 0.0) + each.working
                 held.setdefault(name, 0.0)
-        price_of = self._price_of
+        worth_of = self._worth_of
         gross = fsum(
             [
-                max(units + buying.get(name, 0.0), selling.get(name, 0.0) - units) * price_of(name)
+                max(units + buying.get(name, 0.0), selling.get(name, 0.0) - units) * worth_of(name)
                 for name, units in held.items()
             ]
         )
@@ -72,7 +74,7 @@ class AccountBooks:
         long, short = units + buying.get(symbol, 0.0), selling.get(symbol, 0.0) - units
         before = max(long, short)
         after = max(before, long + order if order > 0.0 else short - order)
-        return gross, gross + (after - before) * price_of(symbol)
+        return gross, gross + (after - before) * worth_of(symbol)
 
     def equity(self) -> float:
         """Cash and positions at the newest prices, not-a-number when nobody counts or a price is missing.

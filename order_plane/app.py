@@ -9,7 +9,7 @@ from contracts.base import Message
 from contracts.codec import FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
-from contracts.trading import ExecutionCost, ExecutionReport, OrderStatus
+from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -28,8 +28,8 @@ from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import kills_among, operator_commands
 from order_plane.settings import Mode, OrderSettings
 
-_REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand)
-"""What the journal does not tell after a restart: reference prices, and commands that came meanwhile."""
+_REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand, OrderIntent)
+"""What the journal does not tell: reference prices, commands that came meanwhile, prices at which intents arrived."""
 _CAUSES = (*performance_guard.CAUSES, *symbol_halts.CAUSES)
 _SPAN = Span(newest=50_000, to_end=True)
 """A price older than that many records is too old to trade on; a kill switch must be known before the first order."""

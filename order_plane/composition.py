@@ -62,7 +62,7 @@ def build_stage(
             raise
     controls, guards = Controls(settings, calendar), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
-    desk = Desk(settings.account, controls.checks, controls.bucket, watch)
+    desk = Desk(settings.account, controls.checks, controls.bucket, watch, settings.currencies)
     supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
     return Execution(desk, journal, broker, settings.account, supervision, options_of(settings))
 
@@ -73,7 +73,7 @@ def options_of(settings: OrderSettings) -> Options:
     checked = None
     if wanted is not None and settings.mode is not Mode.SIMULATION:
         tolerance = wanted.cash_tolerance
-        if tolerance is None and settings.broker is BrokerName.PAPER:
+        if tolerance is None and settings.broker is BrokerName.PAPER and not settings.currencies.of:
             tolerance = _CENT
         checked = ReconciliationOptions(wanted.unknown_orders, tolerance, wanted.opening_cash)
     unfilled = None if policy is None else UnfilledPolicy(policy.after, policy.unfilled, policy.partly)
@@ -90,16 +90,17 @@ def build_simulation(settings: OrderSettings) -> Execution:
 
 def guards_of(settings: OrderSettings) -> Guards | None:
     """The automatic kill switches, None when nothing needs the account's worth to be known."""
-    made = []
+    made, currencies = [], settings.currencies
     for each in settings.active_guards:
         targets = {KillScope.GLOBAL: "*", KillScope.ACCOUNT: settings.account}
-        made.append(PerformanceGuard(each, targets.get(each.scope, each.strategy_id or "*"), settings.capital))
+        target = targets.get(each.scope, each.strategy_id or "*")
+        made.append(PerformanceGuard(each, target, settings.capital, currencies))
     if not (made or settings.limits.needs_equity or settings.repeat_executions):
         return None
     account = next((guard for guard in made if guard.scope is not KillScope.STRATEGY), None)
     if account is None:
         nothing = GuardSettings(daily_loss=None, drawdown=None, sharpe=None, rejects=None)
-        account = PerformanceGuard(nothing, settings.account, settings.capital)
+        account = PerformanceGuard(nothing, settings.account, settings.capital, currencies)
     return Guards(account, made, settings.repeat_executions)
 
 

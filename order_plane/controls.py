@@ -95,7 +95,8 @@ def loosened(before: LimitSettings, after: LimitSettings) -> list[str]:
 def instruments_of(settings: OrderSettings) -> dict[str, Instrument]:
     """The trading grid of each symbol that has one."""
     return {
-        symbol: Instrument(symbol, rules.tick_size, rules.lot_size) for symbol, rules in settings.instruments.items()
+        symbol: Instrument(symbol, rules.tick_size, rules.lot_size, rules.currency or settings.currency)
+        for symbol, rules in settings.instruments.items()
     }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from domain.currency import ONE_CURRENCY, Currencies
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
 from order_plane.effects import SubmitOrder
@@ -16,7 +17,7 @@ from order_plane.journal import Past, RowState
 from order_plane.kill_cancels import KillCancels
 from order_plane.kill_switch import KillSwitch
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
-from order_plane.market_prices import MarketPrices
+from order_plane.marks import Marks
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
 from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
@@ -41,25 +42,30 @@ class Desk:
     """
 
     def __init__(
-        self, account: str, checks: Sequence[RiskCheck], cancels: TokenBucket, watch: EquityWatch | None = None
+        self,
+        account: str,
+        checks: Sequence[RiskCheck],
+        cancels: TokenBucket,
+        watch: EquityWatch | None = None,
+        currencies: Currencies = ONE_CURRENCY,
     ) -> None:
         self._account = account
         self._checks = tuple(checks)
-        self._prices = prices = MarketPrices()
-        self.mark, self.price_of, self.priced_at = prices.take, prices.price_of, prices.priced_at
+        self._market = market = Marks(currencies)
+        self.mark, self.price_of, self.priced_at = market.take, market.price_of, market.priced_at
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
-        self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: prices.now)
+        self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: market.now)
         self.halts = SymbolHalts()
         self.cash = 0.0
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
-        self._books = AccountBooks(self._exposure, self._orders, self.price_of, watch)
+        self._books = AccountBooks(self._exposure, self._orders, market, watch)
 
     @property
     def now(self) -> datetime:
         """Event time."""
-        return self._prices.now
+        return self._market.now
 
     @property
     def in_doubt(self) -> int:
@@ -168,14 +174,14 @@ class Desk:
             return ()
         order.in_doubt = True
         self._doubtful.add(intent_id)
-        at = max(self._prices.now, order.intent.timestamp)
+        at = max(self._market.now, order.intent.timestamp)
         report = order.report(OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
         return report, critical("ORDER_IN_DOUBT", reason, at, order.intent.symbol)
 
     def restated(self, intent_id: UUID) -> ExecutionReport:
         """A report of where an open order stands, because the last one said that nobody knows."""
         order = self._orders[intent_id.int]
-        at = max(self._prices.now, order.intent.timestamp)
+        at = max(self._market.now, order.intent.timestamp)
         return order.report(reported(order.status, order.history), at, "")
 
     def doubted_attempt(self, intent_id: UUID) -> int | None:
@@ -252,22 +258,24 @@ class Desk:
 
     def _view(self, intent: OrderIntent) -> RiskView:
         symbol, quantity, at = intent.symbol, intent.quantity, intent.timestamp
-        prices, reference = self._prices, self.price_of(symbol)
-        if prices.moved:
-            prices.moved, self._exposure.stale = False, True
+        market, reference = self._market, self.price_of(symbol)
+        if market.moved:
+            market.moved, self._exposure.stale = False, True
         self._books.worth = None
         before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
         return RiskView(
-            max(at, prices.now),
+            max(at, market.now),
             reference,
-            prices.priced_at(symbol),
+            market.priced_at(symbol),
             worst_price(intent, reference),
             before,
             after,
-            self._exposure.gross(self.price_of),
+            self._exposure.gross(market.worth_of),
             self._halt_reason(intent),
             bool(self._doubtful) and self._is_blocked(intent),
             self._books,
+            market.rate_of(symbol),
+            market.rated_at(symbol),
         )
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:

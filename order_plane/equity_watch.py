@@ -1,29 +1,34 @@
 """What an account or a strategy is worth from mark to mark, by its own books."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from math import isfinite, nan
 
 from pydantic import JsonValue
 
 from contracts.trading import ExecutionReport
+from domain.currency import ONE_CURRENCY, Currencies, PriceOf
 from domain.ledger import Ledger
 from domain.probabilistic_sharpe import probabilistic_sharpe_of_equity
 
-PriceOf = Callable[[str], float]
-"""The newest market price of a symbol per unit, not-a-number when it is unknown."""
-
 
 class EquityWatch:
-    """Equity in currency units at the last mark, its highest mark, and where each UTC day began.
+    """Equity in account currency at the last mark, its highest mark, and where each UTC day began.
 
     The day begins with the equity of the last mark of the day before; the first one with ``capital``. The equity
     at the end of the newest ``window`` + 1 days is kept. ``strategy_id`` books the orders of one strategy alone.
     """
 
-    def __init__(self, capital: float, strategy_id: str | None = None, window: int = 1) -> None:
+    def __init__(
+        self,
+        capital: float,
+        strategy_id: str | None = None,
+        window: int = 1,
+        currencies: Currencies = ONE_CURRENCY,
+    ) -> None:
         self._strategy_id = strategy_id
-        self._ledger = Ledger(capital)
+        self._ledger = Ledger(capital, currencies)
+        self._pairs = currencies.pairs
         self._window = window
         self._day: date | None = None
         self._daily = [capital]
@@ -62,9 +67,9 @@ class EquityWatch:
             self.settled = False
 
     def value(self, price_of: PriceOf) -> float:
-        """Cash and positions at ``price_of`` each symbol, not-a-number when a price is."""
-        positions = self._ledger.positions
-        return self._ledger.equity({symbol: price_of(symbol) for symbol in positions})
+        """Cash and positions at ``price_of`` each symbol and pair, not-a-number when one that is needed is."""
+        needed = (*self._ledger.positions, *self._pairs) if self._pairs else self._ledger.positions
+        return self._ledger.equity({symbol: price_of(symbol) for symbol in needed})
 
     def mark(self, at: datetime, price_of: PriceOf) -> bool:
         """Value everything at ``at``; whether a new day began with it. Nothing changes while a price is unknown."""

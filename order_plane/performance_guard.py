@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from pydantic import JsonValue
 
 from contracts.control import KillAction, KillScope
+from domain.currency import ONE_CURRENCY, Currencies
 from order_plane.equity_watch import EquityWatch
 from order_plane.guard_settings import GuardSettings, StormSettings
 
@@ -78,13 +79,15 @@ class Storm:
 class PerformanceGuard:
     """Judges one `EquityWatch` at each moment; a cause trips once, until it is released."""
 
-    def __init__(self, settings: GuardSettings, target: str, capital: float) -> None:
+    def __init__(
+        self, settings: GuardSettings, target: str, capital: float, currencies: Currencies = ONE_CURRENCY
+    ) -> None:
         self.scope: KillScope = settings.scope
         self.target = target
         sharpe = settings.sharpe
         self._settings = settings
         self.watch = EquityWatch(
-            settings.capital or capital, settings.strategy_id, 1 if sharpe is None else sharpe.window
+            settings.capital or capital, settings.strategy_id, 1 if sharpe is None else sharpe.window, currencies
         )
         self._rejects = None if settings.rejects is None else Storm("rejections", settings.rejects)
         self._sharpe = nan

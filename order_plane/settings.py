@@ -7,8 +7,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from contracts.base import Name, Symbol
-from ibkr_client.settings import GatewaySettings
+from contracts.base import Currency, Name, Symbol
+from domain.currency import Currencies, currencies_of
+from ibkr_client.settings import ContractSettings, GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
 from order_plane.policies import Remainder
@@ -65,6 +66,8 @@ class InstrumentSettings(Section):
 
     tick_size: NotNegative = 0.0
     lot_size: NotNegative = 0.0
+    currency: Currency | None = None
+    """What its prices and commissions are in, if not the account's; needs bars of a pair such as USDKRW."""
 
 
 class ReconciliationSettings(Section):
@@ -79,7 +82,8 @@ class ReconciliationSettings(Section):
     cash_tolerance: NotNegative | None = None
     """Currency units that two amounts may be apart and still be the same.
 
-    Null is a cent on the paper venue, and no comparison elsewhere: dividends, interest and fees move that cash too.
+    Null is a cent on the paper venue in one currency, and no comparison elsewhere: dividends, interest and fees move
+    that cash too, and cash in several currencies has no one amount.
     """
 
 
@@ -121,6 +125,8 @@ class OrderSettings(Section):
     broker: BrokerName = BrokerName.PAPER
     """``paper`` fills orders from bars; ``ibkr`` sends them to the gateway that ``ibkr`` names."""
     account: Name = "PAPER"
+    currency: Currency = "USD"
+    """Of the account (ISO 4217): limits, capital and losses are in it."""
     journal_path: Path = Path("var/order_journal.sqlite")
     learn_costs: bool = True
     """Publish what executions cost, for whoever weighs trades against it (backtests never do)."""
@@ -171,6 +177,11 @@ class OrderSettings(Section):
         return self.journal_path.with_suffix(".audit.jsonl")
 
     @property
+    def currencies(self) -> Currencies:
+        """What the instruments are quoted in."""
+        return currencies_of(self.currency, {name: rules.currency for name, rules in self.instruments.items()})
+
+    @property
     def active_guards(self) -> tuple[GuardSettings, ...]:
         """The guards that are meant, given the mode: the same in a backtest of these settings as in the run itself."""
         if self.guards is not None:
@@ -182,6 +193,17 @@ class OrderSettings(Section):
         watched = [(each.scope, each.strategy_id) for each in self.guards or ()]
         if len(watched) != len(set(watched)):
             raise ValueError("guards must not watch the same account or strategy twice")
+        return self
+
+    @model_validator(mode="after")
+    def _contracts_are_in_the_currencies_of_instruments(self) -> Self:
+        contracts, currencies = self.ibkr.contracts, self.currencies
+        for symbol in sorted({*self.instruments, *contracts}) if self.broker is BrokerName.IBKR else ():
+            traded = contracts.get(symbol, ContractSettings()).currency
+            if traded != currencies.of.get(symbol, currencies.account):
+                raise ValueError(
+                    f"instruments.{symbol}.currency and ibkr.contracts.{symbol}.currency ({traded}) must be the same"
+                )
         return self
 
     @model_validator(mode="after")

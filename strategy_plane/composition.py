@@ -6,6 +6,7 @@ from contracts.base import Message
 from contracts.market import FactEvent, OFIEvent
 from contracts.trading import ExecutionCost
 from kernel.ports import Stage
+from strategy_plane.engines.adjusted import Adjusted
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules
@@ -63,6 +64,7 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
     rules = TradingRules(
         strategy_id=settings.strategy_id,
         lot=settings.lot,
+        cash_buffer=settings.cash_buffer,
         min_trade_value=settings.min_trade_value,
         no_trade_band=settings.no_trade_band,
         order_type=settings.order_type,
@@ -70,7 +72,9 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
         time_in_force=settings.time_in_force,
         valid_for=settings.valid_for,
     )
-    slices, book = SliceAssembler(settings.bar_size, settings.universe), Book(settings.initial_cash)
+    currencies = settings.quoted
+    listened = (*settings.universe, *currencies.pairs) if settings.universe else ()
+    slices, book = SliceAssembler(settings.bar_size, listened), Book(settings.initial_cash, currencies)
     held = _within_range(_at_volatility(strategy, settings.volatility_target), settings.position_risk)
     chosen = settings.rebalancing
     if chosen is None:
@@ -82,13 +86,14 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
 def _at_volatility(strategy: Strategy, chosen: VolatilityTargetSettings | None) -> Strategy:
     if chosen is None:
         return strategy
-    return VolatilityTarget(
-        strategy, chosen.annual, chosen.window, chosen.half_life, chosen.largest, chosen.periods_per_year
-    )
+    scale = VolatilityTarget(chosen.annual, chosen.window, chosen.half_life, chosen.largest, chosen.periods_per_year)
+    return Adjusted(strategy, scale)
 
 
 def _within_range(strategy: Strategy, chosen: PositionRiskSettings | None) -> Strategy:
-    return strategy if chosen is None else PositionRisk(strategy, chosen.risk, chosen.window, chosen.multiple)
+    if chosen is None:
+        return strategy
+    return Adjusted(strategy, PositionRisk(chosen.risk, chosen.window, chosen.multiple))
 
 
 def _moving_average_cross(chosen: MovingAverageCrossSettings) -> Strategy:

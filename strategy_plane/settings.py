@@ -5,9 +5,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from contracts.base import Name, Symbol
+from contracts.base import Currency, Name, Symbol
 from contracts.market import BarSize
 from contracts.trading import OrderType, TimeInForce
+from domain.currency import Currencies, currencies_of
 from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.optimizers.settings import (
     CostSettings,
@@ -195,6 +196,14 @@ class StrategySettings(_Section):
     bar_size: Annotated[BarSize, Field(description="the only bars the strategy sees")] = "1d"
     universe: Annotated[tuple[Symbol, ...], Field(description="symbols it may see and trade; empty for all")] = ()
     lot: Annotated[float, Field(gt=0, description="smallest tradable quantity, units")] = 1.0
+    cash_buffer: Annotated[
+        float, Field(ge=0, lt=1, description="fraction of equity that weights leave uninvested, and plans keep as cash")
+    ] = 0.0
+    currency: Annotated[Currency, Field(description="of the account, ISO 4217")] = "USD"
+    currencies: Annotated[
+        dict[Symbol, Currency],
+        Field(description="of symbols quoted in another one; needs bars of a pair such as USDKRW"),
+    ] = {}
     min_trade_value: Annotated[float, Field(ge=0, description="smaller changes are left alone, currency")] = 0.0
     no_trade_band: Annotated[Fraction, Field(description="smaller changes are left alone, of equity")] = 0.0
     order_type: Annotated[Literal[OrderType.MARKET, OrderType.LIMIT], Field(description="how to trade")] = (
@@ -217,3 +226,8 @@ class StrategySettings(_Section):
         PositionRiskSettings | None, Field(description="cut positions to what their true range allows; none does not")
     ] = None
     publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False
+
+    @property
+    def quoted(self) -> Currencies:
+        """What the symbols are quoted in."""
+        return currencies_of(self.currency, self.currencies)

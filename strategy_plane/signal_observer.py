@@ -13,12 +13,14 @@ from strategy_plane.strategies.signal_ensemble import Brain, Entry
 class SignalObserver:
     """The ensemble's brain without a portfolio: the same scores, ICs, weights and regimes as in the strategy.
 
-    An observer of a backtest, or told a run's market events afterwards; it says nothing.
+    An observer of a backtest, or told a run's market events afterwards; it says nothing. Bars of ``pairs`` are passed
+    over.
     """
 
-    def __init__(self, brain: Brain, market: Market) -> None:
+    def __init__(self, brain: Brain, market: Market, pairs: frozenset[str] = frozenset()) -> None:
         self._brain = brain
         self._market = market
+        self._pairs = pairs
 
     @property
     def handlers(self) -> dict[type[Message], Handler]:
@@ -47,6 +49,8 @@ class SignalObserver:
         return ()
 
     def _on_bar(self, bar: BarEvent) -> tuple[()]:
+        if bar.symbol in self._pairs:
+            return ()
         self._market.learn(bar)
         self._brain.price(bar.symbol, bar.close)
         return ()

@@ -1,7 +1,7 @@
 """How much to hold: lots, cash buffer, currency, and positions sized by volatility or by range."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,32 +14,28 @@ def whole_lots(units: float, lot: float) -> float:
     return math.trunc(units / lot + math.copysign(1e-9, units)) * lot
 
 
-@dataclass(frozen=True, slots=True)
-class Sizing:
-    """Turns weights into units.
+def invested(weights: Mapping[str, float], cash_buffer: float) -> dict[str, float]:
+    """``weights`` (fractions of equity) scaled so that the fraction ``cash_buffer`` of it stays uninvested.
 
-    ``lot`` is the smallest tradable quantity in units, whole (1, 100) or fractional (0.001); ``cash_buffer`` the
-    fraction of equity that stays uninvested.
+    Raises:
+        ValueError: when the buffer is negative or not below 1.
     """
+    if not 0.0 <= cash_buffer < 1.0:
+        raise ValueError("cash_buffer must be at least 0 and below 1")
+    return {symbol: weight * (1.0 - cash_buffer) for symbol, weight in weights.items()}
 
-    lot: float = 1.0
-    cash_buffer: float = 0.0
 
-    def __post_init__(self) -> None:
-        if not self.lot > 0.0 or not 0.0 <= self.cash_buffer < 1.0:
-            raise ValueError("lot must be positive and cash_buffer at least 0 and below 1")
+def units_of(weight: float, equity: float, worth: float) -> float:
+    """Signed units, not yet in lots, at ``weight`` of ``equity`` (account currency).
 
-    def units(self, weight: float, equity: float, price: float, exchange_rate: float = 1.0) -> float:
-        """Signed units in whole lots, cut towards zero, at ``weight`` of ``equity`` (account currency).
+    ``worth`` is account currency for one unit: its price times the exchange rate.
 
-        ``price`` is in the instrument's currency and ``exchange_rate`` units of account currency for one of those.
-
-        Raises:
-            ValueError: when price or exchange_rate is not positive, or equity negative.
-        """
-        if not (price > 0.0 and exchange_rate > 0.0 and equity >= 0.0):
-            raise ValueError("price and exchange_rate must be positive and equity not negative")
-        return whole_lots(weight * (1.0 - self.cash_buffer) * equity / (price * exchange_rate), self.lot)
+    Raises:
+        ValueError: when worth is not positive or equity negative.
+    """
+    if not (worth > 0.0 and equity >= 0.0):
+        raise ValueError("worth must be positive and equity not negative")
+    return weight * equity / worth
 
 
 def ewma_volatility(returns: ArrayLike, half_life: float, periods_per_year: float = 252.0) -> float:

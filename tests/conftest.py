@@ -1,4 +1,4 @@
-"""What tests share: how hypothesis searches, Kafka embedded and real, PostgreSQL, and the simulator of a gateway."""
+"""What tests share: how hypothesis searches, daily bars, Kafka embedded and real, PostgreSQL, a simulated gateway."""
 
 import importlib
 import itertools
@@ -11,16 +11,19 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
+from contracts.market import BarEvent, SliceEvent
 from kernel.embedded_broker import EmbeddedBroker, start_embedded_broker
 from kernel.kafka_admin import create_topics
 from kernel.kafka_settings import KafkaSettings
@@ -35,6 +38,28 @@ IBKR_LIBRARIES = "ib_insync,ib_async,ibapi"
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+Days = list[list[BarEvent | SliceEvent]]
+
+
+def daily_bars(closes: np.ndarray, symbols: Sequence[str], first: datetime, volume: float = 0.0) -> Days:
+    """For each row of ``closes``, shape (days, symbols), the bars of a day, by symbol, and their slice."""
+    listed, days = tuple(sorted(symbols)), []
+    for day, row in enumerate(closes.tolist()):
+        at, prices = first + timedelta(days=day), dict(zip(symbols, row, strict=True))
+        bars = [
+            BarEvent(symbol=name, timestamp=at, open=p, high=p, low=p, close=p, volume=volume, bar_size="1d")
+            for name, p in sorted(prices.items())
+        ]
+        days.append([*bars, SliceEvent(timestamp=at, bar_size="1d", symbols=listed)])
+    return days
+
+
+@pytest.fixture(scope="session", name="daily_bars")
+def _daily_bars() -> Callable[..., Days]:
+    """`daily_bars`."""
+    return daily_bars
 
 
 def fresh_prefix() -> str:

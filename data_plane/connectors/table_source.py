@@ -173,6 +173,11 @@ def _number(name: str, cell: object) -> float:
         raise _BadCellError(f"{name} is not a number") from None
 
 
+def is_generated(path: Path) -> bool:
+    """Whether a Parquet file says of itself that its values are made up."""
+    return path.name.endswith(".parquet") and b"generated" in (pq.read_schema(path).metadata or {})
+
+
 def _header(path: Path) -> tuple[str, ...]:
     if path.name.endswith(".parquet"):
         return tuple(pq.read_schema(path).names)

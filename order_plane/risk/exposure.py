@@ -7,10 +7,10 @@ _BUY = Side.BUY
 
 
 def max_symbol_notional(limit: float) -> RiskCheck:
-    """Refuse to let the exposure in one symbol grow beyond ``limit`` currency units."""
+    """Refuse to let the exposure in one symbol grow beyond ``limit`` units of account currency."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        if view.units_after * view.reference <= limit or view.units_after <= view.units_before:
+        if view.units_after * view.worth <= limit or view.units_after <= view.units_before:
             return None
         return Refusal("SYMBOL_NOTIONAL_EXCEEDED", f"exposure in the symbol would not be within {limit:g}")
 
@@ -29,10 +29,10 @@ def max_position(limit: float) -> RiskCheck:
 
 
 def max_gross_exposure(limit: float) -> RiskCheck:
-    """Refuse to let the sum of all exposures, long and short alike, grow beyond ``limit`` currency units."""
+    """Refuse to let the sum of all exposures, long and short alike, grow beyond ``limit`` units of account currency."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        after = view.gross_before + (view.units_after - view.units_before) * view.reference
+        after = view.gross_before + (view.units_after - view.units_before) * view.worth
         if after <= limit or view.units_after <= view.units_before:
             return None
         return Refusal("EXPOSURE_EXCEEDED", f"gross exposure of the account would not be within {limit:g}")
@@ -43,12 +43,12 @@ def max_gross_exposure(limit: float) -> RiskCheck:
 def max_net_exposure(limit: float) -> RiskCheck:
     """Refuse a purchase that could make the account longer, or a sale that could make it shorter, than ``limit``.
 
-    In currency units, supposing that of all working orders only those on the same side trade.
+    In units of account currency, supposing that of all working orders only those on the same side trade.
     """
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
         lowest, highest = view.books.net()
-        value = intent.quantity * view.reference
+        value = intent.quantity * view.worth
         after = highest + value if intent.direction is _BUY else value - lowest
         if after <= limit:
             return None
@@ -58,7 +58,7 @@ def max_net_exposure(limit: float) -> RiskCheck:
 
 
 def max_strategy_notional(limit: float) -> RiskCheck:
-    """Refuse to let the gross exposure of one strategy grow beyond ``limit`` currency units."""
+    """Refuse to let the gross exposure of one strategy grow beyond ``limit`` units of account currency."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
         signed = intent.quantity if intent.direction is _BUY else -intent.quantity

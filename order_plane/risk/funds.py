@@ -12,7 +12,7 @@ def max_concentration(fraction: float) -> RiskCheck:
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
         if view.units_after <= view.units_before:
             return None
-        if view.units_after * view.reference <= fraction * view.books.equity() < inf:
+        if view.units_after * view.worth <= fraction * view.books.equity() < inf:
             return None
         return Refusal(
             "CONCENTRATION_EXCEEDED", f"exposure in the symbol is not known to be within {fraction:.0%} of equity"
@@ -27,7 +27,7 @@ def buying_power(leverage: float) -> RiskCheck:
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
         if view.units_after <= view.units_before:
             return None
-        after = view.gross_before + (view.units_after - view.units_before) * view.reference
+        after = view.gross_before + (view.units_after - view.units_before) * view.worth
         if after <= leverage * view.books.equity() < inf:
             return None
         return Refusal("BUYING_POWER_EXCEEDED", f"gross exposure is not known to be within {leverage:g} times equity")
@@ -36,7 +36,7 @@ def buying_power(leverage: float) -> RiskCheck:
 
 
 def max_daily_loss(limit: float) -> RiskCheck:
-    """Refuse to add exposure once the account has lost more than ``limit`` currency units since the day began."""
+    """Refuse to add exposure once the account has lost more than ``limit`` (account currency) since the day began."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
         if view.units_after <= view.units_before or -limit <= view.books.day_result() < inf:

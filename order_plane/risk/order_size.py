@@ -16,10 +16,10 @@ def max_order_quantity(limit: float) -> RiskCheck:
 
 
 def max_order_value(limit: float) -> RiskCheck:
-    """Refuse an order that can be worth more than ``limit`` currency units."""
+    """Refuse an order that can be worth more than ``limit`` units of account currency."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        if intent.quantity * view.price <= limit:
+        if intent.quantity * view.price * view.rate <= limit:
             return None
         return Refusal("NOTIONAL_EXCEEDS_MAX_PER_ORDER", f"order value is not known to be within {limit:g}")
 

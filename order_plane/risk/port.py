@@ -83,8 +83,9 @@ class RiskView:
     ``price`` is the most the order can be worth per unit. ``units_before`` and ``units_after`` are the
     largest position (units, not signed) that position and every working or in-doubt order of the symbol
     can lead to, without and with this order; ``gross_before`` is the sum of such positions over all
-    symbols, at their references. Numbers that cannot be known are not-a-number, and every control refuses
-    those. ``halted`` says why trading is stopped.
+    symbols, at their references. Prices are in the symbol's currency, sums in the account's, and ``rate`` is account
+    currency for one unit of the former, as of ``rate_at`` unless it is one for ever. Numbers that cannot be known are
+    not-a-number, and every control refuses those. ``halted`` says why trading is stopped.
     """
 
     now: datetime
@@ -97,6 +98,13 @@ class RiskView:
     halted: str | None = None
     in_doubt: bool = False
     books: Books = NO_BOOKS
+    rate: float = 1.0
+    rate_at: datetime | None = None
+
+    @property
+    def worth(self) -> float:
+        """The reference in account currency."""
+        return self.reference * self.rate
 
 
 RiskCheck = Callable[[OrderIntent, RiskView], Refusal | None]

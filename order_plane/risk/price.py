@@ -18,6 +18,10 @@ def fresh_reference(max_age: timedelta) -> RiskCheck:
             return Refusal("NO_REFERENCE", "no market price of the symbol has been seen")
         if not isfinite(view.reference) or view.reference <= 0:
             return Refusal("NO_REFERENCE", "the market price of the symbol is not a positive number")
+        if not isfinite(view.rate):
+            return Refusal("NO_REFERENCE", "nothing says what the currency of the symbol is worth")
+        if view.rate_at is not None and view.now - view.rate_at > max_age:
+            return Refusal("NO_REFERENCE", f"the exchange rate of the symbol's currency is older than {max_age}")
         if view.now - view.reference_at <= max_age:
             return None
         return Refusal("NO_REFERENCE", f"the market price of the symbol is older than {max_age}")

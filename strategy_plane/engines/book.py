@@ -1,14 +1,16 @@
 """A strategy's own book: positions, prices, and orders that have not ended."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from contracts.market import BarEvent
 from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent, Side
+from domain.currency import ONE_CURRENCY, Currencies
 from domain.ledger import Ledger
-from strategy_plane.strategies.port import PortfolioError
+from strategy_plane.strategies.port import Alarm, PortfolioError
 
 _BUY = Side.BUY  # looking a member up by name costs more than comparing it
 
@@ -31,13 +33,15 @@ class Book:
 
     An intent counts as working from the first decision after its own until a report ends it. Intents of a
     moment that is yet to be decided (again, after a restart) are kept aside in ``logged``. ``version``
-    changes whenever a holding may have changed; ``marks`` are the newest closes by symbol.
+    changes whenever a holding may have changed; ``marks`` are the newest closes by symbol, each in the symbol's
+    currency, and among them those of pairs, which are the exchange rates.
     """
 
-    __slots__ = ("_coming", "_ledger", "_orders", "_working", "logged", "marks", "version")
+    __slots__ = ("_coming", "_ledger", "_orders", "_working", "currencies", "logged", "marks", "version")
 
-    def __init__(self, cash: float) -> None:
-        self._ledger = Ledger(cash)
+    def __init__(self, cash: float, currencies: Currencies = ONE_CURRENCY) -> None:
+        self._ledger = Ledger(cash, currencies)
+        self.currencies = currencies
         self._orders: dict[int, _Order | None] = {}  # by the number of the intent id, quicker to hash; None: ended
         self._working: dict[str, list[_Order]] = {}
         self._coming: dict[str, float] = {}
@@ -52,8 +56,8 @@ class Book:
 
     @property
     def cash(self) -> float:
-        """Cash in account currency."""
-        return self._ledger.cash
+        """Cash of every currency, in account currency; raises `PortfolioError`."""
+        return self._known(self._ledger.money(self.marks))
 
     @property
     def positions(self) -> Mapping[str, float]:
@@ -68,9 +72,33 @@ class Book:
     def equity(self) -> float:
         """Cash and positions at the newest closes, in account currency; raises `PortfolioError`."""
         try:
-            return self._ledger.equity(self.marks)
+            return self._known(self._ledger.equity(self.marks))
         except KeyError as missing:
             raise PortfolioError(f"{missing.args[0]} is held and has no price; restore its bars") from None
+
+    def rate(self, symbol: str) -> float:
+        """Account currency for one unit of the currency that ``symbol`` is quoted in; not-a-number when unknown."""
+        return self.currencies.rate_of(symbol, self._mark)
+
+    def worth(self, symbol: str) -> float:
+        """Account currency for one unit at the newest close and rate; not-a-number when either is unknown."""
+        mark = self.marks.get(symbol, math.nan)
+        return mark * self.rate(symbol) if self.currencies.of else mark
+
+    def unrated(self, symbols: Iterable[str]) -> Alarm | None:
+        """What is to be said when some of ``symbols`` have a price and no exchange rate."""
+        priced = self.marks.keys() & self.currencies.of.keys()
+        lacking = [each for each in symbols if each in priced and math.isnan(self.rate(each))]
+        if not lacking:
+            return None
+        few = ", ".join(f"{each} ({self.currencies.of[each]})" for each in sorted(lacking)[:10])
+        return Alarm("RATE_UNKNOWN", f"not traded, since nothing says what its currency is worth: {few}")
+
+    def quote(self, bars: Sequence[BarEvent]) -> list[BarEvent]:
+        """Take the exchange rates among ``bars``; returns the other bars."""
+        pairs = self.currencies.pairs
+        self.marks.update((bar.symbol, bar.close) for bar in bars if bar.symbol in pairs)
+        return [bar for bar in bars if bar.symbol not in pairs]
 
     def weight(self, symbol: str) -> float:
         """`holding` at the newest close as a fraction of equity; raises `PortfolioError`."""
@@ -80,9 +108,10 @@ class Book:
         equity = self.equity()
         if not equity > 0.0:
             raise PortfolioError("equity is not positive; nothing can be sized")
-        if symbol not in self.marks:
+        worth = self.worth(symbol)
+        if math.isnan(worth):
             raise PortfolioError(f"{symbol} is worked and has no price; restore its bars")
-        return holding * self.marks[symbol] / equity
+        return holding * worth / equity
 
     def log(self, intent: OrderIntent, decided: datetime | None) -> None:
         """Take an intent from the log; ``decided`` is the newest moment that has been decided."""
@@ -123,6 +152,15 @@ class Book:
             if order is not None and filled > order.filled:
                 order.filled = filled
                 self._sum(order.symbol)
+
+    def _mark(self, symbol: str) -> float:
+        return self.marks.get(symbol, math.nan)
+
+    @staticmethod
+    def _known(value: float) -> float:
+        if math.isnan(value):
+            raise PortfolioError("an exchange rate is not known; restore the bars of its pair")
+        return value
 
     def _sum(self, symbol: str) -> None:
         self.version += 1

@@ -9,7 +9,7 @@ from contracts.market import SliceEvent
 from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
-from strategy_plane.sizing import whole_lots
+from strategy_plane.sizing import invested, units_of, whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 MAX_QUANTITY = 1e15
@@ -24,12 +24,14 @@ class TradingRules:
     """How wishes become orders.
 
     ``lot`` in units; ``min_trade_value`` in account currency; ``no_trade_band`` as a fraction of equity: a
-    smaller change is left alone unless it closes the position. ``limit_offset_bps`` is how many basis points
+    smaller change is left alone unless it closes the position. ``cash_buffer`` is the fraction of equity that weights
+    leave uninvested. ``limit_offset_bps`` is how many basis points
     better than the close a LIMIT order asks for; negative crosses the market.
     """
 
     strategy_id: str
     lot: float = 1.0
+    cash_buffer: float = 0.0
     min_trade_value: float = 0.0
     no_trade_band: float = 0.0
     order_type: OrderType = OrderType.MARKET
@@ -42,13 +44,13 @@ class InvalidTargetError(ValueError):
     """A strategy asked for a number that no position can have."""
 
 
-def unmet(targets: Targets, book: Book) -> dict[str, float]:
+def unmet(targets: Targets, book: Book, rules: TradingRules) -> dict[str, float]:
     """The targets, in units and not yet in lots, that differ from what is held and worked.
 
     Raises:
         PortfolioError: when weights are wanted and equity is unknown or not positive.
     """
-    wanted = targets.values if targets.basis is Basis.UNITS else _units(targets, book)
+    wanted = targets.values if targets.basis is Basis.UNITS else _units(targets, book, rules)
     holding = book.holding
     return {symbol: units for symbol, units in wanted.items() if units != holding(symbol)}
 
@@ -56,7 +58,7 @@ def unmet(targets: Targets, book: Book) -> dict[str, float]:
 def gaps(wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: TradingRules) -> list[Gap]:
     """What is to be traded at ``moment``, sells first, then by symbol.
 
-    Symbols without a bar at the moment cannot be priced and are left alone.
+    Symbols without a bar at the moment, or without an exchange rate, cannot be priced and are left alone.
 
     Raises:
         PortfolioError: when a no-trade band needs equity and it is unknown.
@@ -65,7 +67,7 @@ def gaps(wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: Tra
     listed = frozenset(moment.symbols)
     found = []
     for symbol, units in wanted.items():
-        if symbol in listed and symbol in book.marks:
+        if symbol in listed and book.worth(symbol) > 0.0:
             gap = _gap(symbol, units, book, rules)
             if gap:
                 found.append((gap > 0.0, symbol, gap))
@@ -105,14 +107,15 @@ def intents(
     return written
 
 
-def _units(targets: Targets, book: Book) -> dict[str, float]:
+def _units(targets: Targets, book: Book, rules: TradingRules) -> dict[str, float]:
     if not targets.values:
         return {}
     equity = book.equity()
     if not equity > 0.0:
         raise PortfolioError("equity is not positive; nothing can be sized")
-    marks = book.marks
-    return {symbol: weight * equity / marks[symbol] for symbol, weight in targets.values.items() if symbol in marks}
+    weights = invested(targets.values, rules.cash_buffer)
+    worths = {symbol: book.worth(symbol) for symbol in weights}
+    return {symbol: units_of(weights[symbol], equity, worth) for symbol, worth in worths.items() if worth > 0.0}
 
 
 def _gap(symbol: str, wanted: float, book: Book, rules: TradingRules) -> float:
@@ -120,7 +123,7 @@ def _gap(symbol: str, wanted: float, book: Book, rules: TradingRules) -> float:
         raise InvalidTargetError(f"the target for {symbol} is not a number of units an order can have")
     target = whole_lots(wanted, rules.lot)
     gap = whole_lots(target - book.holding(symbol), rules.lot)
-    value = abs(gap) * book.marks[symbol]
+    value = abs(gap) * book.worth(symbol)
     if target and value < rules.min_trade_value:
         return 0.0
     if target and rules.no_trade_band and value < rules.no_trade_band * book.equity():

@@ -162,24 +162,24 @@ class PlanExecution:
     ) -> tuple[list[Gap], dict[str, str]]:
         """Buys by rank within the cash there is now, and why each of the others is not among them."""
         book = self.book
-        cash = book.cash - self.rules.cash_buffer * book.equity()
+        cash = book.cash - self.trading.cash_buffer * book.equity()
         wanted: list[Gap] = []
         reasons: dict[str, str] = {}
         for trade in buys:
             symbol = trade.symbol
             ordered = record.orders.get(symbol)
             if ordered is not None:
-                cash -= ordered.quantity * book.marks[symbol]
+                cash -= ordered.quantity * book.worth(symbol)
                 continue
             if symbol not in moment.symbols:
                 reasons[symbol] = "no bar at this moment"
                 continue
-            price = book.marks[symbol]
-            units = affordable(trade.quantity, cash, price, self.trading) if self.rules.within_cash else trade.quantity
+            worth = book.worth(symbol)
+            units = affordable(trade.quantity, cash, worth, self.trading) if self.rules.within_cash else trade.quantity
             if units < trade.quantity:
                 reasons[symbol] = f"cash pays for {units:g} of {trade.quantity:g} units"
             if units:
-                cash -= units * price
+                cash -= units * worth
                 wanted.append((True, symbol, units))
         return wanted, reasons
 

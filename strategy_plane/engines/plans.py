@@ -13,7 +13,7 @@ from domain.ids import plan_id
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import MAX_QUANTITY, InvalidTargetError, TradingRules
 from strategy_plane.engines.rebalance_calendar import Frequency
-from strategy_plane.sizing import Sizing, whole_lots
+from strategy_plane.sizing import invested, units_of, whole_lots
 from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
@@ -25,14 +25,13 @@ class RebalanceRules:
     """When to rebalance and how far to go.
 
     ``drift_band`` is how far a weight may move from where the last plan left it before a plan is made outside the
-    calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan, and
-    ``cash_buffer`` is the fraction of equity that is never invested. ``within_cash`` buys only what cash pays for.
+    calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan. ``within_cash``
+    buys only what cash pays for, less the buffer of the `TradingRules`.
     """
 
     every: Frequency = Frequency.MONTHLY
     drift_band: float = 0.0
     turnover_cap: float = math.inf
-    cash_buffer: float = 0.0
     within_cash: bool = True
     requires_approval: bool = False
     valid_for: timedelta = timedelta(days=5)
@@ -40,13 +39,17 @@ class RebalanceRules:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A wish for one symbol in signed units, with the weights and the price it comes from."""
+    """A wish for one symbol in signed units, with the weights and the price it comes from.
+
+    ``price`` is in the symbol's currency per unit, ``worth`` the same in account currency.
+    """
 
     symbol: str
     units: float
     current: float
     target: float
     price: float
+    worth: float
 
 
 def propose(
@@ -70,12 +73,13 @@ def propose(
     if not equity > 0.0:
         raise PortfolioError("equity is not positive; nothing can be sized")
     current = held_weights(book)
-    wanted = _weights(targets, book, equity, rules)
+    wanted = _weights(targets, book, equity, trading)
     turnover = math.fsum(abs(weight - current.get(symbol, 0.0)) for symbol, weight in wanted.items())
     share = min(1.0, rules.turnover_cap / turnover) if turnover else 1.0
     aimed = {s: current.get(s, 0.0) + share * (weight - current.get(s, 0.0)) for s, weight in wanted.items()}
     changes, skipped = _changes(moment, aimed, current, book, trading, equity)
-    trades, unpaid = _paid_for(changes, book.cash - rules.cash_buffer * equity, trading, rules)
+    cash, buffer = book.cash, trading.cash_buffer * equity
+    trades, unpaid, left = _paid_for(changes, cash, buffer, trading, rules)
     plan = RebalancePlan(
         plan_id=plan_id(trading.strategy_id, moment.timestamp),
         strategy_id=trading.strategy_id,
@@ -86,7 +90,7 @@ def propose(
         requires_approval=rules.requires_approval,
         equity=equity,
         reasons=tuple(reasons),
-        checks=tuple(_checks(turnover, share, [*skipped, *unpaid], trades, book.cash, rules, equity)),
+        checks=tuple(_checks(turnover, share, skipped, (left, buffer), rules)),
         skipped=(*skipped, *unpaid),
         current_weights=current,
         target_weights=aimed,
@@ -106,12 +110,12 @@ def held_weights(book: Book) -> dict[str, float]:
     return weights
 
 
-def _weights(targets: Targets, book: Book, equity: float, rules: RebalanceRules) -> dict[str, float]:
-    invested = 1.0 - rules.cash_buffer
+def _weights(targets: Targets, book: Book, equity: float, trading: TradingRules) -> dict[str, float]:
     if targets.basis is Basis.WEIGHTS:
-        wanted = {symbol: weight * invested for symbol, weight in targets.values.items()}
+        wanted = invested(targets.values, trading.cash_buffer)
     else:
-        wanted = {s: units * book.marks[s] / equity for s, units in targets.values.items() if s in book.marks}
+        worths = {symbol: book.worth(symbol) for symbol in targets.values}
+        wanted = {s: units * worths[s] / equity for s, units in targets.values.items() if worths[s] > 0.0}
     for symbol, weight in wanted.items():
         if not abs(weight) <= _LARGEST_WEIGHT:
             raise InvalidTargetError(f"the target for {symbol} is not a weight a position can have")
@@ -128,39 +132,46 @@ def _changes(
 ) -> tuple[list[_Change], list[SkippedTrade]]:
     """Whole lots for each symbol that can be priced and is worth trading; sells first."""
     changes, skipped, listed = [], [], frozenset(moment.symbols)
-    sizing = Sizing(trading.lot)
     for symbol, target in aimed.items():
         if symbol not in listed or symbol not in book.marks:
             skipped.append(SkippedTrade(symbol=symbol, reason="NO_PRICE", detail="no bar at this moment"))
             continue
-        price, held = book.marks[symbol], book.holding(symbol)
-        gap = whole_lots(sizing.units(target, equity, price) - held, trading.lot)
+        worth = book.worth(symbol)
+        if not worth > 0.0:
+            detail = f"nothing says what {book.currencies.of[symbol]} is worth"
+            skipped.append(SkippedTrade(symbol=symbol, reason="NO_RATE", detail=detail))
+            continue
+        wanted = whole_lots(units_of(target, equity, worth), trading.lot)
+        gap = whole_lots(wanted - book.holding(symbol), trading.lot)
         gap = max(-MAX_QUANTITY, min(MAX_QUANTITY, gap))
-        value = abs(gap) * price
+        value = abs(gap) * worth
         if not gap:
             continue
         if target and value < max(trading.min_trade_value, trading.no_trade_band * equity):
             detail = f"a change of {value:.2f} is below the least worth trading"
             skipped.append(SkippedTrade(symbol=symbol, reason="TOO_SMALL", detail=detail))
             continue
-        changes.append(_Change(symbol, gap, current.get(symbol, 0.0), target, price))
+        changes.append(_Change(symbol, gap, current.get(symbol, 0.0), target, book.marks[symbol], worth))
     return sorted(changes, key=lambda change: change.units > 0.0), skipped
 
 
 def _paid_for(
-    changes: Iterable[_Change], cash: float, trading: TradingRules, rules: RebalanceRules
-) -> tuple[list[PlannedTrade], list[SkippedTrade]]:
-    """What sells and ``cash`` pay for, in order; a purchase that is only partly affordable is cut to whole lots."""
+    changes: Iterable[_Change], cash: float, buffer: float, trading: TradingRules, rules: RebalanceRules
+) -> tuple[list[PlannedTrade], list[SkippedTrade], float]:
+    """What sells and ``cash`` above ``buffer`` pay for, in order, what not, and the cash that is left.
+
+    A purchase that is only partly affordable is cut to whole lots.
+    """
     trades, skipped = [], []
     for change in changes:
         units = change.units
         if units > 0.0 and rules.within_cash:
-            units = affordable(units, cash, change.price, trading)
+            units = affordable(units, cash - buffer, change.worth, trading)
         if not units:
-            detail = f"cash pays for {max(0.0, cash):.2f} of {change.units * change.price:.2f}"
+            detail = f"cash pays for {max(0.0, cash - buffer):.2f} of {change.units * change.worth:.2f}"
             skipped.append(SkippedTrade(symbol=change.symbol, reason="NO_CASH", detail=detail))
             continue
-        cash -= units * change.price
+        cash -= units * change.worth
         trades.append(
             PlannedTrade(
                 symbol=change.symbol,
@@ -171,30 +182,27 @@ def _paid_for(
                 reference_price=change.price,
             )
         )
-    return trades, skipped
+    return trades, skipped, cash
 
 
-def affordable(units: float, cash: float, price: float, trading: TradingRules) -> float:
-    """``units``, or as many whole lots as ``cash`` pays for at ``price``; zero when that is not worth an order."""
-    if units * price <= cash:
+def affordable(units: float, cash: float, worth: float, trading: TradingRules) -> float:
+    """``units``, or as many whole lots as ``cash`` pays for at ``worth`` each; zero when that is not worth an order."""
+    if units * worth <= cash:
         return units
-    paid = whole_lots(max(0.0, cash) / price, trading.lot)
-    return paid if paid > 0.0 and paid * price >= trading.min_trade_value else 0.0
+    paid = whole_lots(max(0.0, cash) / worth, trading.lot)
+    return paid if paid > 0.0 and paid * worth >= trading.min_trade_value else 0.0
 
 
 def _checks(
     turnover: float,
     share: float,
     skipped: Sequence[SkippedTrade],
-    trades: Sequence[PlannedTrade],
-    cash: float,
+    cash: tuple[float, float],
     rules: RebalanceRules,
-    equity: float,
 ) -> list[PlanCheck]:
-    signs = {Side.BUY: -1.0, Side.SELL: 1.0}
-    left = cash + math.fsum(signs[t.direction] * t.quantity * (t.reference_price or 0.0) for t in trades)
-    unpriced = sum(each.reason == "NO_PRICE" for each in skipped)
-    least = rules.cash_buffer * equity
+    """What the plan was held against; ``cash`` is what it leaves, and the least it may."""
+    left, least = cash
+    unpriced = sum(each.reason in ("NO_PRICE", "NO_RATE") for each in skipped)
     return [
         PlanCheck(
             name="TURNOVER",

@@ -139,6 +139,10 @@ class RebalancingEngine:
     ) -> Sequence[Message]:
         """Learn the bars of ``moment``, ``decide``, and leave the moment behind."""
         marks, on_bar = self.book.marks, self._strategy.on_bar
+        if self.book.currencies.pairs:
+            bars = self.book.quote(bars)
+            if not bars:  # a moment of exchange rates alone is none at which anything can be traded
+                return ()
         for bar in bars:
             marks[bar.symbol] = bar.close
             on_bar(bar)
@@ -176,10 +180,9 @@ class RebalancingEngine:
         """Make a plan when one is due, and take its first step."""
         reasons = self._reasons() if self._seen >= self._strategy.warm_up else []
         targets = self._strategy.decide(moment, self.book) if reasons else None
-        if targets is None:
-            return ()
-        alarms = [alert(moment, targets.alarm)] if targets.alarm else []
-        if not targets.values:
+        unrated = self.book.unrated(moment.symbols) if reasons else None
+        alarms = [alert(moment, alarm) for alarm in (targets and targets.alarm, unrated) if alarm]
+        if targets is None or not targets.values:
             return alarms
         plan = propose(moment, targets, self.book, self._trading, self._rules, reasons)
         self._record = newest(None, plan, self._logged)

@@ -22,7 +22,6 @@ class RebalancingSettings(BaseModel):
         Fraction, Field(description="a weight that moves further since the last plan calls for a new one; 0 never")
     ] = 0.0
     turnover_cap: Annotated[Fraction, Field(description="sum of absolute weight changes of one plan")] = 100.0
-    cash_buffer: Annotated[float, Field(ge=0, lt=1, description="fraction of equity that is never invested")] = 0.0
     within_cash: Annotated[bool, Field(description="buy only what cash pays for")] = True
     requires_approval: Annotated[bool, Field(description="order nothing before a person approves the plan")] = False
     valid_for: Annotated[

@@ -44,12 +44,14 @@ class SingleStrategyEngine:
         self._on_strategy_bar = strategy.on_bar
         self._period = strategy.period
         self._until_due = strategy.warm_up
-        self._skim = strategy.skim if isinstance(strategy, Skimmer) and strategy.period == 1 else None
+        self._pairs = book.currencies.pairs
+        skims = strategy.period == 1 and not self._pairs
+        self._skim = strategy.skim if skims and isinstance(strategy, Skimmer) else None
         self._wanted: Targets | None = None
         self._met: Targets | None = None
         self._met_version = -1
         self._decided: datetime | None = None
-        self._act_on = partial(self._act, self._decide)
+        self._act_on = partial(self._act, self._decide_on_rates if self._pairs else self._decide)
         self.book = book
 
     settle = staticmethod(nothing_to_settle)
@@ -135,6 +137,10 @@ class SingleStrategyEngine:
     ) -> Sequence[Message]:
         """Learn the bars of ``moment``, ``decide`` when it is time to, and leave the moment behind."""
         marks, on_bar = self._marks, self._on_strategy_bar
+        if self._pairs:
+            bars = self.book.quote(bars)
+            if not bars:  # a moment of exchange rates alone is none at which anything can be traded
+                return ()
         for bar in bars:
             fields = bar.__dict__
             marks[fields["symbol"]] = fields["close"]
@@ -164,8 +170,13 @@ class SingleStrategyEngine:
         placed = self._place(moment, found)
         return [*placed, alert(moment, targets.alarm)] if targets.alarm else placed
 
+    def _decide_on_rates(self, moment: SliceEvent) -> Sequence[Message]:
+        unrated = self.book.unrated(moment.symbols)
+        said = self._decide(moment)
+        return [*said, alert(moment, unrated)] if unrated else said
+
     def _compare(self, targets: Targets, moment: SliceEvent) -> Sequence[Gap]:
-        wanted = unmet(targets, self.book)
+        wanted = unmet(targets, self.book, self._rules)
         if wanted:
             return gaps(wanted, moment, self.book, self._rules)
         if targets.basis is Basis.UNITS and targets.alarm is None:

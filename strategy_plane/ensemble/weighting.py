@@ -106,6 +106,24 @@ def combined(scores: Mapping[str, Scores], weights: Mapping[str, float]) -> dict
     }
 
 
+def persistence(half_life: float, horizon: int, holding: int) -> float:
+    """How much faster a score pays over ``holding`` moments than over ``horizon`` ones; 1 when they are the same.
+
+    What a score says fades by half in ``half_life`` moments, so over t of them it pays ``1 - 2^(-t / half_life)``, and
+    per moment that over t (Grinold and Kahn 2000, chapter 13: the half-life of information). ICs are of the horizon.
+
+    Raises:
+        ValueError: when half_life is not positive.
+    """
+    if not half_life > 0.0:
+        raise ValueError("the half_life of a signal must be positive")
+
+    def rate(moments: int) -> float:
+        return -math.expm1(-math.log(2.0) * moments / half_life) / moments
+
+    return rate(holding) / rate(horizon)
+
+
 def grinold(signal: Vector, volatility: Vector, horizon: int, periods_per_year: float) -> Vector:
     """Expected **annual simple excess returns** from IC times score: ``alpha = IC * sigma * z`` (Grinold 1994).
 

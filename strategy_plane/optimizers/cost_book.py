@@ -48,10 +48,14 @@ class CostBook:
         if known is None or (known.timestamp <= message.timestamp and message.observations >= enough):
             self._learned[message.symbol] = message
 
-    def of(self, symbols: Sequence[str], view: AsOfView, equity: float) -> TradingCosts:
-        """Costs of changing the weights of ``symbols``, in their order, at ``equity`` (account currency)."""
+    def of(self, symbols: Sequence[str], view: AsOfView, equity: float, rates: Sequence[float]) -> TradingCosts:
+        """Costs of changing the weights of ``symbols``, in their order, at ``equity`` (account currency).
+
+        ``rates`` are account currency for one unit of the currency of each symbol.
+        """
         found = [self._of_symbol(symbol) for symbol in symbols]
-        traded = [self._traded(symbol, view) for symbol in symbols]
+        volumes = (self._traded(symbol, view) for symbol in symbols)
+        traded = [max(_LEAST_VALUE, volume * rate) for volume, rate in zip(volumes, rates, strict=True)]
         fixed, impact = (np.array(values) for values in zip(*found, strict=True))
         return participation_costs(fixed, impact, np.array(traded), equity, self._per_year)
 
@@ -64,4 +68,4 @@ class CostBook:
 
     def _traded(self, symbol: str, view: AsOfView) -> float:
         bars = view.bars(symbol, self._window)
-        return max(_LEAST_VALUE, float((bars.close * bars.volume).mean()) if len(bars.close) else 0.0)
+        return float((bars.close * bars.volume).mean()) if len(bars.close) else 0.0

@@ -50,9 +50,9 @@ class Allocator:
     ) -> Targets | None:
         """Optimal weights; the current ones and an alarm when there are none; None without anything to hold.
 
-        Only symbols that have a bar now, a forecast, and nearly all bars of the window take part.
+        Only symbols that have a bar now, a forecast, an exchange rate and nearly all bars of the window take part.
         """
-        candidates = sorted(forecast.keys() & set(moment.symbols))
+        candidates = [s for s in sorted(forecast.keys() & set(moment.symbols)) if portfolio.rate(s) > 0.0]
         symbols, returns = complete_returns(view, candidates, self.risk_window, self.max_missing)
         if not symbols:
             return None
@@ -62,7 +62,8 @@ class Allocator:
             return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
         expected = expectation(np.array([forecast[symbol] for symbol in symbols]), risk)
         current = np.array([portfolio.weight(symbol) for symbol in symbols])
-        costs = self.costs.of(symbols, view, portfolio.equity()) if self.costs else None
+        rates = [portfolio.rate(symbol) for symbol in symbols]
+        costs = self.costs.of(symbols, view, portfolio.equity(), rates) if self.costs else None
         allocation = self.optimizer(expected, risk, current, limits(symbols, current, portfolio), costs)
         if allocation.status is not AllocationStatus.OPTIMAL:
             return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))

@@ -56,6 +56,10 @@ class Portfolio(Protocol):
         """Cash and positions at the newest closes, in account currency; raises `PortfolioError`."""
         ...
 
+    def rate(self, symbol: str) -> float:
+        """Account currency for one unit of the currency that ``symbol`` is quoted in; not-a-number when unknown."""
+        ...
+
     def weight(self, symbol: str) -> float:
         """`holding` at the newest close as a fraction of equity; raises `PortfolioError`."""
         ...

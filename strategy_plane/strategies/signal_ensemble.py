@@ -9,7 +9,15 @@ import numpy as np
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.ensemble.information import Summary
 from strategy_plane.ensemble.record import TrackRecord
-from strategy_plane.ensemble.weighting import ScoreCorrelation, Trust, combined, grinold, shrunk_ic, signal_weights
+from strategy_plane.ensemble.weighting import (
+    ScoreCorrelation,
+    Trust,
+    combined,
+    grinold,
+    persistence,
+    shrunk_ic,
+    signal_weights,
+)
 from strategy_plane.history import AsOfView
 from strategy_plane.market import Market, MarketView
 from strategy_plane.optimizers.port import FactorRisk, Limits, Vector
@@ -83,6 +91,10 @@ class Brain:
         self._windows = windows
         self._record = TrackRecord(tuple(signals), schedule.horizon)
         self._correlation = ScoreCorrelation(tuple(signals), trust.half_life)
+        self._persistence = {
+            name: persistence(signal.half_life, schedule.horizon, schedule.rebalance_every)
+            for name, signal in self._signals.items()
+        }
         self._moments = 0
         self._prices: dict[str, float] = {}
         self.weights: Mapping[str, float] = dict.fromkeys(signals, trust.prior_ic)
@@ -117,10 +129,14 @@ class Brain:
         return self._record.summaries(self._schedule.score_every, self._schedule.periods_per_year)
 
     def forecast(self, at: datetime) -> dict[str, float]:
-        """``IC * score`` of all signals together by symbol, from scores as of ``at``."""
+        """``IC * score`` of all signals together by symbol, from scores as of ``at``.
+
+        The faster a score fades, the more it counts when weights are held for less than its horizon, and the less when
+        for more.
+        """
         view = self._market.as_of(at)
         scores = {name: signal(view) for name, signal in self._signals.items()}
-        return combined(scores, self.weights)
+        return combined(scores, {name: weight * self._persistence[name] for name, weight in self.weights.items()})
 
     def _follow(self, bars: AsOfView) -> None:
         windows = self._windows

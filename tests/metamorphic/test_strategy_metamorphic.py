@@ -1,6 +1,6 @@
 """Changes to the input that must change the strategy plane's decisions in a known way, or not at all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -8,7 +8,7 @@ import pytest
 
 from contracts.base import Message
 from contracts.codec import encode
-from contracts.market import BarEvent, SliceEvent
+from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage
@@ -50,27 +50,12 @@ def prices() -> np.ndarray:
     return 100.0 * np.exp(np.cumsum(steps, axis=0))
 
 
-def market(prices: np.ndarray, symbols: Sequence[str] = SYMBOLS) -> list[list[Message]]:
-    days: list[list[Message]] = []
-    for day, row in enumerate(prices.tolist()):
-        moment = START + timedelta(days=day)
-        days.append(
-            [
-                BarEvent(
-                    symbol=symbol,
-                    timestamp=moment,
-                    open=close,
-                    high=close,
-                    low=close,
-                    close=close,
-                    volume=0.0,
-                    bar_size="1d",
-                )
-                for symbol, close in sorted(zip(symbols, row, strict=True))
-            ]
-        )
-        days[-1].append(SliceEvent(timestamp=moment, bar_size="1d", symbols=tuple(sorted(symbols))))
-    return days
+Market = Callable[..., list[list[Message]]]
+
+
+@pytest.fixture
+def market(daily_bars) -> Market:
+    return lambda prices, symbols=SYMBOLS: daily_bars(prices, symbols, START)
 
 
 def filled(intent: OrderIntent, price: float) -> ExecutionReport:
@@ -106,17 +91,17 @@ def trades(intents: list[OrderIntent]) -> list[tuple[datetime, str, str, float]]
     return [(intent.timestamp, intent.symbol, intent.direction, intent.quantity) for intent in intents]
 
 
-def test_there_is_something_to_compare(chosen: StrategySettings, prices: np.ndarray):
+def test_there_is_something_to_compare(chosen: StrategySettings, prices: np.ndarray, market: Market):
     assert len(run(chosen, market(prices))) > 10
 
 
-def test_telling_everything_three_times_changes_nothing(chosen: StrategySettings, prices: np.ndarray):
+def test_telling_everything_three_times_changes_nothing(chosen: StrategySettings, prices: np.ndarray, market: Market):
     days = market(prices)
     assert list(map(encode, run(chosen, days, copies=3))) == list(map(encode, run(chosen, days)))
 
 
 @pytest.mark.parametrize("cut", [20, 30, 38])
-def test_scrambling_the_future_leaves_the_past(chosen: StrategySettings, prices: np.ndarray, cut: int):
+def test_scrambling_the_future_leaves_the_past(chosen: StrategySettings, prices: np.ndarray, market: Market, cut: int):
     other = prices.copy()
     other[cut:] = other[cut:][::-1] * np.random.default_rng(cut).uniform(0.8, 1.25, other[cut:].shape)
     end = START + timedelta(days=cut)
@@ -125,12 +110,12 @@ def test_scrambling_the_future_leaves_the_past(chosen: StrategySettings, prices:
     assert kept[0] == kept[1] == truncated
 
 
-def test_doubling_prices_and_cash_leaves_every_trade(chosen: StrategySettings, prices: np.ndarray):
+def test_doubling_prices_and_cash_leaves_every_trade(chosen: StrategySettings, prices: np.ndarray, market: Market):
     richer = chosen.model_copy(update={"initial_cash": chosen.initial_cash * 2.0})
     assert trades(run(richer, market(prices * 2.0))) == trades(run(chosen, market(prices)))
 
 
-def test_renaming_symbols_renames_the_trades(chosen: StrategySettings, prices: np.ndarray):
+def test_renaming_symbols_renames_the_trades(chosen: StrategySettings, prices: np.ndarray, market: Market):
     names = dict(zip(SYMBOLS, ("Z", "Y", "X", "W"), strict=True))
     plain = {(at, names[symbol], side): units for at, symbol, side, units in trades(run(chosen, market(prices)))}
     renamed = {
@@ -145,18 +130,20 @@ def test_renaming_symbols_renames_the_trades(chosen: StrategySettings, prices: n
 @pytest.mark.parametrize("optimizer", ["mean_variance", "hierarchical_risk_parity", "risk_parity", "minimum_variance"])
 @pytest.mark.parametrize("kind", [MOMENTUM, ENSEMBLE], ids=["momentum", "ensemble"])
 def test_a_little_noise_in_prices_moves_weights_a_little(
-    kind: MomentumMeanVarianceSettings | SignalEnsembleSettings, optimizer: str, prices: np.ndarray
+    kind: MomentumMeanVarianceSettings | SignalEnsembleSettings, optimizer: str, prices: np.ndarray, market: Market
 ):
     """The noise is a hundredth of a basis point, and no weight of the first decision moves by more than a percent."""
     chosen = type(kind).model_validate(kind.model_dump() | {"optimizer": {"name": optimizer}})
     noise = np.random.default_rng(5).normal(0.0, 1e-6, prices.shape)
-    before, after = (first_weights(StrategySettings(strategy=chosen), path) for path in (prices, prices * (1 + noise)))
+    before, after = (
+        first_weights(StrategySettings(strategy=chosen), path, market) for path in (prices, prices * (1 + noise))
+    )
     assert before
     assert max(map(abs, before.values())) > 0.05
     assert max(abs(before.get(symbol, 0.0) - after.get(symbol, 0.0)) for symbol in SYMBOLS) < 0.01
 
 
-def first_weights(settings: StrategySettings, prices: np.ndarray) -> dict[str, float]:
+def first_weights(settings: StrategySettings, prices: np.ndarray, market: Market) -> dict[str, float]:
     intents = run(settings, market(prices))
     day = (intents[0].timestamp - START).days
     closes = dict(zip(SYMBOLS, prices[day].tolist(), strict=True))

@@ -52,8 +52,8 @@ def plan_of(
 ) -> tuple[RebalancePlan, Book]:
     book = book_of(prices, units, cash=100_000.0)
     moment = SliceEvent(timestamp=MOMENT, bar_size="1d", symbols=tuple(prices))
-    rules = RebalanceRules(turnover_cap=cap, cash_buffer=buffer)
-    return propose(moment, Targets(targets), book, TradingRules("s", lot=lot), rules, ["test"]), book
+    trading = TradingRules("s", lot=lot, cash_buffer=buffer)
+    return propose(moment, Targets(targets), book, trading, RebalanceRules(turnover_cap=cap), ["test"]), book
 
 
 @quick

@@ -42,13 +42,13 @@ def settings(request: pytest.FixtureRequest) -> StrategySettings:
     return StrategySettings.model_validate({"strategy": CHOSEN, "rebalancing": rebalancing})
 
 
-def market() -> list[Message]:
+@pytest.fixture(scope="module")
+def market(daily_bars) -> list[Message]:
     rng = np.random.default_rng(4)
     prices = 100.0 * np.exp(np.cumsum(rng.normal(0.0005, 0.02, (DAYS, len(SYMBOLS))), axis=0))
     told: list[Message] = []
-    for day, row in enumerate(prices.tolist()):
-        close = START + timedelta(days=day)
-        before = close - timedelta(hours=1)
+    for day in daily_bars(prices, SYMBOLS, START, volume=1e5):
+        before = day[0].timestamp - timedelta(hours=1)
         for symbol in SYMBOLS:
             score, flow = float(rng.uniform(-1, 1)), float(rng.integers(-50, 50))
             news = {"symbol": symbol, "timestamp": before, "event_time": before, "values": {"score": score}}
@@ -63,11 +63,7 @@ def market() -> list[Message]:
                     ask_volume=100.0,
                 )
             )
-        told += [
-            BarEvent(symbol=symbol, timestamp=close, open=p, high=p, low=p, close=p, volume=1e5, bar_size="1d")
-            for symbol, p in zip(SYMBOLS, row, strict=True)
-        ]
-        told.append(SliceEvent(timestamp=close, bar_size="1d", symbols=SYMBOLS))
+        told += day
     return told
 
 
@@ -121,7 +117,7 @@ def operator(plan: RebalancePlan) -> Iterable[Message]:
         )
 
 
-def record(settings: StrategySettings, file: Path) -> list[Message]:
+def record(settings: StrategySettings, file: Path, market: list[Message]) -> list[Message]:
     bus, venue, said = MemoryBus(), OrderPlane(), []
     for kind in (OrderIntent, RebalancePlan, PlanProgress):
         bus.subscribe(kind, lambda message: said.append(message) or ())
@@ -130,7 +126,7 @@ def record(settings: StrategySettings, file: Path) -> list[Message]:
     bus.subscribe(RebalancePlan, operator)
     with file.open("wb") as log:
         pump = Pump(build_stage(settings), bus.connect(INPUTS), [Recorder(log)])
-        for message in market():
+        for message in market:
             bus.publish(message)
             while pump.step(0.0):
                 pass
@@ -138,10 +134,12 @@ def record(settings: StrategySettings, file: Path) -> list[Message]:
 
 
 @pytest.fixture(scope="module")
-def recorded(settings: StrategySettings, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Message]]:
+def recorded(
+    settings: StrategySettings, tmp_path_factory: pytest.TempPathFactory, market: list[Message]
+) -> tuple[Path, list[Message]]:
     """The recording of a whole run, and what was said in it."""
     file = tmp_path_factory.mktemp("recorded") / "strategy.log"
-    return file, record(settings, file)
+    return file, record(settings, file, market)
 
 
 def test_the_ensemble_trades_by_plans_and_replays_to_the_same_bytes(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ PLAIN = StrategySettings(
         limits=LimitSettings(gross=1.0, net=1.0, box=0.5, turnover=2.0),
         risk_window=25,
     ),
-    rebalancing=RebalancingSettings(every=Frequency.WEEKLY, drift_band=0.05, cash_buffer=0.05),
+    rebalancing=RebalancingSettings(every=Frequency.WEEKLY, drift_band=0.05),
+    cash_buffer=0.05,
     volatility_target=VolatilityTargetSettings(annual=0.2, window=20),
     publish_portfolio=True,
 )
@@ -43,27 +45,10 @@ ASKED = PLAIN.model_copy(
 )
 
 
-def market(days: int = 90) -> list[Message]:
-    steps = np.random.default_rng(5).normal(0.001, 0.02, (days, len(SYMBOLS)))
-    prices = 100.0 * np.exp(np.cumsum(steps, axis=0))
-    told: list[Message] = []
-    for day, row in enumerate(prices.tolist()):
-        moment = START + timedelta(days=day)
-        told += [
-            BarEvent(
-                symbol=symbol,
-                timestamp=moment,
-                open=close,
-                high=close,
-                low=close,
-                close=close,
-                volume=0.0,
-                bar_size="1d",
-            )
-            for symbol, close in zip(SYMBOLS, row, strict=True)
-        ]
-        told.append(SliceEvent(timestamp=moment, bar_size="1d", symbols=SYMBOLS))
-    return told
+@pytest.fixture
+def market(daily_bars) -> list[Message]:
+    steps = np.random.default_rng(5).normal(0.001, 0.02, (90, len(SYMBOLS)))
+    return [*chain(*daily_bars(100.0 * np.exp(np.cumsum(steps, axis=0)), SYMBOLS, START))]
 
 
 class OrderPlane:
@@ -115,7 +100,7 @@ def settings(request: pytest.FixtureRequest) -> StrategySettings:
     return {"plain": PLAIN, "asked": ASKED}[request.param]
 
 
-def record(settings: StrategySettings, file: Path) -> list[Message]:
+def record(settings: StrategySettings, file: Path, market: list[Message]) -> list[Message]:
     """Run the stage on a bus, one batch per published message, and write down what it was told and said."""
     bus, venue, said = MemoryBus(), OrderPlane(), []
     for kind in (OrderIntent, RebalancePlan, PlanProgress):
@@ -125,16 +110,16 @@ def record(settings: StrategySettings, file: Path) -> list[Message]:
     bus.subscribe(RebalancePlan, operator)
     with file.open("wb") as log:
         pump = Pump(build_stage(settings), bus.connect(INPUTS), [Recorder(log)])
-        for message in market():
+        for message in market:
             bus.publish(message)
             while pump.step(0.0):
                 pass
     return said
 
 
-def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_path: Path):
+def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_path: Path, market: list[Message]):
     file = tmp_path / "strategy.log"
-    said = record(settings, file)
+    said = record(settings, file, market)
     assert sum(isinstance(each, OrderIntent) for each in said) > 10
     assert sum(isinstance(each, RebalancePlan) for each in said) >= 8
     assert {each.state.value for each in said if isinstance(each, PlanProgress)} >= {"SELLING", "BUYING", "COMPLETED"}
@@ -144,10 +129,10 @@ def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_p
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 0.99])
 def test_a_restart_anywhere_leaves_the_rest_of_the_run_as_it_was(
-    settings: StrategySettings, tmp_path: Path, share: float
+    settings: StrategySettings, tmp_path: Path, market: list[Message], share: float
 ):
     file, rest = tmp_path / "strategy.log", tmp_path / "rest.log"
-    record(settings, file)
+    record(settings, file, market)
     batches = file.read_bytes().split(END)
     cut = int(len(batches) * share)
     rest.write_bytes(END.join(batches[cut:]))
@@ -160,11 +145,11 @@ def test_a_restart_anywhere_leaves_the_rest_of_the_run_as_it_was(
 
 @pytest.mark.parametrize("lost", ["nothing", "orders", "progress", "plan"])
 def test_a_crash_in_the_middle_of_a_moment_sends_what_the_log_lacks_and_nothing_twice(
-    settings: StrategySettings, tmp_path: Path, lost: str
+    settings: StrategySettings, tmp_path: Path, market: list[Message], lost: str
 ):
     """The batch of a moment is handled again, and of what it said only some had become durable."""
     file = tmp_path / "strategy.log"
-    everything = record(settings, file)
+    everything = record(settings, file, market)
     wished = {each.intent_id for each in everything if isinstance(each, OrderIntent)}
     kinds = {"nothing": (), "orders": (OrderIntent,), "progress": (PlanProgress,), "plan": (RebalancePlan,)}[lost]
     batches = file.read_bytes().split(END)

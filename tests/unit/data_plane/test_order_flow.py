@@ -1,6 +1,8 @@
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from data_plane.connectors.port import RawQuote
@@ -108,3 +110,22 @@ def test_quote_for_a_published_interval_or_outside_sessions_is_not_summed():
     assert order_flow.add(quote(30)) is None
     assert order_flow.add(quote(-30)) is None
     assert order_flow.add(quote(60)) == ()
+
+
+def test_flow_is_the_published_sum_over_columns():
+    """Cont, Kukanov and Stoikov (2014), equation for e_n, written a second time for whole columns in pandas."""
+    rng = np.random.default_rng(8)
+    count = 400
+    table = pd.DataFrame(
+        {
+            "bid": 10.0 + np.cumsum(rng.integers(-1, 2, count)) * 0.01,
+            "bid_size": rng.integers(1, 50, count).astype(float),
+            "ask_size": rng.integers(1, 50, count).astype(float),
+        }
+    ).round(2)
+    table["ask"] = (table["bid"] + rng.integers(1, 3, count) * 0.01).round(2)
+    before = table.shift()
+    bid = (table.bid >= before.bid) * table.bid_size - (table.bid <= before.bid) * before.bid_size
+    ask = (table.ask <= before.ask) * table.ask_size - (table.ask >= before.ask) * before.ask_size
+    quotes = [quote(number, **row) for number, row in enumerate(table.to_dict("records"))]
+    assert [flow_of(*pair) for pair in pairwise(quotes)] == (bid - ask).iloc[1:].tolist()

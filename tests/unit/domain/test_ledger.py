@@ -1,8 +1,10 @@
 from datetime import UTC, datetime
+from math import isnan, nan
 
 import pytest
 
 from contracts.trading import ExecutionReport, OrderStatus, Side
+from domain.currency import Currencies, currencies_of
 from domain.ids import intent_id
 from domain.ledger import Ledger, UnknownDirectionError
 
@@ -145,3 +147,47 @@ def test_a_busted_fill_leaves_nothing_behind_whatever_the_order_of_the_reports()
             ledger.apply(each)
         assert ledger.positions == {}
         assert ledger.cash == 100.0
+
+
+ABROAD = currencies_of("USD", {"SAMSUNG": "KRW", "AAPL": "USD", "IBM": None})
+
+
+def test_what_trades_abroad_is_paid_for_there_and_only_its_profit_depends_on_the_rate():
+    ledger = Ledger(1000.0, ABROAD)
+    ledger.apply(report(filled=10.0, price=50_000.0, commission=500.0, symbol="SAMSUNG"))
+    assert (ledger.cash, ledger.foreign) == (1000.0, {"KRW": -500_500.0})
+    marks = {"SAMSUNG": 50_000.0, "USDKRW": 1250.0}
+    assert ledger.equity(marks) == pytest.approx(1000.0 - 0.4)
+    assert ledger.equity(marks | {"SAMSUNG": 60_000.0}) == pytest.approx(1000.0 + 100_000.0 / 1250.0 - 0.4)
+    assert ledger.equity(marks | {"SAMSUNG": 60_000.0, "USDKRW": 1000.0}) == pytest.approx(1000.0 + 99.5)
+    assert ledger.money(marks) == pytest.approx(1000.0 - 400.4)
+
+
+def test_cash_abroad_does_not_depend_on_the_order_of_reports():
+    reports = [
+        report(0, sequence=number, filled=3.0 * number, price=100.1 + number, symbol="SAMSUNG") for number in (1, 2)
+    ] + [report(1, filled=4.0, price=99.3, direction=Side.SELL, symbol="SAMSUNG")]
+    found = []
+    for told in (reports, reports[::-1]):
+        ledger = Ledger(0.0, ABROAD)
+        for each in told:
+            ledger.apply(each)
+        found.append((ledger.foreign, dict(ledger.positions)))
+    assert found[0] == found[1]
+
+
+def test_without_a_rate_the_worth_is_unknown_and_a_flat_account_needs_none():
+    ledger = Ledger(1000.0, ABROAD)
+    assert ledger.equity({}) == 1000.0
+    ledger.apply(report(filled=1.0, price=50_000.0, symbol="SAMSUNG"))
+    assert isnan(ledger.equity({"SAMSUNG": 50_000.0}))
+
+
+def test_a_pair_says_the_rate_in_either_direction():
+    prices = {"EURUSD": 1.25, "USDKRW": 1250.0}
+    many = Currencies("USD", {"SAP": "EUR", "SAMSUNG": "KRW"})
+    assert many.pairs == {"EURUSD", "USDEUR", "KRWUSD", "USDKRW"}
+    rates = {symbol: many.rate_of(symbol, lambda pair: prices.get(pair, nan)) for symbol in ("SAP", "SAMSUNG", "IBM")}
+    assert rates == {"SAP": 1.25, "SAMSUNG": 1.0 / 1250.0, "IBM": 1.0}
+    assert ABROAD.of == {"SAMSUNG": "KRW"}
+    assert not Currencies().pairs

@@ -144,3 +144,9 @@ def test_a_return_needs_a_positive_base(equity):
 def test_a_curve_needs_capital_to_start_with(measure):
     with pytest.raises(ValueError, match="above zero"):
         measure([0.0, 1.0])
+
+
+def test_a_profit_is_converted_at_the_rate_at_which_it_was_made():
+    local = performance.closed_profits([10, -5, -5], [100, 110, 120], [2, 1, 3])
+    found = performance.closed_profits([10, -5, -5], [100, 110, 120], [2, 1, 3], [0.5, 0.25, 2.0])
+    assert found.tolist() == pytest.approx([local[0] * 0.25, local[1] * 2.0])

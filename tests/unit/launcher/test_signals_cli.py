@@ -49,15 +49,20 @@ def run(monkeypatch, tmp_path):
 def test_the_example_in_the_readme_works(run, config, tmp_path, monkeypatch):
     (tmp_path / "my_signals.py").write_text(block("python", "class Quiet"))
     monkeypatch.syspath_prepend(tmp_path)
-    chosen = yaml.safe_load(block("yaml", "my_signals:Quiet"))["strategy"]["strategy"]
-    code, said = run("--config", config(**chosen), "--json", tmp_path / "found.json")
+    above, line = block("yaml", "my_signals:Quiet").splitlines()[-2:]
+    six = (ROOT / "config" / "signal_ensemble.yaml").read_text("utf-8")
+    assert f"{above}\n" in six
+    seven = yaml.safe_load(six.replace(above, f"{above}\n{line}"))["strategy"]["strategy"]
+    code, said = run("--config", config(**seven), "--json", tmp_path / "found.json")
     assert code == 0, said
     assert "QUIET" in said
     found = json.loads((tmp_path / "found.json").read_text())
-    assert found["signals"].keys() == {"QUIET"}
+    assert found["signals"].keys() == {"OFI", "ERN", "VRP", "POS", "TSX", "SIF", "QUIET"}
     assert found["signals"]["QUIET"]["observations"] > 20
     assert [span[0] for span in found["regimes"]] == ["NORMAL"]  # too short for a fit
-    assert found["weights"][0][1].keys() == {"QUIET"}
+    assert len(found["generated"]) == 7
+    assert "made-up tables, from which anything earned is luck: analyst_estimates, earnings" in said
+    assert found["weights"][0][1].keys() == found["signals"].keys()
 
 
 def test_all_six_families_run_on_the_shipped_tables(run, config):

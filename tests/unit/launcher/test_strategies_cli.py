@@ -39,6 +39,12 @@ def test_a_shown_name_is_one_that_a_configuration_can_set():
     assert StrategySettings.model_validate({"strategy": chosen}).strategy.fast == 3
 
 
+def test_each_signal_of_the_ensemble_is_shown_as_a_configuration_would_say_it():
+    rows = [line for line in _run("show", "signal_ensemble")[1].splitlines() if "signals.OFI" in line]
+    assert len(rows) == 1
+    assert '{"kind": "order_flow_imbalance", "window": 5' in rows[0]
+
+
 def test_an_unknown_name_is_refused():
     code, said = _run("show", "perpetuum_mobile")
     assert code == 2

@@ -144,7 +144,7 @@ def test_learned_costs_replace_assumed_ones_when_they_are_known_well_enough():
     book = CostBook(0.0002, 0.1, trusted_after=30, window=5, per_year=12.0)
     for each in (cost("B", 1, 0.5), cost("B", 0, 9.0), cost("C", 1, 0.5, observations=29), cost("D", 1, 0.5, 50, 0.6)):
         book.learn(each)
-    costs = book.of(SYMBOLS, view, 1e6)
+    costs = book.of(SYMBOLS, view, 1e6, [1.0] * len(SYMBOLS))
     np.testing.assert_allclose(costs.linear, [0.0002, 0.001, 0.0002, 0.004])
     traded = np.array([(view.bars(symbol, 5).close * 1000.0).mean() for symbol in SYMBOLS])
     np.testing.assert_allclose(costs.quadratic, np.array([0.1, 0.5, 0.1, 0.1]) * 1e6 / traded)
@@ -161,7 +161,7 @@ def test_a_learner_that_began_anew_counts_when_it_knows_enough():
     slopes = []
     for at, (impact, observations) in enumerate([(0.5, 90), (7.0, 1), (7.0, 29), (0.3, 30), (0.2, 31)]):
         book.learn(cost("A", at, impact, observations))
-        slopes.append(float(book.of(("A",), view, view.closes("A", 1)[0] * 1000.0).quadratic[0]))
+        slopes.append(float(book.of(("A",), view, view.closes("A", 1)[0] * 1000.0, [1.0]).quadratic[0]))
     assert slopes == pytest.approx([0.5, 0.5, 0.5, 0.3, 0.2])
 
 

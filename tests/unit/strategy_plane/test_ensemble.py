@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import integrate, stats
 
 from strategy_plane.ensemble.information import Outcome, information_coefficient, long_short, ranks, summary
 from strategy_plane.ensemble.record import TrackRecord
@@ -15,6 +15,7 @@ from strategy_plane.ensemble.weighting import (
     Trust,
     combined,
     grinold,
+    persistence,
     shrunk_ic,
     signal_weights,
 )
@@ -169,3 +170,12 @@ def test_expected_returns_are_those_of_simulated_ones():
 def test_a_label_needs_a_length():
     with pytest.raises(ValueError, match="horizon"):
         TrackRecord(["s"], 0)
+
+
+@pytest.mark.parametrize("half_life", [0.5, 5.0, 60.0, 1e6])
+def test_what_fades_pays_at_first(half_life: float):
+    paid = [integrate.quad(lambda t: 0.5 ** (t / half_life), 0.0, moments)[0] / moments for moments in (5, 21)]
+    assert persistence(half_life, 21, 5) == pytest.approx(paid[0] / paid[1])
+    assert persistence(half_life, 21, 21) == 1.0
+    with pytest.raises(ValueError, match="half_life"):
+        persistence(0.0, 21, 5)

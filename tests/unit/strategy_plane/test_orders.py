@@ -8,6 +8,7 @@ import pytest
 from contracts.codec import decode, encode
 from contracts.market import SliceEvent
 from contracts.trading import OrderIntent, OrderType, Side
+from domain.currency import currencies_of
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules, gaps, intents, unmet
@@ -36,7 +37,7 @@ def book() -> Book:
 
 
 def found(targets: Targets, book: Book, rules: TradingRules = RULES) -> dict[str, float]:
-    return {symbol: gap for _, symbol, gap in gaps(unmet(targets, book), MOMENT, book, rules)}
+    return {symbol: gap for _, symbol, gap in gaps(unmet(targets, book, rules), MOMENT, book, rules)}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_weights_are_fractions_of_equity_at_the_close(book: Book):
 
 
 def test_sells_come_before_buys_and_symbols_in_order(book: Book):
-    wanted = unmet(Targets({"C": 1.0, "B": 0.0, "A": 1.0}, Basis.UNITS), book)
+    wanted = unmet(Targets({"C": 1.0, "B": 0.0, "A": 1.0}, Basis.UNITS), book, RULES)
     assert [symbol for _, symbol, _ in gaps(wanted, MOMENT, book, RULES)] == ["B", "A", "C"]
 
 
@@ -89,7 +90,7 @@ def test_an_impossible_target_is_refused(book: Book, units: float):
 
 def test_weights_need_positive_equity():
     with pytest.raises(PortfolioError, match="not positive"):
-        unmet(Targets({"A": 0.5}), Book(0.0))
+        unmet(Targets({"A": 0.5}), Book(0.0), RULES)
 
 
 def test_an_intent_is_a_valid_message_with_a_derived_name(book: Book):
@@ -106,3 +107,23 @@ def test_a_limit_asks_for_better_than_the_close(book: Book, gap: float, offset: 
     (order,) = intents(MOMENT, [(gap > 0, "A", gap)], book, rules)
     assert order.limit_price == pytest.approx(price)
     assert decode(encode(order)) == order
+
+
+def test_weights_leave_the_cash_buffer_uninvested_and_units_do_not_know_it():
+    book = Book(10_000.0)
+    book.marks["A"] = 100.0
+    kept = TradingRules("s", cash_buffer=0.2)
+    assert unmet(Targets({"A": 0.5}), book, kept) == {"A": pytest.approx(40.0)}
+    assert unmet(Targets({"A": 50.0}, Basis.UNITS), book, kept) == {"A": 50.0}
+
+
+def test_what_has_no_exchange_rate_is_left_alone_until_it_has_one():
+    book = Book(10_000.0, currencies_of("USD", {"A": "KRW"}))
+    book.marks |= {"A": 50_000.0, "B": 10.0}
+    rules, wanted = TradingRules("s", min_trade_value=399.0), Targets({"A": 0.04, "B": 0.04})
+    moment = MOMENT.model_copy(update={"symbols": ("A", "B")})
+    assert [symbol for _, symbol, _ in gaps(unmet(wanted, book, rules), moment, book, rules)] == ["B"]
+    assert book.unrated(("A", "B")).detail.endswith("A (KRW)")
+    book.marks["USDKRW"] = 1250.0
+    assert gaps(unmet(wanted, book, rules), moment, book, rules) == [(True, "A", 10.0), (True, "B", 40.0)]
+    assert book.unrated(("A", "B")) is None

@@ -9,6 +9,7 @@ from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import OrderIntent
 from strategy_plane.composition import build_stage
+from strategy_plane.engines.adjusted import Adjusted
 from strategy_plane.engines.position_risk import PositionRisk
 from strategy_plane.settings import StrategySettings
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
@@ -54,7 +55,7 @@ def test_weights_are_cut_by_either_engine(rebalancing: dict[str, str] | None):
 
 
 def test_a_position_without_a_range_is_not_opened():
-    strategy = PositionRisk(MovingAverageCross(1, 2, 100.0), 0.01, window=5)
+    strategy = Adjusted(MovingAverageCross(1, 2, 100.0), PositionRisk(0.01, window=5))
     assert strategy.warm_up == 6
     for day in range(2):
         close = 100.0 + day
@@ -85,6 +86,9 @@ class Rich:
     def equity(self) -> float:
         return 1e6
 
+    def rate(self, symbol: str) -> float:
+        return 1.0
+
     def weight(self, symbol: str) -> float:
         return 0.0
 
@@ -92,4 +96,4 @@ class Rich:
 @pytest.mark.parametrize("wrong", [{"risk": 0.0}, {"risk": 0.1, "window": 0}, {"risk": 0.1, "multiple": 0.0}])
 def test_parameters_without_meaning_are_refused(wrong: dict[str, Any]):
     with pytest.raises(ValueError, match="must be positive"):
-        PositionRisk(MovingAverageCross(1, 2), **wrong)
+        PositionRisk(**wrong)

@@ -274,8 +274,8 @@ def test_symbols_without_a_bar_are_left_alone_and_named():
 
 
 def test_buffer_cap_and_least_value_shape_the_plan():
-    rules = RebalanceRules(cash_buffer=0.1, turnover_cap=0.45)
-    market = Market({0: weights(A=0.5, B=0.5)}, rules, trading=TradingRules("s", lot=0.001))
+    rules = RebalanceRules(turnover_cap=0.45)
+    market = Market({0: weights(A=0.5, B=0.5)}, rules, trading=TradingRules("s", lot=0.001, cash_buffer=0.1))
     (plan,) = plans(market.next())
     assert plan.target_weights == pytest.approx({"A": 0.225, "B": 0.225})
     assert [trade.quantity for trade in plan.trades] == pytest.approx([22.5, 22.5])

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from strategy_plane.signals.positioning import Positioning, days_to_cover, short_ratio
@@ -84,3 +86,29 @@ def test_sentiment_takes_news_and_revisions(scene):
     )
     assert scores == pytest.approx(expected)
     assert Sentiment()(scene.at(300)) == {}
+
+
+def test_news_fade_as_in_pandas(scene, date):
+    rng = np.random.default_rng(5)
+    days, scores = np.sort(rng.uniform(0.0, 20.0, 30)), rng.uniform(-1.0, 1.0, 30)
+    for day, score in zip(days.tolist(), scores.tolist(), strict=True):
+        scene.fact("news_sentiment", "A", day, day, score=score)
+    known = pd.DatetimeIndex([date(day) for day in days.tolist()])
+    expected = pd.Series(scores).ewm(halflife="4D", times=known).mean().iloc[-1]
+    assert faded_sentiment(scene.at(25).facts.rows("news_sentiment", "A", 99), date(25), 4.0) == pytest.approx(expected)
+
+
+def test_revisions_and_ownership_are_those_of_pandas(scene):
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"estimate": rng.uniform(1.0, 3.0, 8), "price": rng.uniform(20.0, 60.0, 8)})
+    for month, row in table.iterrows():
+        scene.fact("analyst_estimates", "A", month * 30, month * 30, **row)
+        scene.fact("ownership", "A", month * 30, month * 30, institutional_share=row["estimate"] / 3.0)
+        scene.fact("ownership", "B", month * 30, month * 30, institutional_share=0.5)
+    for symbol in "AB":
+        scene.bar(symbol, 220, 10.0)
+    months = scene.at(220).facts.rows("analyst_estimates", "A", 8)
+    assert revisions(months) == pytest.approx((table["estimate"].diff() / table["price"].shift()).sum())
+    bought = Positioning(ratio_weight=0.0, cover_weight=0.0)
+    moved = table["estimate"].diff().iloc[-1] / 3.0
+    assert bought(scene.at(220)) == pytest.approx(cross_section({"A": moved, "B": 0.0}))

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from contracts.market import BarEvent, SliceEvent
+from strategy_plane.engines.adjusted import Adjusted
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.volatility_target import VolatilityTarget
 from strategy_plane.sizing import (
-    Sizing,
     average_true_range,
     ewma_volatility,
+    invested,
     units_at_risk,
+    units_of,
     volatility_scale,
+    whole_lots,
 )
 from strategy_plane.strategies.port import Basis, Portfolio, Targets
 
@@ -22,26 +25,27 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("sizing", "rate", "units"),
+    ("lot", "buffer", "rate", "units"),
     [
-        (Sizing(), 1.0, 33.0),
-        (Sizing(lot=10.0), 1.0, 30.0),
-        (Sizing(lot=0.001), 1.0, 33.333),
-        (Sizing(cash_buffer=0.1), 1.0, 30.0),
-        (Sizing(), 0.5, 66.0),
+        (1.0, 0.0, 1.0, 33.0),
+        (10.0, 0.0, 1.0, 30.0),
+        (0.001, 0.0, 1.0, 33.333),
+        (1.0, 0.1, 1.0, 30.0),
+        (1.0, 0.0, 0.5, 66.0),
     ],
 )
-def test_lots_buffer_and_currency(sizing: Sizing, rate: float, units: float):
-    assert sizing.units(0.5, 20_000.0, 300.0, rate) == pytest.approx(units)
-    assert sizing.units(-0.5, 20_000.0, 300.0, rate) == pytest.approx(-units)
+def test_lots_buffer_and_currency(lot: float, buffer: float, rate: float, units: float):
+    weights = invested({"A": 0.5, "B": -0.5}, buffer)
+    sized = {symbol: whole_lots(units_of(each, 20_000.0, 300.0 * rate), lot) for symbol, each in weights.items()}
+    assert sized == pytest.approx({"A": units, "B": -units})
 
 
 def test_sizes_that_make_no_sense_are_refused():
-    for bad in ({"lot": 0.0}, {"cash_buffer": 1.0}, {"cash_buffer": -0.1}):
-        with pytest.raises(ValueError, match="lot must be positive"):
-            Sizing(**bad)
-    with pytest.raises(ValueError, match="exchange_rate"):
-        Sizing().units(0.5, 1000.0, 10.0, 0.0)
+    for buffer in (1.0, -0.1):
+        with pytest.raises(ValueError, match="cash_buffer"):
+            invested({"A": 1.0}, buffer)
+    with pytest.raises(ValueError, match="worth"):
+        units_of(0.5, 1000.0, 0.0)
 
 
 def test_ewma_volatility_agrees_with_pandas():
@@ -93,7 +97,7 @@ class Fixed:
 
 def held(targets: Targets | None, days: int = 31, **options: float) -> Targets | None:
     inner = Fixed(targets)
-    strategy = VolatilityTarget(inner, 0.1, window=30, half_life=10.0, **options)
+    strategy = Adjusted(inner, VolatilityTarget(0.1, window=30, half_life=10.0, **options))
     assert (strategy.warm_up, strategy.period) == (31, 3)
     prices = 100.0 * np.cumprod(1.0 + np.random.default_rng(3).normal(0.0, 0.02, (31, 2)), axis=0)
     for day in range(days):

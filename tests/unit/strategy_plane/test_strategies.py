@@ -38,6 +38,9 @@ class Holdings:
     def equity(self) -> float:
         return 1.0
 
+    def rate(self, symbol: str) -> float:
+        return 1.0
+
     def weight(self, symbol: str) -> float:
         return self._weights.get(symbol, 0.0)
 

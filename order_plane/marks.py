@@ -1,0 +1,65 @@
+"""The newest market prices, in the currency of each symbol and in the account's."""
+
+from datetime import UTC, datetime
+from math import nan
+
+from contracts.market import BarEvent, TickEvent
+from domain.currency import ONE_CURRENCY, Currencies
+
+_BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
+
+
+class Marks:
+    """Bars and ticks by symbol, the newest of each; those of pairs are exchange rates.
+
+    ``now`` is event time, the newest time of any of them.
+    """
+
+    __slots__ = ("_currencies", "_newest", "moved", "now", "worth_of")
+
+    def __init__(self, currencies: Currencies = ONE_CURRENCY) -> None:
+        self._currencies = currencies
+        self._newest: dict[str, BarEvent | TickEvent] = {}
+        self.now = _BEFORE_ALL_TIME
+        self.moved = True
+        """Set when a price may have changed; whoever values anything clears it."""
+        self.worth_of = self._converted if currencies.of else self.price_of
+        """Account currency for one unit, not-a-number when price or rate is unknown."""
+
+    def take(self, event: BarEvent | TickEvent) -> None:
+        """Let the event's price stand for its symbol, unless a newer one does, and advance event time."""
+        fields = event.__dict__  # a model's attributes cost four times as much as a dictionary's keys
+        symbol, at = fields["symbol"], fields["timestamp"]
+        if at > self.now:
+            self.now = at
+        elif symbol in self._newest and at < self._newest[symbol].timestamp:
+            return
+        self._newest[symbol] = event
+        self.moved = True
+
+    def price_of(self, symbol: str) -> float:
+        """The newest price in the symbol's currency per unit, not-a-number when none was seen."""
+        mark = self._newest.get(symbol)
+        if mark is None:
+            return nan
+        return mark.close if isinstance(mark, BarEvent) else mark.price
+
+    def priced_at(self, symbol: str) -> datetime | None:
+        """The event time of that price."""
+        mark = self._newest.get(symbol)
+        return None if mark is None else mark.timestamp
+
+    def rate_of(self, symbol: str) -> float:
+        """Account currency for one unit of the symbol's currency, not-a-number when unknown."""
+        return self._currencies.rate_of(symbol, self.price_of) if self._currencies.of else 1.0
+
+    def rated_at(self, symbol: str) -> datetime | None:
+        """The event time of that rate, None when it is unknown or none is needed."""
+        currency = self._currencies.of.get(symbol)
+        if currency is None:
+            return None
+        times = (self.priced_at(pair) for pair in self._currencies.pairs_of(currency))
+        return next((at for at in times if at is not None), None)
+
+    def _converted(self, symbol: str) -> float:
+        return self.price_of(symbol) * self.rate_of(symbol)
