@@ -104,7 +104,7 @@ class Plane:
 
 
 def config(state: Path) -> Path:
-    limits = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
+    limits = {"duplicate_window": "PT0S", "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
     order = {
         "mode": "paper",
         "journal_path": "order_journal.sqlite",
