@@ -36,6 +36,7 @@ measure "the memory-bus run beside other engines" "$PYTHON" -m benchmarks.memory
 measure "portfolio optimisation" "$PYTHON" -m benchmarks.optimizer
 measure "the controls before every order" "$PYTHON" -m benchmarks.controls
 measure "the order journal" "$PYTHON" -m benchmarks.journal
+measure "a kill switch" "$PYTHON" -m benchmarks.kill
 measure "latency over Kafka" "$PYTHON" -m benchmarks.kafka_latency
 measure "throughput over Kafka" "$PYTHON" -m benchmarks.kafka_throughput
 

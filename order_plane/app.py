@@ -23,7 +23,6 @@ from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
-from order_plane.journal import JournalError
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import kills_among, operator_commands
 from order_plane.settings import Mode, OrderSettings
@@ -58,11 +57,6 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
         learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
-            if not stage.appended and any(bus.ends[end] for end in bus.ends if end.startswith("execution_reports/")):
-                raise JournalError(
-                    "the journal is new and execution_reports is not: orders were sent that this journal knows nothing "
-                    "of. Start with the state directory that belongs to this Kafka, or another kafka.topic_prefix"
-                )
 
             def publish(messages: Iterable[Message]) -> None:
                 for message in messages:

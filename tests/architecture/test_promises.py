@@ -12,7 +12,7 @@ PROMISES, FAULTS = [f"P{number}" for number in range(1, 11)], [f"F{number}" for 
 
 
 @cache
-def tests_in(file: Path) -> frozenset[str]:
+def names_in(file: Path) -> frozenset[str]:
     """The names of the tests of a file."""
     tree = ast.parse(file.read_text("utf-8"))
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
@@ -31,7 +31,7 @@ def missing(root: Path, row: str) -> list[str]:
     return [
         f"{file}::{test}"
         for file, test in named
-        if not (root / file).is_file() or (test and test not in tests_in(root / file))
+        if not (root / file).is_file() or (test and test not in names_in(root / file))
     ]
 
 
