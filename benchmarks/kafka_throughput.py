@@ -40,8 +40,16 @@ def config(files: list[Path]) -> dict:
             "pace": {"mode": "window", "window": 20000},
         },
         "strategy": {"bar_size": "1min", "universe": list(symbols), "strategy": {"name": "moving_average_cross"}},
-        "order": {"mode": "paper", "calendar": "24/7", "volume_cap": None, "journal_path": "journal.sqlite",
-                  "paper_store_path": "venue.sqlite", "throttle": {"rate_per_second": 1000, "burst": 100000}},
+        "order": {
+            "mode": "paper",
+            "calendar": "24/7",
+            "volume_cap": None,
+            "journal_path": "journal.sqlite",
+            "paper_store_path": "venue.sqlite",
+            "throttle": {"rate_per_second": 1000, "burst": 100000},
+            # Market events run days ahead of the orders here, so that all of them are judged at the same moments.
+            "limits": {"duplicate_window": "PT0S", "reference_max_age": "P30D"},
+        },
     }  # fmt: skip
 
 

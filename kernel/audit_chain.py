@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from pydantic import JsonValue
+from pydantic_core import to_json
 
-_text = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode  # made anew for each entry it costs as much
 START = "0" * 64
 """The head of a chain without entries."""
 
@@ -79,6 +79,12 @@ def anchor_of(line: str) -> Anchor:
         return Anchor(head, str(body["signature"]), str(body["key"]))
     except (ValueError, KeyError, TypeError):
         raise ChainBroken("a line of the anchors is no anchor; it was edited or torn") from None
+
+
+def _text(entry: Mapping[str, JsonValue]) -> str:
+    """The entry as JSON in ASCII without blanks."""
+    text = to_json(entry).decode()  # several times as fast as the standard library, but it escapes nothing
+    return text if text.isascii() else json.dumps(entry, separators=(",", ":"))
 
 
 def _seal(previous: str, body: str) -> str:

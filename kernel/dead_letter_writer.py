@@ -1,8 +1,7 @@
 """Write what could not be used to its dead-letter topic, bytes unchanged, on the same partition."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
 
 from confluent_kafka import Message as Record
 
@@ -15,7 +14,6 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.ports import Clock, Received
 
 _TIMESTAMP_TYPES = {1: "create", 2: "log-append"}
-_Place = tuple[str, int, int]
 
 
 def schema_name(message: type[Message]) -> str:
@@ -45,6 +43,38 @@ def wire_headers(record: Record) -> tuple[Header, ...]:
     return tuple((name, value.encode() if isinstance(value, str) else value) for name, value in pairs)
 
 
+class RecordHeaders(Mapping[str, bytes]):
+    """Headers of a record by name, read when somebody asks: of most records nobody does.
+
+    Of a repeated name it has the last value, and null values are left out; ``wire`` has all of them.
+    """
+
+    __slots__ = ("_record",)
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    @property
+    def wire(self) -> tuple[Header, ...]:
+        """What the wire had."""
+        return wire_headers(self._record)
+
+    def __getitem__(self, name: str) -> bytes:
+        return self._plain()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plain())
+
+    def __len__(self) -> int:
+        return len(self._plain())
+
+    def __repr__(self) -> str:
+        return repr(self._plain())
+
+    def _plain(self) -> dict[str, bytes]:
+        return {name: value for name, value in self.wire if value is not None}
+
+
 class DeadLetterWriter:
     """Sends dead letters of one process and counts them by topic and error code."""
 
@@ -63,34 +93,18 @@ class DeadLetterWriter:
         self._instance = instance
         self._app_version = app_version
         self._clock = clock
-        self._odd_headers: dict[_Place, tuple[Header, ...]] = {}
         self.counts: Counter[tuple[str, str]] = Counter()
-
-    def headers(self, record: Record, place: _Place) -> dict[str, bytes]:
-        """Headers by name; what a mapping cannot hold is kept aside until `forget`, for a dead letter of it."""
-        pairs = record.headers()
-        if not pairs:
-            return {}
-        plain = dict(pairs)
-        if len(plain) != len(pairs) or None in plain.values():
-            self._odd_headers[place] = wire_headers(record)
-            plain = {name: value for name, value in plain.items() if value is not None}
-        return cast(dict[str, bytes], plain)  # a consumer delivers bytes or null
-
-    def forget(self) -> None:
-        """The messages whose headers were kept are done."""
-        self._odd_headers.clear()
 
     def refuse_received(self, received: Received, error: FieldError) -> None:
         """Send a message that a handler refused."""
-        place = (received.topic, received.partition, received.offset)
+        headers = received.headers
         source = SourceRecord(
             topic=self._settings.topic(received.topic),
             partition=received.partition,
             offset=received.offset,
             key=received.key,
             value=received.raw,
-            headers=self._odd_headers.get(place) or tuple(received.headers.items()),
+            headers=headers.wire if isinstance(headers, RecordHeaders) else tuple(headers.items()),
             timestamp_ms=received.timestamp_ms,
         )
         self.refuse(TOPICS[received.topic], source, error, ())

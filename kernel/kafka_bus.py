@@ -17,7 +17,7 @@ from contracts.dead_letter import Header
 from contracts.topics import TOPIC_OF, TOPICS
 from kernel.broker_watch import BrokerWatch
 from kernel.clock import SystemClock
-from kernel.dead_letter_writer import DeadLetterWriter, schema_name, source_of
+from kernel.dead_letter_writer import DeadLetterWriter, RecordHeaders, schema_name, source_of
 from kernel.kafka_admin import check_topics
 from kernel.kafka_consumer import GroupConsumer, Taken
 from kernel.kafka_history import WHOLE, Span, ranges_of, read_logs
@@ -153,7 +153,6 @@ class KafkaBus:
 
         Does not wait, unless each batch is to be recorded. `durable` says ``mark`` from then on.
         """
-        self._dead_letters.forget()
         self._unhandled = False
         self._outstanding.add(mark)
         if not self._settings.commit_delay_ms:
@@ -165,7 +164,6 @@ class KafkaBus:
         Raises:
             DeliveryFailed, CommitFailed: when that cannot be; nothing is committed behind what is not durable.
         """
-        self._dead_letters.forget()
         self._unhandled = False
         self._outstanding.add()
         self._outstanding.wait()
@@ -287,10 +285,8 @@ class KafkaBus:
             message = decode(raw, topic.messages)
         except ContractViolation as violation:
             return violation.first
-        headers = self._dead_letters.headers(record, (topic.name, partition[1], offset))
-        return Received(
-            message, topic.name, partition[1], offset, raw, record.key(), headers, max(0, record.timestamp()[1])
-        )
+        written = max(0, record.timestamp()[1])
+        return Received(message, topic.name, partition[1], offset, raw, record.key(), RecordHeaders(record), written)
 
     def _pause(self) -> None:
         self._group.pause()

@@ -1,5 +1,6 @@
 """The life of a plane's process: serve health, restore the stage, then pump until told to stop."""
 
+import gc
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -159,6 +160,8 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
                 metrics.progress(bus.lag, bus.dead_lettered)
                 refresh()
 
+        gc.collect()
+        gc.freeze()  # what exists by now stays; to look through it again would take milliseconds in the middle of work
         log.info("plane is running")
         Pump(stage, bus, (metrics, *recorder, *observers), after_step, recovery.mark).run(stop)
         log.info("plane has drained and stops")

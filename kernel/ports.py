@@ -1,9 +1,9 @@
 """The three ports that every process of the platform is built from."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from contracts.base import Message
 from contracts.codec import FieldError
@@ -51,8 +51,10 @@ def nothing_to_settle() -> tuple[()]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+_NO_HEADERS: Mapping[str, bytes] = MappingProxyType({})
+
+
+class Received(NamedTuple):
     """A validated message and where it was read."""
 
     message: Message
@@ -61,7 +63,7 @@ class Received:
     offset: int = 0
     raw: bytes = b""
     key: bytes | None = None
-    headers: Mapping[str, bytes] = field(default_factory=dict)
+    headers: Mapping[str, bytes] = _NO_HEADERS
     timestamp_ms: int = 0
 
 

@@ -24,13 +24,16 @@ class Traces:
 
     def heard(self, message: Message, headers: Mapping[str, bytes]) -> None:
         """Remember the trace of an intent that was read."""
+        if not _intent(message):
+            return  # most messages speak of none, and headers are slow to read
         traceparent = headers.get(TRACEPARENT)
         if traceparent is not None:
             self._remember(message, traceparent)
 
     def next(self, message: Message, raw: bytes, cause: Mapping[str, bytes] | None) -> bytes:
         """The ``traceparent`` of ``message``, whose bytes are ``raw``, caused by a message with headers ``cause``."""
-        parent = (cause or {}).get(TRACEPARENT) or self._of_intent.get(_intent(message), b"")
+        parent = None if cause is None else cause.get(TRACEPARENT)
+        parent = parent or self._of_intent.get(_intent(message), b"")
         digest = hashlib.blake2b(raw, digest_size=24).hexdigest().encode()
         trace = parent[3:35] if _WELL_FORMED.fullmatch(parent) else digest[:32]
         traceparent = b"00-%b-%b-01" % (trace, digest[32:])

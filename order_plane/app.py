@@ -68,11 +68,6 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
-
-            def between() -> None:
-                checking()
-                stage.rest()
-
             recovery = Recovery(
                 history=lambda: bus.history((*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN),
                 opening=stage.recover,
@@ -87,7 +82,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[latency],
                 refresh=refresh,
-                between=between,
+                between=_in_turn(checking, stage.rest),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
 
@@ -119,6 +114,14 @@ class SubmitLatency:
                 published = self._published_ms.get(output.symbol)
                 if published is not None:
                     self._observe(max(0.0, self._clock.now().timestamp() - published / 1000))
+
+
+def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
+    def each() -> None:
+        for call in calls:
+            call()
+
+    return each
 
 
 def _show(stage: Execution, metrics: PlaneMetrics) -> None:
