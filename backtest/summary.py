@@ -73,7 +73,7 @@ def realised_profits(fills: pa.Table) -> Floats:
     """
     units = signed_units(fills)
     symbols = np.array(fills["symbol"].to_pylist(), np.str_)
-    columns = [fills[name].to_numpy() for name in ("price", "commission", "rate")]
+    columns = [fills["price"].to_numpy(), fills["commission"].to_numpy(), exchange_rates(fills)]
     found = [
         performance.closed_profits(units[mine].tolist(), *(column[mine].tolist() for column in columns))
         for mine in ((symbols == symbol) & (units != 0.0) for symbol in np.unique(symbols))
@@ -90,14 +90,20 @@ def signed_units(fills: pa.Table) -> Floats:
 
 def traded_values(fills: pa.Table) -> Floats:
     """What each fill was worth, in account currency."""
-    values: Floats = fills["quantity"].to_numpy() * fills["price"].to_numpy() * fills["rate"].to_numpy()
+    values: Floats = fills["quantity"].to_numpy() * fills["price"].to_numpy() * exchange_rates(fills)
     return values
 
 
 def paid_commissions(fills: pa.Table) -> Floats:
     """The commission of each fill, in account currency."""
-    values: Floats = fills["commission"].to_numpy() * fills["rate"].to_numpy()
+    values: Floats = fills["commission"].to_numpy() * exchange_rates(fills)
     return values
+
+
+def exchange_rates(fills: pa.Table) -> Floats:
+    """Account currency for one unit of each fill's; runs written when there was one currency do not say it."""
+    rates: Floats = fills["rate"].to_numpy() if "rate" in fills.column_names else np.ones(len(fills))
+    return rates
 
 
 def _period(tables: Tables, days: int, periods_per_year: float) -> dict[str, JSON]:

@@ -33,13 +33,15 @@ class Trial:
 class TrialLedger:
     """Trials as JSON lines, each carrying the SHA-256 of itself and the line before.
 
-    The same variant over the same data is one trial however often it is run, so running a study twice does not
-    make its result look worse; everything else counts for ever.
+    The newest of these stands in a file beside it as well, so that lines missing at the end are noticed too. The same
+    variant over the same data is one trial however often it is run, so running a study twice does not make its result
+    look worse; everything else counts for ever.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._trials: dict[tuple[str, str, str], Trial] = {}
+        self._head = path.with_suffix(".head")
         self._last = _START
         self._read()
 
@@ -54,6 +56,9 @@ class TrialLedger:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"hash": self._last, "trial": json.loads(text)}, sort_keys=True) + "\n")
+        draft = self._head.with_suffix(".draft")
+        draft.write_text(self._last, "utf-8")
+        draft.replace(self._head)
         return True
 
     def trials(self, family: str) -> list[Trial]:
@@ -70,6 +75,8 @@ class TrialLedger:
 
     def _read(self) -> None:
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
+        newest = self._head.read_text("utf-8") if self._head.exists() else _START
+        is_known = newest == _START
         for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
@@ -81,8 +88,11 @@ class TrialLedger:
                 raise LedgerTampered(f"{self._path}:{number} cannot be read; restore the file") from error
             if not intact:
                 raise LedgerTampered(f"{self._path}:{number} was changed or a line before it is gone; restore the file")
+            is_known |= newest == self._last  # a crash may have kept a later line out of the head
             unknown = trial.sharpe is None
             self._keep(Trial(**{**asdict(trial), "sharpe": math.nan}) if unknown else trial)
+        if not is_known:
+            raise LedgerTampered(f"{self._path}: the newest lines are gone, says {self._head.name}; restore the file")
 
 
 def _chain(before: str, text: str) -> str:

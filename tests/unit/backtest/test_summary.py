@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from backtest.summary import FIGURES, realised_profits, render, shown, summarise
+from backtest.summary import FIGURES, realised_profits, render, shown, summarise, traded_values
 from contracts.trading import Side
 
 DAY = timedelta(days=1)
@@ -105,3 +105,11 @@ def test_a_quiet_run_shows_no_losses(recorded, scenario):
     text = text_of(render(summarise(recorded(two_round_trips(scenario)).tables(), 100_000.0)))
     assert "rejected" not in text
     assert "quarantined" not in text
+
+
+def test_a_run_written_when_there_was_one_currency_is_still_read(recorded, market):
+    fills = recorded(market.messages).tables().fills
+    old = fills.drop_columns(["rate"])
+    assert len(old) > 1
+    assert realised_profits(old).tolist() == realised_profits(fills).tolist()
+    assert traded_values(old).tolist() == traded_values(fills).tolist()

@@ -107,3 +107,24 @@ def test_a_ledger_that_was_edited_is_refused(tmp_path: Path, harm: str):
     path.write_text("\n".join(lines), "utf-8")
     with pytest.raises(LedgerTampered, match=r"ledger\.jsonl:[24]"):
         TrialLedger(path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_a_ledger_whose_end_is_gone_is_refused(tmp_path: Path, kept: int):
+    path = tmp_path / "ledger.jsonl"
+    ledger = TrialLedger(path)
+    for number in range(4):
+        ledger.append(trial(f"k{number}", number / 10))
+    path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:kept]), "utf-8")
+    with pytest.raises(LedgerTampered, match="newest lines are gone"):
+        TrialLedger(path)
+
+
+def test_a_crash_between_a_line_and_its_head_is_forgiven(tmp_path: Path):
+    path = tmp_path / "ledger.jsonl"
+    ledger = TrialLedger(path)
+    ledger.append(trial("a", 0.1))
+    before = path.with_suffix(".head").read_text("utf-8")
+    ledger.append(trial("b", 0.2))
+    path.with_suffix(".head").write_text(before, "utf-8")
+    assert TrialLedger(path).statistics("f").trials == 2
