@@ -38,6 +38,8 @@ DATA_BROKEN = frozenset({2103, 2105, 2157})
 DATA_BACK = frozenset({2104, 2106, 2158})
 BARS_ENDED = frozenset({10182, 10225})
 """A subscription to bars is dead and must be asked for again."""
+TRADES_REFUSED = frozenset({101, 200, 321, 354, 10089, 10189, 10190, 10197})
+"""A subscription to trades that there will be nothing of."""
 _WARNINGS = range(2100, 2200)
 
 

@@ -96,6 +96,23 @@ class HistoryBar(NamedTuple):
     volume: float
 
 
+class QuoteChange(NamedTuple):
+    """One number of a best quote by request ``number``; ``field`` is bid, ask, bid_size or ask_size."""
+
+    number: int
+    field: str
+    value: float
+
+
+class Trade(NamedTuple):
+    """One trade by request ``number``, ``time`` in whole seconds UTC, ``size`` in units."""
+
+    number: int
+    time: datetime
+    price: float
+    size: float
+
+
 @dataclass(frozen=True, slots=True)
 class ContractDetails:
     """What a qualified contract trades by: ``exchanges`` and ``rule_ids`` are parallel."""
@@ -146,6 +163,14 @@ class Listener(Protocol):
         """A bar that is kept up to date by request ``number`` changed or began."""
         ...
 
+    def quote(self, change: QuoteChange) -> None:
+        """A number of a best quote changed, or was told again."""
+        ...
+
+    def trade(self, trade: Trade) -> None:
+        """Something traded in a subscribed market."""
+        ...
+
     def lost(self) -> None:
         """The connection is gone; nothing else will come of it."""
         ...
@@ -170,6 +195,12 @@ class Deaf:
         """Ignored."""
 
     def bar_update(self, number: int, bar: HistoryBar) -> None:
+        """Ignored."""
+
+    def quote(self, change: QuoteChange) -> None:
+        """Ignored."""
+
+    def trade(self, trade: Trade) -> None:
         """Ignored."""
 
     def lost(self) -> None:

@@ -9,9 +9,11 @@ from uuid import UUID
 from contracts.market import BarEvent
 from ibkr_client.connection import ConnectionLost, RequestRefused
 from ibkr_client.contracts import ContractTerms
+from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
+from ibkr_client.refusals import explained
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Account, Terms, Venue
@@ -26,7 +28,7 @@ _PAPER_ACCOUNTS = ("DU", "DF")
 _SLACK_SECONDS = 5.0
 
 
-class WrongAccount(RuntimeError):
+class WrongAccount(GatewayRefused):
     """Port, account and mode do not agree; nothing is sent anywhere."""
 
 
@@ -103,8 +105,7 @@ class IbkrBroker:
             self._loop.call(self._start(library), self._longest)
         except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
             self.close()
-            reason = str(error) or type(error).__name__
-            raise BrokerUnavailable(f"port {terms.address.port} of {terms.address.host}: {reason}") from None
+            raise BrokerUnavailable(explained(error, terms.address)) from None
         except Unusable as refusal:
             self.close()
             raise WrongAccount(str(refusal)) from None

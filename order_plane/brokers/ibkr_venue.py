@@ -18,9 +18,9 @@ from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import (
     AccountValue,
     Commission,
+    Deaf,
     Execution,
     Hello,
-    HistoryBar,
     Notice,
     OrderProgress,
     OrderState,
@@ -60,7 +60,7 @@ class Account:
     values: Sequence[AccountValue]
 
 
-class Venue:
+class Venue(Deaf):
     """Lives in one event loop. Facts go to ``news``, which another thread may empty.
 
     Nothing may be sent until the gateway was asked for open orders, completed orders and executions, after each
@@ -176,9 +176,6 @@ class Venue:
             return
         _LOG.warning("the gateway says of an order", order_id=notice.number, code=notice.code, text=notice.text)
         self.book.error(order, notice)
-
-    def bar_update(self, number: int, bar: HistoryBar) -> None:
-        """Bars are no business of orders."""
 
     def lost(self) -> None:
         """Whoever waits for an answer does not get it."""

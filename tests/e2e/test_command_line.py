@@ -208,7 +208,7 @@ def test_live_mode_is_refused_with_the_gates_that_are_shut_and_starts_nothing(se
     config = yaml.safe_load(_paper_config(tmp_path).read_text())
     config["order"]["mode"] = "live"
     (tmp_path / "live.yaml").write_text(yaml.safe_dump(config))
-    run = session("up", "--config", str(tmp_path / "live.yaml"), "--broker", broker)
+    run = session("up", "--config", str(tmp_path / "live.yaml"), "--kafka", broker)
     assert run.process.wait(60) == 7, run.said
     for gate in ("LIVE_API=1", "CONFIRM_LIVE=YES", "ENABLE_LIVE_TRADING=true", "go-live record"):
         assert gate in run.said
