@@ -1,5 +1,6 @@
 """Best quotes from the numbers that the gateway tells one by one."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -16,7 +17,7 @@ _FIELDS = ("bid", "bid_size", "ask", "ask_size")
 
 
 class Quotes(Deaf):
-    """Gives a quote each time one of its numbers changes, once all four are known.
+    """Gives a quote when its numbers have changed, once all four are known; those that come together change together.
 
     The gateway does not say when a quote changed, so its time is that of ``clock`` when it came. ``delayed`` takes
     delayed quotes where the account has no subscription.
@@ -37,6 +38,7 @@ class Quotes(Deaf):
         self._clock = clock
         self._delayed = delayed
         self._known: dict[int, tuple[str, dict[str, float]]] = {}
+        self._changed: set[int] = set()
 
     async def greet(self, connection: Connection) -> None:
         """Subscribe everything anew; a symbol that is refused has no quotes."""
@@ -56,10 +58,17 @@ class Quotes(Deaf):
 
     def quote(self, change: QuoteChange) -> None:
         """Take one number."""
-        symbol, known = self._known.get(change.number, ("", {}))
-        if not symbol or known.get(change.field) == change.value:
+        known = self._known.get(change.number)
+        if known is None or known[1].get(change.field) == change.value:
             return
-        known[change.field] = change.value
+        known[1][change.field] = change.value
+        if change.number not in self._changed:
+            self._changed.add(change.number)
+            asyncio.get_running_loop().call_soon(self._tell, change.number)
+
+    def _tell(self, number: int) -> None:
+        self._changed.discard(number)
+        symbol, known = self._known.get(number, ("", {}))
         if len(known) == len(_FIELDS) and 0 < known["bid"] <= known["ask"]:
             bid, bid_size, ask, ask_size = map(known.__getitem__, _FIELDS)
             self._give(RawQuote(symbol, self._clock(), bid, bid_size, ask, ask_size, "ibkr", 0))

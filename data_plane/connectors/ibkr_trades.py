@@ -29,11 +29,15 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class _Tape:
-    """One symbol: bars that close after ``whole_after`` are seen whole; ``patched`` when those before were fetched."""
+    """One symbol: bars that close after ``whole_after`` are seen whole; ``patched`` when those before were fetched.
+
+    ``since`` is the newest time that the gateway had told when it was subscribed.
+    """
 
     symbol: str
     number: int = 0
     given: datetime = _BEFORE_ALL
+    since: datetime = _NEVER
     whole_after: datetime = _NEVER
     patched: bool = False
     asking: bool = False
@@ -117,10 +121,14 @@ class TradeBars(Deaf):
         """Close bars whose end has passed, and fetch those that were not seen whole."""
         told = self._told()
         self._closed(self._bars.expire(told - self._terms.grace))
+        for tape in self._by_number.values():
+            if tape.whole_after == _NEVER and told > tape.since:  # it was subscribed before that
+                interval = self._grid.interval(told + _MARGIN)
+                tape.whole_after = told if interval is None else interval.end
         self._start(
             tape
             for tape in self._tapes.values()
-            if tape.number and not tape.patched and tape.whole_after + self._terms.grace <= told
+            if tape.number and not tape.patched and tape.whole_after <= told - self._terms.grace
         )
 
     def _suspend(self) -> None:
@@ -171,9 +179,7 @@ class TradeBars(Deaf):
             _LOG.warning("trades were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
             return
         tape.refused = False
-        now = self._told() + _MARGIN
-        interval = self._grid.interval(now)
-        tape.number, tape.whole_after = number, now if interval is None else interval.end
+        tape.number, tape.since, tape.whole_after = number, self._told(), _NEVER
         self._by_number[number] = tape
 
     async def _patch(self, connection: Connection, tape: _Tape) -> None:
