@@ -93,17 +93,21 @@ def build_live_source(settings: DataSettings, ibkr: IbkrSourceSettings) -> "Live
     """
     from data_plane.connectors.ibkr import LiveSource, SourceTerms  # noqa: PLC0415 - files do without
     from data_plane.connectors.ibkr_live import LiveTerms  # noqa: PLC0415
+    from data_plane.connectors.ibkr_trades import Building  # noqa: PLC0415
     from ibkr_client.connection import ConnectionLost, RequestRefused  # noqa: PLC0415
     from ibkr_client.gateway_errors import GatewayUnavailable  # noqa: PLC0415
     from ibkr_client.refusals import explained  # noqa: PLC0415
     from ibkr_client.terms import address_of, contract_terms  # noqa: PLC0415
 
-    from_trades = ibkr.bars is LiveBarsFrom.TRADES
+    building = None
+    if ibkr.bars is LiveBarsFrom.TRADES:
+        grid = SessionGrid(build_calendar(settings), settings.bar_size)
+        building = Building(grid, TickAggregator(grid, settings.bar_size))
     terms = SourceTerms(
         LiveTerms(settings.symbols, settings.bar_size, settings.grace),
         ibkr.cache,
         contract_terms(ibkr),
-        SessionGrid(build_calendar(settings), settings.bar_size) if from_trades else None,
+        building,
         quotes=ibkr.quotes,
         delayed=ibkr.delayed,
     )

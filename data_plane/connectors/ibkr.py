@@ -16,10 +16,9 @@ from data_plane.connectors.ibkr_cache import BarCache
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
 from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
-from data_plane.connectors.ibkr_trades import TradeBars
+from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
 from data_plane.connectors.replay import ReplayConnector, SourceFile
-from data_plane.session_grid import SessionGrid
 from data_plane.settings import RowKind
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Contracts, ContractTerms
@@ -55,7 +54,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourceTerms:
-    """What is subscribed and how; with a ``grid`` bars are built from trades, otherwise the gateway keeps them.
+    """What is subscribed and how; with ``building`` bars are built from trades, otherwise the gateway keeps them.
 
     ``pause`` is how long the gateway is left alone after it complained of pacing, in seconds.
     """
@@ -63,7 +62,7 @@ class SourceTerms:
     live: LiveTerms
     cache: Path
     contracts: Mapping[str, ContractTerms] = field(default_factory=dict)
-    grid: SessionGrid | None = None
+    building: Building | None = None
     quotes: bool = False
     delayed: bool = False
     pause: float = 15.0
@@ -232,10 +231,10 @@ class LiveSource:
     async def _subscribe(self, newest: Mapping[str, datetime]) -> None:
         terms, line = self._terms, self._lifeline
         self._order = InOrder(min(newest.get(symbol, _BEFORE_ALL) for symbol in terms.live.symbols))
-        if terms.grid is None:
+        if terms.building is None:
             self._bars = UpdatedBars(terms.live, self._contracts, self._take_bar, lambda: line.clock.told)
         else:
-            self._bars = TradeBars(terms.live, terms.grid, self._contracts, self._take, lambda: line.clock.told)
+            self._bars = TradeBars(terms.live, terms.building, self._contracts, self._take, lambda: line.clock.told)
         self._bars.begin_after(newest)
         self._ears.all.append(self._bars)
         if terms.quotes:

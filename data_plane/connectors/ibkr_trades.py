@@ -1,15 +1,15 @@
 """Bars built from every trade, with those that were seen in part only fetched instead."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from contracts.market import TickType
-from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr_bars import row_of
 from data_plane.connectors.ibkr_live import REFUSED, LiveTerms
 from data_plane.connectors.port import RawBar, RawTick
@@ -25,6 +25,25 @@ _DAY = timedelta(days=1)
 _MARGIN = timedelta(seconds=1)
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class BarBuilder(Protocol):
+    """Makes bars of trades in event time."""
+
+    def add(self, tick: RawTick) -> Sequence[RawBar] | None:
+        """Take a trade and return the bars that it ends; None when its own is closed already, or none is open then."""
+        ...
+
+    def expire(self, now: datetime) -> Sequence[RawBar]:
+        """Close every bar that ended by ``now``."""
+        ...
+
+
+class Building(NamedTuple):
+    """How bars are built from trades: when they close, and what builds them."""
+
+    grid: SessionGrid
+    bars: BarBuilder
 
 
 @dataclass(slots=True)
@@ -55,18 +74,17 @@ class TradeBars(Deaf):
     def __init__(
         self,
         terms: LiveTerms,
-        grid: SessionGrid,
+        building: Building,
         contracts: Contracts,
         give: Callable[[RawBar | RawTick], None],
         told: Callable[[], datetime],
     ) -> None:
         self._terms = terms
-        self._grid = grid
+        self._grid, self._bars = building
         self._size = size_name(terms.step)
         self._contracts = contracts
         self._give = give
         self._told = told
-        self._bars = TickAggregator(grid, terms.bar_size)
         self._tapes = {symbol: _Tape(symbol) for symbol in terms.symbols}
         self._by_number: dict[int, _Tape] = {}
         self._connection: Connection | None = None

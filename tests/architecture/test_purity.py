@@ -14,8 +14,9 @@ SHELL = {
         kafka_producer kafka_progress kafka_settings log metrics plane process pump recorder redrive settings signing
         storm_breaker tally""",
     "data_plane": """app composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
-        connectors.ibkr_history connectors.ibkr_live connectors.ibkr_quotes connectors.ibkr_trades connectors.parquet_source connectors.replay
-        connectors.table_source feed live store synthetic synthetic_tables""",
+        connectors.ibkr_history connectors.ibkr_live connectors.ibkr_quotes connectors.ibkr_trades
+        connectors.parquet_source connectors.replay connectors.table_source feed live store synthetic
+        synthetic_tables""",
     "strategy_plane": "app composition ensemble_composition optimizers.composition own_code validation.trial_ledger",
     "order_plane": """app brokers.ibkr brokers.ibkr_form brokers.ibkr_ids brokers.ibkr_session brokers.ibkr_venue
         brokers.sqlite_paper_store command_channel composition crash_points execution journal_file

@@ -5,8 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms, UnknownSymbol
 from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_trades import Building
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
 from data_plane.connectors.replay import ReplayConnector, SourceFile
 from data_plane.session_grid import SessionGrid
@@ -31,10 +33,12 @@ CUTS = [
 def connect(ibkr_library, tmp_path):
     made = []
 
-    def connected(simulator, *symbols, bar_size="1min", grid=None, **changes):
+    def connected(simulator, *symbols, bar_size="1min", building=None, **changes):
         address = Address("127.0.0.1", simulator.port, 8 + len(made), first_wait=0.05, patience=3.0)
         live = LiveTerms(symbols or ("AAPL",), bar_size)
-        source = LiveSource(address, SourceTerms(live, tmp_path / "cache", grid=grid, **changes), ibkr_library.__name__)
+        source = LiveSource(
+            address, SourceTerms(live, tmp_path / "cache", building=building, **changes), ibkr_library.__name__
+        )
         made.append(source)
         return source
 
@@ -44,8 +48,9 @@ def connect(ibkr_library, tmp_path):
 
 
 @pytest.fixture
-def grid():
-    return SessionGrid(load_calendar("XNYS", date(2024, 7, 1), date(2024, 7, 31)), "1min")
+def building():
+    grid = SessionGrid(load_calendar("XNYS", date(2024, 7, 1), date(2024, 7, 31)), "1min")
+    return Building(grid, TickAggregator(grid, "1min"))
 
 
 def fetched(source, first=MONDAY):
@@ -140,10 +145,10 @@ def check_bars(rows, symbols, begin):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("from_trades", [False, True], ids=["updates", "trades"])
-def test_every_bar_comes_once_and_in_order_over_every_kind_of_cut(simulate, connect, grid, from_trades):
+def test_every_bar_comes_once_and_in_order_over_every_kind_of_cut(simulate, connect, building, from_trades):
     simulator = simulate("--speed", "60")
     symbols = ("AAPL", "MSFT")
-    source = connect(simulator, *symbols, grid=grid if from_trades else None)
+    source = connect(simulator, *symbols, building=building if from_trades else None)
     source.begin(dict.fromkeys(symbols, OPENED))
     rows = gather(source, 4)
     for cut in CUTS:
@@ -153,8 +158,8 @@ def test_every_bar_comes_once_and_in_order_over_every_kind_of_cut(simulate, conn
     assert source.connects == 3
 
 
-def test_trades_themselves_are_told_besides_their_bars(simulate, connect, grid):
-    source = connect(simulate("--speed", "30"), grid=grid)
+def test_trades_themselves_are_told_besides_their_bars(simulate, connect, building):
+    source = connect(simulate("--speed", "30"), building=building)
     source.begin({"AAPL": OPENED})
     rows = gather(source, 3)
     trades = [row for row in rows if isinstance(row, RawTick)]
