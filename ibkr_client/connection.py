@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
-from datetime import datetime
 from types import ModuleType
 from typing import Any
 
@@ -102,6 +101,11 @@ class Connection:
         await self.send(self._raw.cancelPositions)
         return found
 
+    async def server_time(self) -> int:
+        """The gateway's time, in whole seconds since 1970."""
+        (seconds,) = await self._listed(TIME, self._raw.reqCurrentTime)
+        return int(seconds)
+
     async def account_values(self) -> list[AccountValue]:
         """Net liquidation value, cash and buying power of every account."""
         number = self._next_number()
@@ -137,11 +141,6 @@ class Connection:
     async def cancel_bars(self, number: int) -> None:
         """End a subscription to bars."""
         await self.send(lambda: self._raw.cancelHistoricalData(number))
-
-    async def current_time(self) -> datetime:
-        """The gateway's clock in UTC, to the second; a real one answers at most once a second."""
-        found: list[datetime] = await self._listed(TIME, self._raw.reqCurrentTime)
-        return found[0]
 
     async def subscribe_quotes(self, contract_id: int, exchange: str, *, delayed: bool) -> int:
         """Best quotes to the listener under the number that is returned; ``delayed`` takes delayed ones too."""
@@ -214,6 +213,8 @@ class Connection:
             return await asyncio.wait_for(answer, self._patience)
         finally:
             self._inbox.forget(key)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # it may have failed while the request waited for its turn
 
 
 __all__ = ["Connection", "ConnectionLost", "RequestRefused"]

@@ -78,10 +78,10 @@ class Inbox:
             "contractDetails": self._on_contract,
             "contractDetailsEnd": self._end,
             "marketRule": self._on_market_rule,
+            "currentTime": lambda seconds: self._end(TIME, [seconds]),
             "historicalData": self._on_bar,
             "historicalDataEnd": lambda number, *_: self._end(number),
             "historicalDataUpdate": self._on_bar_update,
-            "currentTime": self._on_time,
             "priceSizeTick": self._on_price,
             "tickSize": self._on_size,
             "tickByTickAllLast": self._on_trade,
@@ -212,9 +212,6 @@ class Inbox:
 
     def _on_bar_update(self, number: int, bar: Any) -> None:  # noqa: ANN401
         self._listener.bar_update(number, HistoryBar(bar.date, bar.open, bar.high, bar.low, bar.close, bar.volume))
-
-    def _on_time(self, seconds: int) -> None:
-        self._end(TIME, [datetime.fromtimestamp(seconds, UTC)])
 
     def _on_price(self, number: int, kind: int, price: float, size: float) -> None:
         """A price of a quote, with its size behind it."""

@@ -58,9 +58,9 @@ class GatewayClock:
             raise RuntimeError("the gateway has not told its time yet")
         return self._told
 
-    def set(self, told: datetime) -> None:
-        """Take an answer of the gateway."""
-        self._told, self._heard_at = told, monotonic()
+    def set(self, seconds: int) -> None:
+        """Take an answer of the gateway, in seconds since 1970."""
+        self._told, self._heard_at = datetime.fromtimestamp(seconds, UTC), monotonic()
 
     def now(self) -> datetime:
         """Its time in UTC: the last answer and the time since.
@@ -200,7 +200,7 @@ class Lifeline:
             if held is None:
                 continue
             try:
-                self.clock.set(await held.current_time())
+                self.clock.set(await held.server_time())
             except TimeoutError:
                 _LOG.warning("the gateway has fallen silent and is connected to again")
                 held.close()
@@ -215,7 +215,7 @@ class Lifeline:
         try:
             self._hello = await connection.connect(where.host, where.port, where.client_id)
             if not self.clock.known:
-                self.clock.set(await connection.current_time())
+                self.clock.set(await connection.server_time())
             self._held = connection
             await self._welcome(connection)
         except BaseException:
