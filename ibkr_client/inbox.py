@@ -24,6 +24,8 @@ from ibkr_client.messages import (
 
 OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, CONNECT = "open orders", "completed orders", "positions", "connect"
 TIME = "time"
+_UNSET = 1e300
+"""The libraries say the largest number there is for a price that is none."""
 _QUOTE_FIELDS = {
     **{0: "bid_size", 1: "bid", 2: "ask", 3: "ask_size"},
     **{69: "bid_size", 66: "bid", 67: "ask", 70: "ask_size"},  # the same, delayed
@@ -241,7 +243,13 @@ def _order_state(order_id: int, contract: Any, order: Any, state: Any) -> OrderS
         order.action,
         float(order.totalQuantity),
         state.status,
+        _price(order.lmtPrice),
+        _price(order.auxPrice),
     )
+
+
+def _price(told: float) -> float:
+    return float(told) if told < _UNSET else 0.0
 
 
 def _ignore(*_: object) -> None:

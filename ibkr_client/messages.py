@@ -9,6 +9,7 @@ class OrderState(NamedTuple):
     """An order as openOrder or completedOrder tells it.
 
     ``order_id`` is 0 for a completed order; ``quantity`` in units; ``reference`` is what the order was labelled with.
+    Prices per unit, 0 for none.
     """
 
     order_id: int
@@ -21,6 +22,8 @@ class OrderState(NamedTuple):
     side: str
     quantity: float
     status: str
+    limit_price: float = 0.0
+    stop_price: float = 0.0
 
 
 class OrderProgress(NamedTuple):

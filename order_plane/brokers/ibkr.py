@@ -18,7 +18,7 @@ from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Account, Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, OpenOrder, Snapshot
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.gates import require_open_gates
 from order_plane.lifecycle import Fact
 
@@ -146,6 +146,13 @@ class IbkrBroker:
             return self._loop.call(self._session.cancel(order), self._longest)
         except TimeoutError:
             raise BrokerStateUnknown("the cancel was not answered in time") from None
+
+    def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Change size and prices of an order under its order id, and wait until the gateway shows them."""
+        try:
+            return self._loop.call(self._session.replace(order), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the change was not answered in time") from None
 
     def drain(self) -> Sequence[Fact]:
         """Facts since the last call."""

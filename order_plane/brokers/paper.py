@@ -15,7 +15,8 @@ from order_plane.brokers.fills import Pricing, execution_price, is_triggered
 from order_plane.brokers.paper_order import PaperOrder
 from order_plane.brokers.paper_store import PaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, OpenOrder, Snapshot
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.brokers.replacement import new_terms
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind
 
 _DUST = 1e-9
@@ -118,15 +119,25 @@ class PaperBroker:
         Raises:
             BrokerRefused: when no such order works here.
         """
-        found = next((each for each in self._working() if each.intent.intent_id == order.intent_id), None)
-        if found is None:
-            raise BrokerRefused("UNKNOWN_ORDER: no such order works at the venue")
+        found = self._find(order.intent_id)
         symbol = found.intent.symbol
         at = max(found.accepted_at, self._seen.get(symbol, found.accepted_at))
         cancelled = self._finish(found, FactKind.CANCELLED, at)
         self._drop_finished(symbol, self._books[symbol])
         self._save()
         return (cancelled,)
+
+    def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Change size and prices of an order; they count for bars to come.
+
+        Raises:
+            BrokerRefused: when no such order works here, or the change is none that is possible.
+        """
+        found = self._find(order.intent.intent_id)
+        found.intent = new_terms(order, found.filled)
+        self._changed.append(found)
+        self._save()
+        return ()
 
     def drain(self) -> Sequence[Fact]:
         """What traded or expired since the last call."""
@@ -207,6 +218,8 @@ class PaperBroker:
         if intent.quantity - order.filled <= intent.quantity * _DUST:
             order.finished = True
         self._record(order, fact)
+        if order.finished and order.wished > intent.quantity:
+            self._news.append(self._finish(order, FactKind.CANCELLED, at))
 
     def _end_if_due(self, order: PaperOrder, at: datetime) -> None:
         if order.intent.time_in_force in _AT_ONCE:
@@ -231,6 +244,12 @@ class PaperBroker:
 
     def _put(self, order: PaperOrder) -> None:
         self._books.setdefault(order.intent.symbol, []).append(order)
+
+    def _find(self, intent_id: UUID) -> PaperOrder:
+        found = next((each for each in self._working() if each.intent.intent_id == intent_id), None)
+        if found is None:
+            raise BrokerRefused("UNKNOWN_ORDER: no such order works at the venue")
+        return found
 
     def _working(self) -> Iterator[PaperOrder]:
         return chain.from_iterable(self._books.values())

@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS orders (
     value REAL NOT NULL,
     commission REAL NOT NULL,
     executions INTEGER NOT NULL,
-    finished INTEGER NOT NULL
+    finished INTEGER NOT NULL,
+    wished REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_open ON orders (position) WHERE finished = 0;
 CREATE TABLE IF NOT EXISTS facts (
@@ -53,6 +54,9 @@ class SqlitePaperStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; {_SCHEMA}")
+        if not any(name == "wished" for _, name, *_ in self._connection.execute("PRAGMA table_info (orders)")):
+            # A file from before orders could be replaced: what each has left is what it began with.
+            self._connection.execute("ALTER TABLE orders ADD COLUMN wished REAL NOT NULL DEFAULT 0")
         self._saved_bars: dict[str, datetime] = {}
 
     @property
@@ -63,7 +67,7 @@ class SqlitePaperStore:
     def open_orders(self) -> Sequence[PaperOrder]:
         """The orders that still work."""
         rows = self._connection.execute(
-            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions"
+            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions, wished"
             " FROM orders WHERE finished = 0 ORDER BY position"
         )
         return [order for order in map(_order, rows) if order is not None]
@@ -130,8 +134,9 @@ class SqlitePaperStore:
     def _save_orders(self, orders: Sequence[PaperOrder]) -> None:
         self._connection.executemany(
             "INSERT INTO orders (intent_id, intent, accepted_at, expires_at, triggered, filled, value, commission,"
-            " executions, finished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (intent_id) DO UPDATE SET triggered = excluded.triggered, filled = excluded.filled,"
+            " executions, finished, wished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (intent_id) DO UPDATE SET intent = excluded.intent, triggered = excluded.triggered,"
+            " filled = excluded.filled,"
             " value = excluded.value, commission = excluded.commission, executions = excluded.executions,"
             " finished = excluded.finished",
             [
@@ -146,20 +151,21 @@ class SqlitePaperStore:
                     order.commission,
                     order.executions,
                     order.finished,
+                    order.wished,
                 )
                 for order in orders
             ],
         )
 
 
-def _order(row: tuple[bytes, str, str | None, int, float, float, float, int]) -> PaperOrder | None:
-    body, accepted_at, expires_at, triggered, filled, value, commission, executions = row
+def _order(row: tuple[bytes, str, str | None, int, float, float, float, int, float]) -> PaperOrder | None:
+    body, accepted_at, expires_at, triggered, filled, value, commission, executions, wished = row
     intent = decode(body, (OrderIntent,))
     if not isinstance(intent, OrderIntent):
         return None
     until = datetime.fromisoformat(expires_at) if expires_at else None
     order = PaperOrder(intent, datetime.fromisoformat(accepted_at), until)
-    order.triggered = bool(triggered)
+    order.triggered, order.wished = bool(triggered), wished
     order.filled, order.value, order.commission, order.executions = filled, value, commission, executions
     return order
 
