@@ -114,8 +114,7 @@ def test_a_change_is_known_to_the_next_life(desk, simulator, told):
     first.replace(desk.a_change(limit_price=12.0))
     first.close()
     second = desk.broker(simulator)
-    second.replace(desk.a_change(quantity=3.0, limit_price=500.0))
-    facts = told(second)
+    facts = told(second, second.replace(desk.a_change(quantity=3.0, limit_price=500.0)))
     facts.wait("ACK", "FILL", "CANCELLED")
     assert history_of(10.0, facts.facts).filled == 3.0
 
