@@ -20,7 +20,7 @@ $(READY): requirements.lock pyproject.toml
 	@touch $@
 
 demo: setup ## trade real daily bars on paper over Kafka (BROKER=kafka for a real Apache Kafka)
-	@$(BIN)/algotrade demo --broker $(BROKER)
+	@$(BIN)/algotrade demo --kafka $(BROKER)
 
 test: setup ## run the tests (ARGS="-k parity" for some of them)
 	@$(BIN)/pytest $(ARGS)

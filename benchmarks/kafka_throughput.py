@@ -19,7 +19,7 @@ import workload
 from contracts.codec import decode
 from contracts.control import RunMarker
 from kernel.kafka_settings import KafkaSettings, reader_config
-from launcher.local import BrokerChoice, LocalRun, running_broker, supervised
+from launcher.local import KafkaChoice, LocalRun, running_broker, supervised
 from launcher.settings import load_settings
 
 SYMBOLS = 10
@@ -73,7 +73,7 @@ def resident_mb(pid: int) -> float:
     return pages * 4096 / 2**20
 
 
-def run(choice: BrokerChoice, bars: int) -> dict:
+def run(choice: KafkaChoice, bars: int) -> dict:
     """One run; bars per second and memory by plane."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=100_000)
     arguments = parser.parse_args()
     for name in arguments.broker or ["kafka", "embedded"]:
-        result = run(BrokerChoice(name), arguments.bars)
+        result = run(KafkaChoice(name), arguments.bars)
         verdict = "PASS" if name == "embedded" or result["bars_per_second"] >= 10_000 else "FAIL"
         print(json.dumps({"broker": name, **result, "verdict": verdict}))
 

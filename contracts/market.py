@@ -96,7 +96,8 @@ class OFIEvent(Message):
 class SliceEvent(Message):
     """Every bar the universe will get for ``timestamp`` has been published: time to decide.
 
-    ``symbols`` have a bar at this moment, ``missing`` were expected and have none.
+    ``symbols`` have a bar at this moment, ``missing`` were expected and have none. A ``late`` moment was over long
+    before it could be told, as in what was fetched of the past: learn from it, and decide nothing.
     """
 
     event_type: Literal["slice_event"] = "slice_event"
@@ -104,6 +105,7 @@ class SliceEvent(Message):
     bar_size: BarSize
     symbols: Annotated[tuple[Symbol, ...], Field(max_length=5000)]
     missing: Annotated[tuple[Symbol, ...], Field(max_length=5000)] = ()
+    late: bool = False
 
 
 class FactEvent(Message):

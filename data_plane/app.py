@@ -1,7 +1,9 @@
 """The data plane as a process over Kafka."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from threading import Event
 
@@ -11,10 +13,12 @@ from contracts.base import Message
 from contracts.control import Heartbeat, PlaneName, RunMarker, RunState
 from contracts.market import BarEvent, FactEvent, SliceEvent
 from contracts.topics import TOPICS
-from data_plane.composition import build_connector, build_stage
-from data_plane.feed import Feed
+from data_plane.composition import build_connector, build_live_source, build_stage
+from data_plane.feed import Feed, LiveFeed
+from data_plane.freshness import Overdue
+from data_plane.live import Outside, play
 from data_plane.pipeline import DataStage
-from data_plane.settings import DataSettings, PaceMode, PaceSettings
+from data_plane.settings import DataSettings, IbkrSourceSettings, PaceMode, PaceSettings
 from data_plane.store import EventStore, QuarantineFile
 from kernel.clock import SystemClock, monotonic
 from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Stopped, Wait, Window, waiter
@@ -37,11 +41,44 @@ STALLED_SECONDS = 120.0
 """Longest silence of the other planes: a restart of one of them fits in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Process:
+    """What both ways of playing need of the process."""
+
+    bus: KafkaBus
+    runtime: Runtime
+    stage: DataStage
+    metrics: PlaneMetrics
+    progress: Progress
+    listen: Callable[[float], None]
+    wait: Wait
+    stop: Event
+
+    def publish(self, event: Message) -> None:
+        """Send an event and count it."""
+        self.bus.publish(event)
+        self.metrics.published(event)
+
+    def mark(self, state: RunState, published: int) -> None:
+        """Tell the other end of the run where it is."""
+        self.bus.publish(
+            RunMarker(
+                timestamp=SystemClock().now(),
+                run_id=self.runtime.run_id,
+                state=state,
+                published=published,
+                quarantined=self.stage.quarantined.total(),
+            )
+        )
+        self.bus.flush()
+
+
 def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:
     """Publish the source's events until it ends or ``stop`` is set.
 
     Raises:
         ConsumersStalled: when the other planes show no progress for two minutes.
+        GatewayUnavailable, GatewayRefused: when there is a gateway and it cannot be used.
     """
     metrics = PlaneMetrics(runtime.plane.value)
     with ExitStack() as stack:
@@ -58,22 +95,67 @@ def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Ev
             beat()
             pulse.beat()
 
-        def publish(event: Message) -> None:
-            bus.publish(event)
-            metrics.published(event)
-
-        wait = _waiter(bus, progress, listen, stop)
-        feed = Feed(publish, gates(settings.pace, progress, wait, _sleeper(listen, stop)), _published(bus))
         stage = build_stage(settings, quarantine)
-        structlog.get_logger().info("plane is running", already_published=feed.published)
-        if not feed.published:
-            _mark(bus, runtime, RunState.STARTED, feed, stage)
-        # Stopped passes through the store, which then leaves its files as partial ones for the next life to redo.
-        with suppress(Stopped), _store(settings, runtime) as store:
-            _play(settings, stage, feed, store, stop)
-            wait(progress.at_rest)
-            _mark(bus, runtime, RunState.FINISHED, feed, stage)
+        wait = _waiter(bus, progress, listen, stop)
+        process = _Process(bus, runtime, stage, metrics, progress, listen, wait, stop)
+        with suppress(Stopped):
+            if settings.ibkr is None:
+                _replay(settings, process)
+            else:
+                _live(settings, settings.ibkr, process)
         bus.flush()
+
+
+def _replay(settings: DataSettings, process: _Process) -> None:
+    """Play files to their end."""
+    sleep = _sleeper(process.listen, process.stop)
+    paces = gates(settings.pace, process.progress, process.wait, sleep)
+    feed = Feed(process.publish, paces, _published(process.bus))
+    _begin(process, feed.published)
+    # Stopped passes through the store, which then leaves its files as partial ones for the next life to redo.
+    with _store(settings, process.runtime) as store:
+        _play(settings, process.stage, feed, store, process.stop)
+        process.wait(process.progress.at_rest)
+        process.mark(RunState.FINISHED, feed.published)
+
+
+def _live(settings: DataSettings, ibkr: IbkrSourceSettings, process: _Process) -> None:
+    """Play a gateway; what the store holds of one life of the process has a directory of its own."""
+    with closing(build_live_source(settings, ibkr)) as source:
+        paces = [Window(process.progress, process.wait, settings.pace.window)]
+        within = timedelta(seconds=ibkr.decide_within_seconds)
+        feed = LiveFeed(process.publish, paces, _published(process.bus), source.now, within)
+        _begin(process, feed.published)
+        begun = settings.start or source.now().date() - timedelta(days=ibkr.backfill_days)
+        first = begun if feed.first_bar is None else min(begun, feed.first_bar.date())
+        kept = process.runtime.state_directory / "events" / f"{SystemClock().now():%Y%m%dT%H%M%S%fZ}"
+        store = EventStore(kept) if settings.store else None
+
+        def send(event: Message) -> None:
+            said = feed.send(event)
+            if store is not None and said is not None:
+                store.append(said)
+
+        outside = Outside(send, process.listen, process.stop.is_set, _say_stale)
+        try:
+            play(source, process.stage, first, settings.grace, timedelta(seconds=ibkr.stale_seconds), outside)
+        finally:
+            if store is not None:
+                store.close()
+
+
+def _begin(process: _Process, published: int) -> None:
+    structlog.get_logger().info("plane is running", already_published=published)
+    if not published:
+        process.mark(RunState.STARTED, published)
+
+
+def _say_stale(overdue: tuple[Overdue, ...]) -> None:
+    log = structlog.get_logger()
+    if overdue:
+        log.warning("market data is stale", symbols=[each.symbol for each in overdue], due=str(overdue[0].due))
+    else:
+        log.info("market data is fresh again")
 
 
 def gates(pace: PaceSettings, progress: Progress, wait: Wait, sleep: Callable[[float], None]) -> list[Gate]:
@@ -133,16 +215,3 @@ def _sleeper(listen: Callable[[float], None], stop: Event) -> Callable[[float], 
             listen(min(left, 0.2))
 
     return sleep
-
-
-def _mark(bus: KafkaBus, runtime: Runtime, state: RunState, feed: Feed, stage: DataStage) -> None:
-    bus.publish(
-        RunMarker(
-            timestamp=SystemClock().now(),
-            run_id=runtime.run_id,
-            state=state,
-            published=feed.published,
-            quarantined=stage.quarantined.total(),
-        )
-    )
-    bus.flush()

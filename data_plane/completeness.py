@@ -107,6 +107,7 @@ class CompletenessGate:
             "bar_size": self._bar_size,
             "symbols": symbols,
             "missing": missing,
+            "late": False,
         }
         self._alone = fields if complete and len(symbols) == 1 and not missing else {}
         return _slice_event(fields)

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_plane.admission import Admission
 from data_plane.bar_intake import BarIntake
@@ -21,20 +22,33 @@ from data_plane.order_flow import OrderFlow
 from data_plane.pipeline import DataStage, Findings, FindingSink
 from data_plane.quality import Limits
 from data_plane.session_grid import SessionGrid
-from data_plane.settings import DataSettings, ListingSettings, SourceSettings, TableSettings
+from data_plane.settings import (
+    DataSettings,
+    IbkrSourceSettings,
+    ListingSettings,
+    LiveBarsFrom,
+    RowKind,
+    SourceSettings,
+    TableSettings,
+)
 from domain.calendar import SessionCalendar, always_open
 from domain.exchange_sessions import load_calendar
+
+if TYPE_CHECKING:
+    from data_plane.connectors.ibkr import LiveSource
 
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2049, 12, 31)
 
 
 def build_connector(settings: DataSettings) -> Connector:
-    """The source of rows that ``settings`` describe.
+    """The source of rows that ``settings`` describe; of a gateway, those that were fetched from it before.
 
     Raises:
         FileNotFoundError: naming a pattern that matches no file.
         UnknownKnowledgeTimeError: when a table does not say when its rows became known.
     """
+    if settings.ibkr is not None:
+        return _fetched_bars(settings, settings.ibkr)
     files = [
         SourceFile(
             path=path,
@@ -62,6 +76,8 @@ def build_connector(settings: DataSettings) -> Connector:
 def input_files(settings: DataSettings) -> list[Path]:
     """Every file that the published events depend on, in a fixed order; raises as `build_connector` does."""
     files = [path for source in settings.sources for path in _paths(source)]
+    if settings.ibkr is not None:
+        files += _fetched_files(settings, settings.ibkr)
     files += [path for name, table in sorted(settings.tables.items()) for path in _paths(table, f"tables.{name}")]
     if settings.adjust and settings.actions_file is not None:
         files.append(settings.actions_file)
@@ -72,6 +88,55 @@ def generated_tables(settings: DataSettings) -> list[str]:
     """Names of the tables that have a file of made-up values, sorted; raises as `build_connector` does."""
     tables = sorted(settings.tables.items())
     return [name for name, table in tables if any(map(is_generated, _paths(table, f"tables.{name}")))]
+
+
+def build_live_source(settings: DataSettings, ibkr: IbkrSourceSettings) -> "LiveSource":
+    """The gateway that ``ibkr`` names, connected.
+
+    Raises:
+        GatewayUnavailable: when it cannot be reached.
+        GatewayRefused: when a symbol fits no contract, or several; `LibraryMissing` when there is no client library.
+    """
+    from data_plane.connectors.ibkr import LiveSource, SourceTerms  # noqa: PLC0415 - files do without
+    from data_plane.connectors.ibkr_live import LiveTerms  # noqa: PLC0415
+    from data_plane.connectors.ibkr_trades import Building  # noqa: PLC0415
+    from ibkr_client.connection import ConnectionLost, RequestRefused  # noqa: PLC0415
+    from ibkr_client.gateway_errors import GatewayUnavailable  # noqa: PLC0415
+    from ibkr_client.refusals import explained  # noqa: PLC0415
+    from ibkr_client.terms import address_of, contract_terms  # noqa: PLC0415
+
+    building = None
+    if ibkr.bars is LiveBarsFrom.TRADES:
+        grid = SessionGrid(build_calendar(settings), settings.bar_size)
+        building = Building(grid, TickAggregator(grid, settings.bar_size))
+    terms = SourceTerms(
+        LiveTerms(settings.symbols, settings.bar_size, settings.grace),
+        ibkr.cache,
+        contract_terms(ibkr),
+        building,
+        quotes=ibkr.quotes,
+        delayed=ibkr.delayed,
+    )
+    address = address_of(ibkr)
+    try:
+        return LiveSource(address, terms)
+    except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
+        raise GatewayUnavailable(explained(error, address)) from None
+
+
+def _fetched_bars(settings: DataSettings, ibkr: IbkrSourceSettings) -> Connector:
+    files = [SourceFile(path, RowKind.BARS, settings.bar_size, path.name) for path in _fetched_files(settings, ibkr)]
+    return ReplayConnector(files, settings.start, settings.end)
+
+
+def _fetched_files(settings: DataSettings, ibkr: IbkrSourceSettings) -> list[Path]:
+    directory = ibkr.cache / settings.bar_size
+    found = [
+        path for symbol in settings.symbols for path in sorted(directory.glob(f"{symbol}.????????-????????.parquet"))
+    ]
+    if not found:
+        raise FileNotFoundError(f"{directory} holds no bars yet; algotrade up --broker ibkr fetches them")
+    return found
 
 
 def build_calendar(settings: DataSettings) -> SessionCalendar:
@@ -103,7 +168,7 @@ def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda fi
     flow = FlowIntake(
         grid,
         admission,
-        (TickAggregator(grid, settings.bar_size), bars) if settings.aggregate else None,
+        (TickAggregator(grid, settings.bar_size), bars) if settings.aggregate and settings.ibkr is None else None,
         OrderFlow(SessionGrid(calendar, interval)) if interval is not None else None,
         publish_ticks=settings.publish_ticks,
     )

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from contracts.base import Message
+from contracts.market import BarEvent, SliceEvent
 from kernel.flow import Gate
 
 
@@ -72,3 +75,63 @@ class Feed:
         if not self._to_skip[key] and message != self._newest.pop(key):
             raise SourceChanged(key)
         self._skipped = message
+
+
+class LiveFeed:
+    """Publishes what a live source says, from where an earlier life of this process ended.
+
+    A live source does not repeat itself, so what the log has of a symbol is told from its newest timestamp. A slice
+    that comes more than ``decide_within`` after its moment, by ``now``, is marked as late.
+    """
+
+    def __init__(
+        self,
+        publish: Callable[[Message], None],
+        gates: Sequence[Gate],
+        already_published: Iterable[Message],
+        now: Callable[[], datetime],
+        decide_within: timedelta,
+    ) -> None:
+        self._publish = publish
+        self._before = [gate.before for gate in gates]
+        self._after = [gate.after for gate in gates]
+        self._now = now
+        self._decide_within = decide_within
+        self._newest: dict[tuple[type[Message], str], datetime] = {}
+        self.first_bar: datetime | None = None
+        self.published = 0
+        for message in already_published:
+            self._remember(message)
+
+    def send(self, message: Message) -> Message | None:
+        """Publish ``message`` when every gate lets it through; returns what was published.
+
+        None when it is no newer than what an earlier life published.
+        """
+        at = _moment(message)
+        newest = self._newest.get((type(message), message.partition_key))
+        if newest is not None and at <= newest:
+            return None
+        if isinstance(message, SliceEvent) and self._now() - at > self._decide_within:
+            message = message.model_copy(update={"late": True})
+        for wait in self._before:
+            wait(message)
+        self._publish(message)
+        self.published += 1
+        for wait in self._after:
+            wait(message)
+        return message
+
+    def _remember(self, message: Message) -> None:
+        at, key = _moment(message), (type(message), message.partition_key)
+        if key not in self._newest or at > self._newest[key]:
+            self._newest[key] = at
+        if isinstance(message, BarEvent) and (self.first_bar is None or at < self.first_bar):
+            self.first_bar = at
+        self.published += 1
+
+
+def _moment(message: Message) -> datetime:
+    fields: dict[str, Any] = message.__dict__
+    at: datetime = fields["timestamp"]
+    return at

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from contracts.market import BarSize, TableName
 from data_plane.session_grid import step_of
+from ibkr_client.bar_sizes import size_name
+from ibkr_client.settings import GatewaySettings
 
 
 class _Section(BaseModel):
@@ -107,10 +109,45 @@ class PaceSettings(_Section):
     """How many messages the slowest consumer may be behind, over all its inputs."""
 
 
+class LiveBarsFrom(StrEnum):
+    """What live bars are made of."""
+
+    UPDATES = "updates"
+    TRADES = "trades"
+
+
+class IbkrSourceSettings(GatewaySettings):
+    """Live market data of TWS or IB Gateway for the symbols of the universe, behind a back-fill."""
+
+    client_id: Annotated[int, Field(ge=1, le=32_000)] = 2
+    """Another one than that of the order plane."""
+    backfill_days: Annotated[int, Field(ge=0, le=3_650)] = 5
+    """Days of bars to fetch before live ones begin; strategies learn from them and do not trade on them."""
+    cache: Path = Path(".algotrade/ibkr_bars")
+    """Where fetched bars are kept, relative to the working directory."""
+    bars: LiveBarsFrom = LiveBarsFrom.UPDATES
+    """``updates``: bars that the gateway keeps up to date; ``trades``: bars built here from every trade."""
+    quotes: bool = False
+    """Subscribe best quotes, for order-flow imbalance and ticks."""
+    delayed: bool = False
+    """Take delayed quotes where there is no subscription: for development, never for trading."""
+    lines: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Market data lines of the account: quotes of a symbol take one, trades another."""
+    trade_lines: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """How many of them may be tick by tick, as bars from trades are."""
+    stale_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    """How long a bar may be overdue before its symbol is reported as stale."""
+    decide_within_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
+    """A moment that could only be told later than this after its end is late: nobody decides on it."""
+
+
 class DataSettings(_Section):
     """Where the data plane's rows come from and what is done to them."""
 
-    sources: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
+    sources: tuple[SourceSettings, ...] = ()
+    """Files to replay; or else ``ibkr``."""
+    ibkr: IbkrSourceSettings | None = None
+    """Interactive Brokers as the source; it never ends."""
     tables: dict[TableName, TableSettings] = {}
     """Point-in-time tables by name; rows of ``order_flow`` are published as order-flow imbalance, others as facts."""
     bar_size: BarSize = "1d"
@@ -161,6 +198,34 @@ class DataSettings(_Section):
         if strangers:
             raise ValueError(f"listings names symbols that are not in symbols: {', '.join(strangers)}")
         return self
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_source(self) -> Self:
+        if bool(self.sources) == (self.ibkr is not None):
+            raise ValueError("rows come from sources (files) or from ibkr (a gateway); give one of the two")
+        if self.ibkr is not None:
+            self._check_gateway(self.ibkr)
+        return self
+
+    def _check_gateway(self, ibkr: IbkrSourceSettings) -> None:
+        if not self.symbols:
+            raise ValueError("symbols must name what is subscribed at ibkr")
+        step = step_of(self.bar_size)
+        if step is None:
+            raise ValueError("bar_size 1d is history at ibkr; live bars are intraday, such as 1min")
+        size_name(step)
+        if self.tables:
+            raise ValueError("tables belong to files; a live source has none")
+        trades = len(self.symbols) * (ibkr.bars is LiveBarsFrom.TRADES)
+        if trades > ibkr.trade_lines:
+            raise ValueError(
+                f"bars from trades need {trades} of ibkr.trade_lines; take bars: updates, or fewer symbols"
+            )
+        lines = len(self.symbols) * ibkr.quotes + trades
+        if lines > ibkr.lines:
+            raise ValueError(
+                f"{lines} market data lines are needed and ibkr.lines allows {ibkr.lines}; take fewer symbols"
+            )
 
     @property
     def grace(self) -> timedelta:

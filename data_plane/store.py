@@ -52,7 +52,13 @@ _SCHEMAS: Mapping[type[Message], pa.Schema] = {
         ]
     ),
     SliceEvent: pa.schema(
-        [("timestamp", _MOMENT), ("bar_size", pa.string()), ("symbols", _NAMES), ("missing", _NAMES)]
+        [
+            ("timestamp", _MOMENT),
+            ("bar_size", pa.string()),
+            ("symbols", _NAMES),
+            ("missing", _NAMES),
+            ("late", pa.bool_()),
+        ]
     ),
 }
 

@@ -10,6 +10,7 @@ from ibkr_client.inbox import (
     CONNECT,
     OPEN_ORDERS,
     POSITIONS,
+    TIME,
     ConnectionLost,
     Inbox,
     RequestRefused,
@@ -46,7 +47,7 @@ class Connection:
         self._pacer = pacer
         self._patience = patience
         self._numbers = _FIRST_REQUEST
-        self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS)}
+        self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, TIME)}
 
     async def connect(self, host: str, port: int, client_id: int) -> Hello:
         """Shake hands; a client id that is in use is refused at once, as `RequestRefused`."""
@@ -100,6 +101,11 @@ class Connection:
         await self.send(self._raw.cancelPositions)
         return found
 
+    async def server_time(self) -> int:
+        """The gateway's time, in whole seconds since 1970."""
+        (seconds,) = await self._listed(TIME, self._raw.reqCurrentTime)
+        return int(seconds)
+
     async def account_values(self) -> list[AccountValue]:
         """Net liquidation value, cash and buying power of every account."""
         number = self._next_number()
@@ -135,6 +141,27 @@ class Connection:
     async def cancel_bars(self, number: int) -> None:
         """End a subscription to bars."""
         await self.send(lambda: self._raw.cancelHistoricalData(number))
+
+    async def subscribe_quotes(self, contract_id: int, exchange: str, *, delayed: bool) -> int:
+        """Best quotes to the listener under the number that is returned; ``delayed`` takes delayed ones too."""
+        wanted, number = self._by_number(contract_id, exchange), self._next_number()
+        await self.send(lambda: self._raw.reqMarketDataType(3 if delayed else 1))
+        await self.send(lambda: self._raw.reqMktData(number, wanted, "", False, False, []))
+        return number
+
+    async def subscribe_trades(self, contract_id: int, exchange: str) -> int:
+        """Every trade to the listener under the number that is returned."""
+        wanted, number = self._by_number(contract_id, exchange), self._next_number()
+        await self.send(lambda: self._raw.reqTickByTickData(number, wanted, "AllLast", 0, True))
+        return number
+
+    async def cancel_quotes(self, number: int) -> None:
+        """End a subscription to quotes."""
+        await self.send(lambda: self._raw.cancelMktData(number))
+
+    async def cancel_trades(self, number: int) -> None:
+        """End a subscription to trades."""
+        await self.send(lambda: self._raw.cancelTickByTickData(number))
 
     async def place(
         self, order_id: int, contract: Mapping[str, object], order: Mapping[str, object], algo: Mapping[str, str]
@@ -186,6 +213,8 @@ class Connection:
             return await asyncio.wait_for(answer, self._patience)
         finally:
             self._inbox.forget(key)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # it may have failed while the request waited for its turn
 
 
 __all__ = ["Connection", "ConnectionLost", "RequestRefused"]

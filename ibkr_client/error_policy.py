@@ -1,6 +1,8 @@
 """What each error code of the gateway means for an order and for the link, as one table."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class OnOrder(StrEnum):
@@ -21,23 +23,27 @@ class OnOrder(StrEnum):
 _REFUSED = (109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293)
 _NOTICES = (399, 404, 10167, 10349)
 _UNCHANGED = (104, 105, 106, 107, 161, 329, 10147, 10148)
-_POLICY = (
+ORDER_POLICY: Mapping[int, OnOrder] = MappingProxyType(
     dict.fromkeys(_REFUSED, OnOrder.REFUSED)
     | dict.fromkeys(_NOTICES, OnOrder.NOTICE)
     | dict.fromkeys(_UNCHANGED, OnOrder.UNCHANGED)
     | {202: OnOrder.CANCELLED}
 )
+"""Every code of which it is certain what it says of an order."""
 PACING = 100
 CLIENT_ID_IN_USE = 326
-LINK_DOWN = frozenset({1100, 2110})
+PORT_RESET = 1300
+"""The gateway changes its port, and will close the connection."""
+LINK_DOWN = frozenset({1100, 2110, PORT_RESET})
 """The gateway has lost its own link: new orders would wait there."""
 LINK_UP = frozenset({1101, 1102})
 """The link is back; what happened meanwhile was not told."""
-PORT_RESET = 1300
 DATA_BROKEN = frozenset({2103, 2105, 2157})
 DATA_BACK = frozenset({2104, 2106, 2158})
 BARS_ENDED = frozenset({10182, 10225})
 """A subscription to bars is dead and must be asked for again."""
+TRADES_REFUSED = frozenset({101, 200, 321, 354, 10089, 10189, 10190, 10197})
+"""A subscription to trades that there will be nothing of."""
 _WARNINGS = range(2100, 2200)
 
 
@@ -45,7 +51,7 @@ def on_order(code: int) -> OnOrder:
     """What ``code`` says of the order that it names; every code that is not known for certain is UNKNOWN."""
     if code in _WARNINGS:
         return OnOrder.NOTICE
-    return _POLICY.get(code, OnOrder.UNKNOWN)
+    return ORDER_POLICY.get(code, OnOrder.UNKNOWN)
 
 
 def ends_request(code: int) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Hashable
-from datetime import UTC
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,9 +18,18 @@ from ibkr_client.messages import (
     OrderProgress,
     OrderState,
     Position,
+    QuoteChange,
+    Trade,
 )
 
 OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, CONNECT = "open orders", "completed orders", "positions", "connect"
+TIME = "time"
+_UNSET = 1e300
+"""The libraries say the largest number there is for a price that is none."""
+_QUOTE_FIELDS = {
+    **{0: "bid_size", 1: "bid", 2: "ask", 3: "ask_size"},
+    **{69: "bid_size", 66: "bid", 67: "ask", 70: "ask_size"},  # the same, delayed
+}
 
 
 class RequestRefused(Exception):
@@ -71,9 +80,13 @@ class Inbox:
             "contractDetails": self._on_contract,
             "contractDetailsEnd": self._end,
             "marketRule": self._on_market_rule,
+            "currentTime": lambda seconds: self._end(TIME, [seconds]),
             "historicalData": self._on_bar,
             "historicalDataEnd": lambda number, *_: self._end(number),
             "historicalDataUpdate": self._on_bar_update,
+            "priceSizeTick": self._on_price,
+            "tickSize": self._on_size,
+            "tickByTickAllLast": self._on_trade,
         }
 
     def __getattr__(self, name: str) -> Callable[..., None]:
@@ -202,6 +215,21 @@ class Inbox:
     def _on_bar_update(self, number: int, bar: Any) -> None:  # noqa: ANN401
         self._listener.bar_update(number, HistoryBar(bar.date, bar.open, bar.high, bar.low, bar.close, bar.volume))
 
+    def _on_price(self, number: int, kind: int, price: float, size: float) -> None:
+        """A price of a quote, with its size behind it."""
+        field = _QUOTE_FIELDS.get(kind)
+        if field is not None:
+            self._listener.quote(QuoteChange(number, field, float(price)))
+            self._listener.quote(QuoteChange(number, f"{field}_size", float(size)))
+
+    def _on_size(self, number: int, kind: int, size: float) -> None:
+        field = _QUOTE_FIELDS.get(kind)
+        if field is not None:
+            self._listener.quote(QuoteChange(number, field, float(size)))
+
+    def _on_trade(self, number: int, _: int, seconds: int, price: float, size: float, *rest: object) -> None:
+        self._listener.trade(Trade(number, datetime.fromtimestamp(int(seconds), UTC), float(price), float(size)))
+
 
 def _order_state(order_id: int, contract: Any, order: Any, state: Any) -> OrderState:  # noqa: ANN401
     return OrderState(
@@ -215,7 +243,13 @@ def _order_state(order_id: int, contract: Any, order: Any, state: Any) -> OrderS
         order.action,
         float(order.totalQuantity),
         state.status,
+        _price(order.lmtPrice),
+        _price(order.auxPrice),
     )
+
+
+def _price(told: float) -> float:
+    return float(told) if told < _UNSET else 0.0
 
 
 def _ignore(*_: object) -> None:

@@ -9,12 +9,14 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Protocol
 
+from ibkr_client.gateway_errors import GatewayRefused
+
 LIBRARIES = ("ib_insync", "ib_async")
 CHOICE = "ALGOTRADE_IBKR_LIBRARY"
 """The environment variable that names the library when both are installed."""
 
 
-class LibraryMissing(RuntimeError):
+class LibraryMissing(GatewayRefused):
     """Neither client library is installed, or not the one that was asked for."""
 
 
@@ -36,6 +38,21 @@ class RawClient(Protocol):
         ...
 
 
+def find_library(name: str | None = None) -> str:
+    """Which library is meant: ``name``, the one that `CHOICE` names, or the one that is installed; not imported yet.
+
+    Raises:
+        LibraryMissing: saying what to install.
+    """
+    wanted = name or os.environ.get(CHOICE) or next(filter(find_spec, LIBRARIES), "")
+    if wanted not in LIBRARIES:
+        raise LibraryMissing(
+            f"Interactive Brokers needs a client library; install algo-trade[ibkr] or algo-trade[ibkr-async] ({CHOICE} "
+            f"may name one of {', '.join(LIBRARIES)})"
+        )
+    return wanted
+
+
 def load_library(name: str | None = None) -> ModuleType:
     """Import the library called ``name``, the one `CHOICE` names, or the one that is installed.
 
@@ -44,12 +61,7 @@ def load_library(name: str | None = None) -> ModuleType:
     Raises:
         LibraryMissing: saying what to install.
     """
-    wanted = name or os.environ.get(CHOICE) or next(filter(find_spec, LIBRARIES), None)
-    if wanted not in LIBRARIES:
-        raise LibraryMissing(
-            f"Interactive Brokers needs a client library; install algo-trade[ibkr] or algo-trade[ibkr-async] ({CHOICE} "
-            f"may name one of {', '.join(LIBRARIES)})"
-        )
+    wanted = find_library(name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the library's own imports

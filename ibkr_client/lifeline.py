@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import ModuleType
 
 import structlog
@@ -11,8 +12,12 @@ from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.error_policy import LINK_DOWN, LINK_UP
 from ibkr_client.messages import Hello, Listener, Notice
 from ibkr_client.pacer import Pacer
+from kernel.clock import monotonic
 
 _LOG = structlog.get_logger()
+_LOOK_SECONDS = 0.02
+_PULSE_SECONDS = 2.0
+"""A gateway answers the question for its time at most once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,40 @@ class Unusable(Exception):
     """The gateway must not be used; connecting again cannot help."""
 
 
+class GatewayClock:
+    """The gateway's time between its answers; it never runs backwards."""
+
+    def __init__(self) -> None:
+        self._told: datetime | None = None
+        self._heard_at = 0.0
+        self._shown = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def known(self) -> bool:
+        """Whether the gateway has told its time."""
+        return self._told is not None
+
+    @property
+    def told(self) -> datetime:
+        """The last answer; raises as `now` does."""
+        if self._told is None:
+            raise RuntimeError("the gateway has not told its time yet")
+        return self._told
+
+    def set(self, seconds: int) -> None:
+        """Take an answer of the gateway, in seconds since 1970."""
+        self._told, self._heard_at = datetime.fromtimestamp(seconds, UTC), monotonic()
+
+    def now(self) -> datetime:
+        """Its time in UTC: the last answer and the time since.
+
+        Raises:
+            RuntimeError: before the first answer.
+        """
+        self._shown = max(self._shown, self.told + timedelta(seconds=monotonic() - self._heard_at))
+        return self._shown
+
+
 class _Link:
     """Passes on what one connection says, and tells the lifeline what concerns it."""
 
@@ -44,6 +83,8 @@ class _Link:
         self.execution = listener.execution
         self.commission = listener.commission
         self.bar_update = listener.bar_update
+        self.quote = listener.quote
+        self.trade = listener.trade
         self.down = False
 
     def notice(self, notice: Notice) -> None:
@@ -85,7 +126,8 @@ class Lifeline:
         self._link: _Link | None = None
         self._held: Connection | None = None
         self._hello = Hello((), 0)
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self.clock = GatewayClock()
         self.connection: Connection | None = None
         self.unusable: Unusable | None = None
         self.connects = 0
@@ -98,13 +140,25 @@ class Lifeline:
             ConnectionLost, RequestRefused, TimeoutError: when it cannot be reached.
         """
         await self._connect()
-        self._task = asyncio.create_task(self._keep())
+        self._tasks = (asyncio.create_task(self._keep()), asyncio.create_task(self._watch()))
+
+    async def ready(self) -> Connection:
+        """Wait for the connection that may be used.
+
+        Raises:
+            Unusable: when there will be none any more.
+        """
+        while self.connection is None:
+            if self.unusable is not None:
+                raise self.unusable
+            await asyncio.sleep(_LOOK_SECONDS)
+        return self.connection
 
     async def stop(self) -> None:
         """Disconnect for good."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._let_go()
 
     def lost(self, link: _Link) -> None:
@@ -138,6 +192,21 @@ class Lifeline:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, self._address.longest_wait)
 
+    async def _watch(self) -> None:
+        """Ask for the time again and again: whoever does not answer is gone, though the socket may not say so."""
+        while True:
+            await asyncio.sleep(_PULSE_SECONDS)
+            held = self._held
+            if held is None:
+                continue
+            try:
+                self.clock.set(await held.server_time())
+            except TimeoutError:
+                _LOG.warning("the gateway has fallen silent and is connected to again")
+                held.close()
+            except (ConnectionLost, RequestRefused):
+                continue
+
     async def _connect(self) -> None:
         self._let_go()
         where = self._address
@@ -145,6 +214,8 @@ class Lifeline:
         connection = Connection(self._library, link, self._pacer, where.patience)
         try:
             self._hello = await connection.connect(where.host, where.port, where.client_id)
+            if not self.clock.known:
+                self.clock.set(await connection.server_time())
             self._held = connection
             await self._welcome(connection)
         except BaseException:

@@ -27,6 +27,10 @@ class LoopThread:
         future: Future[Result] = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout), self._loop)
         return future.result()
 
+    def start(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
+        """Begin ``work``; its result comes when it comes."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def close(self) -> None:
         """Cancel what still runs and end the thread."""
         if self._loop.is_closed():

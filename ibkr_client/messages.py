@@ -9,6 +9,7 @@ class OrderState(NamedTuple):
     """An order as openOrder or completedOrder tells it.
 
     ``order_id`` is 0 for a completed order; ``quantity`` in units; ``reference`` is what the order was labelled with.
+    Prices per unit, 0 for none.
     """
 
     order_id: int
@@ -21,6 +22,8 @@ class OrderState(NamedTuple):
     side: str
     quantity: float
     status: str
+    limit_price: float = 0.0
+    stop_price: float = 0.0
 
 
 class OrderProgress(NamedTuple):
@@ -96,6 +99,23 @@ class HistoryBar(NamedTuple):
     volume: float
 
 
+class QuoteChange(NamedTuple):
+    """One number of a best quote by request ``number``; ``field`` is bid, ask, bid_size or ask_size."""
+
+    number: int
+    field: str
+    value: float
+
+
+class Trade(NamedTuple):
+    """One trade by request ``number``, ``time`` in whole seconds UTC, ``size`` in units."""
+
+    number: int
+    time: datetime
+    price: float
+    size: float
+
+
 @dataclass(frozen=True, slots=True)
 class ContractDetails:
     """What a qualified contract trades by: ``exchanges`` and ``rule_ids`` are parallel."""
@@ -146,6 +166,14 @@ class Listener(Protocol):
         """A bar that is kept up to date by request ``number`` changed or began."""
         ...
 
+    def quote(self, change: QuoteChange) -> None:
+        """A number of a best quote changed, or was told again."""
+        ...
+
+    def trade(self, trade: Trade) -> None:
+        """Something traded in a subscribed market."""
+        ...
+
     def lost(self) -> None:
         """The connection is gone; nothing else will come of it."""
         ...
@@ -170,6 +198,12 @@ class Deaf:
         """Ignored."""
 
     def bar_update(self, number: int, bar: HistoryBar) -> None:
+        """Ignored."""
+
+    def quote(self, change: QuoteChange) -> None:
+        """Ignored."""
+
+    def trade(self, trade: Trade) -> None:
         """Ignored."""
 
     def lost(self) -> None:

@@ -45,6 +45,7 @@ class FaultActions:
             "notice": self._notice,
             "slow_answers": self._slow_answers,
             "halt": self._halt,
+            "end_bars": self._end_bars,
         }
 
     @property
@@ -115,6 +116,11 @@ class FaultActions:
 
     def _notice(self, fault: Fault) -> None:
         self._board.notice(fault.code, fault.text)
+
+    def _end_bars(self, fault: Fault) -> None:
+        self._gateway.history.break_off(
+            fault.code or 10182, fault.text or "Failed to request live updates (disconnected)."
+        )
 
     def _slow_answers(self, fault: Fault) -> None:
         self._board.slowness = fault.seconds

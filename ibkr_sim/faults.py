@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 Trigger = Literal["placeOrder", "modifyOrder", "cancelOrder", "reqHistoricalData", "connect", "fill"]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
-ON_LINKS = ("drop_link", "nightly_reset", "connectivity", "notice", "slow_answers", "halt")
+ON_LINKS = ("drop_link", "nightly_reset", "connectivity", "notice", "slow_answers", "halt", "end_bars")
 """Faults that happen to the gateway or the market."""
 
 ON_ORDERS = (
@@ -41,6 +41,7 @@ class Fault(BaseModel):
         "notice",
         "slow_answers",
         "halt",
+        "end_bars",
         "order_error",
         "reject",
         "silent_ack",

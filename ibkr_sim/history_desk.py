@@ -60,6 +60,12 @@ class HistoryDesk:
         """Bars are no longer kept up to date, as after any loss of the link."""
         self.streams.end(_KEPT)
 
+    def break_off(self, code: int, text: str) -> None:
+        """End every request that is kept up to date with an error."""
+        for link, number in self.streams.keys(_KEPT):
+            self._board.error(self._board.sessions[link], number, code, text)
+        self.lose()
+
     def bars(self, session: Session, request: Received, faults: tuple[Fault, ...]) -> None:
         """Bars up to a moment, and with keepUpToDate the newest one every five seconds."""
         number, asked = request.request_id, request.values

@@ -155,6 +155,16 @@ class Server:
                 }
                 for order in orders
             ],
+            "executions": [
+                {
+                    "execution_id": done.exec_id,
+                    "order_ref": order.form.get("orderRef", ""),
+                    "quantity": done.shares,
+                    "price": done.price,
+                }
+                for order in orders
+                for done in order.executions
+            ],
             "positions": {
                 name: {str(held.contract_id): held.quantity for held in account.positions.values() if held.quantity}
                 for name, account in gateway.accounts.items()

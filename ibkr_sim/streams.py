@@ -52,6 +52,10 @@ class Streams:
         """End the subscriptions of a session."""
         self._running = {key: stream for key, stream in self._running.items() if key[0] != link}
 
+    def keys(self, kind: str) -> list[Key]:
+        """The subscriptions of one kind, of all sessions."""
+        return [key for key, stream in self._running.items() if stream.kind == kind]
+
     def end(self, *kinds: str) -> None:
         """End the subscriptions of these kinds, of all sessions, without a word."""
         self._running = {key: stream for key, stream in self._running.items() if stream.kind not in kinds}

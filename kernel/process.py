@@ -41,6 +41,7 @@ class ExitCode(IntEnum):
     DELIVERY_FAILED = 5, "a message may not have reached Kafka"
     JOURNAL_REFUSED = 6, "the order journal cannot be read or written"
     LIVE_GATE_SHUT = 7, "live trading was asked for and a gate is shut"
+    GATEWAY_UNAVAILABLE = 8, "the gateway of Interactive Brokers cannot be reached"
     INTERRUPTED = 130, "stopped from the keyboard"
 
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from data_plane.connectors.layout import UnreadableSourceError
+from ibkr_client.gateway_errors import GatewayRefused, GatewayUnavailable
 from kernel.flow import ConsumersStalled
 from kernel.kafka_errors import BrokerUnavailable, TopicMismatch
 from kernel.process import ExitCode
@@ -49,6 +50,8 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         BrokerUnavailable: ExitCode.BROKER_UNAVAILABLE,
         TopicMismatch: ExitCode.BROKER_UNAVAILABLE,
         BrokerSetupError: ExitCode.BROKER_UNAVAILABLE,
+        GatewayRefused: ExitCode.CONFIGURATION,
+        GatewayUnavailable: ExitCode.GATEWAY_UNAVAILABLE,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
         RunIncomplete: ExitCode.FAILURE,
         ConsumersStalled: ExitCode.FAILURE,

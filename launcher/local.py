@@ -30,7 +30,7 @@ _FINAL = frozenset(
 )
 
 
-class BrokerChoice(StrEnum):
+class KafkaChoice(StrEnum):
     """Which Kafka a local run uses."""
 
     EMBEDDED = "embedded"
@@ -72,18 +72,18 @@ def new_run_id(kind: str) -> str:
 
 
 @contextmanager
-def running_broker(choice: BrokerChoice, kafka: KafkaSettings, prefix: str) -> Iterator[KafkaSettings]:
+def running_broker(choice: KafkaChoice, kafka: KafkaSettings, prefix: str) -> Iterator[KafkaSettings]:
     """A broker with every topic made under ``prefix``; yields how to reach it.
 
     Raises:
         BrokerUnavailable: when it cannot be started or reached.
     """
-    if choice is BrokerChoice.EMBEDDED:
+    if choice is KafkaChoice.EMBEDDED:
         with start_embedded_broker(prefix) as broker:
             yield kafka.model_copy(
                 update={"bootstrap_servers": broker.bootstrap_servers, "topic_prefix": prefix, "embedded": True}
             )
-    elif choice is BrokerChoice.KAFKA:
+    elif choice is KafkaChoice.KAFKA:
         with _apache_kafka() as bootstrap_servers:
             yield _with_topics(kafka, prefix, bootstrap_servers)
     else:
@@ -115,6 +115,7 @@ def supervised(run: LocalRun, restart: bool, on_event: Callable[[str, str], None
         "ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS": run.kafka.bootstrap_servers,
         "ALGOTRADE_KAFKA__TOPIC_PREFIX": run.kafka.topic_prefix,
         "ALGOTRADE_KAFKA__EMBEDDED": str(run.kafka.embedded).lower(),
+        "ALGOTRADE_ORDER__BROKER": run.settings.order.broker.value,
         # One thread each: three processes share the machine, and results must not depend on its cores.
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",

@@ -11,6 +11,7 @@ import typer
 
 from contracts.control import PlaneName
 from data_plane.feed import SourceChanged
+from ibkr_client.gateway_errors import GatewayRefused, GatewayUnavailable
 from kernel import log, process
 from kernel.audit_log import AuditBroken
 from kernel.flow import ConsumersStalled
@@ -27,6 +28,7 @@ from kernel.plane import Runtime
 from kernel.process import ExitCode
 from kernel.settings import secret_values
 from launcher.settings import Settings, load_settings
+from order_plane.brokers.port import BrokerUnavailable as VenueUnavailable
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
 from strategy_plane.own_code import OwnCodeRefused
@@ -49,6 +51,9 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         FileNotFoundError: ExitCode.CONFIGURATION,
         OwnCodeRefused: ExitCode.CONFIGURATION,
         SourceChanged: ExitCode.CONFIGURATION,
+        GatewayRefused: ExitCode.CONFIGURATION,
+        GatewayUnavailable: ExitCode.GATEWAY_UNAVAILABLE,
+        VenueUnavailable: ExitCode.GATEWAY_UNAVAILABLE,
     }
 )
 

@@ -15,13 +15,14 @@ import typer
 from kernel.process import ExitCode
 from launcher import progress
 from launcher.endings import RunRefused, end, reported
+from launcher.gateway_check import check_gateway
 from launcher.kafka_options import console, errors, state_directory
-from launcher.local import BrokerChoice, LocalRun, new_run_id, running_broker, supervised
+from launcher.local import KafkaChoice, LocalRun, new_run_id, running_broker, supervised
 from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
 from order_plane.gates import require_open_gates
-from order_plane.settings import Mode
+from order_plane.settings import BrokerName, Mode
 
 if TYPE_CHECKING:
     from backtest.artifacts import Digests
@@ -29,18 +30,19 @@ if TYPE_CHECKING:
 
 DEMO = Path("config/demo.yaml")
 PAPER = Path("config/paper.yaml")
+IBKR = Path("config/ibkr.yaml")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The YAML file of the run.", envvar="ALGOTRADE_CONFIG")
 ]
-Broker = Annotated[
-    BrokerChoice, typer.Option(help="embedded, kafka (a local Apache Kafka) or given (kafka.bootstrap_servers).")
+Kafka = Annotated[
+    KafkaChoice, typer.Option(help="Which Kafka: embedded, kafka (a local Apache Kafka) or given (its address is set).")
 ]
 RunId = Annotated[str | None, typer.Option(help="Name of the run; a new one by default.")]
 
 
-def demo(config: ConfigPath = DEMO, broker: Broker = BrokerChoice.EMBEDDED, run_id: RunId = None) -> None:
+def demo(config: ConfigPath = DEMO, kafka: Kafka = KafkaChoice.EMBEDDED, run_id: RunId = None) -> None:
     """Trade the configured bars on paper over Kafka, then hold the run against its backtest.
 
     Exit code 1 when the two differ.
@@ -48,7 +50,7 @@ def demo(config: ConfigPath = DEMO, broker: Broker = BrokerChoice.EMBEDDED, run_
     with reported():
         settings = _settings(config)
         name = _new_name(settings, run_id, "demo")
-        with _local_run(name, config, settings, broker, prefix=f"{name}.") as (run, supervisor):
+        with _local_run(name, config, settings, kafka, prefix=f"{name}.") as (run, supervisor):
             from launcher import runs  # noqa: PLC0415 - takes a second, and the planes are starting
 
             with console.status("backtest: the same configuration in one process"):
@@ -72,21 +74,35 @@ def backtest(config: ConfigPath = DEMO, run_id: RunId = None) -> None:
 
 
 def up(
-    config: ConfigPath = PAPER,
-    broker: Broker = BrokerChoice.EMBEDDED,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="The YAML file of the run; config/paper.yaml or config/ibkr.yaml by default.",
+            envvar="ALGOTRADE_CONFIG",
+        ),
+    ] = None,
+    broker: Annotated[
+        BrokerName | None, typer.Option(help="Where orders go: paper (simulated here) or ibkr; else as configured.")
+    ] = None,
+    kafka: Kafka = KafkaChoice.EMBEDDED,
     run_id: Annotated[
         str | None, typer.Option(help="Name of the run; a new one on the embedded broker, else the same each time.")
     ] = None,
 ) -> None:
     """Start all planes and keep them running until Ctrl-C; a plane that crashes is started again.
 
-    On a broker that remembers, `up` goes on where it was stopped.
+    With --broker ibkr, orders and market data go through TWS or IB Gateway, or a simulator (algotrade ibkr-sim). On a
+    Kafka that remembers, `up` goes on where it was stopped.
     """
     with reported():
-        settings = _settings(config)
-        name = _plain(run_id) or (new_run_id("up") if broker is BrokerChoice.EMBEDDED else "up")
-        prefix = f"{name}." if broker is BrokerChoice.EMBEDDED else settings.kafka.topic_prefix
-        with _local_run(name, config, settings, broker, prefix, restart=True) as (run, supervisor):
+        path = config or (IBKR if broker is BrokerName.IBKR else PAPER)
+        settings = _settings(path, broker)
+        check_gateway(settings)
+        name = _plain(run_id) or (new_run_id("up") if kafka is KafkaChoice.EMBEDDED else "up")
+        prefix = f"{name}." if kafka is KafkaChoice.EMBEDDED else settings.kafka.topic_prefix
+        with _local_run(name, path, settings, kafka, prefix, restart=True) as (run, supervisor):
             _tell_where(run)
             from launcher.runs import watch  # noqa: PLC0415 - takes a second, and the planes are starting
 
@@ -113,9 +129,10 @@ def report(directory: Path) -> None:
             raise typer.Exit(ExitCode.FAILURE)
 
 
-def _settings(config: Path) -> Settings:
+def _settings(config: Path, broker: BrokerName | None = None) -> Settings:
     """The configuration; one that asks for live trading is refused before anything is started."""
-    settings = load_settings(config, os.environ)
+    overrides = None if broker is None else {"order.broker": broker.value}
+    settings = load_settings(config, os.environ, overrides=overrides)
     if settings.order.mode is Mode.LIVE:
         require_open_gates(os.environ)
     return settings
@@ -148,15 +165,15 @@ def _state(name: str) -> Path:
 
 @contextmanager
 def _local_run(
-    name: str, config: Path, settings: Settings, broker: BrokerChoice, prefix: str, restart: bool = False
+    name: str, config: Path, settings: Settings, choice: KafkaChoice, prefix: str, restart: bool = False
 ) -> Iterator[tuple[LocalRun, Supervisor]]:
     """Broker and planes of a run, stopped on the way out, and found by commands in another terminal meanwhile."""
     alive = current(state_directory())
     if alive is not None and alive.run_id == name:
         raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
     with ExitStack() as stack:
-        with console.status(f"starting Kafka ({broker.value})"):
-            kafka = stack.enter_context(running_broker(broker, settings.kafka, prefix))
+        with console.status(f"starting Kafka ({choice.value})"):
+            kafka = stack.enter_context(running_broker(choice, settings.kafka, prefix))
         run = LocalRun(name, config, settings, kafka, _state(name))
         stack.enter_context(announced(state_directory(), name, kafka))
         supervisor = stack.enter_context(supervised(run, restart=restart, on_event=_tell))

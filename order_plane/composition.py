@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from contracts.control import KillScope
 from domain.calendar import SessionCalendar, always_open
@@ -30,6 +31,9 @@ from order_plane.supervision import Supervision
 from order_plane.upkeep import Options
 
 _CENT = 0.01
+
+if TYPE_CHECKING:
+    from order_plane.brokers.ibkr import IbkrTerms
 
 
 def build_stage(
@@ -145,11 +149,18 @@ def _broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:
 
 def ibkr_broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:
     """Interactive Brokers through the gateway that ``settings`` name; raises as `IbkrBroker` does."""
+    from order_plane.brokers.ibkr import IbkrBroker  # noqa: PLC0415 - other brokers do without
+
+    return IbkrBroker(ibkr_terms(settings), environment)
+
+
+def ibkr_terms(settings: OrderSettings) -> "IbkrTerms":
+    """Where the gateway is and whose account is traded."""
     from ibkr_client.terms import address_of, contract_terms  # noqa: PLC0415 - other brokers do without
-    from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms  # noqa: PLC0415
+    from order_plane.brokers.ibkr import IbkrTerms  # noqa: PLC0415
 
     gateway = settings.ibkr
-    terms = IbkrTerms(
+    return IbkrTerms(
         address_of(gateway),
         settings.account,
         gateway.ids_path,
@@ -159,7 +170,6 @@ def ibkr_broker(settings: OrderSettings, environment: Mapping[str, str]) -> Brok
         contracts=contract_terms(gateway),
         adaptive_priority=gateway.adaptive_priority.value,
     )
-    return IbkrBroker(terms, environment)
 
 
 def paper_broker(settings: OrderSettings, store: PaperStore) -> PaperBroker:

@@ -27,3 +27,17 @@ class CancelOrder:
     account: str
     request_id: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceOrder:
+    """Let what is open of the order for ``intent`` work on with another size and other prices, under the same order id.
+
+    ``intent`` is as it was sent; ``quantity`` is the new size in units, what has traded included.
+    """
+
+    intent: OrderIntent
+    account: str
+    quantity: float
+    limit_price: float | None = None
+    stop_price: float | None = None

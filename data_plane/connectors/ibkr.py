@@ -1,69 +1,276 @@
-"""Bars of Interactive Brokers: the past through a local cache, the present as it happens."""
+"""Market data of Interactive Brokers: the past through a local cache, the present as it happens."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
+from data_plane.connectors.arrival import InOrder
 from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache
-from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Progress, Wanted
-from data_plane.connectors.ibkr_live import LiveBars
-from data_plane.connectors.port import RawBar
+from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
+from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
+from data_plane.connectors.ibkr_quotes import Quotes
+from data_plane.connectors.ibkr_trades import Building, TradeBars
+from data_plane.connectors.port import RawBar, RawQuote, RawTick
 from data_plane.connectors.replay import ReplayConnector, SourceFile
 from data_plane.settings import RowKind
-from ibkr_client.connection import Connection
-from ibkr_client.contracts import Contracts, ContractTerms
+from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
+from ibkr_client.contracts import AmbiguousContract, Contracts, ContractTerms
+from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.loop_thread import LoopThread
-from ibkr_client.messages import Deaf, Hello
+from ibkr_client.messages import Deaf, Hello, HistoryBar, Listener, Notice, QuoteChange, Trade
 
-_LOAD_SECONDS = 7 * 86_400.0
 _SLACK_SECONDS = 60.0
+_STEP_SECONDS = 0.25
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
-def silent(done: int, of: int, symbol: str) -> None:
-    """A progress that nobody watches."""
+class UnknownSymbol(GatewayRefused):
+    """A symbol fits no contract, or several."""
 
 
-def backfill(
-    address: Address,
-    terms: dict[str, ContractTerms],
-    wanted: Wanted,
-    cache: Path,
-    progress: Progress = silent,
-    library: str | None = None,
-    pause: float = 15.0,
-) -> ReplayConnector:
-    """Fetch the bars that the cache lacks, and replay them: the rows are those of any other Parquet file.
+class Step(NamedTuple):
+    """How far a back-fill is: windows done, of how many, and the symbol of the newest; ``done`` 0 while it waits."""
+
+    done: int
+    of: int
+    symbol: str
+
+
+class Batch(NamedTuple):
+    """Rows in the order to publish them; ``through`` is the moment up to which every bar has been given."""
+
+    rows: list[RawBar | RawTick | RawQuote]
+    through: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTerms:
+    """What is subscribed and how; with ``building`` bars are built from trades, otherwise the gateway keeps them.
+
+    ``pause`` is how long the gateway is left alone after it complained of pacing, in seconds.
+    """
+
+    live: LiveTerms
+    cache: Path
+    contracts: Mapping[str, ContractTerms] = field(default_factory=dict)
+    building: Building | None = None
+    quotes: bool = False
+    delayed: bool = False
+    pause: float = 15.0
+
+
+class _Ears(Deaf):
+    """Passes on what concerns market data."""
+
+    def __init__(self) -> None:
+        self.all: list[Listener] = []
+
+    def bar_update(self, number: int, bar: HistoryBar) -> None:
+        """To everybody."""
+        for each in self.all:
+            each.bar_update(number, bar)
+
+    def quote(self, change: QuoteChange) -> None:
+        """To everybody."""
+        for each in self.all:
+            each.quote(change)
+
+    def trade(self, trade: Trade) -> None:
+        """To everybody."""
+        for each in self.all:
+            each.trade(trade)
+
+    def notice(self, notice: Notice) -> None:
+        """To everybody."""
+        for each in self.all:
+            each.notice(notice)
+
+    def lost(self) -> None:
+        """To everybody."""
+        for each in self.all:
+            each.lost()
+
+
+class LiveSource:
+    """Past and live bars for a thread that is not asynchronous: `backfill`, then `begin`, then `batches`.
 
     Raises:
-        RequestRefused, ConnectionLost, TimeoutError: call again; what was fetched stays.
+        ConnectionLost, RequestRefused, TimeoutError: when the gateway cannot be reached at first.
+        UnknownSymbol: for a symbol that fits no contract, or several.
         LibraryMissing: when no client library is installed.
     """
-    thread = LoopThread("ibkr-history")
-    bars = BarCache(cache, wanted.bar_size)
-    loader = HistoryLoader(Contracts(terms), bars, HistoryPacer(), pause)
 
-    async def work() -> None:
-        async def ready(connection: Connection, _: Hello) -> None:
-            """Nothing to do: each load asks for itself."""
-
-        line = Lifeline(load_library(library), address, Deaf(), ready)
-        await line.start()
+    def __init__(self, address: Address, terms: SourceTerms, library: str | None = None) -> None:
+        self._terms = terms
+        self._address = address
+        self._contracts = Contracts(terms.contracts)
+        self._cache = BarCache(terms.cache, terms.live.bar_size)
+        self._batches: SimpleQueue[Batch] = SimpleQueue()
+        self._ears = _Ears()
+        self._bars: LiveMarket | None = None
+        self._quotes: Quotes | None = None
+        self._order: InOrder | None = None
+        self._line: Lifeline | None = None
+        self._thread = LoopThread("ibkr-data")
         try:
-            if line.connection is not None:
-                await loader.load(line.connection, wanted, progress)
-        finally:
-            await line.stop()
+            self._thread.call(self._connect(library), 4 * address.patience + _SLACK_SECONDS)
+        except BaseException:
+            self.close()
+            raise
 
-    try:
-        thread.call(work(), _LOAD_SECONDS)
-    finally:
-        thread.close()
-    return replay(bars, wanted)
+    @property
+    def connects(self) -> int:
+        """How often the gateway was connected to."""
+        return 0 if self._line is None else self._line.connects
+
+    @property
+    def connected(self) -> bool:
+        """Whether subscriptions are up."""
+        return self._line is not None and self._line.connection is not None
+
+    def now(self) -> datetime:
+        """The gateway's time."""
+        return self._lifeline.clock.now()
+
+    def backfill(self, first: date) -> Iterator[Step]:
+        """Fetch the bars from ``first`` to yesterday that the cache lacks, and say a few times a second how far it is.
+
+        A lost connection is waited for, and what was fetched stays.
+
+        Raises:
+            RequestRefused: what the gateway refuses for good.
+        """
+        told: SimpleQueue[Step] = SimpleQueue()
+        wanted = self._wanted(first)
+        work: Future[None] = self._thread.start(self._load(wanted, told.put))
+        while not work.done() or not told.empty():
+            try:
+                yield told.get(timeout=_STEP_SECONDS)
+            except Empty:
+                yield Step(0, 0, "")
+        work.result()
+
+    def past(self, first: date) -> ReplayConnector:
+        """What the cache holds from ``first`` to yesterday."""
+        return replay(self._cache, self._wanted(first))
+
+    def begin(self, newest: Mapping[str, datetime]) -> None:
+        """Subscribe; ``newest`` are closes that are known already, by symbol.
+
+        What follows them is given, oldest first.
+        """
+        self._thread.call(self._subscribe(newest), 4 * self._address.patience + _SLACK_SECONDS)
+
+    def batches(self, timeout: float) -> Iterator[Batch]:
+        """What came since the last call; waits at most ``timeout`` seconds for the first batch."""
+        self._thread.call(self._on_time(), self._address.patience + _SLACK_SECONDS)
+        try:
+            yield self._batches.get(timeout=timeout)
+            while True:
+                yield self._batches.get_nowait()
+        except Empty:
+            return
+
+    def close(self) -> None:
+        """Disconnect."""
+        line, self._line = self._line, None
+        if line is not None:
+            self._thread.call(line.stop(), _SLACK_SECONDS)
+        self._thread.close()
+
+    @property
+    def _lifeline(self) -> Lifeline:
+        if self._line is None:
+            raise ConnectionLost("the source is closed")
+        return self._line
+
+    def _wanted(self, first: date) -> Wanted:
+        today = self.now().date()
+        return Wanted(self._terms.live.symbols, self._terms.live.bar_size, first, today - timedelta(days=1), today)
+
+    async def _connect(self, library: str | None) -> None:
+        self._line = line = Lifeline(load_library(library), self._address, self._ears, self._greet)
+        await line.start()
+        connection = await line.ready()
+        for symbol in self._terms.live.symbols:
+            try:
+                await self._contracts.qualified(connection, symbol)
+            except (AmbiguousContract, RequestRefused) as problem:
+                raise UnknownSymbol(
+                    f"{symbol}: {problem}; correct data.symbols, or name it in ibkr.contracts"
+                ) from None
+
+    async def _greet(self, connection: Connection, _: Hello | None = None) -> None:
+        if self._bars is not None:
+            await self._bars.greet(connection)
+        if self._quotes is not None:
+            await self._quotes.greet(connection)
+        if self._order is not None:
+            self._hand_over()
+
+    async def _load(self, wanted: Wanted, progress: Callable[[Step], None]) -> None:
+        loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
+        while True:
+            connection = await self._lifeline.ready()
+            try:
+                await loader.load(connection, wanted, lambda *step: progress(Step(*step)))
+            except (ConnectionLost, TimeoutError):
+                await asyncio.sleep(_STEP_SECONDS)
+            else:
+                return
+
+    async def _subscribe(self, newest: Mapping[str, datetime]) -> None:
+        terms, line = self._terms, self._lifeline
+        self._order = InOrder(min(newest.get(symbol, _BEFORE_ALL) for symbol in terms.live.symbols))
+        if terms.building is None:
+            self._bars = UpdatedBars(terms.live, self._contracts, self._take_bar, lambda: line.clock.told)
+        else:
+            self._bars = TradeBars(terms.live, terms.building, self._contracts, self._take, lambda: line.clock.told)
+        self._bars.begin_after(newest)
+        self._ears.all.append(self._bars)
+        if terms.quotes:
+            self._quotes = Quotes(
+                terms.live.symbols, self._contracts, self._take, line.clock.now, delayed=terms.delayed
+            )
+            self._ears.all.append(self._quotes)
+        connection = await line.ready()
+        with suppress(ConnectionLost):  # the next connection is greeted, too
+            await self._greet(connection)
+
+    async def _on_time(self) -> None:
+        if self._bars is not None:
+            self._bars.on_time()
+            self._hand_over()
+
+    def _take(self, row: RawBar | RawTick | RawQuote) -> None:
+        if isinstance(row, RawBar):
+            self._take_bar(row)
+        elif self._order is not None:
+            self._batches.put(Batch([row], self._order.through))
+
+    def _take_bar(self, row: RawBar) -> None:
+        if self._order is not None and isinstance(row.timestamp, datetime):
+            self._order.add(row.timestamp, row)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Give what nothing earlier can come before any more."""
+        order, bars = self._order, self._bars
+        if order is None or bars is None:
+            return
+        before = order.through
+        rows: list[RawBar | RawTick | RawQuote] = [*order.until(bars.horizon)]
+        if rows or order.through > before:
+            self._batches.put(Batch(rows, order.through))
 
 
 def replay(cache: BarCache, wanted: Wanted) -> ReplayConnector:
@@ -76,60 +283,3 @@ def replay(cache: BarCache, wanted: Wanted) -> ReplayConnector:
         if cache.has(symbol, window)
     ]
     return ReplayConnector(files, wanted.first, wanted.last)
-
-
-class LiveSource:
-    """Live bars for a thread that is not asynchronous.
-
-    ``newest`` are closes that are known already, by symbol; bars after them are given, those of the past first.
-    """
-
-    def __init__(
-        self,
-        address: Address,
-        terms: dict[str, ContractTerms],
-        symbols: tuple[str, ...],
-        bar_size: str,
-        clock: Callable[[], datetime],
-        newest: dict[str, datetime] | None = None,
-        library: str | None = None,
-    ) -> None:
-        self._rows: SimpleQueue[RawBar] = SimpleQueue()
-        self._live = LiveBars(symbols, bar_size, Contracts(terms), self._rows.put, clock)
-        self._live.begin_after(newest or {})
-        self._address = address
-        self._library = library
-        self._thread = LoopThread("ibkr-bars")
-        self._line: Lifeline | None = None
-        try:
-            self._thread.call(self._start(), 4 * address.patience + _SLACK_SECONDS)
-        except BaseException:
-            self._thread.close()
-            raise
-
-    @property
-    def connects(self) -> int:
-        """How often the gateway was connected to."""
-        return 0 if self._line is None else self._line.connects
-
-    def rows(self, timeout: float) -> Iterator[RawBar]:
-        """Bars that closed since the last call; waits at most ``timeout`` seconds for the first one."""
-        self._thread.call(self._on_time(), self._address.patience)
-        with suppress(Empty):
-            yield self._rows.get(timeout=timeout)
-            while True:
-                yield self._rows.get_nowait()
-
-    def close(self) -> None:
-        """Disconnect."""
-        if self._line is not None:
-            line, self._line = self._line, None
-            self._thread.call(line.stop(), _SLACK_SECONDS)
-            self._thread.close()
-
-    async def _start(self) -> None:
-        self._line = Lifeline(load_library(self._library), self._address, self._live, self._live.greet)
-        await self._line.start()
-
-    async def _on_time(self) -> None:
-        self._live.on_time()

@@ -8,8 +8,6 @@ from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
 from ibkr_client.messages import HistoryBar
 
-_SECONDS = (1, 5, 10, 15, 30)
-_MINUTES = (1, 2, 3, 5, 10, 15, 20, 30)
 SMALL = timedelta(seconds=30)
 """Bars up to this size have pacing rules of their own."""
 
@@ -30,23 +28,6 @@ class Window(NamedTuple):
         """Long enough for the window: sessions are never more than days."""
         days = (self.beyond - self.first).days
         return f"{days} D" if days < 365 else f"{-(-days // 365)} Y"
-
-
-def size_name(bar_size: str) -> str:
-    """The gateway's name of a bar size of ours.
-
-    Raises:
-        ValueError: for a size whose bars would not close on our grid: bars above 30 minutes begin at full hours there.
-    """
-    step = step_of(bar_size)
-    if step is None:
-        return "1 day"
-    seconds = int(step.total_seconds())
-    if seconds in _SECONDS:
-        return f"{seconds} secs"
-    if not seconds % 60 and seconds // 60 in _MINUTES:
-        return "1 min" if seconds == 60 else f"{seconds // 60} mins"
-    raise ValueError(f"bar_size {bar_size!r}: Interactive Brokers gives 1d, and 1s to 30s, 1min to 30min of some sizes")
 
 
 def windows(bar_size: str, first: date, last: date) -> Iterator[Window]:

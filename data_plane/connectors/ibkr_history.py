@@ -4,12 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
-from data_plane.connectors.ibkr_bars import SMALL, Window, day_of, row_of, size_name, windows
+from data_plane.connectors.ibkr_bars import SMALL, Window, day_of, row_of, windows
 from data_plane.connectors.ibkr_cache import BarCache
 from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
+from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, RequestRefused
 from ibkr_client.contracts import Contracts, Qualified
 
@@ -17,6 +18,7 @@ Progress = Callable[[int, int, str], None]
 """Told how many windows are done, of how many, and the symbol of the last one."""
 _HISTORY_SERVICE = 162
 _ATTEMPTS = 5
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class HistoryLoader:
         self._pause = pause
 
     async def load(self, connection: Connection, wanted: Wanted, progress: Progress) -> None:
-        """Fetch every window that is missing; the one that is not over yet is fetched anew each time.
+        """Fetch every window that is missing; the one that is not over yet is fetched anew, up to yesterday.
 
         Raises:
             RequestRefused: what the gateway refuses for good, code 200 for a symbol that it does not know.
@@ -78,12 +80,13 @@ class HistoryLoader:
         todo = [
             (symbol, window)
             for symbol in wanted.symbols
-            for window in windows(wanted.bar_size, wanted.first, min(wanted.last, wanted.today))
+            for window in windows(wanted.bar_size, wanted.first, min(wanted.last, wanted.today - _DAY))
         ]
         for done, (symbol, window) in enumerate(todo, start=1):
             if window.beyond > wanted.today or not self._cache.has(symbol, window):
                 contract = await self._contracts.qualified(connection, symbol)
-                rows = await self._window(connection, contract, symbol, window, wanted.bar_size)
+                closed = window._replace(beyond=min(window.beyond, wanted.today))
+                rows = await self._window(connection, contract, symbol, closed, wanted.bar_size)
                 self._cache.write(symbol, window, rows)
             progress(done, len(todo), symbol)
 
@@ -94,7 +97,11 @@ class HistoryLoader:
             await self._pacer.turn(bar_size)
             try:
                 bars = await connection.history(
-                    contract.contract_id, contract.terms.exchange, window.end, window.duration, size_name(bar_size)
+                    contract.contract_id,
+                    contract.terms.exchange,
+                    window.end,
+                    window.duration,
+                    size_name(step_of(bar_size)),
                 )
             except RequestRefused as refusal:
                 if _is_empty(refusal):

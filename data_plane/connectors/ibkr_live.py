@@ -1,66 +1,114 @@
 """Bars as they close, kept up to date by the gateway and whole after every kind of reconnect."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import structlog
 
-from data_plane.connectors.ibkr_bars import row_of, size_name
+from data_plane.connectors.ibkr_bars import row_of
 from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
+from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
-from ibkr_client.contracts import Contracts
-from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN
-from ibkr_client.messages import Deaf, Hello, HistoryBar, Notice
+from ibkr_client.contracts import AmbiguousContract, Contracts
+from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN, LINK_DOWN
+from ibkr_client.messages import Deaf, HistoryBar, Listener, Notice
 
 _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
+_AT_ONCE = 10
+"""Requests for history that are open at the same time; the gateway takes fifty."""
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+REFUSED = (RequestRefused, TimeoutError, AmbiguousContract)
+"""What keeps one symbol from being subscribed, and no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTerms:
+    """What is subscribed, and how patiently.
+
+    ``grace`` is how long after its end a bar that was followed by none counts as closed; a symbol of which nothing was
+    heard for ``stale_seconds`` is asked for again.
+    """
+
+    symbols: tuple[str, ...]
+    bar_size: str
+    grace: timedelta = timedelta(seconds=5)
+    stale_seconds: float = 600.0
+
+    @property
+    def step(self) -> timedelta:
+        """The length of a bar.
+
+        Raises:
+            ValueError: for daily bars.
+        """
+        step = step_of(self.bar_size)
+        if step is None:
+            raise ValueError("daily bars are history: use an intraday bar_size for live bars")
+        return step
+
+
+class LiveMarket(Listener, Protocol):
+    """A subscription to bars, whatever they are made of; it lives in one event loop."""
+
+    def begin_after(self, newest: Mapping[str, datetime]) -> None:
+        """Give nothing up to the close that is known already of each symbol."""
+        ...
+
+    async def greet(self, connection: Connection) -> None:
+        """Subscribe everything on a new connection, and again when the gateway's own link came back."""
+        ...
+
+    def on_time(self) -> None:
+        """Look at the clock: bars end, and symbols fall silent."""
+        ...
+
+    @property
+    def horizon(self) -> datetime:
+        """The moment up to which every bar was given that will come."""
+        ...
 
 
 @dataclass(slots=True)
 class _Series:
-    """One symbol: its subscription, the bar that is still open, and the newest one that was given."""
+    """One symbol: its subscription, the bar that is still open, and the close of the newest one that was given."""
 
     symbol: str
     number: int = 0
     open: HistoryBar | None = None
-    given: datetime | date | None = None
+    given: datetime = _BEFORE_ALL
     heard_at: float = 0.0
+    refused: bool = False
 
 
-class LiveBars(Deaf):
-    """Subscribes each symbol and gives every bar once, when the next one begins, or ``grace`` after its end.
+class UpdatedBars(Deaf):
+    """Subscribes each symbol and gives every bar once, when the next one begins, or a while after its end.
 
-    After a reconnect, a loss of the gateway's link, or ten minutes without a word, each series is asked for again, with
-    as much of the past as is missing. ``give`` takes finished rows; ``clock`` is the market's.
+    After a reconnect, a loss of the gateway's link, or a long silence, each series is asked for again, with as much of
+    the past as is missing. ``give`` takes finished rows; ``told`` is the last time that the gateway told, so that
+    everything it said until then was heard: no bar counts as closed because a cut has not been noticed yet.
     """
 
     def __init__(
         self,
-        symbols: Sequence[str],
-        bar_size: str,
+        terms: LiveTerms,
         contracts: Contracts,
         give: Callable[[RawBar], None],
-        clock: Callable[[], datetime],
-        grace: timedelta = timedelta(seconds=10),
-        stale_seconds: float = 600.0,
+        told: Callable[[], datetime],
     ) -> None:
-        step = step_of(bar_size)
-        if step is None:
-            raise ValueError("daily bars are history: use an intraday bar_size for live bars")
-        self._step = step
-        self._bar_size = bar_size
+        self._terms = terms
+        self._size = size_name(terms.step)
         self._contracts = contracts
         self._give = give
-        self._clock = clock
-        self._grace = grace
-        self._stale_seconds = stale_seconds
-        self._series = {symbol: _Series(symbol) for symbol in symbols}
+        self._told = told
+        self._series = {symbol: _Series(symbol) for symbol in terms.symbols}
         self._by_number: dict[int, _Series] = {}
         self._connection: Connection | None = None
-        self._broken = False
+        self._left_over: list[int] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin_after(self, newest: Mapping[str, datetime]) -> None:
@@ -69,11 +117,29 @@ class LiveBars(Deaf):
             if symbol in self._series:
                 self._series[symbol].given = close
 
-    async def greet(self, connection: Connection, _: Hello) -> None:
-        """Subscribe everything on a new connection, and again when the gateway's own link came back."""
+    async def greet(self, connection: Connection) -> None:
+        """Subscribe everything; a symbol that is refused is tried again later and keeps nobody waiting."""
         self._connection = connection
-        for series in self._series.values():
-            await self._subscribe(connection, series)
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(series: _Series) -> None:
+            async with room:
+                await self._resubscribe(connection, series)
+
+        await asyncio.gather(*map(one, self._series.values()))
+        while self._left_over:
+            await connection.cancel_bars(self._left_over.pop())
+
+    @property
+    def horizon(self) -> datetime:
+        """The moment up to which every bar was given that will come; one being subscribed still has bars to give."""
+        if self._connection is None:
+            return min(series.given for series in self._series.values())
+        due = self._told() - self._terms.grace
+        return min(
+            max(series.given, due) if series.number or series.refused else series.given
+            for series in self._series.values()
+        )
 
     def bar_update(self, number: int, bar: HistoryBar) -> None:
         """The open bar changed, or the next one began."""
@@ -87,46 +153,53 @@ class LiveBars(Deaf):
         """Ask again for what the gateway says has ended, and for all when its data farms are back."""
         if notice.code in BARS_ENDED and notice.number in self._by_number:
             self._again([self._by_number[notice.number]])
-        elif notice.code in DATA_BROKEN:
-            self._broken = True
-        elif notice.code in DATA_BACK and self._broken:
-            self._broken = False
-            self._again(self._series.values())
+        elif notice.code in DATA_BROKEN | LINK_DOWN:
+            self._suspend()
+        elif notice.code in DATA_BACK:
+            self._again(series for series in self._series.values() if not series.number)
 
     def lost(self) -> None:
         """Nothing comes until the next connection."""
         self._connection = None
-        self._by_number.clear()
+        self._suspend()
+        self._left_over.clear()
 
-    def on_time(self) -> Sequence[str]:
-        """Give bars whose end has passed, ask again for series that fell silent, and name those."""
-        due = self._clock() - self._grace
+    def _suspend(self) -> None:
+        """What comes from now on may have holes: no bar is taken for closed until its series was asked for again."""
+        self._left_over += self._by_number
+        self._by_number.clear()
+        for series in self._series.values():
+            series.number = 0
+
+    def on_time(self) -> None:
+        """Give bars whose end has passed, and ask again for series that fell silent."""
+        due = self._told() - self._terms.grace
         for series in self._series.values():
             bar = series.open
-            if bar is not None and self._close(bar) <= due:
+            if bar is not None and series.number and self._close(bar) <= due:
                 self._finish(series)
         now = asyncio.get_running_loop().time()
-        stale = [each for each in self._series.values() if each.number and now - each.heard_at > self._stale_seconds]
-        self._again(stale)
-        return [series.symbol for series in stale]
+        self._again(each for each in self._series.values() if now - each.heard_at > self._terms.stale_seconds)
 
     async def _subscribe(self, connection: Connection, series: _Series) -> None:
         contract = await self._contracts.qualified(connection, series.symbol)
         self._by_number.pop(series.number, None)
         old, series.number = series.number, 0
         number, bars = await connection.keep_bars(
-            contract.contract_id, contract.terms.exchange, self._duration(series), size_name(self._bar_size)
+            contract.contract_id, contract.terms.exchange, self._duration(series), self._size
         )
-        if old and connection is self._connection:
-            await connection.cancel_bars(old)
-        series.number, series.heard_at = number, asyncio.get_running_loop().time()
-        self._by_number[number] = series
+        if connection is not self._connection:
+            return
         for bar in bars:
             self._take(series, bar)
+        series.number, series.refused = number, False
+        self._by_number[number] = series
+        if old:
+            await connection.cancel_bars(old)
 
     def _take(self, series: _Series, bar: HistoryBar) -> None:
         close = self._close(bar)
-        if isinstance(series.given, datetime) and close <= series.given:
+        if close <= series.given:
             return
         if series.open is not None and self._close(series.open) < close:
             self._finish(series)
@@ -135,34 +208,38 @@ class LiveBars(Deaf):
     def _finish(self, series: _Series) -> None:
         bar, series.open = series.open, None
         if bar is not None:
-            row = row_of(bar, series.symbol, self._bar_size)
-            series.given = row.timestamp
-            self._give(row)
+            series.given = self._close(bar)
+            self._give(row_of(bar, series.symbol, self._terms.bar_size))
 
     def _again(self, which: Iterable[_Series]) -> None:
         connection = self._connection
         if connection is None:
             return
         for series in which:
-            task = asyncio.get_running_loop().create_task(self._resubscribe(connection, series))
+            series.heard_at = asyncio.get_running_loop().time()
+            task = asyncio.get_running_loop().create_task(self._quietly(connection, series))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _quietly(self, connection: Connection, series: _Series) -> None:
+        try:
+            await self._resubscribe(connection, series)
+        except ConnectionLost:
+            _LOG.info("the connection was lost while bars were asked for", symbol=series.symbol)
 
     async def _resubscribe(self, connection: Connection, series: _Series) -> None:
         series.heard_at = asyncio.get_running_loop().time()
         try:
             await self._subscribe(connection, series)
-        except (ConnectionLost, RequestRefused, TimeoutError) as error:
-            _LOG.warning("bars could not be asked for again", symbol=series.symbol, reason=str(error))
+        except REFUSED as error:
+            series.refused = True
+            _LOG.warning("bars were refused", symbol=series.symbol, reason=str(error) or type(error).__name__)
 
     def _duration(self, series: _Series) -> str:
         """As much of the past as is missing, a day at least."""
-        if not isinstance(series.given, datetime):
+        if series.given == _BEFORE_ALL:
             return "1 D"
-        return f"{max(1, -(-(self._clock() - series.given) // _DAY)) + 1} D"
+        return f"{max(1, -(-(self._told() - series.given) // _DAY)) + 1} D"
 
     def _close(self, bar: HistoryBar) -> datetime:
-        stamp = row_of(bar, "", self._bar_size).timestamp
-        if not isinstance(stamp, datetime):
-            raise TypeError("an intraday bar has a moment")
-        return stamp
+        return datetime.fromtimestamp(int(bar.start), UTC) + self._terms.step

@@ -9,15 +9,17 @@ from uuid import UUID
 from contracts.market import BarEvent
 from ibkr_client.connection import ConnectionLost, RequestRefused
 from ibkr_client.contracts import ContractTerms
+from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
+from ibkr_client.refusals import explained
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.gates import require_open_gates
 from order_plane.lifecycle import Fact
 
@@ -27,7 +29,7 @@ _PAPER_ACCOUNTS = ("DU", "DF")
 _SLACK_SECONDS = 5.0
 
 
-class WrongAccount(RuntimeError):
+class WrongAccount(GatewayRefused):
     """Port, account and mode do not agree; nothing is sent anywhere."""
 
 
@@ -104,8 +106,7 @@ class IbkrBroker:
             self._loop.call(self._start(library), self._longest)
         except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
             self.close()
-            reason = str(error) or type(error).__name__
-            raise BrokerUnavailable(f"port {terms.address.port} of {terms.address.host}: {reason}") from None
+            raise BrokerUnavailable(explained(error, terms.address)) from None
         except Unusable as refusal:
             self.close()
             raise WrongAccount(str(refusal)) from None
@@ -146,6 +147,13 @@ class IbkrBroker:
             return self._loop.call(self._session.cancel(order), self._longest)
         except TimeoutError:
             raise BrokerStateUnknown("the cancel was not answered in time") from None
+
+    def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Change size and prices of an order under its order id, and wait until the gateway shows them."""
+        try:
+            return self._loop.call(self._session.replace(order), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the change was not answered in time") from None
 
     def drain(self) -> Sequence[Fact]:
         """Facts since the last call."""

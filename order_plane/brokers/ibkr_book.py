@@ -133,6 +133,7 @@ class Book:
         if order is None:
             return
         self._by_permanent[told.permanent_id] = order
+        order.sent = told.quantity  # a change may have been made whose answer was lost
         self._status(order, told.status)
 
     def completed(self, told: OrderState) -> None:
@@ -248,7 +249,11 @@ class Book:
             ),
         )  # fmt: skip
         if order.sent < order.wished and order.filled >= order.sent * (1 - _DUST):
-            self._end(order, FactKind.CANCELLED, "SIZE_ROUNDED: the rest is smaller than the venue's size increment")
+            self._end(
+                order,
+                FactKind.CANCELLED,
+                "REDUCED: the order was made smaller, or rounded to the venue's size increment",
+            )
 
     def _tell(self, order: Tracked, fact: Fact) -> None:
         order.facts[fact.kind, fact.fact_id] = fact

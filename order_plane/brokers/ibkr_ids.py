@@ -95,6 +95,14 @@ class OrderIds:
                 (self._account, str(order.intent_id), order.attempt),
             )
 
+    def resize(self, order: Tracked) -> None:
+        """Remember the size that an order was changed to."""
+        with self._lock:
+            self._connection.execute(
+                "UPDATE orders SET sent = ? WHERE account = ? AND intent_id = ? AND attempt = ?",
+                (order.sent, self._account, str(order.intent_id), order.attempt),
+            )
+
     def find(self, intent_id: UUID) -> Tracked | None:
         """The newest attempt of an intent."""
         with self._lock:

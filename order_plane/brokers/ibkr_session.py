@@ -11,9 +11,10 @@ from order_plane.brokers.ibkr_account import Account
 from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
-from order_plane.brokers.ibkr_venue import NO_ANSWER, Terms, Venue, named
+from order_plane.brokers.ibkr_venue import NO_ANSWER, Change, Terms, Venue, named
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.brokers.replacement import new_terms
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind
 
 _LAPSING = frozenset({TimeInForce.DAY, TimeInForce.GTD})
@@ -62,6 +63,45 @@ class Session:
         finally:
             venue.sending.pop(tracked.intent_id, None)
         return self._first_news(tracked)
+
+    async def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Send the order again under its number, and wait until the gateway shows it so; raises as `submit` does."""
+        venue, intent_id = self._venue, order.intent.intent_id
+        connection = venue.connected()
+        tracked = venue.book.of_intent(intent_id)
+        if tracked is None or tracked.ended:
+            raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
+        terms = new_terms(order, tracked.filled)
+        contract = await self._contract(connection, terms.symbol)
+        form = order_form(terms, self._terms.account, contract, self._terms.adaptive_priority)
+        change = venue.changing[intent_id] = Change(form.fields, asyncio.get_running_loop().create_future())
+        try:
+            fields = {**form.fields, "orderId": tracked.order_id, "clientId": self._client_id}
+            await connection.place(tracked.order_id, contract.fields, fields, form.algo)
+        except ConnectionLost:
+            venue.changing.pop(intent_id, None)
+            raise BrokerUnavailable("the connection was lost before anything was sent") from None
+        try:
+            await self._answer_to_change(change)
+        finally:
+            venue.changing.pop(intent_id, None)
+        self._ids.resize(tracked)
+        return venue.take(intent_id)
+
+    async def _answer_to_change(self, change: Change) -> None:
+        """Wait until the new terms are shown; after a silence the gateway's list is asked once."""
+        try:
+            await asyncio.wait_for(asyncio.shield(change.answer), self._terms.answer_seconds)
+        except ConnectionLost as lost:
+            raise BrokerStateUnknown(str(lost)) from None
+        except TimeoutError:
+            try:
+                await self._venue.inquire(self._venue.connected())
+            except NO_ANSWER as error:
+                raise BrokerStateUnknown(f"no answer to the change, nor to a question: {named(error)}") from None
+            if not change.answer.done():
+                raise BrokerStateUnknown("no answer to the change, and the order is listed as it was") from None
+            await change.answer
 
     async def cancel(self, order: CancelOrder) -> Sequence[Fact]:
         """Ask for a cancel and wait for the gateway to take it up; raises as `submit` does."""

@@ -17,9 +17,9 @@ from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import (
     Commission,
+    Deaf,
     Execution,
     Hello,
-    HistoryBar,
     Notice,
     OrderProgress,
     OrderState,
@@ -49,7 +49,20 @@ class Terms:
     adaptive_priority: str = "Normal"
 
 
-class Venue:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of an order that was sent: its ``fields``, and who waits for the gateway to show them."""
+
+    fields: Mapping[str, object]
+    answer: "asyncio.Future[None]"
+
+    def shows(self, told: OrderState) -> bool:
+        """Whether ``told`` is the order as it was to be."""
+        shown = {"totalQuantity": told.quantity, "lmtPrice": told.limit_price, "auxPrice": told.stop_price}
+        return all(self.fields.get(name, value) == value for name, value in shown.items())
+
+
+class Venue(Deaf):
     """Lives in one event loop. Facts go to ``news``, which another thread may empty.
 
     Nothing may be sent until the gateway was asked for open orders, completed orders and executions, after each
@@ -74,6 +87,7 @@ class Venue:
         self.lifeline = Lifeline(library, address, self, self._greet)
         self.sending: Waiting = {}
         self.cancelling: Waiting = {}
+        self.changing: dict[UUID, Change] = {}
         self._asked_at = 0.0
         self._one_question = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,6 +152,10 @@ class Venue:
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""
         self.book.order_state(order)
+        tracked = self.book.labelled(order.reference) if self.changing else None
+        change = None if tracked is None else self.changing.get(tracked.intent_id)
+        if change is not None and change.shows(order) and not change.answer.done():
+            change.answer.set_result(None)
         if order.status == "PendingCancel":
             self._cancel_heard(self.book.labelled(order.reference))
 
@@ -166,12 +184,10 @@ class Venue:
         _LOG.warning("the gateway says of an order", order_id=notice.number, code=notice.code, text=notice.text)
         self.book.error(order, notice)
 
-    def bar_update(self, number: int, bar: HistoryBar) -> None:
-        """Bars are no business of orders."""
-
     def lost(self) -> None:
         """Whoever waits for an answer does not get it."""
-        for future in (*self.sending.values(), *self.cancelling.values()):
+        changes = (change.answer for change in self.changing.values())
+        for future in (*self.sending.values(), *self.cancelling.values(), *changes):
             if not future.done():
                 future.set_exception(ConnectionLost("the connection was lost before the answer came"))
 
@@ -188,6 +204,7 @@ class Venue:
             answer.set_result(None)
         if fact.kind in ENDS or order.ended:
             self._cancel_heard(order)
+            self._change_heard(order, BrokerRefused("ENDED: the order ended before it could be changed"))
 
     def _on_question(self, order: Tracked, notice: Notice) -> None:
         """Only the gateway's lists can tell what became of ``order``."""
@@ -212,9 +229,16 @@ class Venue:
             return
         if on_order(notice.code) is OnOrder.UNCHANGED:
             self._cancel_heard(order, None if order.ended else BrokerRefused(said))
+        certain = on_order(notice.code) in (OnOrder.UNCHANGED, OnOrder.REFUSED)
+        self._change_heard(order, BrokerRefused(said) if certain else BrokerStateUnknown(said))
         answer = self.sending.get(order.intent_id)
         if answer is not None and not answer.done():
             answer.set_exception(BrokerStateUnknown(said))
+
+    def _change_heard(self, order: Tracked, problem: Exception) -> None:
+        change = self.changing.get(order.intent_id)
+        if change is not None and not change.answer.done():
+            change.answer.set_exception(problem)
 
     def _cancel_heard(self, order: Tracked | None, problem: Exception | None = None) -> None:
         answer = None if order is None else self.cancelling.get(order.intent_id)

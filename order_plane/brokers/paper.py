@@ -15,7 +15,8 @@ from order_plane.brokers.fills import Pricing, execution_price, is_triggered
 from order_plane.brokers.paper_order import PaperOrder
 from order_plane.brokers.paper_store import PaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, CompletedOrder, KeyLife, OpenOrder, Snapshot
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.brokers.replacement import new_terms
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind, history_of
 
 _LISTED = 1000
@@ -124,15 +125,26 @@ class PaperBroker:
         Raises:
             BrokerRefused: when no such order works here.
         """
-        found = next((each for each in self._working() if each.intent.intent_id == order.intent_id), None)
-        if found is None:
-            raise BrokerRefused("UNKNOWN_ORDER: no such order works at the venue")
+        found = self._find(order.intent_id)
         symbol = found.intent.symbol
         at = max(found.accepted_at, self._seen.get(symbol, found.accepted_at))
         cancelled = self._finish(found, FactKind.CANCELLED, at)
         self._drop_finished(symbol, self._books[symbol])
         self._save()
         return (cancelled,)
+
+    def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Change size and prices of an order; they count for bars to come.
+
+        Raises:
+            BrokerRefused: when no such order works here, or the change is none that is possible.
+        """
+        found = self._find(order.intent.intent_id)
+        found.intent = new_terms(order, found.filled)
+        found.stored = False
+        self._changed.append(found)
+        self._save()
+        return ()
 
     def drain(self) -> Sequence[Fact]:
         """What traded or expired since the last call."""
@@ -156,7 +168,7 @@ class PaperBroker:
                 order.intent.symbol,
                 order.filled,
                 order.intent.direction,
-                order.intent.quantity,
+                order.wished,
             )
             for order in self._working()
         )
@@ -224,6 +236,8 @@ class PaperBroker:
         if intent.quantity - order.filled <= intent.quantity * _DUST:
             order.finished = True
         self._record(order, fact)
+        if order.finished and order.wished > intent.quantity:
+            self._news.append(self._finish(order, FactKind.CANCELLED, at))
 
     def _end_if_due(self, order: PaperOrder, at: datetime) -> None:
         if order.intent.time_in_force in _AT_ONCE:
@@ -250,6 +264,12 @@ class PaperBroker:
     def _put(self, order: PaperOrder) -> None:
         self._books.setdefault(order.intent.symbol, []).append(order)
 
+    def _find(self, intent_id: UUID) -> PaperOrder:
+        found = next((each for each in self._working() if each.intent.intent_id == intent_id), None)
+        if found is None:
+            raise BrokerRefused("UNKNOWN_ORDER: no such order works at the venue")
+        return found
+
     def _working(self) -> Iterator[PaperOrder]:
         return chain.from_iterable(self._books.values())
 
@@ -272,5 +292,5 @@ class PaperBroker:
 
 def _completed(order: PaperOrder) -> CompletedOrder:
     intent = order.intent
-    status = history_of(intent.quantity, order.facts).status()
+    status = history_of(order.wished, order.facts).status()
     return CompletedOrder(intent.intent_id, order.order_id, intent.symbol, order.filled, status)

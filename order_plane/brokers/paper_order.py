@@ -13,7 +13,8 @@ class PaperOrder:
 
     It trades in bars later than ``accepted_at`` and no later than ``expires_at``; ``value`` is the sum of
     quantity times price of its ``executions``, ``commission`` what they cost together (currency units).
-    ``facts`` are those made since this process began; ``stored`` is for a store to know what it holds already.
+    ``wished`` is the size it had at first: what a replacement cut off is cancelled when the rest is filled.
+    ``facts`` are those made since this process began; ``stored`` is for a store to know that it holds the terms.
     """
 
     __slots__ = (
@@ -29,10 +30,12 @@ class PaperOrder:
         "stored",
         "triggered",
         "value",
+        "wished",
     )
 
     def __init__(self, intent: OrderIntent, accepted_at: datetime, expires_at: datetime | None) -> None:
         self.intent = intent
+        self.wished = intent.quantity
         self.order_id = f"paper-{intent.intent_id.int:032x}"  # str() of the id takes three times as long
         self.accepted_at = accepted_at
         self.expires_at = expires_at

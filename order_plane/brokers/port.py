@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.market import BarEvent
 from contracts.trading import Side
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, Status
 
 
@@ -106,6 +106,16 @@ class Broker(Protocol):
 
     def cancel(self, order: CancelOrder) -> Sequence[Fact]:
         """Ask for the rest of an order to be cancelled; raises as `submit` does."""
+        ...
+
+    def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Change size and prices of an order that works; returns what is known at once.
+
+        Raises:
+            BrokerRefused: the order goes on as it was, or has ended.
+            BrokerUnavailable: nothing was sent.
+            BrokerStateUnknown: the order works, as it was or as it was to be; `lookup` says what became of it.
+        """
         ...
 
     def drain(self) -> Sequence[Fact]:

@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS orders (
     value REAL NOT NULL,
     commission REAL NOT NULL,
     executions INTEGER NOT NULL,
-    finished INTEGER NOT NULL
+    finished INTEGER NOT NULL,
+    wished REAL NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS orders_open ON orders (position) WHERE finished = 0;
 CREATE TABLE IF NOT EXISTS facts (
@@ -56,6 +57,9 @@ class SqlitePaperStore:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        if not any(name == "wished" for _, name, *_ in self._connection.execute("PRAGMA table_info (orders)")):
+            # A file from before orders could be replaced: what each has left is what it began with.
+            self._connection.execute("ALTER TABLE orders ADD COLUMN wished REAL NOT NULL DEFAULT 0")
 
     @property
     def durable(self) -> bool:
@@ -65,7 +69,7 @@ class SqlitePaperStore:
     def open_orders(self) -> Sequence[PaperOrder]:
         """The orders that still work."""
         rows = self._connection.execute(
-            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions"
+            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions, wished"
             " FROM orders WHERE finished = 0 ORDER BY position"
         )
         return [order for order in map(_order, rows) if order is not None]
@@ -103,7 +107,7 @@ class SqlitePaperStore:
     def finished(self, newest: int) -> Sequence[PaperOrder]:
         """The newest orders that have ended."""
         rows = self._connection.execute(
-            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions"
+            "SELECT intent, accepted_at, expires_at, triggered, filled, value, commission, executions, wished"
             " FROM orders WHERE finished = 1 ORDER BY position DESC LIMIT ?",
             (newest,),
         ).fetchall()
@@ -154,13 +158,17 @@ class SqlitePaperStore:
         if new:
             write.executemany(
                 "INSERT INTO orders (triggered, filled, value, commission, executions, finished, intent_id, intent,"
-                " accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " accepted_at, expires_at, wished) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (intent_id) DO UPDATE SET intent = excluded.intent, triggered = excluded.triggered,"
+                " filled = excluded.filled, value = excluded.value, commission = excluded.commission,"
+                " executions = excluded.executions, finished = excluded.finished",
                 [
                     (
                         *_progress(order),
                         encode(order.intent),
                         order.accepted_at.isoformat(),
                         order.expires_at.isoformat() if order.expires_at else None,
+                        order.wished,
                     )
                     for order in new
                 ],
@@ -186,14 +194,14 @@ def _progress(order: PaperOrder) -> tuple[object, ...]:
     )
 
 
-def _order(row: tuple[bytes, str, str | None, int, float, float, float, int]) -> PaperOrder | None:
-    body, accepted_at, expires_at, triggered, filled, value, commission, executions = row
+def _order(row: tuple[bytes, str, str | None, int, float, float, float, int, float]) -> PaperOrder | None:
+    body, accepted_at, expires_at, triggered, filled, value, commission, executions, wished = row
     intent = decode(body, (OrderIntent,))
     if not isinstance(intent, OrderIntent):
         return None
     until = datetime.fromisoformat(expires_at) if expires_at else None
     order = PaperOrder(intent, datetime.fromisoformat(accepted_at), until)
-    order.triggered, order.stored = bool(triggered), True
+    order.triggered, order.wished, order.stored = bool(triggered), wished or intent.quantity, True
     order.filled, order.value, order.commission, order.executions = filled, value, commission, executions
     return order
 

@@ -149,7 +149,7 @@ class RebalancingEngine:
         self._seen += 1
         self._moment = moment
         self._calendar.note(moment.timestamp)
-        said = decide(moment)
+        said = () if moment.late else decide(moment)
         self.book.advance(moment.timestamp)  # after it, so that a repeated decision sees the book of the first
         if self._publish_portfolio:
             return [*said, portfolio_state(moment, self._trading.strategy_id, self.book)]

@@ -149,7 +149,7 @@ class SingleStrategyEngine:
         self._until_due -= 1
         if not self._until_due:
             self._until_due = self._period
-            said = decide(moment)
+            said = () if moment.late else decide(moment)
         self._decided = moment.timestamp
         if self._logged:
             self.book.advance(self._decided)

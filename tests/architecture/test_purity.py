@@ -14,13 +14,14 @@ SHELL = {
         kafka_producer kafka_progress kafka_settings log metrics plane process pump recorder redrive settings signing
         storm_breaker tally""",
     "data_plane": """app composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
-        connectors.ibkr_history connectors.ibkr_live connectors.parquet_source connectors.replay
-        connectors.table_source feed store synthetic synthetic_tables""",
+        connectors.ibkr_history connectors.ibkr_live connectors.ibkr_quotes connectors.ibkr_trades
+        connectors.parquet_source connectors.replay connectors.table_source feed live store synthetic
+        synthetic_tables""",
     "strategy_plane": "app composition ensemble_composition optimizers.composition own_code validation.trial_ledger",
     "order_plane": """app brokers.ibkr brokers.ibkr_form brokers.ibkr_ids brokers.ibkr_session brokers.ibkr_venue
         brokers.sqlite_paper_store checking command_channel composition crash_points execution journal_file
         operator_commands postgres_journal reconciler recovery router sql_journal sqlite_journal upkeep""",
-    "ibkr_client": "connection contracts inbox library lifeline loop_thread pacer terms",
+    "ibkr_client": "connection contracts inbox library lifeline loop_thread pacer refusals terms",
     "ibkr_sim": "__main__ bar_files cli command server",
     "backtest": """artifacts bar_file report report_figures report_signals run_record signal_study simulation trials
         validation_report""",

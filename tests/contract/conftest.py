@@ -333,7 +333,7 @@ _GENERATED: Mapping[str, st.SearchStrategy[Wire]] = {
         values=st.dictionaries(_columns, _money, min_size=1, max_size=3),
     ),
     "slice_event": _fields(
-        {"missing": st.lists(_symbols, max_size=3)},
+        {"missing": st.lists(_symbols, max_size=3), "late": st.booleans()},
         timestamp=_timestamps,
         bar_size=_bar_sizes,
         symbols=st.lists(_symbols, max_size=3),

@@ -1,6 +1,11 @@
 """A short run of the three planes as processes, and the backtest it must equal."""
 
+import os
+import re
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -14,6 +19,7 @@ import yaml
 from backtest.artifacts import Digests, content_digests
 from backtest.run_record import RunRecord
 from backtest.simulation import simulate
+from kernel.clock import monotonic
 from kernel.kafka_settings import KafkaSettings
 from launcher.collector import Collector
 from launcher.local import LocalRun, supervised
@@ -167,3 +173,62 @@ def fast_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings, 
     record = RunRecord(settings.strategy.initial_cash)
     simulate(settings.data, settings.strategy, settings.order, record)
     return path, settings, record.counts["bars"]
+
+
+class Session:
+    """One `algotrade` command with its home in a directory of its own, and what it says so far."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        self.home = home
+        self._said = home / "said.txt"
+        self.environment = {**os.environ, "ALGOTRADE_HOME": str(home / "home"), "COLUMNS": "100"}
+        with self._said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "launcher.cli", *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._said.read_text("utf-8")
+
+    def wait_for(self, pattern: str, seconds: float = 90.0) -> None:
+        deadline = monotonic() + seconds
+        while not re.search(pattern, self.said):
+            assert self.process.poll() is None, self.said
+            assert monotonic() < deadline, self.said
+            signal.sigtimedwait([], 0.2)
+
+    def other_terminal(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "launcher.cli", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def session(tmp_path):
+    sessions = []
+
+    def start(*arguments: str) -> Session:
+        sessions.append(Session(tmp_path, *arguments))
+        return sessions[-1]
+
+    yield start
+    for each in sessions:
+        each.end()

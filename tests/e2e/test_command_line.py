@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -25,65 +24,6 @@ def _paper_config(directory: Path, **data: object) -> Path:
     path = directory / "paper.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
-
-
-class Session:
-    """One `algotrade` command with its home in a directory of its own, and what it says so far."""
-
-    def __init__(self, home: Path, *arguments: str) -> None:
-        self.home = home
-        self._said = home / "said.txt"
-        self.environment = {**os.environ, "ALGOTRADE_HOME": str(home / "home"), "COLUMNS": "100"}
-        with self._said.open("wb") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "launcher.cli", *arguments],
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    @property
-    def said(self) -> str:
-        return self._said.read_text("utf-8")
-
-    def wait_for(self, pattern: str, seconds: float = 90.0) -> None:
-        deadline = monotonic() + seconds
-        while not re.search(pattern, self.said):
-            assert self.process.poll() is None, self.said
-            assert monotonic() < deadline, self.said
-            _pause()
-
-    def other_terminal(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "launcher.cli", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def session(tmp_path):
-    sessions = []
-
-    def start(*arguments: str) -> Session:
-        sessions.append(Session(tmp_path, *arguments))
-        return sessions[-1]
-
-    yield start
-    for each in sessions:
-        each.end()
 
 
 def _pause(seconds: float = 0.2) -> None:
@@ -208,7 +148,7 @@ def test_live_mode_is_refused_with_the_gates_that_are_shut_and_starts_nothing(se
     config = yaml.safe_load(_paper_config(tmp_path).read_text())
     config["order"]["mode"] = "live"
     (tmp_path / "live.yaml").write_text(yaml.safe_dump(config))
-    run = session("up", "--config", str(tmp_path / "live.yaml"), "--broker", broker)
+    run = session("up", "--config", str(tmp_path / "live.yaml"), "--kafka", broker)
     assert run.process.wait(60) == 7, run.said
     for gate in ("LIVE_API=1", "CONFIRM_LIVE=YES", "ENABLE_LIVE_TRADING=true", "go-live record"):
         assert gate in run.said

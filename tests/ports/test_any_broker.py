@@ -17,7 +17,7 @@ from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown
 from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import FactKind, Status, history_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -149,6 +149,54 @@ def test_a_cancel_ends_what_is_left(harness):
     harness.facts += harness.broker.cancel(a_cancel())
     harness.wait("ACK", "CANCELLED")
     assert harness.broker.snapshot().open_orders == ()
+
+
+RESTING = {
+    OrderType.LIMIT: ({"limit_price": 10.0}, {"limit_price": 500.0}),
+    OrderType.STOP: ({"stop_price": 900.0}, {"stop_price": 50.0}),
+    OrderType.STOP_LIMIT: ({"stop_price": 900.0, "limit_price": 900.0}, {"stop_price": 50.0, "limit_price": 500.0}),
+    OrderType.ADAPTIVE: ({"limit_price": 10.0}, {"limit_price": 500.0}),
+}
+
+
+@pytest.mark.parametrize("kind", RESTING)
+def test_an_order_is_replaced_under_its_own_id_and_trades_as_it_is_then(harness, kind):
+    before, after = RESTING[kind]
+    harness.submit(an_order(order_type=kind, **before))
+    (order,) = harness.broker.snapshot().open_orders
+    harness.facts += harness.broker.replace(
+        ReplaceOrder(an_order(order_type=kind, **before).intent, ACCOUNT, 6.0, **after)
+    )
+    assert harness.broker.snapshot().open_orders in ((order,), ())
+    harness.trade()
+    facts = harness.wait("ACK", "FILL", "CANCELLED")
+    history = history_of(10.0, facts)
+    assert (history.filled, history.status()) == (6.0, Status.CANCELLED)
+    assert {fact.order_id for fact in facts} == {order.order_id}
+    assert harness.broker.snapshot().positions == {"AAPL": 6.0}
+
+
+def test_a_change_that_cannot_be_leaves_the_order_as_it_was(harness):
+    terms = {"order_type": OrderType.LIMIT, "limit_price": 10.0}
+    harness.submit(an_order(**terms))
+    for change in (
+        ReplaceOrder(an_order(**terms).intent, ACCOUNT, 11.0, 10.0),
+        ReplaceOrder(an_order(**terms).intent, ACCOUNT, 0.0, 10.0),
+        ReplaceOrder(an_order(**terms).intent, ACCOUNT, 5.0),
+        ReplaceOrder(an_order(2, **terms).intent, ACCOUNT, 5.0, 11.0),
+    ):
+        with pytest.raises(BrokerRefused):
+            harness.broker.replace(change)
+    assert len(harness.broker.snapshot().open_orders) == 1
+    harness.wait("ACK")
+
+
+def test_what_is_finished_or_unknown_cannot_be_replaced(harness):
+    harness.submit(an_order())
+    harness.trade()
+    harness.wait("ACK", "FILL")
+    with pytest.raises(BrokerRefused):
+        harness.broker.replace(ReplaceOrder(an_order().intent, ACCOUNT, 5.0))
 
 
 def test_what_is_finished_or_unknown_cannot_be_cancelled(harness):

@@ -10,7 +10,7 @@ import pytest
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 
 ACCOUNT = "DU1234567"
 OPEN = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
@@ -43,6 +43,9 @@ class Desk:
 
     def resting(self, number=1, **changes):
         return self.order(number, **{"order_type": OrderType.LIMIT, "limit_price": 10.0, **changes})
+
+    def a_change(self, number=1, quantity=6.0, limit_price=11.0):
+        return ReplaceOrder(self.resting(number).intent, ACCOUNT, quantity, limit_price)
 
     def a_cancel(self, number=1):
         return CancelOrder(UUID(int=number), "o", ACCOUNT, f"c{number}")

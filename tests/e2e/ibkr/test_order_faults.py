@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.effects import ReplaceOrder
 from order_plane.lifecycle import FactKind, history_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
@@ -66,6 +67,56 @@ def test_a_cancel_without_an_answer_is_not_taken_for_done(desk, simulator):
     with pytest.raises(BrokerStateUnknown):
         broker.cancel(desk.a_cancel())
     assert len(broker.snapshot().open_orders) == 1
+
+
+@pytest.mark.parametrize("code", [104, 105, 201, 10147])
+def test_a_refused_change_leaves_the_order_as_it_was(desk, simulator, told, code):
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.resting()))
+    simulator.fault(do="order_error", on="modifyOrder", code=code)
+    with pytest.raises(BrokerRefused, match=f"IBKR_{code}"):
+        broker.replace(desk.a_change())
+    assert [order["quantity"] for order in simulator.state()["orders"]] == [10.0]
+    broker.replace(desk.a_change())
+    assert [(order["quantity"], order["status"]) for order in simulator.state()["orders"]] == [(6.0, "Submitted")]
+    assert facts.kinds() == ["ACK"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "quantity"),
+    [({"do": "lose_request"}, 10.0), ({"do": "order_error", "code": 99_999}, 10.0), ({"do": "drop_link"}, 6.0)],
+    ids=["request lost", "unknown error", "link cut"],
+)
+def test_a_change_without_an_answer_leaves_an_order_that_works(desk, simulator, told, until, fault, quantity):
+    broker = desk.broker(simulator)
+    facts = told(broker, broker.submit(desk.resting()))
+    simulator.fault(on="modifyOrder", **fault)
+    with pytest.raises(BrokerStateUnknown):
+        broker.replace(desk.a_change())
+    until(lambda: broker.ready)
+    assert [(order["quantity"], order["status"]) for order in simulator.state()["orders"]] == [(quantity, "Submitted")]
+    assert len(broker.snapshot().open_orders) == 1
+    facts.facts += broker.cancel(desk.a_cancel())
+    facts.wait("ACK", "CANCELLED")
+
+
+def test_a_market_order_that_has_not_traded_yet_is_made_smaller(desk, simulate, told):
+    broker = desk.broker(simulate("--latency-ms", "1000"))
+    facts = told(broker, broker.submit(desk.order()))
+    broker.replace(ReplaceOrder(desk.order().intent, "DU1234567", 4.0))
+    facts.wait("ACK", "FILL", "CANCELLED")
+    assert history_of(10.0, facts.facts).filled == 4.0
+
+
+def test_a_change_is_known_to_the_next_life(desk, simulator, told):
+    first = desk.broker(simulator)
+    first.submit(desk.resting())
+    first.replace(desk.a_change(limit_price=12.0))
+    first.close()
+    second = desk.broker(simulator)
+    facts = told(second, second.replace(desk.a_change(quantity=3.0, limit_price=500.0)))
+    facts.wait("ACK", "FILL", "CANCELLED")
+    assert history_of(10.0, facts.facts).filled == 3.0
 
 
 def test_a_silent_order_is_found_by_asking(desk, simulator):

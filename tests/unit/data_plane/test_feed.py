@@ -4,7 +4,7 @@ import pytest
 
 from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
-from data_plane.feed import Feed, SourceChanged
+from data_plane.feed import Feed, LiveFeed, SourceChanged
 
 START = datetime(2024, 1, 2, 21, tzinfo=UTC)
 
@@ -82,3 +82,24 @@ def test_another_source_than_the_log_was_written_from_is_refused(now):
     with pytest.raises(SourceChanged, match="under A"):
         feed.send(now)
     assert log.published == []
+
+
+def live(log: Log, *already: Message, now: int = 9) -> LiveFeed:
+    """A feed at the end of day ``now``, on which a day may pass before a decision is late."""
+    clock = START + timedelta(days=now)
+    return LiveFeed(log.publish, [log], already, lambda: clock, timedelta(days=1))
+
+
+def test_a_live_feed_goes_on_after_the_newest_of_each_symbol_whatever_its_source_has_now():
+    log = Log()
+    feed = live(log, bar(1), bar(2), bar(1, "B"), moment(1))
+    for message in (bar(1, close=11.0), bar(2, close=12.0), bar(2, "B"), moment(1), moment(2), bar(3)):
+        feed.send(message)
+    assert log.published == ["B2", "slice2", "A3"]
+    assert (feed.published, feed.first_bar) == (7, START + timedelta(days=1))
+
+
+def test_only_a_moment_that_was_over_long_before_it_was_told_is_late():
+    feed = live(Log(), now=9)
+    assert [feed.send(moment(day)).late for day in (1, 7, 8, 9)] == [True, True, False, False]
+    assert feed.send(bar(1)) == bar(1)

@@ -19,6 +19,18 @@ def test_one_source_is_enough_to_run():
     ("changes", "message"),
     [
         ({"sources": []}, "sources"),
+        ({"ibkr": {}}, "one of the two"),
+        ({"sources": [], "ibkr": {}}, "symbols must name"),
+        ({"sources": [], "ibkr": {}, "symbols": ["A"]}, "1d is history"),
+        ({"sources": [], "ibkr": {}, "symbols": ["A"], "bar_size": "1h"}, "bar_size 1d, and"),
+        (
+            {"sources": [], "ibkr": {"bars": "trades"}, "symbols": list("ABCDEF"), "bar_size": "1min"},
+            "need 6 of ibkr.trade_lines",
+        ),
+        (
+            {"sources": [], "ibkr": {"quotes": True, "lines": 1}, "symbols": ["A", "B"], "bar_size": "1min"},
+            "ibkr.lines allows 1",
+        ),
         ({"bar_size": "2d"}, "1d for one session"),
         ({"bar_size": "soon"}, "bar_size"),
         ({"order_flow_interval": "3d"}, "1d for one session"),

@@ -114,7 +114,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_no_broker_is_said_with_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setenv("ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:9")
     monkeypatch.setenv("ALGOTRADE_KAFKA__START_TIMEOUT_SECONDS", "1")
-    for arguments in (("demo", "--config", _demo_config(tmp_path), "--broker", "given"), ("topics", "list")):
+    for arguments in (("demo", "--config", _demo_config(tmp_path), "--kafka", "given"), ("topics", "list")):
         code, said = _run(*arguments)
         assert code == 3
         assert "127.0.0.1:9" in said
@@ -123,7 +123,7 @@ def test_no_broker_is_said_with_the_way_out(tmp_path, monkeypatch):
 
 def test_without_java_a_real_broker_is_refused_with_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    code, said = _run("demo", "--config", _demo_config(tmp_path), "--broker", "kafka")
+    code, said = _run("demo", "--config", _demo_config(tmp_path), "--kafka", "kafka")
     assert code == 3
     assert "install Java 17" in said
 

@@ -95,6 +95,15 @@ def test_a_target_becomes_an_intent_once():
     assert tell(stage, *day_of(1, "A")) == []
 
 
+def test_a_late_moment_is_learnt_from_and_not_decided_on():
+    script = Scripted({0: units(A=5.0), 1: units(A=5.0)})
+    stage = engine(script)
+    bars, moment = day_of(0, "A")[:-1], day_of(0, "A")[-1]
+    assert tell(stage, *bars, moment.model_copy(update={"late": True})) == []
+    assert (script.seen, script.asked) == ([("A", 0)], [])
+    assert sizes(tell(stage, *day_of(1, "A"))) == [("A", Side.BUY, 5.0)]
+
+
 def test_the_gap_counts_working_and_filled_units():
     stage = engine(Scripted({0: units(A=5.0), 1: units(A=8.0), 2: units(A=-2.0)}))
     (first,) = tell(stage, *day_of(0, "A"))

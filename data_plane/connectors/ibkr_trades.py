@@ -1,0 +1,224 @@
+"""Bars built from every trade, with those that were seen in part only fetched instead."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from contracts.market import TickType
+from data_plane.connectors.ibkr_bars import row_of
+from data_plane.connectors.ibkr_live import REFUSED, LiveTerms
+from data_plane.connectors.port import RawBar, RawTick
+from data_plane.session_grid import SessionGrid
+from ibkr_client.bar_sizes import size_name
+from ibkr_client.connection import Connection, ConnectionLost
+from ibkr_client.contracts import Contracts
+from ibkr_client.error_policy import DATA_BACK, DATA_BROKEN, LINK_DOWN, TRADES_REFUSED
+from ibkr_client.messages import Deaf, Notice, Trade
+
+_LOG = structlog.get_logger()
+_DAY = timedelta(days=1)
+_MARGIN = timedelta(seconds=1)
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class BarBuilder(Protocol):
+    """Makes bars of trades in event time."""
+
+    def add(self, tick: RawTick) -> Sequence[RawBar] | None:
+        """Take a trade and return the bars that it ends; None when its own is closed already, or none is open then."""
+        ...
+
+    def expire(self, now: datetime) -> Sequence[RawBar]:
+        """Close every bar that ended by ``now``."""
+        ...
+
+
+class Building(NamedTuple):
+    """How bars are built from trades: when they close, and what builds them."""
+
+    grid: SessionGrid
+    bars: BarBuilder
+
+
+@dataclass(slots=True)
+class _Tape:
+    """One symbol: bars that close after ``whole_after`` are seen whole; ``patched`` when those before were fetched.
+
+    ``since`` is the newest time that the gateway had told when it was subscribed.
+    """
+
+    symbol: str
+    number: int = 0
+    given: datetime = _BEFORE_ALL
+    since: datetime = _NEVER
+    whole_after: datetime = _NEVER
+    patched: bool = False
+    asking: bool = False
+    refused: bool = False
+    held: list[RawBar] = field(default_factory=list)
+
+
+class TradeBars(Deaf):
+    """Builds bars from trades; ``give`` takes them and every trade, ``told`` is the gateway's time as in `UpdatedBars`.
+
+    A bar that had begun when its symbol was subscribed was not seen whole: once it has closed, it is fetched, with all
+    that is missing before it, and what was built since follows.
+    """
+
+    def __init__(
+        self,
+        terms: LiveTerms,
+        building: Building,
+        contracts: Contracts,
+        give: Callable[[RawBar | RawTick], None],
+        told: Callable[[], datetime],
+    ) -> None:
+        self._terms = terms
+        self._grid, self._bars = building
+        self._size = size_name(terms.step)
+        self._contracts = contracts
+        self._give = give
+        self._told = told
+        self._tapes = {symbol: _Tape(symbol) for symbol in terms.symbols}
+        self._by_number: dict[int, _Tape] = {}
+        self._connection: Connection | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin_after(self, newest: Mapping[str, datetime]) -> None:
+        """Give nothing up to the close that is known already of each symbol."""
+        for symbol, close in newest.items():
+            if symbol in self._tapes:
+                self._tapes[symbol].given = close
+
+    async def greet(self, connection: Connection) -> None:
+        """Subscribe everything on a new connection, and again when the gateway's own link came back."""
+        self._connection = connection
+        for tape in self._tapes.values():
+            await self._subscribe(connection, tape)
+
+    @property
+    def horizon(self) -> datetime:
+        """The moment up to which every bar was given that will come."""
+        due = self._told() - self._terms.grace
+        return min(
+            max(tape.given, due) if tape.patched or tape.refused else tape.given for tape in self._tapes.values()
+        )
+
+    def trade(self, trade: Trade) -> None:
+        """Add a trade to its bar, and give the bars that it ends."""
+        tape = self._by_number.get(trade.number)
+        if tape is None:
+            return
+        row = RawTick(tape.symbol, trade.time, trade.price, trade.size, TickType.TRADE, "ibkr", 0)
+        self._closed(self._bars.add(row) or ())
+        self._give(row)
+
+    def notice(self, notice: Notice) -> None:
+        """Trades stop with the gateway's link and with its data farms; a symbol without them keeps nobody waiting."""
+        tape = self._by_number.get(notice.number)
+        if tape is not None:
+            _LOG.warning("trades", symbol=tape.symbol, code=notice.code, text=notice.text)
+            tape.refused = notice.code in TRADES_REFUSED
+        elif notice.code in DATA_BROKEN | LINK_DOWN:
+            self._suspend()
+        elif notice.code in DATA_BACK:
+            self._start(tape for tape in self._tapes.values() if not tape.number)
+
+    def lost(self) -> None:
+        """Nothing comes until the next connection."""
+        self._connection = None
+        self._suspend()
+
+    def on_time(self) -> None:
+        """Close bars whose end has passed, and fetch those that were not seen whole."""
+        told = self._told()
+        self._closed(self._bars.expire(told - self._terms.grace))
+        for tape in self._by_number.values():
+            if tape.whole_after == _NEVER and told > tape.since:  # it was subscribed before that
+                interval = self._grid.interval(told + _MARGIN)
+                tape.whole_after = told if interval is None else interval.end
+        self._start(
+            tape
+            for tape in self._tapes.values()
+            if tape.number and not tape.patched and tape.whole_after <= told - self._terms.grace
+        )
+
+    def _suspend(self) -> None:
+        self._by_number.clear()
+        for tape in self._tapes.values():
+            tape.number, tape.patched, tape.whole_after = 0, False, _NEVER
+            tape.held.clear()
+
+    def _closed(self, bars: Iterable[RawBar]) -> None:
+        for bar in bars:
+            tape = self._tapes[bar.symbol]
+            if _close_of(bar) <= tape.whole_after:
+                continue
+            if tape.patched:
+                self._finished(tape, bar)
+            else:
+                tape.held.append(bar)
+
+    def _finished(self, tape: _Tape, bar: RawBar) -> None:
+        close = _close_of(bar)
+        if close > tape.given:
+            tape.given = close
+            self._give(bar)
+
+    def _start(self, tapes: Iterable[_Tape]) -> None:
+        connection = self._connection
+        for tape in tapes if connection is not None else ():
+            if connection is not None and not tape.asking:
+                tape.asking = True
+                task = asyncio.get_running_loop().create_task(self._carry_on(connection, tape))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _carry_on(self, connection: Connection, tape: _Tape) -> None:
+        try:
+            await (self._patch(connection, tape) if tape.number else self._subscribe(connection, tape))
+        except ConnectionLost:
+            _LOG.info("the connection was lost while trades were asked for", symbol=tape.symbol)
+        finally:
+            tape.asking = False
+
+    async def _subscribe(self, connection: Connection, tape: _Tape) -> None:
+        try:
+            contract = await self._contracts.qualified(connection, tape.symbol)
+            number = await connection.subscribe_trades(contract.contract_id, contract.terms.exchange)
+        except REFUSED as error:
+            tape.refused = True
+            _LOG.warning("trades were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
+            return
+        tape.refused = False
+        tape.number, tape.since, tape.whole_after = number, self._told(), _NEVER
+        self._by_number[number] = tape
+
+    async def _patch(self, connection: Connection, tape: _Tape) -> None:
+        """Fetch what is missing up to where bars are seen whole."""
+        number = tape.number
+        days = 1 if tape.given == _BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
+        try:
+            contract = await self._contracts.qualified(connection, tape.symbol)
+            bars = await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+        except REFUSED as error:
+            _LOG.warning("missing bars were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
+            bars = []
+        if tape.number != number:
+            return
+        for bar in bars:
+            row = row_of(bar, tape.symbol, self._terms.bar_size)
+            if _close_of(row) <= tape.whole_after:
+                self._finished(tape, row)
+        tape.patched, held, tape.held = True, tape.held, []
+        for row in held:
+            self._finished(tape, row)
+
+
+_close_of: Callable[[RawBar], datetime] = attrgetter("timestamp")

@@ -1,0 +1,92 @@
+"""Plays a gateway into the stage: the past first, then what happens, for as long as the process is wanted."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import structlog
+
+from contracts.base import Message
+from data_plane.connectors.ibkr import LiveSource
+from data_plane.connectors.port import RawBar
+from data_plane.freshness import Overdue
+from data_plane.pipeline import DataStage
+from kernel.clock import monotonic
+from kernel.flow import Stopped
+
+_LOG = structlog.get_logger()
+_WAIT_SECONDS = 0.1
+_TELL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What playing needs of its process: where messages go, what must happen in between, and when to end.
+
+    ``stale`` is told the symbols of which a bar is overdue whenever they are others than before.
+    """
+
+    send: Callable[[Message], None]
+    listen: Callable[[float], None]
+    stopped: Callable[[], bool]
+    stale: Callable[[tuple[Overdue, ...]], None]
+
+    def pause(self, timeout_seconds: float = 0.0) -> None:
+        """Let the process live; raises Stopped when it is to end."""
+        self.listen(timeout_seconds)
+        if self.stopped():
+            raise Stopped
+
+
+def play(
+    source: LiveSource, stage: DataStage, first: date, grace: timedelta, patience: timedelta, outside: Outside
+) -> None:
+    """Fetch the past from ``first``, publish it, and then publish what comes until told to stop.
+
+    A bar that is ``patience`` overdue makes its symbol stale.
+
+    Raises:
+        Stopped: when told to stop; a live source has no other end.
+    """
+    _fetch(source, first, outside)
+    newest = _tell_past(source, stage, first, outside)
+    if newest:
+        _send(stage.on_time(max(newest.values()) + grace), outside)
+    source.begin(newest)
+    _LOG.info("live market data begins", known_until=str(max(newest.values(), default="nothing")))
+    late: list[str] = []
+    while True:
+        for batch in source.batches(_WAIT_SECONDS):
+            for row in batch.rows:
+                _send(stage.handle(row), outside)
+            _send(stage.on_time(batch.through + grace), outside)
+        outside.pause()
+        overdue = stage.overdue(source.now() - patience)
+        if late != (late := [each.symbol for each in overdue]):
+            outside.stale(overdue)
+
+
+def _tell_past(source: LiveSource, stage: DataStage, first: date, outside: Outside) -> dict[str, datetime]:
+    """Publish what was fetched; returns the newest close of each symbol."""
+    newest: dict[str, datetime] = {}
+    for row in source.past(first).rows():
+        _send(stage.handle(row), outside)
+        if isinstance(row, RawBar) and isinstance(row.timestamp, datetime):
+            newest[row.symbol] = row.timestamp
+        if outside.stopped():
+            raise Stopped
+    return newest
+
+
+def _fetch(source: LiveSource, first: date, outside: Outside) -> None:
+    told_at = monotonic()
+    for step in source.backfill(first):
+        outside.pause()
+        if step.done and (monotonic() - told_at > _TELL_SECONDS or step.done == step.of):
+            told_at = monotonic()
+            _LOG.info("back-fill", windows=step.done, of=step.of, symbol=step.symbol)
+
+
+def _send(events: Iterable[Message], outside: Outside) -> None:
+    for event in events:
+        outside.send(event)

@@ -1,0 +1,170 @@
+"""Every row of the error policy has a script here that makes the gateway say it, and what must follow.
+
+A code that is added to the policy without a script fails the last test.
+"""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from data_plane.connectors.ibkr import LiveSource, SourceTerms
+from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.port import RawBar
+from ibkr_client import error_policy
+from ibkr_client.error_policy import ORDER_POLICY, OnOrder, on_order
+from ibkr_client.lifeline import Address
+from order_plane.brokers.port import BrokerRefused, BrokerUnavailable
+from order_plane.lifecycle import FactKind
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+    pytest.mark.slow,
+]
+
+OPENED = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
+NOTICES = (2100, 2109, 2161, 2198)
+UNKNOWN = (103, 135, 463, 10149, 10268, 10311, 99_999)
+ON_ORDERS = {
+    verdict: [code for code in (*ORDER_POLICY, *NOTICES, *UNKNOWN) if on_order(code) is verdict] for verdict in OnOrder
+}
+
+
+def works(broker, simulator, count):
+    """Every order lives, here and there."""
+    assert len(broker.snapshot().open_orders) == count
+    assert {order["status"] for order in simulator.state()["orders"]} == {"Submitted"}
+
+
+@pytest.fixture
+def orders(desk, simulate):
+    """A broker that has little patience, at a gateway without a limit on orders."""
+    simulator = simulate("--active-orders", "0")
+    return desk.broker(simulator, answer_seconds=3.0), simulator
+
+
+def test_refused_ends_an_order_that_was_never_seen_alive(desk, orders):
+    broker, simulator = orders
+    for number, code in enumerate(ON_ORDERS[OnOrder.REFUSED], start=1):
+        simulator.fault(do="reject", code=code, text="no")
+        with pytest.raises(BrokerRefused, match=f"IBKR_{code}: no"):
+            broker.submit(desk.order(number))
+    assert list(broker.drain()) == []
+    assert {order["status"] for order in simulator.state()["orders"]} == {"Inactive"}
+
+
+@pytest.mark.parametrize("verdict", [OnOrder.REFUSED, OnOrder.NOTICE, OnOrder.UNCHANGED, OnOrder.UNKNOWN])
+def test_nothing_but_the_gateways_own_list_ends_an_order_that_works(desk, orders, told, verdict):
+    broker, simulator = orders
+    facts, codes = told(broker), ON_ORDERS[verdict]
+    for number, code in enumerate(codes, start=1):
+        simulator.fault(do="order_error", code=code, text="order message")
+        facts.facts += broker.submit(desk.resting(number))
+    works(broker, simulator, len(codes))
+    assert facts.kinds() == ["ACK"] * len(codes)
+
+
+def test_unchanged_is_the_answer_to_a_cancel_that_was_refused(desk, orders):
+    broker, simulator = orders
+    for number, code in enumerate(ON_ORDERS[OnOrder.UNCHANGED], start=1):
+        broker.submit(desk.resting(number))
+        simulator.fault(do="order_error", on="cancelOrder", code=code)
+        with pytest.raises(BrokerRefused, match=f"IBKR_{code}"):
+            broker.cancel(desk.a_cancel(number))
+    works(broker, simulator, len(ON_ORDERS[OnOrder.UNCHANGED]))
+
+
+def test_cancelled_ends_an_order_whether_it_was_seen_alive_or_not(desk, orders, told):
+    broker, simulator = orders
+    assert ON_ORDERS[OnOrder.CANCELLED] == [202]
+    facts = told(broker, broker.submit(desk.resting(1)))
+    facts.facts += broker.cancel(desk.a_cancel(1))
+    facts.wait("ACK", "CANCELLED")
+    simulator.fault(do="reject", code=202, text="price check")
+    facts.facts += broker.submit(desk.order(2))
+    assert [fact.kind for fact in facts.facts[2:]] == [FactKind.ACK, FactKind.CANCELLED]
+
+
+def too_many_messages(desk, simulator, until):
+    broker = desk.broker(simulator)
+    simulator.fault(do="notice", code=error_policy.PACING, text="Max rate of messages per second has been exceeded")
+    assert [fact.kind for fact in broker.submit(desk.resting())] == [FactKind.ACK]
+
+
+def client_id_in_use(desk, simulator, until):
+    desk.broker(simulator)
+    with pytest.raises(BrokerUnavailable, match="client id 1 is in use"):
+        desk.broker(simulator)
+
+
+def link_down_and_up(code, up):
+    def case(desk, simulator, until):
+        broker = desk.broker(simulator)
+        broker.submit(desk.resting(1))
+        simulator.fault(do="notice", code=code, text="the link is down")
+        until(lambda: not broker.ready)
+        with pytest.raises(BrokerUnavailable):
+            broker.submit(desk.resting(2))
+        simulator.fault(do="notice", code=up, text="the link is back") if up else simulator.fault(do="drop_link")
+        until(lambda: broker.ready)
+        assert len(broker.snapshot().open_orders) == 1
+        assert broker.connects == (1 if up else 2)
+
+    return case
+
+
+def bars_are_asked_for_again(*faults):
+    def case(desk, simulator, until):
+        live = LiveTerms(("AAPL",), "1min")
+        address = Address("127.0.0.1", simulator.port, 7, first_wait=0.05, patience=3.0)
+        with closing(LiveSource(address, SourceTerms(live, desk.path.parent / "cache"), desk.library)) as source:
+            source.begin({"AAPL": OPENED})
+            rows = []
+
+            def come(count):
+                rows.extend(row for batch in source.batches(0.1) for row in batch.rows if isinstance(row, RawBar))
+                return len(rows) >= count
+
+            until(lambda: come(1), 30)
+            for fault in faults:
+                simulator.fault(**fault)
+            goal = len(rows) + 3
+            until(lambda: come(goal), 30)
+        assert [row.timestamp for row in rows] == [OPENED + timedelta(minutes=1 + place) for place in range(len(rows))]
+
+    return case
+
+
+def broken_farm(broken, back):
+    return bars_are_asked_for_again({"do": "notice", "code": broken}, {"do": "notice", "code": back})
+
+
+MARKET_FARM, HISTORY_FARM, DEFINITIONS_FARM = broken_farm(2103, 2104), broken_farm(2105, 2106), broken_farm(2157, 2158)
+KEPT = link_down_and_up(1100, 1102)
+ON_LINKS = {
+    error_policy.PACING: too_many_messages,
+    error_policy.CLIENT_ID_IN_USE: client_id_in_use,
+    1100: KEPT,
+    1101: link_down_and_up(1100, 1101),
+    1102: KEPT,
+    2110: link_down_and_up(2110, 1102),
+    error_policy.PORT_RESET: link_down_and_up(error_policy.PORT_RESET, None),
+    **dict.fromkeys((2103, 2104), MARKET_FARM),
+    **dict.fromkeys((2105, 2106), HISTORY_FARM),
+    **dict.fromkeys((2157, 2158), DEFINITIONS_FARM),
+    10182: bars_are_asked_for_again({"do": "end_bars", "code": 10182}),
+    10225: bars_are_asked_for_again({"do": "end_bars", "code": 10225}),
+}
+
+
+@pytest.mark.parametrize("case", dict.fromkeys(ON_LINKS.values()))
+def test_what_a_code_says_of_the_connection_is_acted_upon(desk, simulate, until, case):
+    case(desk, simulate("--speed", "60"), until)
+
+
+def test_every_row_has_a_script():
+    assert {code for codes in ON_ORDERS.values() for code in codes} >= set(ORDER_POLICY)
+    assert all(ON_ORDERS.values())
+    tables = [value for name, value in vars(error_policy).items() if isinstance(value, frozenset)]
+    single = {value for name, value in vars(error_policy).items() if name.isupper() and isinstance(value, int)}
+    assert set(ON_LINKS) == single.union(*tables) - error_policy.TRADES_REFUSED

@@ -1,0 +1,133 @@
+"""What a newcomer sees: a simulator in one terminal, three planes in another, and a link that is cut many times."""
+
+import json
+import signal
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+
+from contracts.market import BarEvent, SliceEvent
+from data_plane.store import read_events
+from ibkr_sim.synthetic_bars import minute_bars
+
+ROOT = Path(__file__).parents[3]
+SYMBOLS = ("AAPL", "IBM", "MSFT")
+CUTS = (
+    {"do": "drop_link", "on": "placeOrder", "seconds": 1.0},
+    {"do": "drop_link", "on": "fill", "seconds": 1.0},
+    {"do": "connectivity", "seconds": 1.0, "data": "lost"},
+    {"do": "connectivity", "seconds": 1.0, "data": "kept"},
+    {"do": "nightly_reset", "seconds": 1.0},
+)
+
+
+@pytest.fixture
+def config(tmp_path, simulator_at_speed):
+    """The shipped configuration, with the ports of this test."""
+    settings = yaml.safe_load((ROOT / "config" / "ibkr.yaml").read_text())
+    port = simulator_at_speed.port
+    settings["run"] = {"directory": str(tmp_path / "runs")}
+    settings["data"]["ibkr"] |= {"port": port, "cache": str(tmp_path / "cache"), "first_wait_seconds": 0.05}
+    settings["order"]["ibkr"] |= {
+        "port": port,
+        "paper_ports": [port],
+        "first_wait_seconds": 0.05,
+        "answer_seconds": 1.0,
+    }
+    path = tmp_path / "ibkr.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture
+def simulator_at_speed(simulate):
+    """Minute bars every two seconds."""
+    return simulate("--speed", "30")
+
+
+def filled(simulator):
+    return [order for order in simulator.state()["orders"] if order["status"] == "Filled"]
+
+
+@pytest.mark.slow
+def test_orders_and_bars_flow_and_every_cut_is_survived_with_each_order_once(
+    session, config, simulator_at_speed, ibkr_library, monkeypatch, tmp_path, until
+):
+    simulator = simulator_at_speed
+    monkeypatch.setenv("ALGOTRADE_IBKR_LIBRARY", ibkr_library.__name__)
+    run = session("up", "--broker", "ibkr", "--config", str(config), "--run-id", "first")
+    run.wait_for(r"[1-9]\d* fills")
+    for cut in CUTS:
+        known = len(filled(simulator))
+        simulator.fault(**cut)
+        until(lambda known=known: len(filled(simulator)) >= known + 2, 40)
+    stopped = run.other_terminal("kill", "on", "--operator", "ann", "--reason", "enough")
+    assert stopped.returncode == 0, stopped.stderr
+    until(lambda: all(order["status"] in ("Filled", "Cancelled") for order in simulator.state()["orders"]))
+    state = tmp_path / "home" / "runs" / "first"
+    truth = simulator.state()
+    until(lambda: executions(state) == told(truth))
+    audited = run.other_terminal("orders", "audit", "first")
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert "every intent is accounted for" in audited.stdout
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(30) == 130, run.said
+    assert "Traceback" not in run.said
+    assert "restarted" not in run.said
+    check_orders(state, truth)
+    check_bars(state)
+
+
+def executions(state):
+    """What the journal holds of each execution: the newest revision."""
+    with closing(sqlite3.connect(state / "order_journal.sqlite")) as journal:
+        rows = journal.execute(
+            "SELECT intent_id, fact_id, quantity, price FROM facts WHERE kind = 'FILL' ORDER BY revision"
+        ).fetchall()
+    return {(intent, name): (quantity, price) for intent, name, quantity, price in rows}
+
+
+def told(truth):
+    """The same as the simulator has it."""
+    return {
+        (each["order_ref"], each["execution_id"].rpartition(".")[0]): (each["quantity"], each["price"])
+        for each in truth["executions"]
+    }
+
+
+def check_orders(state, truth):
+    """No order was doubled, and none that the journal has as sent was lost."""
+    at_venue = Counter(order["order_ref"] for order in truth["orders"])
+    assert set(at_venue.values()) == {1}
+    with closing(sqlite3.connect(state / "order_journal.sqlite")) as journal:
+        known = dict(journal.execute("SELECT intent_id, state FROM intents").fetchall())
+    assert {name for name, state in known.items() if state == "ACKED"} == set(at_venue)
+    assert "IN_DOUBT" not in known.values()
+
+
+def check_bars(state):
+    """Bars of the past and of the present are those of the market, each once, in order and without a hole."""
+    (life,) = (state / "events").iterdir()
+    found = [bar for bar in read_events(life, BarEvent) if isinstance(bar, BarEvent)]
+    for symbol in SYMBOLS:
+        mine = [bar for bar in found if bar.symbol == symbol]
+        market = [bar for bar in minute_bars(symbol, 7) if bar.start < mine[-1].timestamp.timestamp()]
+        assert [(bar.timestamp, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in mine] == [
+            (closed(bar), bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in market
+        ]
+    slices = [each for each in read_events(life, SliceEvent) if isinstance(each, SliceEvent)]
+    assert all(before.timestamp < after.timestamp for before, after in pairwise(slices))
+    assert {each.missing for each in slices} == {()}
+    assert slices[0].late
+    assert sum(not each.late for each in slices) >= 5
+    assert json.loads((state / "quarantine.jsonl").read_text() or "[]") == []
+
+
+def closed(bar):
+    return datetime.fromtimestamp(bar.start, UTC) + timedelta(minutes=1)
