@@ -21,6 +21,7 @@ from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
 from order_plane.gates import require_open_gates
+from order_plane.go_live_terms import go_live_terms
 from order_plane.settings import Mode
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _settings(config: Path) -> Settings:
     """The configuration; one that asks for live trading is refused before anything is started."""
     settings = load_settings(config, os.environ)
     if settings.order.mode is Mode.LIVE:
-        require_open_gates(os.environ)
+        require_open_gates(os.environ, go_live_terms(settings.order))
     return settings
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, model_validator
 
 from contracts.base import Name, Symbol
+from domain.go_live import Digest, Role
 from ibkr_client.settings import GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
@@ -85,6 +86,15 @@ class IbkrSettings(GatewaySettings):
     adaptive_priority: AdaptivePriority = AdaptivePriority.NORMAL
 
 
+class GoLiveSettings(Section):
+    """The decision that live trading needs, and whose keys it must be signed with."""
+
+    record_path: Path = Path(".algotrade/gates/GO_LIVE_RECORD.json")
+    """What `algotrade gates run 8` drafts and `algotrade gates sign` signs."""
+    signers: dict[Role, Digest] = Field(default_factory=dict)
+    """Public keys (64 hexadecimal digits) of Risk Officer, CTO and Lead Trader: three different ones."""
+
+
 class OrderSettings(Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
@@ -128,6 +138,7 @@ class OrderSettings(Section):
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
     instruments: dict[Symbol, InstrumentSettings] = Field(default_factory=dict)
     ibkr: IbkrSettings = IbkrSettings()
+    go_live: GoLiveSettings = GoLiveSettings()
 
     @property
     def audit_path(self) -> Path:

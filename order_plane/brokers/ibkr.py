@@ -17,7 +17,7 @@ from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Account, Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, OpenOrder, Snapshot
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.gates import require_open_gates
+from order_plane.gates import GoLiveTerms, require_open_gates
 from order_plane.lifecycle import Fact
 
 PAPER_PORTS = frozenset({4002, 7497})
@@ -47,6 +47,7 @@ class IbkrTerms:
     answer_seconds: float = 5.0
     contracts: Mapping[str, ContractTerms] = field(default_factory=dict)
     adaptive_priority: str = "Normal"
+    go_live: GoLiveTerms | None = None
 
 
 def require_agreement(terms: IbkrTerms) -> None:
@@ -68,6 +69,8 @@ def require_agreement(terms: IbkrTerms) -> None:
             (port not in PAPER_PORTS | terms.paper_ports, f"port {port} is not one of paper trading (4002, 7497)"),
             (not paper_account, "the account is not one of paper trading (DU or DF)"),
         ]
+    if terms.go_live is not None and terms.go_live.account != terms.account:
+        problems.append((True, "the go-live terms name another account"))
     wrong = "; ".join(text for is_wrong, text in problems if is_wrong)
     if wrong:
         wanted = "live" if terms.live else "paper"
@@ -90,7 +93,7 @@ class IbkrBroker:
     def __init__(self, terms: IbkrTerms, environment: Mapping[str, str], library: str | None = None) -> None:
         require_agreement(terms)
         if terms.live:
-            require_open_gates(environment)
+            require_open_gates(environment, terms.go_live)
         self._terms = terms
         self._seen: dict[str, datetime] = {}
         self._lifeline: Lifeline | None = None
