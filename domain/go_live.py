@@ -68,8 +68,8 @@ class GoLiveRecord(Sheet):
     """The decision of stage 8; every field is covered by every signature.
 
     ``configuration`` covers data, strategy and orders, ``order_configuration`` what the order plane can see of it, and
-    ``limits`` its limits alone. ``artifacts`` are digests by stage. ``evidence`` is the weakest that any stage had which
-    needs a gateway. ``capital`` (currency units) is what the fractions of ``scale_up`` are taken of.
+    ``limits`` its limits alone. ``artifacts`` are digests by stage. ``evidence`` is the weakest of the stages that need
+    a gateway. ``capital`` (currency units) is what the fractions of ``scale_up`` are taken of.
     """
 
     account: Person

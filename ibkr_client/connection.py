@@ -1,6 +1,7 @@
 """One connection to the gateway, from its handshake to its end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from types import ModuleType
 from typing import Any
@@ -10,6 +11,7 @@ from ibkr_client.inbox import (
     CONNECT,
     OPEN_ORDERS,
     POSITIONS,
+    TIME,
     ConnectionLost,
     Inbox,
     RequestRefused,
@@ -36,17 +38,27 @@ class Connection:
     """Speaks through one socket; a lost connection is never used again.
 
     Every method belongs to the event loop it was connected in, waits at most ``patience`` seconds for its answer, and
-    raises `RequestRefused`, `ConnectionLost` or TimeoutError.
+    raises `RequestRefused`, `ConnectionLost` or TimeoutError. ``heard`` counts the errors and notices by code. With
+    ``read_only`` no message about an order leaves: `library.OrdersForbidden` is raised instead.
     """
 
-    def __init__(self, library: ModuleType, listener: Listener, pacer: Pacer, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        library: ModuleType,
+        listener: Listener,
+        pacer: Pacer,
+        patience: float = 10.0,
+        heard: Counter[int] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
         self._library = library
-        self._inbox = Inbox(listener)
-        self._client: RawClient = new_client(library, self._inbox)
+        self._inbox = Inbox(listener, heard)
+        self._client: RawClient = new_client(library, self._inbox, read_only=read_only)
         self._pacer = pacer
         self._patience = patience
         self._numbers = _FIRST_REQUEST
-        self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS)}
+        self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, TIME)}
 
     async def connect(self, host: str, port: int, client_id: int) -> Hello:
         """Shake hands; a client id that is in use is refused at once, as `RequestRefused`."""
@@ -99,6 +111,11 @@ class Connection:
         found: list[Position] = await self._listed(POSITIONS, self._raw.reqPositions)
         await self.send(self._raw.cancelPositions)
         return found
+
+    async def server_time(self) -> int:
+        """The gateway's time, in whole seconds since 1970."""
+        (seconds,) = await self._listed(TIME, self._raw.reqCurrentTime)
+        return int(seconds)
 
     async def account_values(self) -> list[AccountValue]:
         """Net liquidation value, cash and buying power of every account."""

@@ -28,6 +28,8 @@ _POLICY = (
     | {202: OnOrder.CANCELLED}
 )
 PACING = 100
+SIMULATOR = 2199
+"""The simulator's notice at each connection that it is one."""
 CLIENT_ID_IN_USE = 326
 LINK_DOWN = frozenset({1100, 2110})
 """The gateway has lost its own link: new orders would wait there."""

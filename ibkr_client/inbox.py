@@ -1,6 +1,7 @@
 """Takes the calls of the library's decoder and hands on plain facts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Hashable
 from datetime import UTC
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from ibkr_client.messages import (
 )
 
 OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, CONNECT = "open orders", "completed orders", "positions", "connect"
+TIME = "time"
 
 
 class RequestRefused(Exception):
@@ -43,8 +45,9 @@ class Inbox:
     listener.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, heard: Counter[int] | None = None) -> None:
         self._listener = listener
+        self._heard: Counter[int] = Counter() if heard is None else heard
         self._pending: dict[Hashable, tuple[asyncio.Future[list[Any]], list[Any]]] = {}
         self.first_order_id = 0
         self.accounts: tuple[str, ...] = ()
@@ -71,6 +74,7 @@ class Inbox:
             "contractDetails": self._on_contract,
             "contractDetailsEnd": self._end,
             "marketRule": self._on_market_rule,
+            "currentTime": lambda seconds: self._end(TIME, [seconds]),
             "historicalData": self._on_bar,
             "historicalDataEnd": lambda number, *_: self._end(number),
             "historicalDataUpdate": self._on_bar_update,
@@ -123,6 +127,7 @@ class Inbox:
         self.accounts = tuple(name for name in names.split(",") if name)
 
     def _on_error(self, number: int, code: int, text: str, *_: str) -> None:
+        self._heard[code] += 1
         key: Hashable = CONNECT if code == CLIENT_ID_IN_USE else number
         if key in self._pending and ends_request(code):
             future, _found = self._pending.pop(key)

@@ -22,7 +22,6 @@ from domain.go_live import (
 )
 from kernel.clock import SystemClock
 from kernel.code_version import source_digest
-from kernel.signing import is_signed
 
 _SWITCHES = {"LIVE_API": "1", "CONFIRM_LIVE": "YES", "ENABLE_LIVE_TRADING": "true"}
 GO_LIVE_RECORD = "a signed, unexpired go-live record for this configuration and account"
@@ -115,6 +114,8 @@ def valid_reviews(signed: SignedRecord, signers: Mapping[Role, str]) -> list[Rev
 
 def objections(document: Sheet, signatures: Sequence[Signature], signers: Mapping[Role, str]) -> list[str]:
     """Why ``document`` does not count as signed by the holders of all three roles."""
+    from kernel.signing import is_signed  # noqa: PLC0415 - loads the library of signatures
+
     found = unsigned(signatures, signers)
     wrong = [each for each in signatures if not is_signed(each.text(document), each.signature, each.public_key)]
     return [*found, *(f"the signature of the {each.role.value} does not fit what it signs" for each in wrong)]

@@ -1,5 +1,6 @@
 """Bars of Interactive Brokers: the past through a local cache, the present as it happens."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -111,6 +112,11 @@ class LiveSource:
     def connects(self) -> int:
         """How often the gateway was connected to."""
         return 0 if self._line is None else self._line.connects
+
+    @property
+    def heard(self) -> Counter[int]:
+        """Errors and notices of the gateway so far, by code."""
+        return Counter() if self._line is None else Counter(self._line.heard)
 
     def rows(self, timeout: float) -> Iterator[RawBar]:
         """Bars that closed since the last call; waits at most ``timeout`` seconds for the first one."""

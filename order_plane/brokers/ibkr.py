@@ -1,5 +1,6 @@
 """Interactive Brokers behind the broker port, through TWS or IB Gateway."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,12 +10,14 @@ from uuid import UUID
 from contracts.market import BarEvent
 from ibkr_client.connection import ConnectionLost, RequestRefused
 from ibkr_client.contracts import ContractTerms
+from ibkr_client.error_policy import SIMULATOR
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
+from ibkr_client.witness import Witness, witness
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
-from order_plane.brokers.ibkr_venue import Account, Terms, Venue
+from order_plane.brokers.ibkr_venue import Account, Terms, Venue, clear
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, OpenOrder, Snapshot
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.gates import GoLiveTerms, require_open_gates
@@ -131,6 +134,18 @@ class IbkrBroker:
         return self._venue.lifeline.connects
 
     @property
+    def heard(self) -> Counter[int]:
+        """Errors and notices of the gateway so far, by code."""
+        return Counter(self._venue.lifeline.heard)
+
+    def witness(self) -> Witness:
+        """What tells of this connection whether a market is behind it; raises as `lookup` does."""
+        try:
+            return self._loop.call(self._witness(), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the gateway did not answer in time") from None
+
+    @property
     def ready(self) -> bool:
         """Whether orders can be sent now."""
         return self._venue.lifeline.connection is not None
@@ -190,6 +205,10 @@ class IbkrBroker:
             self._loop.close()
             self._ids.close()
 
+    async def _witness(self) -> Witness:
+        line = self._venue.lifeline
+        return await clear(witness(self._venue.connected(), line.accounts, line.heard, self._terms.address))
+
     async def _stop(self) -> None:
         if self._lifeline is not None:
             await self._lifeline.stop()
@@ -207,6 +226,8 @@ class IbkrBroker:
         """Look at the accounts that the gateway has, at every connection."""
         if self._terms.account not in accounts:
             raise Unusable("the gateway does not have the account; correct order.account or log in with another user")
+        if self._terms.live and SIMULATOR in self._venue.lifeline.heard:
+            raise Unusable("trading is live, and the gateway says that it is a simulator")
         paper = [name.startswith(_PAPER_ACCOUNTS) for name in accounts]
         if any(paper) if self._terms.live else not all(paper):
             raise Unusable("the gateway has accounts of the other kind, paper and live; use another login")

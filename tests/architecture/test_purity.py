@@ -11,8 +11,8 @@ SHELL = {
     "domain": "exchange_sessions",
     "kernel": """audit_log audit_trail broker_watch clock code_version dead_letter_writer dead_letters embedded_broker
         flow health heartbeat kafka_admin kafka_bus kafka_consumer kafka_errors kafka_history kafka_offsets
-        kafka_outstanding kafka_producer kafka_progress kafka_settings log metrics plane process pump recorder redrive settings
-        signing storm_breaker tally""",
+        kafka_outstanding kafka_producer kafka_progress kafka_settings log metrics plane process pump recorder redrive
+        settings signing storm_breaker tally""",
     "data_plane": """app composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
         connectors.ibkr_history connectors.ibkr_live connectors.parquet_source connectors.replay
         connectors.table_source feed store synthetic synthetic_tables""",
@@ -20,7 +20,7 @@ SHELL = {
     "order_plane": """app brokers.ibkr brokers.ibkr_form brokers.ibkr_ids brokers.ibkr_session brokers.ibkr_venue
         brokers.sqlite_paper_store command_channel composition crash_points execution gates go_live_terms journal_file
         operator_commands postgres_journal router sql_journal sqlite_journal""",
-    "ibkr_client": "connection contracts inbox library lifeline loop_thread pacer terms",
+    "ibkr_client": "connection contracts inbox library lifeline loop_thread pacer terms witness",
     "ibkr_sim": "__main__ bar_files cli command server",
     "backtest": """artifacts bar_file report report_figures report_signals run_record signal_study simulation trials
         validation_report""",

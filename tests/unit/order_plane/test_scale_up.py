@@ -8,10 +8,11 @@ from domain.go_live import Allowance
 from order_plane.risk.port import RiskView
 from order_plane.risk.scale_up import scale_up
 
+STEP = Allowance(1_000.0, 600.0)
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
 
-def refusal(before, after, allowed=Allowance(1_000.0, 600.0), gross=0.0, reference=10.0):
+def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0):
     intent = OrderIntent(
         intent_id=UUID(int=1),
         symbol="AAPL",
