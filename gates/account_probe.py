@@ -82,13 +82,13 @@ async def _look(address: Address) -> Seen:
 async def _refused(connection: Connection, number: int) -> tuple[str, ...]:
     """Which messages about orders did not leave."""
     tries = {
-        "placeOrder": lambda: connection.place(number, {"symbol": "AAPL", "secType": "STK"}, _HARMLESS, {}),
-        "cancelOrder": lambda: connection.cancel(number),
+        "placeOrder": connection.place(number, {"symbol": "AAPL", "secType": "STK"}, _HARMLESS, {}),
+        "cancelOrder": connection.cancel(number),
     }
     refused = []
     for name, attempt in tries.items():
         try:
-            await attempt()
+            await attempt
         except OrdersForbidden:
             refused.append(name)
     return tuple(refused)

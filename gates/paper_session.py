@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 from backtest.engine import run as replay
 from backtest.run_record import RunRecord
@@ -25,6 +26,7 @@ from ibkr_client.error_policy import SIMULATOR
 from ibkr_client.witness import Witness, source_of
 from kernel.clock import SystemClock, monotonic
 from order_plane.brokers.ibkr import IbkrBroker
+from order_plane.brokers.port import Broker
 from order_plane.composition import build_simulation, build_stage, ibkr_broker
 from order_plane.execution import Execution
 from order_plane.settings import BrokerName, Mode, OrderSettings
@@ -44,8 +46,8 @@ class Traded(NamedTuple):
     seconds: float
     tables: Tables
     market: list[Message]
-    own: TimedBroker
-    mock: MockOrders
+    own: dict[UUID, float]
+    mock: dict[UUID, float]
     heard: Counter[int]
     connects: int
     source: Source
@@ -62,8 +64,10 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
     require_paper(context.order)
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
-    mock_market = simulator("--seed", "1", "--active-orders", "0", "--message-rate", "0", symbols=context.data.symbols)
-    with mock_market as port, MockOrders(port, folder, plan.journey_ms / 1000) as mock:
+    with (
+        simulator(*plan.mock_market, symbols=context.data.symbols) as port,
+        MockOrders(port, folder, plan.journey_ms / 1000) as mock,
+    ):
         traded = _trade(context, plan, folder, mock)
     backtest = _backtest(context, traded.market)
     found = _log(traded, plan, sharpe_of(backtest))
@@ -97,7 +101,7 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
         check("nothing is held at the end", traded.flat, "flat", "flat" if traded.flat else "positions are left"),
     ]
     documents = {
-        "PAPER_TRADING_METRICS.csv": metrics_csv(traded.tables, traded.own.seconds, traded.mock.seconds),
+        "PAPER_TRADING_METRICS.csv": metrics_csv(traded.tables, traded.own, traded.mock),
         "PAPER_TRADING_REPORT.html": report_html(found, checks, traded.tables, backtest, traded.source),
     }
     return context.finish(7, checks, found, documents, traded.source)
@@ -111,9 +115,9 @@ def require_paper(order: OrderSettings) -> None:
 
 @contextmanager
 def trading_on(
-    order: OrderSettings, folder: Path, mock: MockOrders | None
-) -> Iterator[tuple[Execution, IbkrBroker, TimedBroker | IbkrBroker]]:
-    """An order plane with a journal in ``folder``, recovered, and its broker, bare and as it is used."""
+    order: OrderSettings, folder: Path, around: Callable[[Broker], Broker] = lambda broker: broker
+) -> Iterator[tuple[Execution, IbkrBroker]]:
+    """An order plane with a journal in ``folder``, recovered, and its broker; it trades through ``around`` of that."""
     placed = order.model_copy(
         update={
             "journal_path": folder / "journal.sqlite",
@@ -123,11 +127,12 @@ def trading_on(
         }
     )
     broker = ibkr_broker(placed, os.environ)
-    used = broker if mock is None else TimedBroker(broker, mock)
-    stage = build_stage(placed, broker=used)
+    if not isinstance(broker, IbkrBroker):
+        raise TypeError("this needs the broker of Interactive Brokers")
+    stage = build_stage(placed, broker=around(broker))
     try:
         stage.recover()
-        yield stage, broker, used
+        yield stage, broker
     finally:
         stage.close()
 
@@ -139,7 +144,8 @@ def market_time(seen: Witness) -> datetime:
 
 def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) -> Traded:
     record = RunRecord(context.strategy.initial_cash)
-    with trading_on(context.order, folder, mock) as (trading, broker, timed):
+    own: dict[UUID, float] = {}
+    with trading_on(context.order, folder, lambda broker: TimedBroker(broker, mock, own)) as (trading, broker):
         first = broker.witness()
         deciding = build_strategy_stage(context.strategy)
         planes = LivePlanes(context.data, context.order, market_time(first), trading, (deciding,), record)
@@ -155,9 +161,7 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) 
         finally:
             planes.close()
         flat = _is_flat(trading)
-    if not isinstance(timed, TimedBroker):
-        raise TypeError("a session times its orders")
-    return Traded(begun_at, seconds, record.tables(), planes.market, timed, mock, heard, connects, source, flat)
+    return Traded(begun_at, seconds, record.tables(), planes.market, own, mock.seconds, heard, connects, source, flat)
 
 
 def _backtest(context: Context, market: list[Message]) -> Tables:
@@ -172,7 +176,7 @@ def _log(traded: Traded, plan: SessionPlan, sharpe_backtest: float) -> PaperLog:
     equity, orders = traded.tables.equity, traded.tables.orders
     times, worth = equity.column("timestamp").to_pylist(), equity.column("equity").to_pylist()
     statuses = orders.column("status").to_pylist()
-    own, mock = latencies(traded.own.seconds), latencies(traded.mock.seconds)
+    own, mock = latencies(traded.own), latencies(traded.mock)
     return PaperLog(
         begun_at=traded.begun_at,
         seconds=round(traded.seconds, 3),

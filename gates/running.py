@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from gates import account_probe, artifact_validation, integration_flow, interface_map, paper_session, suites
+from gates import account_probe, artifact_validation, go_live, integration_flow, interface_map, paper_session, suites
 from gates.artifact import AnyArtifact
 from gates.context import Context
 from gates.mock_gateway import simulator
@@ -56,5 +56,6 @@ def _run(context: Context, number: int, choices: Choices) -> AnyArtifact:
         5: lambda: suites.run_collection(context),
         6: lambda: account_probe.run(context),
         7: lambda: paper_session.run(context, plan),
+        8: lambda: go_live.run(context, choices.account or context.order.account, choices.days),
     }
     return stages[number]()

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from domain.go_live import SignedGovernance, SignedRecord
+from domain.go_live import Sheet, SignedGovernance, SignedRecord
 from gates.artifact import MODELS
 from gates.stages import GOVERNANCE, RECORD, STAGES
 
@@ -12,10 +12,8 @@ SCHEMAS = Path(__file__).parent / "schemas"
 
 def schemas() -> dict[str, str]:
     """Text of each schema by the name of its file."""
-    models = {each.artifact: MODELS[each.number] for each in STAGES} | {
-        RECORD: SignedRecord,
-        GOVERNANCE: SignedGovernance,
-    }
+    models: dict[str, type[Sheet]] = {RECORD: SignedRecord, GOVERNANCE: SignedGovernance}
+    models |= {each.artifact: MODELS[each.number] for each in STAGES}
     found = {}
     for name, model in models.items():
         stem = name.removesuffix(".json").lower()

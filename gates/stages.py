@@ -96,11 +96,13 @@ STAGES = (
         ("the artifacts of stages 1 to 7", "a gateway with a paper account", "GOVERNANCE.json"),
         ("stages 1 to 7", "kill switch", "rollback", "governance"),
         "PRELIVE_VERIFICATION_LOG.json",
-        ("GO_LIVE_DECISION_GATE.md", "ROLLBACK_PROCEDURE.md"),
+        ("ROLLBACK_PROCEDURE.md",),
         timedelta(days=1),
         needs_gateway=True,
     ),
 )
+DECISION = "GO_LIVE_DECISION_GATE.md"
+"""What the decision is and why; written again with each signature, so no artifact holds its hash."""
 RECORD = "GO_LIVE_RECORD.json"
 """The decision that stage 8 drafts and people sign."""
 GOVERNANCE = "GOVERNANCE.json"

@@ -47,12 +47,12 @@ class MockOrders:
 
 
 class TimedBroker:
-    """Passes everything on; ``seconds`` holds how long each order took until the gateway had it."""
+    """Passes everything on; ``seconds`` is told how long each order took until the gateway had it."""
 
-    def __init__(self, broker: Broker, mock: MockOrders) -> None:
+    def __init__(self, broker: Broker, mock: MockOrders, seconds: dict[UUID, float]) -> None:
         self._broker = broker
         self._mock = mock
-        self.seconds: dict[UUID, float] = {}
+        self._seconds = seconds
 
     @property
     def key_life(self) -> KeyLife:
@@ -69,7 +69,7 @@ class TimedBroker:
         begun = monotonic()
         try:
             facts = self._broker.submit(order)
-            self.seconds[order.intent.intent_id] = monotonic() - begun
+            self._seconds[order.intent.intent_id] = monotonic() - begun
         finally:
             self._mock.submit(order)
         return facts

@@ -79,7 +79,7 @@ def status(config: Config = _PRELIVE, evidence: Evidence = None) -> None:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command line
     stage: Annotated[int, typer.Argument(min=1, max=8, help="Which stage.")],
     config: Config = _PRELIVE,
     evidence: Evidence = None,
@@ -174,7 +174,7 @@ def review(
 
 @app.command()
 def verify(config: Config = _PRELIVE, evidence: Evidence = None) -> None:
-    """Hold signatures and artifacts against the record and against what runs here. Exit code 1 when one does not hold."""
+    """Hold signatures and artifacts against the record and what runs here. Exit code 1 when one does not hold."""
     with _told():
         from gates.go_live import record_problems  # noqa: PLC0415
 

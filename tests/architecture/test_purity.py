@@ -20,6 +20,9 @@ SHELL = {
     "order_plane": """app brokers.ibkr brokers.ibkr_form brokers.ibkr_ids brokers.ibkr_session brokers.ibkr_venue
         brokers.sqlite_paper_store command_channel composition crash_points execution gates go_live_terms journal_file
         operator_commands postgres_journal router sql_journal sqlite_journal""",
+    "gates": """account_probe artifact_validation context generated go_live governance integration_flow interface_map
+        live_planes mock_gateway paper_session rehearsal running schema_export session_measures session_report shelf
+        sources suites timed_broker""",
     "ibkr_client": "connection contracts inbox library lifeline loop_thread pacer terms witness",
     "ibkr_sim": "__main__ bar_files cli command server",
     "backtest": """artifacts bar_file report report_figures report_signals run_record signal_study simulation trials
