@@ -29,7 +29,7 @@ KILL = ("kill", "on", "--operator", OPERATOR, "--reason", "rehearsal before goin
 ROLLBACK = ("rollback", "run", "--operator", OPERATOR, "--reason", "rehearsal before going live", "--wait", "120")
 
 
-class RehearsalFailed(RuntimeError):
+class RehearsalFailed(ValueError):
     """The order plane for the rehearsal did not come up; the text says how far it came."""
 
 

@@ -228,14 +228,16 @@ def _show(artifact: "AnyArtifact") -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Turn what can be expected to go wrong into one line."""
+    from gates.mock_gateway import SimulatorFailed  # noqa: PLC0415
     from ibkr_client.connection import ConnectionLost, RequestRefused  # noqa: PLC0415
     from ibkr_client.library import LibraryMissing  # noqa: PLC0415
+    from order_plane.brokers.ibkr import WrongAccount  # noqa: PLC0415
     from order_plane.brokers.port import BrokerUnavailable  # noqa: PLC0415
 
     try:
         with reported():
             yield
-    except (KeyRefused, LibraryMissing, OSError, RuntimeError) as error:
+    except (KeyRefused, LibraryMissing, OSError, SimulatorFailed, WrongAccount) as error:
         _end(str(error) or type(error).__name__, USAGE)
     except (BrokerUnavailable, ConnectionLost, RequestRefused) as error:
         _end(f"the gateway: {error or type(error).__name__}", USAGE)

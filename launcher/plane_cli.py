@@ -26,6 +26,7 @@ from kernel.kafka_errors import (
 from kernel.plane import Runtime
 from kernel.process import ExitCode
 from kernel.settings import secret_values
+from launcher.live import require_permission
 from launcher.settings import Settings, load_settings
 from order_plane.gates import LiveTradingRefused
 from order_plane.journal import JournalError
@@ -68,6 +69,7 @@ def plane(
 
 def _run(name: PlaneName, config: Path, run_id: str, state: Path, secrets: Path | None, stop: Event) -> None:
     settings = load_settings(config, os.environ, secrets_dir=secrets)
+    require_permission(settings, os.environ)
     log.configure(
         name.value,
         run_id,

@@ -16,13 +16,11 @@ from kernel.process import ExitCode
 from launcher import progress
 from launcher.endings import RunRefused, end, reported
 from launcher.kafka_options import console, errors, state_directory
+from launcher.live import require_permission
 from launcher.local import BrokerChoice, LocalRun, new_run_id, running_broker, supervised
 from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
-from order_plane.gates import require_open_gates
-from order_plane.go_live_terms import go_live_terms
-from order_plane.settings import Mode
 
 if TYPE_CHECKING:
     from backtest.artifacts import Digests
@@ -117,8 +115,7 @@ def report(directory: Path) -> None:
 def _settings(config: Path) -> Settings:
     """The configuration; one that asks for live trading is refused before anything is started."""
     settings = load_settings(config, os.environ)
-    if settings.order.mode is Mode.LIVE:
-        require_open_gates(os.environ, go_live_terms(settings.order))
+    require_permission(settings, os.environ)
     return settings
 
 
