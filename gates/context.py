@@ -67,7 +67,7 @@ class Context:
             files=files,
             **subject._asdict(),
         )
-        self.shelf.write(chosen.artifact, artifact)
+        self.shelf.finish(artifact)
         return artifact
 
 

@@ -10,7 +10,7 @@ from gates.context import Context, Source, check
 from gates.decision_page import decision_page, rollback_page
 from gates.governance import governance_problem
 from gates.ladder import Rung, Standing, ladder, weakest
-from gates.paper_session import require_paper
+from gates.paper_session import on_paper
 from gates.rehearsal import rehearse
 from gates.shelf import UnreadableDocument
 from gates.stages import DECISION, RECORD, STAGES
@@ -32,7 +32,7 @@ def run(context: Context, account: str, days: int) -> AnyArtifact:
         NoPaperSession: when the settings are not those of a paper session.
         RehearsalFailed: when there was nothing to rehearse with.
     """
-    require_paper(context.order)
+    on_paper(context.order)
     folder = context.shelf.directory / f"rehearsal-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     rehearsals, seen = rehearse(context, folder)
     rungs, problem = standing(context)[:7], governance_problem(context)
@@ -88,14 +88,21 @@ def drafted(context: Context, made: AnyArtifact, found: Prelive, account: str, d
 
 
 def standing(context: Context) -> list[Rung]:
-    """Every stage as it stands now."""
-    return ladder(context.shelf.all(), context.subject(), SystemClock().now())
+    """Every stage as it stands now; under the live account of a record its artifacts are of the paper account."""
+    subject = context.subject()
+    try:
+        record = context.shelf.read(RECORD, SignedRecord).record
+    except UnreadableDocument:
+        record = None
+    if record is not None and record.account == subject.account:
+        subject = subject._replace(account=record.evidence_account)
+    return ladder(context.shelf.all(), subject, SystemClock().now())
 
 
 def record_problems(context: Context) -> list[str]:
     """Why the go-live record does not hold: its artifacts, its signatures, and what has changed since.
 
-    The account is not asked about here: a record is for a live account, and what runs may be its paper twin.
+    Whether the configured account is the live one is not asked here: what runs may be its paper twin.
     """
     try:
         signed = context.shelf.read(RECORD, SignedRecord)

@@ -61,7 +61,7 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
         NoPaperSession: when the settings are not those of a paper session.
         WrongAccount, BrokerUnavailable, LibraryMissing: as the broker says.
     """
-    require_paper(context.order)
+    on_paper(context.order)
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
@@ -107,10 +107,14 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
     return context.finish(7, checks, found, documents, traded.source)
 
 
-def require_paper(order: OrderSettings) -> None:
-    """Return only when ``order`` trades on paper at Interactive Brokers; raises NoPaperSession."""
-    if order.mode is not Mode.PAPER or order.broker is not BrokerName.IBKR:
-        raise NoPaperSession("a paper session needs order.mode: paper and order.broker: ibkr")
+def on_paper(order: OrderSettings) -> OrderSettings:
+    """The settings made to trade on paper, whatever they say; raises NoPaperSession when they name another broker.
+
+    An account or a port of live trading is then refused by the broker itself.
+    """
+    if order.broker is not BrokerName.IBKR:
+        raise NoPaperSession("a session needs order.broker: ibkr")
+    return order.model_copy(update={"mode": Mode.PAPER})
 
 
 @contextmanager
@@ -118,7 +122,7 @@ def trading_on(
     order: OrderSettings, folder: Path, around: Callable[[Broker], Broker] = lambda broker: broker
 ) -> Iterator[tuple[Execution, IbkrBroker]]:
     """An order plane with a journal in ``folder``, recovered, and its broker; it trades through ``around`` of that."""
-    placed = order.model_copy(
+    placed = on_paper(order).model_copy(
         update={
             "journal_path": folder / "journal.sqlite",
             "journal_database": None,
@@ -167,7 +171,7 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) 
 def _backtest(context: Context, market: list[Message]) -> Tables:
     """The same stages over the same bars, with the fills of the paper broker."""
     record = RunRecord(context.strategy.initial_cash)
-    order = context.order.model_copy(update={"broker": BrokerName.PAPER})
+    order = on_paper(context.order).model_copy(update={"broker": BrokerName.PAPER})
     replay([market], (build_simulation(order), build_strategy_stage(context.strategy)), (record,))
     return record.tables()
 

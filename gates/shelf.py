@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from domain.go_live import Sheet
 from gates.artifact import MODELS, AnyArtifact
 from gates.ladder import Found
-from gates.stages import STAGES, stage
+from gates.stages import LOG, STAGES, stage
+from kernel.audit_log import AuditLog
 
 Model = TypeVar("Model", bound=Sheet)
 
@@ -39,6 +40,16 @@ class Shelf:
         self.write_text(name, json.dumps(sheet.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
         return sheet.fingerprint
 
+    def finish(self, artifact: AnyArtifact) -> None:
+        """Write the artifact of a stage and note in the log that the stage has written it.
+
+        Raises:
+            AuditBroken: when the log was changed.
+        """
+        digest = self.write(stage(artifact.stage).artifact, artifact)
+        noted = {"stage": str(artifact.stage), "fingerprint": digest, "at": artifact.created_at.isoformat()}
+        AuditLog(self.directory / LOG).append(noted)
+
     def read(self, name: str, model: type[Model]) -> Model:
         """A document; raises UnreadableDocument when it is missing or does not follow its schema."""
         try:
@@ -61,11 +72,18 @@ class Shelf:
         problems = [f"{name} is missing from files" for name in chosen.documents if name not in artifact.files]
         if artifact.stage != number:
             problems.append(f"it is the artifact of stage {artifact.stage}")
+        if self._noted(number) != artifact.fingerprint:
+            problems.append("it is not as the stage wrote it")
         return Found(artifact, (*problems, *self._changed(artifact.files)))
 
     def all(self) -> Mapping[int, Found]:
         """Every artifact."""
         return {each.number: self.found(each.number) for each in STAGES}
+
+    def _noted(self, number: int) -> str:
+        """The fingerprint of the newest artifact that a stage has written."""
+        entries = AuditLog(self.directory / LOG).entries()
+        return next((each["fingerprint"] for each in reversed(entries) if each["stage"] == str(number)), "")
 
     def _changed(self, files: Mapping[str, str]) -> list[str]:
         found = []

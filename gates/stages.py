@@ -103,6 +103,8 @@ STAGES = (
 )
 DECISION = "GO_LIVE_DECISION_GATE.md"
 """What the decision is and why; written again with each signature, so no artifact holds its hash."""
+LOG = "STAGES_LOG.jsonl"
+"""Which artifacts stages have written, each line sealed by the one before."""
 RECORD = "GO_LIVE_RECORD.json"
 """The decision that stage 8 drafts and people sign."""
 GOVERNANCE = "GOVERNANCE.json"

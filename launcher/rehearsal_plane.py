@@ -19,7 +19,7 @@ from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from gates.live_planes import LivePlanes
-from gates.paper_session import market_time, require_paper, trading_on
+from gates.paper_session import market_time, trading_on
 from kernel.clock import monotonic
 from kernel.kafka_settings import KafkaSettings
 from kernel.ports import Handler, nothing_to_settle
@@ -120,7 +120,6 @@ def main(
     """Hold an order plane ready for a rehearsal until SIGTERM."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     settings = load_settings(config, os.environ)
-    require_paper(settings.order)
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with ExitStack() as stack:
