@@ -1,6 +1,7 @@
 """One connection to the gateway, from its handshake to its end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from types import ModuleType
 from typing import Any
@@ -37,13 +38,23 @@ class Connection:
     """Speaks through one socket; a lost connection is never used again.
 
     Every method belongs to the event loop it was connected in, waits at most ``patience`` seconds for its answer, and
-    raises `RequestRefused`, `ConnectionLost` or TimeoutError.
+    raises `RequestRefused`, `ConnectionLost` or TimeoutError. ``heard`` counts the errors and notices by code. With
+    ``read_only`` no message about an order leaves: `library.OrdersForbidden` is raised instead.
     """
 
-    def __init__(self, library: ModuleType, listener: Listener, pacer: Pacer, patience: float = 10.0) -> None:
+    def __init__(
+        self,
+        library: ModuleType,
+        listener: Listener,
+        pacer: Pacer,
+        patience: float = 10.0,
+        heard: Counter[int] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
         self._library = library
-        self._inbox = Inbox(listener)
-        self._client: RawClient = new_client(library, self._inbox)
+        self._inbox = Inbox(listener, heard)
+        self._client: RawClient = new_client(library, self._inbox, read_only=read_only)
         self._pacer = pacer
         self._patience = patience
         self._numbers = _FIRST_REQUEST

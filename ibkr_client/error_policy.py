@@ -31,6 +31,8 @@ ORDER_POLICY: Mapping[int, OnOrder] = MappingProxyType(
 )
 """Every code of which it is certain what it says of an order."""
 PACING = 100
+SIMULATOR = 2199
+"""The simulator's notice at each connection that it is one."""
 CLIENT_ID_IN_USE = 326
 PORT_RESET = 1300
 """The gateway changes its port, and will close the connection."""

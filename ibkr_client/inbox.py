@@ -1,6 +1,7 @@
 """Takes the calls of the library's decoder and hands on plain facts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -52,8 +53,9 @@ class Inbox:
     listener.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, heard: Counter[int] | None = None) -> None:
         self._listener = listener
+        self._heard: Counter[int] = Counter() if heard is None else heard
         self._pending: dict[Hashable, tuple[asyncio.Future[list[Any]], list[Any]]] = {}
         self.first_order_id = 0
         self.accounts: tuple[str, ...] = ()
@@ -136,6 +138,7 @@ class Inbox:
         self.accounts = tuple(name for name in names.split(",") if name)
 
     def _on_error(self, number: int, code: int, text: str, *_: str) -> None:
+        self._heard[code] += 1
         key: Hashable = CONNECT if code == CLIENT_ID_IN_USE else number
         if key in self._pending and ends_request(code):
             future, _found = self._pending.pop(key)

@@ -16,8 +16,16 @@ CHOICE = "ALGOTRADE_IBKR_LIBRARY"
 """The environment variable that names the library when both are installed."""
 
 
+ORDER_MESSAGES = frozenset({"3", "4", "21", "58"})
+"""Numbers of the requests that act: place or change, cancel, exercise an option, cancel all."""
+
+
 class LibraryMissing(GatewayRefused):
     """Neither client library is installed, or not the one that was asked for."""
+
+
+class OrdersForbidden(PermissionError):
+    """A connection that may only read was asked to send a message about orders."""
 
 
 class RawClient(Protocol):
@@ -35,6 +43,10 @@ class RawClient(Protocol):
 
     def send(self, *fields: object) -> None:
         """Send the fields of one message."""
+        ...
+
+    def sendMsg(self, msg: str, /) -> None:  # noqa: N802
+        """Send one message, its fields ended by NUL; every request passes through here."""
         ...
 
 
@@ -72,10 +84,22 @@ def load_library(name: str | None = None) -> ModuleType:
     return library
 
 
-def new_client(library: ModuleType, inbox: object) -> RawClient:
-    """A socket client whose messages call the methods of ``inbox``; its own pacing is off, since ours decides."""
+def new_client(library: ModuleType, inbox: object, *, read_only: bool = False) -> RawClient:
+    """A socket client whose messages call the methods of ``inbox``; its own pacing is off, since ours decides.
+
+    With ``read_only`` it refuses, where every message passes, those that place, cancel or exercise anything.
+    """
     client: RawClient = library.client.Client(inbox)
     client.MaxRequests = 0
+    if read_only:
+        send = client.sendMsg
+
+        def guarded(msg: str, /) -> None:
+            if msg.partition("\0")[0] in ORDER_MESSAGES:
+                raise OrdersForbidden("this connection only reads; it sends no message about orders")
+            send(msg)
+
+        client.sendMsg = guarded  # type: ignore[method-assign]
     return client
 
 

@@ -1,6 +1,7 @@
 """Keeps a connection to the gateway: connects, notices when it is gone, and connects again."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -131,6 +132,13 @@ class Lifeline:
         self.connection: Connection | None = None
         self.unusable: Unusable | None = None
         self.connects = 0
+        self.heard: Counter[int] = Counter()
+        """Errors and notices of all connections, by code."""
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts of the gateway, as the newest connection was told."""
+        return self._hello.accounts
 
     async def start(self) -> None:
         """Connect for the first time, and from then on again and again.
@@ -211,7 +219,7 @@ class Lifeline:
         self._let_go()
         where = self._address
         self._link = link = _Link(self, self._listener)
-        connection = Connection(self._library, link, self._pacer, where.patience)
+        connection = Connection(self._library, link, self._pacer, where.patience, self.heard)
         try:
             self._hello = await connection.connect(where.host, where.port, where.client_id)
             if not self.clock.known:

@@ -17,6 +17,7 @@ from launcher import (
     audit_cli,
     broker_cli,
     dlq_cli,
+    gates_cli,
     ibkr_sim_cli,
     kill_cli,
     open_orders_cli,
@@ -56,6 +57,7 @@ app.add_typer(orders_cli.app)
 app.add_typer(kill_cli.app)
 app.add_typer(rollback_cli.app)
 app.add_typer(audit_cli.app)
+app.add_typer(gates_cli.app)
 app.add_typer(strategies_cli.app)
 app.add_typer(ibkr_sim_cli.app)
 app.add_typer(schemas, name="schemas")

@@ -27,6 +27,7 @@ from kernel.kafka_errors import (
 from kernel.plane import Runtime
 from kernel.process import ExitCode
 from kernel.settings import secret_values
+from launcher.live import require_permission
 from launcher.settings import Settings, load_settings
 from order_plane.brokers.port import BrokerUnavailable as VenueUnavailable
 from order_plane.gates import LiveTradingRefused
@@ -73,6 +74,7 @@ def plane(
 
 def _run(name: PlaneName, config: Path, run_id: str, state: Path, secrets: Path | None, stop: Event) -> None:
     settings = load_settings(config, os.environ, secrets_dir=secrets)
+    require_permission(settings, os.environ)
     log.configure(
         name.value,
         run_id,

@@ -17,12 +17,12 @@ from launcher import progress
 from launcher.endings import RunRefused, end, reported
 from launcher.gateway_check import check_gateway
 from launcher.kafka_options import console, errors, state_directory
+from launcher.live import require_permission
 from launcher.local import KafkaChoice, LocalRun, new_run_id, running_broker, supervised
 from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
-from order_plane.gates import require_open_gates
-from order_plane.settings import BrokerName, Mode
+from order_plane.settings import BrokerName
 
 if TYPE_CHECKING:
     from backtest.artifacts import Digests
@@ -133,8 +133,7 @@ def _settings(config: Path, broker: BrokerName | None = None) -> Settings:
     """The configuration; one that asks for live trading is refused before anything is started."""
     overrides = None if broker is None else {"order.broker": broker.value}
     settings = load_settings(config, os.environ, overrides=overrides)
-    if settings.order.mode is Mode.LIVE:
-        require_open_gates(os.environ)
+    require_permission(settings, os.environ)
     return settings
 
 

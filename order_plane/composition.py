@@ -18,6 +18,7 @@ from order_plane.desk import Desk
 from order_plane.execution import Execution
 from order_plane.flattening import Flattening
 from order_plane.gates import require_open_gates
+from order_plane.go_live_terms import go_live_terms
 from order_plane.guard_settings import GuardSettings
 from order_plane.guards import Guards
 from order_plane.journal import Journal
@@ -25,6 +26,8 @@ from order_plane.memory_journal import MemoryJournal
 from order_plane.performance_guard import PerformanceGuard
 from order_plane.policies import UnfilledPolicy
 from order_plane.reconciler import ReconciliationOptions
+from order_plane.risk.port import RiskCheck
+from order_plane.risk.scale_up import scale_up
 from order_plane.settings import BrokerName, CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
 from order_plane.sqlite_journal import SqliteJournal
 from order_plane.supervision import Supervision
@@ -52,8 +55,9 @@ def build_stage(
         JournalError: when the journal cannot be trusted.
     """
     environment = os.environ if environment is None else environment
+    allowed: tuple[RiskCheck, ...] = ()
     if settings.mode is Mode.LIVE:
-        require_open_gates(environment)
+        allowed = (scale_up(require_open_gates(environment, go_live_terms(settings)).allowed),)
     in_memory = settings.mode is Mode.SIMULATION
     calendar = calendar_of(settings)
     if journal is None:
@@ -64,7 +68,7 @@ def build_stage(
         except BaseException:
             journal.close()
             raise
-    controls, guards = Controls(settings, calendar), guards_of(settings)
+    controls, guards = Controls(settings, calendar, allowed), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
     desk = Desk(settings.account, controls.checks, controls.bucket, watch, settings.currencies)
     supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
@@ -169,6 +173,7 @@ def ibkr_terms(settings: OrderSettings) -> "IbkrTerms":
         answer_seconds=gateway.answer_seconds,
         contracts=contract_terms(gateway),
         adaptive_priority=gateway.adaptive_priority.value,
+        go_live=go_live_terms(settings),
     )
 
 

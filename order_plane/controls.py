@@ -25,7 +25,7 @@ class LooserLimit(ValueError):
 class Controls:
     """Every control in the order it is asked; the first refusal wins, those that remember stand last."""
 
-    def __init__(self, settings: OrderSettings, calendar: SessionCalendar) -> None:
+    def __init__(self, settings: OrderSettings, calendar: SessionCalendar, allowed: tuple[RiskCheck, ...] = ()) -> None:
         throttle = settings.throttle
         self.bucket = TokenBucket(throttle.rate_per_second, throttle.burst, throttle.cancel_reserve)
         self.plans = ApprovedPlans() if settings.verify_plans else None
@@ -38,6 +38,7 @@ class Controls:
             market_hours(calendar),
             *(() if self.plans is None else (approved_plan(self.plans.objection),)),
             ticks_and_lots(instruments_of(settings)),
+            *allowed,
         )
         self._rate = message_rate(self.bucket)
         self._repeated = RepeatedOrder(settings.limits.duplicate_window)

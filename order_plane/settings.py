@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from contracts.base import Currency, Name, Symbol
 from domain.currency import Currencies, currencies_of
+from domain.go_live import Digest, Role
 from ibkr_client.settings import ContractSettings, GatewaySettings
 from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
@@ -118,6 +119,15 @@ class IbkrSettings(GatewaySettings):
     adaptive_priority: AdaptivePriority = AdaptivePriority.NORMAL
 
 
+class GoLiveSettings(Section):
+    """The decision that live trading needs, and whose keys it must be signed with."""
+
+    record_path: Path = Path(".algotrade/gates/GO_LIVE_RECORD.json")
+    """What `algotrade gates run 8` drafts and `algotrade gates sign` signs."""
+    signers: dict[Role, Digest] = Field(default_factory=dict)
+    """Public keys (64 hexadecimal digits) of Risk Officer, CTO and Lead Trader: three different ones."""
+
+
 class OrderSettings(Section):
     """Everything the order plane can be told; the defaults trade on paper only."""
 
@@ -170,6 +180,7 @@ class OrderSettings(Section):
     """Fraction of a bar's volume that our orders together may trade on paper; null for no limit."""
     instruments: dict[Symbol, InstrumentSettings] = Field(default_factory=dict)
     ibkr: IbkrSettings = IbkrSettings()
+    go_live: GoLiveSettings = GoLiveSettings()
 
     @property
     def audit_path(self) -> Path:

@@ -1,6 +1,7 @@
 """Market data of Interactive Brokers: the past through a local cache, the present as it happens."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -136,6 +137,11 @@ class LiveSource:
     def connected(self) -> bool:
         """Whether subscriptions are up."""
         return self._line is not None and self._line.connection is not None
+
+    @property
+    def heard(self) -> Counter[int]:
+        """Errors and notices of the gateway so far, by code."""
+        return Counter() if self._line is None else Counter(self._line.heard)
 
     def now(self) -> datetime:
         """The gateway's time."""

@@ -1,5 +1,6 @@
 """Interactive Brokers behind the broker port, through TWS or IB Gateway."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,18 +10,20 @@ from uuid import UUID
 from contracts.market import BarEvent
 from ibkr_client.connection import ConnectionLost, RequestRefused
 from ibkr_client.contracts import ContractTerms
+from ibkr_client.error_policy import SIMULATOR
 from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
 from ibkr_client.refusals import explained
+from ibkr_client.witness import Witness, witness
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
-from order_plane.brokers.ibkr_venue import Terms, Venue
+from order_plane.brokers.ibkr_venue import Terms, Venue, clear
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.gates import require_open_gates
+from order_plane.gates import GoLiveTerms, require_open_gates
 from order_plane.lifecycle import Fact
 
 PAPER_PORTS = frozenset({4002, 7497})
@@ -50,6 +53,7 @@ class IbkrTerms:
     answer_seconds: float = 5.0
     contracts: Mapping[str, ContractTerms] = field(default_factory=dict)
     adaptive_priority: str = "Normal"
+    go_live: GoLiveTerms | None = None
 
 
 def require_agreement(terms: IbkrTerms) -> None:
@@ -71,6 +75,8 @@ def require_agreement(terms: IbkrTerms) -> None:
             (port not in PAPER_PORTS | terms.paper_ports, f"port {port} is not one of paper trading (4002, 7497)"),
             (not paper_account, "the account is not one of paper trading (DU or DF)"),
         ]
+    if terms.go_live is not None and terms.go_live.account != terms.account:
+        problems.append((True, "the go-live terms name another account"))
     wrong = "; ".join(text for is_wrong, text in problems if is_wrong)
     if wrong:
         wanted = "live" if terms.live else "paper"
@@ -93,7 +99,7 @@ class IbkrBroker:
     def __init__(self, terms: IbkrTerms, environment: Mapping[str, str], library: str | None = None) -> None:
         require_agreement(terms)
         if terms.live:
-            require_open_gates(environment)
+            require_open_gates(environment, terms.go_live)
         self._terms = terms
         self._seen: dict[str, datetime] = {}
         self._lifeline: Lifeline | None = None
@@ -128,6 +134,18 @@ class IbkrBroker:
     def connects(self) -> int:
         """How often the gateway was connected to."""
         return self._venue.lifeline.connects
+
+    @property
+    def heard(self) -> Counter[int]:
+        """Errors and notices of the gateway so far, by code."""
+        return Counter(self._venue.lifeline.heard)
+
+    def witness(self) -> Witness:
+        """What tells of this connection whether a market is behind it; raises as `lookup` does."""
+        try:
+            return self._loop.call(self._witness(), self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the gateway did not answer in time") from None
 
     @property
     def ready(self) -> bool:
@@ -195,6 +213,10 @@ class IbkrBroker:
             self._loop.close()
             self._ids.close()
 
+    async def _witness(self) -> Witness:
+        line = self._venue.lifeline
+        return await clear(witness(self._venue.connected(), line.accounts, line.heard, self._terms.address))
+
     async def _stop(self) -> None:
         if self._lifeline is not None:
             await self._lifeline.stop()
@@ -212,6 +234,8 @@ class IbkrBroker:
         """Look at the accounts that the gateway has, at every connection."""
         if self._terms.account not in accounts:
             raise Unusable("the gateway does not have the account; correct order.account or log in with another user")
+        if self._terms.live and SIMULATOR in self._venue.lifeline.heard:
+            raise Unusable("trading is live, and the gateway says that it is a simulator")
         paper = [name.startswith(_PAPER_ACCOUNTS) for name in accounts]
         if any(paper) if self._terms.live else not all(paper):
             raise Unusable("the gateway has accounts of the other kind, paper and live; use another login")

@@ -9,7 +9,13 @@ from zipfile import ZipFile
 
 import pytest
 
-IN_THE_WHEEL = ("contracts/schemas/**/*.json", "backtest/assets/*", "launcher/kafka/pom.xml", "*/**/*.py")
+IN_THE_WHEEL = (
+    "contracts/schemas/**/*.json",
+    "backtest/assets/*",
+    "gates/schemas/*.json",
+    "launcher/kafka/pom.xml",
+    "*/**/*.py",
+)
 
 
 @pytest.fixture(scope="module")

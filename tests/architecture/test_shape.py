@@ -16,6 +16,7 @@ PACKAGES = (
         "strategy_plane",
         "order_plane",
         "backtest",
+        "gates",
         "ibkr_client",
         "ibkr_sim",
         "launcher",

@@ -48,7 +48,9 @@ def test_live_is_refused_and_every_shut_gate_is_named():
 @pytest.mark.fault("F36: each half of the gate alone")
 @pytest.mark.parametrize("shut", sorted(OPEN))
 def test_each_switch_is_a_gate_of_its_own(shut):
-    assert [gate.partition("=")[0] for gate in shut_gates({**OPEN, shut: "maybe"})] == [shut, GO_LIVE_RECORD]
+    first, second = shut_gates({**OPEN, shut: "maybe"}, None)
+    assert first.partition("=")[0] == shut
+    assert second.startswith(GO_LIVE_RECORD)
 
 
 def test_the_switches_alone_do_not_open_live_trading():

@@ -1,0 +1,89 @@
+"""Signatures of the three roles, over the governance, the decision, and each review of the scale-up."""
+
+from datetime import datetime
+
+from domain.go_live import Governance, Review, Role, Sheet, Signature, SignedGovernance, SignedRecord, SignedReview
+from gates.context import Context
+from gates.shelf import UnreadableDocument
+from gates.stages import GOVERNANCE, RECORD
+from kernel.signing import Signer
+from order_plane.gates import objections
+
+Signed = SignedGovernance | SignedRecord
+
+
+class SigningRefused(ValueError):
+    """This signature would not count; the text says why."""
+
+
+def governance_problem(context: Context) -> str:
+    """Why the governance does not count as signed; empty when it does."""
+    try:
+        signed = context.shelf.read(GOVERNANCE, SignedGovernance)
+    except UnreadableDocument as error:
+        return str(error)
+    return "; ".join(objections(signed.governance, signed.signatures, context.order.go_live.signers))
+
+
+def govern(context: Context, holders: dict[Role, str], policy: str, at: datetime) -> SignedGovernance:
+    """Write down who holds which role, unsigned; what was there is replaced."""
+    made = SignedGovernance(governance=Governance(holders=holders, policy=policy, agreed_at=at))
+    context.shelf.write(GOVERNANCE, made)
+    return made
+
+
+def propose_review(context: Context, findings: str, at: datetime) -> SignedRecord:
+    """Add a review, unsigned, that opens the next step of the scale-up; raises SigningRefused when there is none."""
+    signed = context.shelf.read(RECORD, SignedRecord)
+    step = len(signed.reviews) + 2
+    if step > len(signed.record.scale_up):
+        raise SigningRefused("the last step of the scale-up has begun; there is nothing to open")
+    review = Review(record=signed.record.fingerprint, step=step, reviewed_at=at, findings=findings)
+    changed = signed.model_copy(update={"reviews": (*signed.reviews, SignedReview(review=review))})
+    context.shelf.write(RECORD, changed)
+    return changed
+
+
+def sign_governance(context: Context, role: Role, name: str, signer: Signer) -> SignedGovernance:
+    """Add a signature to the governance; raises SigningRefused when it would not count."""
+    signed = context.shelf.read(GOVERNANCE, SignedGovernance)
+    if signed.governance.holders.get(role) != name:
+        raise SigningRefused(f"the governance does not name {name} as {role.value}")
+    given = _added(context, signed.governance, signed.signatures, role, name, signer)
+    changed = signed.model_copy(update={"signatures": given})
+    context.shelf.write(GOVERNANCE, changed)
+    return changed
+
+
+def sign_record(context: Context, role: Role, name: str, signer: Signer) -> SignedRecord:
+    """Add a signature to the go-live record; raises SigningRefused when it would not count."""
+    signed = context.shelf.read(RECORD, SignedRecord)
+    given = _added(context, signed.record, signed.signatures, role, name, signer)
+    changed = signed.model_copy(update={"signatures": given})
+    context.shelf.write(RECORD, changed)
+    return changed
+
+
+def sign_review(context: Context, role: Role, name: str, signer: Signer) -> SignedRecord:
+    """Add a signature to the newest review; raises SigningRefused when it would not count."""
+    signed = context.shelf.read(RECORD, SignedRecord)
+    if not signed.reviews:
+        raise SigningRefused("there is no review; write one with algotrade gates review")
+    newest = signed.reviews[-1]
+    given = _added(context, newest.review, newest.signatures, role, name, signer)
+    reviewed = newest.model_copy(update={"signatures": given})
+    changed = signed.model_copy(update={"reviews": (*signed.reviews[:-1], reviewed)})
+    context.shelf.write(RECORD, changed)
+    return changed
+
+
+def _added(
+    context: Context, document: Sheet, given: tuple[Signature, ...], role: Role, name: str, signer: Signer
+) -> tuple[Signature, ...]:
+    if context.order.go_live.signers.get(role) != signer.public:
+        raise SigningRefused(f"order.go_live.signers does not name this key as that of the {role.value}")
+    if any(each.public_key == signer.public and each.role is not role for each in given):
+        raise SigningRefused("this key has signed in another role; three different keys are needed")
+    blank = Signature(role=role, name=name, public_key=signer.public, signature="0" * 128)
+    mine = blank.model_copy(update={"signature": signer.sign(blank.text(document))})
+    return (*(each for each in given if each.role is not role), mine)

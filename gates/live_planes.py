@@ -1,0 +1,107 @@
+"""The three planes in one process on a gateway: its bars in, its fills back, and no Kafka between."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from backtest.run_record import RunRecord
+from contracts.base import Message
+from contracts.control import KillAction, KillSwitchCommand
+from contracts.market import BarEvent, SliceEvent
+from data_plane.composition import build_stage as build_data_stage
+from data_plane.connectors.ibkr import LiveSource, SourceTerms
+from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.settings import DataSettings, IbkrSourceSettings
+from domain.ids import kill_id
+from ibkr_client.lifeline import Address
+from ibkr_client.terms import address_of, contract_terms
+from kernel.clock import monotonic
+from kernel.memory_bus import MemoryBus
+from kernel.ports import Stage
+from order_plane.execution import Execution
+from order_plane.settings import OrderSettings
+
+BARS_CLIENT = 200
+"""Added to the order plane's client id: bars have a connection of their own."""
+_WAIT_SECONDS = 0.02
+
+
+class LivePlanes:
+    """Hands each closed bar of the gateway to the stages, and what the broker says in between.
+
+    ``market_at`` is the gateway's time at the start: bars that closed before are left out, so that nothing is decided
+    on the past. The market's clock is the newest close.
+    """
+
+    def __init__(
+        self,
+        data: DataSettings,
+        order: OrderSettings,
+        market_at: datetime,
+        trading: Execution,
+        stages: Sequence[Stage],
+        record: RunRecord | None = None,
+    ) -> None:
+        self._stage = build_data_stage(data)
+        self._bus = MemoryBus()
+        for stage in (trading, *stages):
+            self._bus.attach(stage)
+        if record is not None:
+            self._bus.watch(record.handlers, record.note)
+        self._trading = trading
+        self.market: list[Message] = []
+        self.newest = market_at
+        gateway = address_of(order.ibkr)
+        address = Address(gateway.host, gateway.port, gateway.client_id + BARS_CLIENT, gateway.patience)
+        floor = market_at - timedelta(seconds=market_at.second, microseconds=market_at.microsecond)
+        live = LiveTerms(data.symbols, data.bar_size, data.grace)
+        self._grace = data.grace
+        self.source = LiveSource(address, SourceTerms(live, IbkrSourceSettings().cache, contract_terms(order.ibkr)))
+        self.source.begin(dict.fromkeys(data.symbols, floor))
+
+    def run(self, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
+        """Go on for ``seconds``, or until ``ended`` says so."""
+        until = monotonic() + seconds
+        while monotonic() < until and not ended():
+            for batch in self.source.batches(_WAIT_SECONDS):
+                for row in batch.rows:
+                    self._take(self._stage.handle(row))
+                self._take(self._stage.on_time(batch.through + self._grace))
+            self.settle()
+
+    def settle(self) -> None:
+        """Book what the broker did since."""
+        for said in self._trading.settle():
+            self._bus.publish(said)
+        self._bus.drain()
+
+    def tell(self, message: Message) -> None:
+        """Let every stage hear ``message``."""
+        self._bus.feed([message])
+
+    def close(self) -> None:
+        """Disconnect from the bars."""
+        self.source.close()
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if isinstance(message, BarEvent | SliceEvent):
+                self.market.append(message)
+                self.newest = max(self.newest, message.timestamp)
+            self._bus.feed([message])
+
+
+def closing_command(operator: str, at: datetime) -> KillSwitchCommand:
+    """The command that ends a session: no new orders, and nothing is to be held."""
+    return KillSwitchCommand(
+        command_id=kill_id(f"MANUAL {operator}", "GLOBAL", "*", at),
+        timestamp=at,
+        engage=True,
+        operator=operator,
+        reason="end of the session",
+        action=KillAction.HALT_AND_FLATTEN,
+    )
+
+
+def moment(seconds: int) -> datetime:
+    """Seconds since 1970 as a moment."""
+    return datetime.fromtimestamp(seconds, UTC)

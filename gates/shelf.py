@@ -1,0 +1,98 @@
+"""The directory of artifacts: written whole, read back, and held against the hashes of their documents."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from domain.go_live import Sheet
+from gates.artifact import MODELS, AnyArtifact
+from gates.ladder import Found
+from gates.stages import LOG, STAGES, stage
+from kernel.audit_log import AuditLog
+
+Model = TypeVar("Model", bound=Sheet)
+
+
+class UnreadableDocument(ValueError):
+    """A file is missing or does not follow its schema; the text names file and field."""
+
+
+class Shelf:
+    """All files of one ladder."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def write_text(self, name: str, text: str) -> str:
+        """Write a document and return its digest."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        draft = self.directory / f".{name}.draft"
+        draft.write_text(text, "utf-8", newline="\n")
+        draft.replace(self.directory / name)
+        return sha256(text.encode()).hexdigest()
+
+    def write(self, name: str, sheet: Sheet) -> str:
+        """Write a document as JSON and return its fingerprint."""
+        self.write_text(name, json.dumps(sheet.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n")
+        return sheet.fingerprint
+
+    def finish(self, artifact: AnyArtifact) -> None:
+        """Write the artifact of a stage and note in the log that the stage has written it.
+
+        Raises:
+            AuditBroken: when the log was changed.
+        """
+        digest = self.write(stage(artifact.stage).artifact, artifact)
+        noted = {"stage": str(artifact.stage), "fingerprint": digest, "at": artifact.created_at.isoformat()}
+        AuditLog(self.directory / LOG).append(noted)
+
+    def read(self, name: str, model: type[Model]) -> Model:
+        """A document; raises UnreadableDocument when it is missing or does not follow its schema."""
+        try:
+            return model.model_validate_json((self.directory / name).read_bytes())
+        except OSError:
+            raise UnreadableDocument(f"there is no file {self.directory / name}") from None
+        except ValidationError as error:
+            where = sorted({".".join(map(str, each["loc"])) or "the file" for each in error.errors()})
+            raise UnreadableDocument(f"{name} does not follow its schema: {', '.join(where)}") from None
+
+    def found(self, number: int) -> Found:
+        """The artifact of a stage, and what is wrong with it or its documents."""
+        chosen = stage(number)
+        if not (self.directory / chosen.artifact).exists():
+            return Found(None)
+        try:
+            artifact: AnyArtifact = self.read(chosen.artifact, MODELS[number])
+        except UnreadableDocument as error:
+            return Found(None, (str(error),))
+        problems = [f"{name} is missing from files" for name in chosen.documents if name not in artifact.files]
+        if artifact.stage != number:
+            problems.append(f"it is the artifact of stage {artifact.stage}")
+        if self._noted(number) != artifact.fingerprint:
+            problems.append("it is not as the stage wrote it")
+        return Found(artifact, (*problems, *self._changed(artifact.files)))
+
+    def all(self) -> Mapping[int, Found]:
+        """Every artifact."""
+        return {each.number: self.found(each.number) for each in STAGES}
+
+    def _noted(self, number: int) -> str:
+        """The fingerprint of the newest artifact that a stage has written."""
+        entries = AuditLog(self.directory / LOG).entries()
+        return next((each["fingerprint"] for each in reversed(entries) if each["stage"] == str(number)), "")
+
+    def _changed(self, files: Mapping[str, str]) -> list[str]:
+        found = []
+        for name, digest in files.items():
+            try:
+                now = sha256((self.directory / Path(name).name).read_bytes()).hexdigest()
+            except OSError:
+                found.append(f"{name} is gone")
+                continue
+            if now != digest:
+                found.append(f"{name} was changed")
+        return found

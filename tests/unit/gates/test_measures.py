@@ -1,0 +1,59 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtest.tables import Tables
+from gates.session_measures import fill_rate, filled_orders, latencies, pacing, relative, sharpe_of
+
+
+def orders(*rows):
+    columns = ("status", "quantity", "filled_quantity")
+    return pa.table({name: [row[place] for row in rows] for place, name in enumerate(columns)})
+
+
+def tables(equity):
+    at = [datetime(2026, 1, 5, tzinfo=UTC) + timedelta(minutes=each) for each in range(len(equity))]
+    nothing = pa.table({})
+    return Tables(nothing, nothing, nothing, pa.table({"timestamp": at, "equity": equity}))
+
+
+def test_the_fill_rate_is_of_units_that_the_gateway_had():
+    found = orders(("FILLED", 10.0, 10.0), ("CANCELLED", 10.0, 5.0), ("REJECTED", 80.0, 0.0), ("FILLED", None, 20.0))
+    assert fill_rate(found) == 35.0 / 40.0
+    assert filled_orders(found) == 3
+    assert fill_rate(orders()) == 0.0
+
+
+@given(st.lists(st.floats(1e-6, 10.0), min_size=1, max_size=50))
+def test_quantiles_are_in_milliseconds_and_in_order(seconds):
+    found = latencies({UUID(int=number): each for number, each in enumerate(seconds)})
+    assert found.count == len(seconds)
+    assert found.p50 <= found.p90 <= found.p99 <= found.largest
+    assert found.largest == pytest.approx(max(seconds) * 1000, abs=1e-3)
+
+
+def test_what_was_not_measured_never_passes_as_small():
+    nothing = latencies({})
+    assert nothing.count == 0
+    assert relative(nothing.p50, 1.0) > 1e6
+    assert relative(1.0, nothing.p50) > 1e6
+    assert relative(1.4, 1.0) == pytest.approx(0.4)
+
+
+def test_every_pacing_error_is_counted():
+    assert pacing(Counter({100: 2, 162: 1, 2104: 5})) == 3
+
+
+def test_the_sharpe_ratio_is_that_of_the_returns_from_slice_to_slice():
+    equity = np.array([100.0, 101.0, 100.5, 102.0])
+    returns = equity[1:] / equity[:-1] - 1
+    assert sharpe_of(tables(equity)) == pytest.approx(
+        returns.mean() / returns.std(ddof=1) * np.sqrt(252 * 390), rel=1e-6
+    )
+    assert sharpe_of(tables([100.0, 100.0, 100.0])) == -1e9

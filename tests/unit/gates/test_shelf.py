@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from domain.go_live import SignedGovernance
+from gates.artifact import Breakdown, Collected
+from gates.context import check
+from gates.shelf import UnreadableDocument
+from gates.stages import LOG, stage
+from kernel.audit_log import AuditBroken
+
+
+@pytest.fixture
+def made(context):
+    found = Collected(tests={"stage6": 1})
+    return context.finish(5, [check("it", True, "so", "so")], found, {"note.md": "# note\n"})
+
+
+def test_what_was_written_is_read_back(context, made):
+    found = context.shelf.found(5)
+    assert found.problems == ()
+    assert found.artifact.fingerprint == made.fingerprint
+    assert found.artifact.subject == context.subject()
+    assert found.artifact.evidence == "simulated"
+
+
+def test_a_document_that_was_changed_or_is_gone_is_told(context, made):
+    path = context.shelf.directory / "note.md"
+    path.write_text("# other\n", "utf-8")
+    assert context.shelf.found(5).problems == ("note.md was changed",)
+    path.unlink()
+    assert context.shelf.found(5).problems == ("note.md is gone",)
+
+
+def test_an_artifact_of_another_stage_or_without_its_documents_is_told(context, made):
+    path = context.shelf.directory / stage(5).artifact
+    written = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**written, "stage": 4}), "utf-8")
+    assert "it is the artifact of stage 4" in context.shelf.found(5).problems
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("title", "x"),
+        ("created_at", "2030-01-01T00:00:00Z"),
+        ("evidence", "IBKR paper"),
+        ("evidence_why", []),
+        ("account", "DU2"),
+        ("configuration", "ab" * 32),
+        ("order_configuration", "ab" * 32),
+        ("limits", "ab" * 32),
+        ("code", {"version": "2", "commit": "", "dirty": False, "digest": "ab" * 32}),
+        ("checks", [{"name": "it", "passed": True, "required": "so", "found": "better"}]),
+        ("findings", {"tests": {"stage6": 2}}),
+        ("files", {}),
+    ],
+)
+def test_an_artifact_that_was_edited_no_longer_counts(context, made, name, other):
+    path = context.shelf.directory / stage(5).artifact
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), name: other}), "utf-8")
+    assert "it is not as the stage wrote it" in context.shelf.found(5).problems
+
+
+def test_the_newest_artifact_of_a_stage_counts_and_an_older_one_put_back_does_not(context, made):
+    path = context.shelf.directory / stage(5).artifact
+    older = path.read_text("utf-8")
+    context.finish(5, [check("it", False, "so", "not so")], Collected(tests={}))
+    assert context.shelf.found(5).problems == ()
+    path.write_text(older, "utf-8")
+    assert "it is not as the stage wrote it" in context.shelf.found(5).problems
+
+
+def test_a_log_that_was_changed_is_told(context, made):
+    path = context.shelf.directory / LOG
+    path.write_text(path.read_text("utf-8").replace('"stage": "5"', '"stage": "6"'), "utf-8")
+    with pytest.raises(AuditBroken):
+        context.shelf.found(5)
+
+
+@pytest.mark.parametrize("change", [{"more": 1}, {"passed": False}, {"evidence": "real"}, {"limits": "short"}])
+def test_what_does_not_follow_the_schema_is_unreadable(context, made, change):
+    path = context.shelf.directory / stage(5).artifact
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **change}), "utf-8")
+    found = context.shelf.found(5)
+    assert found.artifact is None
+    assert "does not follow its schema" in found.problems[0]
+
+
+def test_a_stage_that_did_not_leave_its_document_is_told(context):
+    context.finish(2, [check("it", True, "so", "so")], Breakdown(parts={}))
+    assert context.shelf.found(2).problems == ("IBKR_INTEGRATION_FLOW.md is missing from files",)
+
+
+def test_a_missing_document_is_unreadable(context):
+    with pytest.raises(UnreadableDocument, match="there is no file"):
+        context.shelf.read("GOVERNANCE.json", SignedGovernance)

@@ -1,0 +1,179 @@
+"""Stages 1 to 5 as far as they need no gateway."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from gates import artifact_validation, generated, integration_flow, interface_map, suites
+from gates.artifact_validation import coverage_of, fixtures_of, recordings_of
+from gates.suites import NoReport, read_junit
+from kernel.code_version import PACKAGES, ROOT, source_digest
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A small checkout with one file in each package."""
+    root = tmp_path / "checkout"
+    for package in PACKAGES:
+        (root / package).mkdir(parents=True)
+        (root / package / "__init__.py").write_text("", "utf-8")
+        (root / package / "code.py").write_text("def used():\n    return 1\n", "utf-8")
+    calls = "\n".join(f"from {package} import code\ncode.used()" for package in PACKAGES)
+    (root / "all.py").write_text(calls + "\n", "utf-8")
+    return root
+
+
+def measured(project):
+    """A real report of coverage.py."""
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    for words in (["run", f"--source={','.join(PACKAGES)}", "all.py"], ["json", "-q", "-o", "coverage.json"]):
+        subprocess.run([sys.executable, "-m", "coverage", *words], cwd=project, env=environment, check=True, timeout=60)
+    return project / "coverage.json"
+
+
+def test_a_real_coverage_report_is_read(project):
+    percent, files, judged = coverage_of(measured(project), project)
+    assert percent == 100.0
+    assert files >= len(PACKAGES)
+    assert judged.passed
+
+
+def test_a_report_of_older_code_or_of_a_part_of_it_does_not_count(project):
+    report = measured(project)
+    newer = report.stat().st_mtime + 60
+    os.utime(project / "kernel" / "code.py", (newer, newer))
+    assert "a file changed since" in coverage_of(report, project)[2].found
+    content = json.loads(report.read_text("utf-8"))
+    content["files"] = {name: 1 for name in content["files"] if not name.startswith("order_plane")}
+    report.write_text(json.dumps(content), "utf-8")
+    assert "order_plane is not measured" in coverage_of(report, project)[2].found
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"totals": {"percent_covered": "much"}}'])
+def test_what_is_no_coverage_report_fails(tmp_path, text):
+    path = tmp_path / "coverage.json"
+    path.write_text(text, "utf-8")
+    percent, _, judged = coverage_of(path, tmp_path)
+    assert (percent, judged.passed) == (0.0, False)
+
+
+def test_too_little_coverage_fails_the_stage(context, project):
+    report = measured(project)
+    content = json.loads(report.read_text("utf-8"))
+    content["totals"]["percent_covered"] = 79.99
+    report.write_text(json.dumps(content), "utf-8")
+    made = artifact_validation.run(context, report)
+    failed = {each.name for each in made.checks if not each.passed}
+    assert {"coverage", "governance"} <= failed
+    assert "fixtures match their manifest" not in failed
+    assert "recordings are readable" not in failed
+    assert "schemas" not in failed
+
+
+def test_a_fixture_that_was_changed_is_found(tmp_path):
+    (tmp_path / "bars").mkdir()
+    (tmp_path / "bars" / "a.bin").write_bytes(b"a")
+    (tmp_path / "bars" / "SHA256SUMS").write_text(f"{sha256(b'a').hexdigest()}  a.bin\n", "ascii")
+    assert fixtures_of(tmp_path) == ([], 1)
+    (tmp_path / "bars" / "a.bin").write_bytes(b"b")
+    assert fixtures_of(tmp_path) == (["a.bin is not as SHA256SUMS says"], 1)
+
+
+def test_a_line_of_a_recording_that_follows_no_contract_is_found(tmp_path):
+    (tmp_path / "r.jsonl").write_bytes(b'<{"event_type":"bar_event"}\nsettle\nend\n')
+    assert recordings_of(tmp_path) == (["r.jsonl line 1"], {"r.jsonl": 1})
+
+
+def test_the_breakdown_leaves_nothing_out(context):
+    made = integration_flow.run(context)
+    assert made.passed
+    names = [module.name for part in made.findings.parts.values() for module in part]
+    assert len(names) == len(set(names))
+    assert {"ibkr_client.error_policy", "order_plane.brokers.ibkr", "data_plane.connectors.ibkr_live"} <= set(names)
+    page = (context.shelf.directory / "IBKR_INTEGRATION_FLOW.md").read_text("utf-8")
+    assert all(f"| {name} |" in page for name in names)
+
+
+def test_a_module_without_a_place_fails_the_breakdown(context, project):
+    (project / "strategy_plane" / "ibkr_trick.py").write_text('"""A module of nobody."""\n', "utf-8")
+    made = integration_flow.run(replace(context, root=project))
+    assert "strategy_plane.ibkr_trick" in next(each.found for each in made.checks if not each.passed)
+
+
+def test_the_interface_map_is_complete_and_committed_as_it_is():
+    assert [each.found for each in interface_map.checks() if not each.passed] == []
+    assert generated.drift() == []
+
+
+def test_a_code_that_is_added_to_the_policy_changes_the_map(monkeypatch):
+    from ibkr_client import error_policy
+
+    monkeypatch.setitem(error_policy._POLICY, 19_999, error_policy.OnOrder.REFUSED)
+    assert any("IBKR_INTERFACE_MAP.md" in each for each in generated.drift())
+
+
+def test_drift_of_map_and_schemas_is_told(tmp_path):
+    from gates import schema_export
+
+    assert generated.drift(tmp_path) == ["docs/IBKR_INTERFACE_MAP.md: not as the code says; run algotrade gates export"]
+    schema_export.export(tmp_path)
+    assert schema_export.check(tmp_path) == []
+    (tmp_path / "account_config.schema.json").write_text("{}", "utf-8")
+    (tmp_path / "old.schema.json").write_text("{}", "utf-8")
+    assert len(schema_export.check(tmp_path)) == 2
+
+
+def junit(tmp_path, project):
+    """A real report of pytest, over two suites of a small project."""
+    text = "import pytest\n\ndef test_good():\n    pass\n\n@pytest.mark.skip\ndef test_later():\n    pass\n"
+    for suite in ("unit", "ports"):
+        (tmp_path / "tests" / suite).mkdir(parents=True)
+        (tmp_path / "tests" / suite / f"test_{suite}.py").write_text(text, "utf-8")
+    (tmp_path / "tests" / "conftest.py").write_text(project, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "--junitxml=j.xml"]
+    subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, timeout=60)
+    return tmp_path / "j.xml"
+
+
+CODE_PROPERTY = """
+import pytest
+
+@pytest.fixture(scope="session", autouse=True)
+def code(record_testsuite_property):
+    record_testsuite_property("code_digest", "{}")
+"""
+
+
+def test_a_real_junit_report_of_this_code_passes_stage_4(context, tmp_path):
+    path = junit(tmp_path, CODE_PROPERTY.format(source_digest()))
+    tests, failed, skipped, code = read_junit(path)
+    assert (dict(tests), failed, skipped) == ({"tests.unit": 1, "tests.ports": 1}, 0, 2)
+    assert code == source_digest()
+    assert suites.run_suites(context, path).passed
+
+
+@pytest.mark.parametrize(
+    ("conftest", "failing"),
+    [
+        (CODE_PROPERTY.format("0" * 64), {"the report is of this code"}),
+        ("", {"the report is of this code"}),
+        (CODE_PROPERTY.format(source_digest()) + "\n    assert False\n", {"nothing failed"}),
+    ],
+)
+def test_a_report_of_other_code_or_with_failures_does_not(context, tmp_path, conftest, failing):
+    made = suites.run_suites(context, junit(tmp_path, conftest))
+    assert failing <= {each.name for each in made.checks if not each.passed}
+
+
+def test_what_is_no_junit_report_is_said(tmp_path):
+    with pytest.raises(NoReport, match="junitxml"):
+        read_junit(tmp_path / "none.xml")
+
+
+def test_this_run_says_which_code_it_tests(request):
+    assert source_digest() == source_digest(ROOT)

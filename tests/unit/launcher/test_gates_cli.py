@@ -1,0 +1,120 @@
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from kernel.code_version import ROOT
+from launcher.cli import app
+from launcher.live import require_permission
+from launcher.settings import load_settings
+from order_plane.gates import LiveTradingRefused
+
+PEOPLE = {"risk-officer": "Rita", "cto": "Carl", "lead-trader": "Lena"}
+ROLES = {"risk-officer": "Risk Officer", "cto": "CTO", "lead-trader": "Lead Trader"}
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A configuration with three keys, made by the commands themselves."""
+    monkeypatch.setenv("COLUMNS", "200")
+    config = yaml.safe_load((ROOT / "config" / "prelive.yaml").read_text("utf-8"))
+    signers = {}
+    for role in PEOPLE:
+        made = run(app, ["gates", "keygen", str(tmp_path / f"{role}.key")])
+        assert made.exit_code == 0, made.output
+        signers[ROLES[role]] = made.output.strip()
+    config["order"]["go_live"] = {"signers": signers}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    (tmp_path / "policy.txt").write_text("no live trading on simulated evidence", "utf-8")
+    return tmp_path
+
+
+def gates(place, *words):
+    options = ["--config", str(place / "config.yaml"), "--evidence", str(place / "gates")]
+    return run(app, ["gates", *words, *options])
+
+
+def signed(place, document, role, key=None):
+    words = ("sign", document, "--role", role, "--name", PEOPLE[role], "--key", str(place / f"{key or role}.key"))
+    return gates(place, *words)
+
+
+def governed(place):
+    names = [word for role, name in PEOPLE.items() for word in (f"--{role}", name)]
+    return gates(place, "govern", *names, "--policy", str(place / "policy.txt"))
+
+
+def test_the_ladder_shows_every_stage_and_everything_that_is_missing(place):
+    shown = gates(place, "status")
+    assert shown.exit_code == 1
+    for name in ("Artifact validation", "Paper session", "Go-live decision"):
+        assert name in shown.output
+    for gate in ("LIVE_API=1", "CONFIRM_LIVE=YES", "ENABLE_LIVE_TRADING=true", "GO_LIVE_RECORD.json"):
+        assert gate in shown.output
+
+
+def test_a_stage_writes_its_artifact_and_says_what_it_found(place):
+    done = gates(place, "run", "2")
+    assert done.exit_code == 0, done.output
+    assert "evidence: simulated" in done.output
+    assert "PASS every module has its place" in done.output
+    written = json.loads((place / "gates" / "IBKR_INTEGRATION_FLOW.json").read_text("utf-8"))
+    assert written["passed"] is True
+    assert "passed" in gates(place, "status").output
+
+
+def test_a_stage_that_fails_ends_with_1(place):
+    done = gates(place, "run", "1", "--coverage", str(place / "none.json"))
+    assert done.exit_code == 1
+    assert "FAIL coverage" in done.output
+
+
+def test_the_governance_is_signed_by_the_right_keys_only(place):
+    assert governed(place).exit_code == 0
+    wrong = signed(place, "governance", "cto", key="lead-trader")
+    assert wrong.exit_code == 2
+    assert "does not name this key" in wrong.output
+    for role in PEOPLE:
+        assert signed(place, "governance", role).exit_code == 0
+    assert "PASS governance: signed" in gates(place, "run", "1", "--coverage", "none.json").output
+
+
+def test_signing_needs_a_key_that_is_there_and_a_document(place):
+    missing = signed(place, "record", "cto")
+    assert missing.exit_code == 2
+    assert "there is no file" in missing.output
+    (place / "cto.key").unlink()
+    assert "there is no key" in signed(place, "record", "cto").output
+
+
+def test_a_key_is_never_overwritten(place):
+    before = (place / "cto.key").read_bytes()
+    assert run(app, ["gates", "keygen", str(place / "cto.key")]).exit_code == 2
+    assert (place / "cto.key").read_bytes() == before
+    assert (place / "cto.key").stat().st_mode & 0o077 == 0
+
+
+def test_without_a_record_nothing_can_be_verified_or_reviewed(place):
+    assert gates(place, "verify").exit_code == 1
+    assert gates(place, "review", "--findings", "fine").exit_code == 2
+
+
+def test_a_gateway_that_is_not_there_is_said(place, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_ORDER__IBKR__PORT", "1")
+    done = gates(place, "run", "6")
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
+
+
+def test_what_is_generated_is_as_the_code_says():
+    assert run(app, ["gates", "export", "--check"]).exit_code == 0
+
+
+def test_a_run_in_mode_live_is_refused_before_anything_starts(place):
+    environment = {"ALGOTRADE_ORDER__MODE": "live", "ALGOTRADE_ORDER__ACCOUNT": "U1"}
+    settings = load_settings(place / "config.yaml", environment)
+    with pytest.raises(LiveTradingRefused, match="LIVE_API=1; CONFIRM_LIVE=YES; ENABLE_LIVE_TRADING=true; a signed"):
+        require_permission(settings, {})
+    require_permission(load_settings(place / "config.yaml", {}), {})

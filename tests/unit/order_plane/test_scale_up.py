@@ -1,0 +1,50 @@
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from contracts.trading import OrderIntent, OrderType, Side
+from domain.go_live import Allowance
+from order_plane.risk.port import RiskView
+from order_plane.risk.scale_up import scale_up
+
+STEP = Allowance(1_000.0, 600.0)
+AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
+
+
+def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0):
+    intent = OrderIntent(
+        intent_id=UUID(int=1),
+        symbol="AAPL",
+        direction=Side.BUY,
+        quantity=1.0,
+        order_type=OrderType.MARKET,
+        timestamp=AT,
+    )
+    view = RiskView(AT, reference, AT, reference, before, after, gross)
+    found = scale_up(lambda at: allowed if at == AT else None)(intent, view)
+    return found and found.code
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gross", "expected"),
+    [
+        (0.0, 60.0, 0.0, None),
+        (0.0, 60.1, 0.0, "SCALE_UP_POSITION_EXCEEDED"),
+        (0.0, 50.0, 500.0, None),
+        (0.0, 50.1, 500.0, "SCALE_UP_CAPITAL_EXCEEDED"),
+        (90.0, 80.0, 5_000.0, None),
+        (0.0, 10.0, float("nan"), "SCALE_UP_CAPITAL_EXCEEDED"),
+    ],
+)
+def test_growth_stays_within_the_step(before, after, gross, expected):
+    assert refusal(before, after, gross=gross) == expected
+
+
+def test_without_a_step_positions_may_only_shrink():
+    assert refusal(0.0, 0.1, allowed=None) == "SCALE_UP_REVIEW_MISSING"
+    assert refusal(5.0, 1.0, allowed=None) is None
+
+
+def test_a_price_that_is_not_known_refuses():
+    assert refusal(0.0, 1.0, reference=float("nan")) == "SCALE_UP_POSITION_EXCEEDED"
