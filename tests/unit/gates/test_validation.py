@@ -113,7 +113,8 @@ def test_the_interface_map_is_complete_and_committed_as_it_is():
 def test_a_code_that_is_added_to_the_policy_changes_the_map(monkeypatch):
     from ibkr_client import error_policy
 
-    monkeypatch.setitem(error_policy._POLICY, 19_999, error_policy.OnOrder.REFUSED)
+    more = {**error_policy.ORDER_POLICY, 19_999: error_policy.OnOrder.REFUSED}
+    monkeypatch.setattr(error_policy, "ORDER_POLICY", more)
     assert any("IBKR_INTERFACE_MAP.md" in each for each in generated.drift())
 
 
