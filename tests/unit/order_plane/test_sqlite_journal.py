@@ -9,8 +9,10 @@ import pytest
 from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
 from order_plane.journal import Answer, JournalError, Recall, Resolution, RowState, Verdict
+from order_plane.journal_file import SqliteDatabase
 from order_plane.lifecycle import Fact, FactKind, History
 from order_plane.reports import execution_report
+from order_plane.sql_journal import SqlJournal
 from order_plane.sqlite_journal import SqliteJournal, view
 
 
@@ -259,6 +261,17 @@ def test_a_long_log_is_copied_into_the_file_when_nobody_waits(path, make_command
     assert path.stat().st_size == grown
     journal.close()
     assert len(view(path).commands()) == 301
+
+
+def test_a_note_that_waits_for_no_disk_is_there_for_others_and_the_next_write_waits_again(path):
+    database = SqliteDatabase(path)
+    journal = SqlJournal(database)
+    journal.note({"a": "1"}, synced=False)
+    assert view(path).notes() == {"a": "1"}
+    with pytest.raises(JournalError, match="cannot be written"):
+        journal.note({"a": None}, synced=False)
+    assert database.rows("PRAGMA synchronous") == [(2,)]
+    journal.close()
 
 
 def test_tables_that_were_changed_are_noticed(path, busy):
