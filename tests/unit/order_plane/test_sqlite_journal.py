@@ -250,17 +250,17 @@ def test_a_journal_moved_without_its_lock_file_is_taken_as_it_is(path, busy, tmp
 def test_a_long_log_is_copied_into_the_file_when_nobody_waits(path, make_command):
     journal = SqliteJournal(path)
     size = path.stat().st_size
-    for number in range(300):
+    for number in range(550):
         journal.record_command(make_command(True, number + 1))
     assert path.stat().st_size == size
     journal.rest()
     grown = path.stat().st_size
     assert grown > size
-    journal.record_command(make_command(True, 301))
+    journal.record_command(make_command(True, 551))
     journal.rest()
     assert path.stat().st_size == grown
     journal.close()
-    assert len(view(path).commands()) == 301
+    assert len(view(path).commands()) == 551
 
 
 def test_a_note_that_waits_for_no_disk_is_there_for_others_and_the_next_write_waits_again(path):
