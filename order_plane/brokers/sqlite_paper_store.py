@@ -44,7 +44,9 @@ CREATE INDEX IF NOT EXISTS facts_by_intent ON facts (intent_id);
 CREATE TABLE IF NOT EXISTS last_bars (symbol TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 _LOG_PAGES = 8000
-"""Pages of the write-ahead log (4 KiB each) before they are copied into the file, which waits for the disk."""
+"""Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, which waits for the disk."""
+_REST_EVERY = 1024
+"""Savings after which they are copied in the next `SqlitePaperStore.rest`, about 5,000 pages."""
 _FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason"
 
 
@@ -56,6 +58,7 @@ class SqlitePaperStore:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+        self._unrested = 0
 
     @property
     def durable(self) -> bool:
@@ -122,6 +125,7 @@ class SqlitePaperStore:
         """Keep all of it in one transaction, or nothing."""
         if not (changed or news or bars):
             return
+        self._unrested += 1
         write = self._connection
         write.execute("BEGIN IMMEDIATE")
         try:
@@ -143,6 +147,12 @@ class SqlitePaperStore:
             raise
         for order in orders:
             order.stored = True
+
+    def rest(self) -> None:
+        """Copy the write-ahead log into the file if it has grown."""
+        if self._unrested >= _REST_EVERY:
+            self._unrested = 0
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def close(self) -> None:
         """Close the file."""
