@@ -96,6 +96,7 @@ def settle(stage: Execution, broker: Timed, first: int, count: int) -> list[floa
         arrived.append(perf_counter())
         stage.handlers[OrderIntent](an_intent(number))
     stage.settle()
+    stage.rest()
     assert len(broker.reached) == count, "the controls refused an order of the benchmark"
     return [reached - began for reached, began in zip(broker.reached, arrived, strict=True)]
 

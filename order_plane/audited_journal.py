@@ -114,9 +114,9 @@ class AuditedJournal:
         """Every kill switch command."""
         return self._journal.commands()
 
-    def note(self, notes: Mapping[str, str]) -> None:
+    def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name, without an entry: what a guard measures is no decision."""
-        self._journal.note(notes)
+        self._journal.note(notes, synced=synced)
 
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""

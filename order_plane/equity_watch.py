@@ -42,6 +42,11 @@ class EquityWatch:
         return self._ledger.positions
 
     @property
+    def day(self) -> date | None:
+        """The UTC day of the last mark."""
+        return self._day
+
+    @property
     def profit(self) -> float:
         """The result of the day as a fraction of the equity it began with; -1 when there was none."""
         return (self.last - self.day_start) / self.day_start if self.day_start > 0.0 else -1.0

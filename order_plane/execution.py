@@ -210,7 +210,8 @@ class Execution:
         return stamped(message, self._journal.journal_id, self._journal.sequence)
 
     def rest(self) -> None:
-        """Everything said has left and nobody waits: let the journal do what has to be done at some time."""
+        """Everything said has left and nobody waits: let venue and journal do what has to be done at some time."""
+        self._broker.rest()
         self._journal.rest()
 
     def close(self) -> None:

@@ -47,6 +47,10 @@ class Guards:
         self._moment: SliceEvent | None = None
         self._storm = False
         self._kept: dict[str, str] = {}
+        self._decided: object = None
+        self._marked: object = None
+        self.lasting = False
+        """Whether what `changed` last returned is more than a new mark of what is held."""
 
     @property
     def all(self) -> Sequence[PerformanceGuard]:
@@ -127,6 +131,12 @@ class Guards:
 
     def changed(self) -> dict[str, str]:
         """What must be kept and is not yet, by name; calling it counts as keeping it."""
+        decided = [each.decided for each in self._all], self._disabled.copy()
+        marked = [(each.watch.last, each.watch.high) for each in self._all]
+        self.lasting = decided != self._decided
+        if not self.lasting and marked == self._marked:
+            return {}
+        self._decided, self._marked = decided, marked
         now = {guard.name: json.dumps(guard.state()) for guard in self._all}
         now["guard repeats"] = json.dumps({name: action.value for name, action in self._disabled.items()})
         changed = {name: text for name, text in now.items() if self._kept.get(name) != text}

@@ -175,8 +175,11 @@ class Journal(Protocol):
         """Every kill switch command, in the order they were written."""
         ...
 
-    def note(self, notes: Mapping[str, str]) -> None:
-        """Keep each text under its name, in place of the one before it; what is kept so is no transaction."""
+    def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
+        """Keep each text under its name, in place of the one before it; what is kept so is no transaction.
+
+        Unless ``synced``, it survives the process and not, before the next write, a loss of power.
+        """
         ...
 
     def notes(self) -> Mapping[str, str]:

@@ -31,8 +31,8 @@ class Database(Protocol):
         """Carry out a statement for each of ``parameters``."""
         ...
 
-    def transaction(self) -> AbstractContextManager[None]:
-        """All or nothing, and durable at the end."""
+    def transaction(self, *, synced: bool = True) -> AbstractContextManager[None]:
+        """All or nothing, and at the end durable; unless ``synced``, only safe from the end of this process."""
         ...
 
     def written(self, journal_id: str, sequence: int) -> None:

@@ -175,7 +175,7 @@ class MemoryJournal:
         """Every kill switch command."""
         return tuple(self._commands.values())
 
-    def note(self, notes: Mapping[str, str]) -> None:
+    def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
         self._notes.update(notes)
 

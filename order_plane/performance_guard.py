@@ -107,6 +107,11 @@ class PerformanceGuard:
         return self._sharpe
 
     @property
+    def decided(self) -> tuple[object, ...]:
+        """What has come up, and where the day began: all of its state that does not follow each mark."""
+        return self.tripped.copy(), self._warned.copy(), self.watch.day, self.watch.day_start
+
+    @property
     def idle(self) -> bool:
         """Whether no market event can change what it measures."""
         return self._settings.sharpe is None and self.watch.settled and not self.watch.positions

@@ -62,9 +62,11 @@ class PostgresDatabase:
             self._connection.cursor().executemany(_dialect(statement), parameters)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, and durable at the end."""
+    def transaction(self, *, synced: bool = True) -> Iterator[None]:
+        """All or nothing, and durable at the end; unless ``synced``, handed to the server."""
         with _told("written"), self._connection.transaction():
+            if not synced:
+                self._connection.execute("SET LOCAL synchronous_commit = off")
             yield
 
     def written(self, journal_id: str, sequence: int) -> None:

@@ -170,9 +170,9 @@ class SqlJournal:
         decoded = [decode(body, (KillSwitchCommand,)) for (body,) in rows]
         return [each for each in decoded if isinstance(each, KillSwitchCommand)]
 
-    def note(self, notes: Mapping[str, str]) -> None:
+    def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
-        with self._database.transaction():
+        with self._database.transaction(synced=synced):
             self._own_counters()
             self._database.change_many(NOTE_ROW, [sealed(name, body) for name, body in notes.items()])
 

@@ -162,7 +162,7 @@ class Supervision:
             guards.heard(outputs)
             changed = guards.changed() if self.alert else {}
             if changed:
-                self._journal.note(changed)
+                self._journal.note(changed, synced=guards.lasting)
         waits = guards is not None and guards.due
         flattens = self._desk.switch.flattens
         self.watches = flattens or guards is not None

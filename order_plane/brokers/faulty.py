@@ -91,6 +91,10 @@ class FaultyBroker:
         """The venue sees the market whatever the line does."""
         self._broker.observe(bar)
 
+    def rest(self) -> None:
+        """Let the venue rest."""
+        self._broker.rest()
+
     def close(self) -> None:
         """Let go of the venue."""
         self._broker.close()

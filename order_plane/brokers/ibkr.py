@@ -200,6 +200,9 @@ class IbkrBroker:
         """Remember the event time: the gateway does not say when an order ended."""
         self._seen[bar.symbol] = bar.timestamp
 
+    def rest(self) -> None:
+        """Nothing has to be done here."""
+
     def close(self) -> None:
         """Disconnect; orders keep working at the venue."""
         if self._closed:

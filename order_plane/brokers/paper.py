@@ -176,6 +176,10 @@ class PaperBroker:
         ended = tuple(_completed(order) for order in self._store.finished(_LISTED))
         return Snapshot(working, tuple(self._store.executions(_LISTED)), held, ended, self._cash)
 
+    def rest(self) -> None:
+        """Let the store tidy up."""
+        self._store.rest()
+
     def close(self) -> None:
         """Close the store."""
         self._store.close()

@@ -59,6 +59,10 @@ class PaperStore(Protocol):
         """Keep the state of ``changed`` orders, the new facts, and how far the market was seen since the last call."""
         ...
 
+    def rest(self) -> None:
+        """Tidy up if that is due; nobody waits just now."""
+        ...
+
     def close(self) -> None:
         """Let go of the store."""
         ...
@@ -126,6 +130,9 @@ class MemoryPaperStore:
                 self._finished.append(name)
         while len(self._finished) > self._retain:
             self._orders[self._finished.popleft()] = None
+
+    def rest(self) -> None:
+        """Nothing to tidy up."""
 
     def close(self) -> None:
         """Nothing to let go of."""

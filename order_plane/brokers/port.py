@@ -139,6 +139,10 @@ class Broker(Protocol):
         """Take note of a market event; only a simulated venue needs it."""
         ...
 
+    def rest(self) -> None:
+        """Nobody waits for the venue just now: it may do what has to be done at some time."""
+        ...
+
     def close(self) -> None:
         """Let go of the venue."""
         ...

@@ -45,7 +45,9 @@ CREATE INDEX IF NOT EXISTS facts_by_intent ON facts (intent_id);
 CREATE TABLE IF NOT EXISTS last_bars (symbol TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 _LOG_PAGES = 8000
-"""Pages of the write-ahead log (4 KiB each) before they are copied into the file, which waits for the disk."""
+"""Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, which waits for the disk."""
+_REST_EVERY = 1024
+"""Savings after which they are copied in the next `SqlitePaperStore.rest`, about 5,000 pages."""
 _FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason"
 
 
@@ -60,6 +62,7 @@ class SqlitePaperStore:
         if not any(name == "wished" for _, name, *_ in self._connection.execute("PRAGMA table_info (orders)")):
             # A file from before orders could be replaced: what each has left is what it began with.
             self._connection.execute("ALTER TABLE orders ADD COLUMN wished REAL NOT NULL DEFAULT 0")
+        self._unrested = 0
 
     @property
     def durable(self) -> bool:
@@ -126,6 +129,7 @@ class SqlitePaperStore:
         """Keep all of it in one transaction, or nothing."""
         if not (changed or news or bars):
             return
+        self._unrested += 1
         write = self._connection
         write.execute("BEGIN IMMEDIATE")
         try:
@@ -147,6 +151,12 @@ class SqlitePaperStore:
             raise
         for order in orders:
             order.stored = True
+
+    def rest(self) -> None:
+        """Copy the write-ahead log into the file if it has grown."""
+        if self._unrested >= _REST_EVERY:
+            self._unrested = 0
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, Tim
 from kernel.ports import Unprocessable
 from order_plane.composition import build_simulation, build_stage
 from order_plane.controls import LooserLimit
+from order_plane.memory_journal import MemoryJournal
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
@@ -243,6 +244,31 @@ def test_what_a_guard_measured_survives_a_restart(durable):
     stage.recover()
     assert stage.supervision.guards.account.watch.state() == before
     assert kills(moment(stage, 3, 102.0)) == ["DRAWDOWN"]
+
+
+class Noting(MemoryJournal):
+    """Says which notes had to be on the disk."""
+
+    def __init__(self):
+        super().__init__()
+        self.noted = []
+
+    def note(self, notes, *, synced=True):
+        self.noted.append(synced)
+        super().note(notes, synced=synced)
+
+
+def test_a_new_mark_waits_for_no_disk_and_a_new_day_or_a_trip_does():
+    journal = Noting()
+    stage = build_stage(settings(QUIET | {"daily_loss": {"warning": None}}, mode="simulation"), journal)
+    stage.recover()
+    invested(stage)
+    noted = []
+    for minutes, price in [(2, 101.0), (3, 99.0), (4, 99.0), (24 * 60, 99.0), (24 * 60 + 1, 80.0)]:
+        journal.noted.clear()
+        moment(stage, minutes, price)
+        noted.append([*journal.noted])
+    assert noted == [[False], [False], [], [True], [True]]
 
 
 def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refused_release(durable):

@@ -9,8 +9,10 @@ import pytest
 from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
 from order_plane.journal import Answer, JournalError, Recall, Resolution, RowState, Verdict
+from order_plane.journal_file import SqliteDatabase
 from order_plane.lifecycle import Fact, FactKind, History
 from order_plane.reports import execution_report
+from order_plane.sql_journal import SqlJournal
 from order_plane.sqlite_journal import SqliteJournal, view
 
 
@@ -248,17 +250,28 @@ def test_a_journal_moved_without_its_lock_file_is_taken_as_it_is(path, busy, tmp
 def test_a_long_log_is_copied_into_the_file_when_nobody_waits(path, make_command):
     journal = SqliteJournal(path)
     size = path.stat().st_size
-    for number in range(300):
+    for number in range(550):
         journal.record_command(make_command(True, number + 1))
     assert path.stat().st_size == size
     journal.rest()
     grown = path.stat().st_size
     assert grown > size
-    journal.record_command(make_command(True, 301))
+    journal.record_command(make_command(True, 551))
     journal.rest()
     assert path.stat().st_size == grown
     journal.close()
-    assert len(view(path).commands()) == 301
+    assert len(view(path).commands()) == 551
+
+
+def test_a_note_that_waits_for_no_disk_is_there_for_others_and_the_next_write_waits_again(path):
+    database = SqliteDatabase(path)
+    journal = SqlJournal(database)
+    journal.note({"a": "1"}, synced=False)
+    assert view(path).notes() == {"a": "1"}
+    with pytest.raises(JournalError, match="cannot be written"):
+        journal.note({"a": None}, synced=False)
+    assert database.rows("PRAGMA synchronous") == [(2,)]
+    journal.close()
 
 
 def test_tables_that_were_changed_are_noticed(path, busy):
