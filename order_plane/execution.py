@@ -9,7 +9,7 @@ from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import newest
 from kernel.ports import Handler, Unprocessable
-from order_plane.brokers.port import Broker
+from order_plane.brokers.port import Broker, KeyLife
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
@@ -78,6 +78,11 @@ class Execution:
     def journal_id(self) -> str:
         """The name of the journal that this plane writes."""
         return self._journal.journal_id
+
+    @property
+    def key_life(self) -> KeyLife:
+        """How long the venue knows an intent by its id: what its silence on one is worth."""
+        return self._broker.key_life
 
     @property
     def appended(self) -> int:
@@ -245,12 +250,11 @@ class Execution:
             self.upkeep.take_over(past, self._pending)
 
     def _collect_cancels(self) -> None:
-        for order in self._desk.cancels.due():
-            self.uncancelled[order.intent_id] = order
+        self.uncancelled |= {order.intent_id: order for order in self._desk.cancels.due()}
 
     def _collect_found(self) -> None:
-        for order in self._desk.cancels.of_found() if self._desk.cancels.found else ():
-            self.uncancelled[order.intent_id] = order
+        if self._desk.cancels.found:
+            self.uncancelled |= {order.intent_id: order for order in self._desk.cancels.of_found()}
 
     def _supervise(self, settlement: Settlement) -> int:
         """Let guards judge; returns how many of the outputs they have heard."""

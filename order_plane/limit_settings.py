@@ -10,7 +10,7 @@ from contracts.base import Symbol
 
 def _no_truth(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004 - a TypeError is none of the validator
     return value
 
 

@@ -1,4 +1,4 @@
-"""Kill switches of an order plane in its own process: who hears them, what is shown, and what a broken Kafka changes."""
+"""Kill switches of an order plane in its own process: who hears them, what is shown, what a broken Kafka changes."""
 
 import os
 import re
@@ -52,8 +52,16 @@ class Plane:
         variables = {f"ALGOTRADE_KAFKA__{name.upper()}": value for name, value in given.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "launcher.plane_cli", "order", "--config", str(config(self.state))]
-                + ["--state", str(self.state)],
+                [
+                    sys.executable,
+                    "-m",
+                    "launcher.plane_cli",
+                    "order",
+                    "--config",
+                    config(self.state),
+                    "--state",
+                    self.state,
+                ],
                 env={**os.environ, **variables, "ALGOTRADE_KAFKA__EMBEDDED": "true", "PYTHONPATH": str(ROOT)},
                 stdout=log,
                 stderr=log,
