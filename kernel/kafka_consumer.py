@@ -70,6 +70,7 @@ class GroupConsumer:
         self._fault: Exception | None = None
         self._paused = False
         self._joined = False
+        self._leaving = False
         self._consumer = self._join("classic" if settings.group_protocol == "classic" else "consumer")
 
     @property
@@ -189,6 +190,7 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group without committing anything further; without a broker the group finds out by itself."""
+        self._leaving = True
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
@@ -216,6 +218,9 @@ class GroupConsumer:
         self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._leaving:  # a member that has not answered its assignment may never be able to leave
+            consumer.incremental_assign(partitions)
+            return
         try:
             timeout = self._settings.start_timeout_seconds
             for known in consumer.committed(partitions, timeout=timeout):
@@ -225,9 +230,10 @@ class GroupConsumer:
                 self._progress.assign((known.topic, known.partition), start)
         except KafkaException as error:
             self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
+            consumer.incremental_assign(partitions)
         except (OffsetLost, StateBehind) as error:
             self._fault = error
-            # Nothing is taken any more; but a member that has not answered its assignment may never be able to leave.
+            # Nothing is taken any more, but the assignment must be answered, as above.
             consumer.incremental_assign(partitions)
         else:
             consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
