@@ -94,6 +94,10 @@ class TimedBroker:
         """As the broker behind it."""
         return self._broker.snapshot()
 
+    def rest(self) -> None:
+        """As the broker behind it."""
+        self._broker.rest()
+
     def observe(self, bar: BarEvent) -> None:
         """As the broker behind it."""
         self._broker.observe(bar)

@@ -72,6 +72,7 @@ class GroupConsumer:
         self._voice.parent = _LOG
         self._paused = False
         self._joined = False
+        self._leaving = False
         self._consumer = self._join("classic" if settings.group_protocol == "classic" else "consumer")
 
     @property
@@ -191,6 +192,7 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group without committing anything further; without a broker the group finds out by itself."""
+        self._leaving = True
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
@@ -219,6 +221,9 @@ class GroupConsumer:
         self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._leaving:  # a member that has not answered its assignment may never be able to leave
+            consumer.incremental_assign(partitions)
+            return
         try:
             timeout = self._settings.start_timeout_seconds
             for known in consumer.committed(partitions, timeout=timeout):

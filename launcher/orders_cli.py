@@ -20,6 +20,7 @@ from launcher.kafka_options import (
     state_directory,
 )
 from launcher.order_journal import JOURNAL, Database, Operator, State, journal_errors, looked_at, place_of, settings_of
+from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
 from order_plane.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
@@ -46,6 +47,7 @@ def in_doubt(state: State = None, database: Database = None) -> None:
             console.print("no order is in doubt")
             return
         console.print(_listing(found))
+        console.print(_worth_of_silence(place_of(state, database)), soft_wrap=True)
         raise typer.Exit(NOTHING)
 
 
@@ -177,6 +179,19 @@ def _running(kafka: KafkaSettings, place: Path, database: str | None) -> Ledger:
 
 def _ends(place: Path, database: str | None) -> dict[UUID, End]:
     return {past.intent.intent_id: end_of(past) for past in _pasts(place, database)}
+
+
+def _worth_of_silence(place: Path) -> str:
+    """What it would mean if an order were sent again that the venue has after all."""
+    try:
+        life = KeyLife(str(ask(place / SOCKET, "status", {})["key_life"]))
+    except NobodyListens:
+        return "no order plane runs that could say what its venue does with a second order of the same intent"
+    return {
+        KeyLife.LIFETIME: "the venue refuses a second order of the same intent",
+        KeyLife.WHILE_OPEN: "the venue takes a second order of the same intent once the first has ended: be certain",
+        KeyLife.NONE: "the venue takes a second order of the same intent: be certain before you have one sent again",
+    }[life]
 
 
 def _listing(found: list[Past]) -> Table:

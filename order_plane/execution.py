@@ -9,7 +9,7 @@ from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import newest
 from kernel.ports import Handler, Unprocessable
-from order_plane.brokers.port import Broker
+from order_plane.brokers.port import Broker, KeyLife
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
@@ -45,6 +45,7 @@ class Execution:
     ) -> None:
         self.desk = self._desk = desk
         self._journal = journal
+        self.journal_id = journal.journal_id
         self._broker = broker
         self._router = Router(desk, journal, broker)
         self._account = account
@@ -61,23 +62,18 @@ class Execution:
         self._observe = broker.observe
         self._mark = desk.mark
         self._drain = broker.drain
-        self._handlers: dict[type[Message], Handler] = {
+        self.handlers: Mapping[type[Message], Handler] = {
             OrderIntent: self._on_intent,
             BarEvent: self._on_bar,
             TickEvent: self._on_tick,
             KillSwitchCommand: self._on_command,
+            **supervision.handlers,
         }
-        self._handlers |= supervision.handlers
 
     @property
-    def handlers(self) -> Mapping[type[Message], Handler]:
-        """What the order plane listens to."""
-        return self._handlers
-
-    @property
-    def journal_id(self) -> str:
-        """The name of the journal that this plane writes."""
-        return self._journal.journal_id
+    def key_life(self) -> KeyLife:
+        """How long the venue knows an intent by its id: what its silence on one is worth."""
+        return self._broker.key_life
 
     @property
     def appended(self) -> int:
@@ -182,7 +178,7 @@ class Execution:
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
         for message in newest(messages, begin, end):
-            self._handlers[type(message)](message)
+            self.handlers[type(message)](message)
         return end, ()
 
     def resolve(self, resolution: Resolution) -> Sequence[Message]:

@@ -14,6 +14,7 @@ from contracts.base import Message
 from contracts.codec import ContractViolation, decode
 from contracts.control import KillScope, KillSwitchCommand
 from kernel.ports import Handler, Unprocessable
+from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
@@ -42,6 +43,11 @@ class OrderPlane(Protocol):
     @property
     def journal_id(self) -> str:
         """Its journal."""
+        ...
+
+    @property
+    def key_life(self) -> KeyLife:
+        """How long its venue knows an intent by its id."""
         ...
 
     @property
@@ -134,6 +140,7 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "switches": [each.model_dump(mode="json", exclude={"event_type"}) for each in desk.switch.engaged],
         "open_orders": len(desk.open_orders),
         "in_doubt": desk.in_doubt,
+        "key_life": stage.key_life.value,
         "halted": dict(desk.halts.reasons),
         "uncancelled": [
             f"{order.intent.intent_id} {order.intent.symbol}"

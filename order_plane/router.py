@@ -52,12 +52,31 @@ class Router:
             self.learn(fact, settlement)
 
     def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send what was admitted a while ago, unless trading was halted or the intent expired meanwhile."""
+        """Send what was admitted a while ago, unless trading was halted or the intent expired meanwhile.
+
+        A further attempt is not sent either when the venue has the one before, whatever a person signed.
+        """
         forbidden = self._desk.forbids_resend(order.intent)
-        if forbidden is None:
-            self.send(order, settlement)
-        else:
+        if forbidden is not None:
             self._reject(order, str(forbidden), settlement)
+        elif order.attempt == 1 or self._is_absent(order, settlement):
+            self.send(order, settlement)
+
+    def _is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
+        """Whether the venue says that it has no order of the intent; what it has is adopted."""
+        intent_id = order.intent.intent_id
+        try:
+            facts = self._broker.lookup(intent_id) or ()
+        except (BrokerUnavailable, BrokerStateUnknown):
+            self.cut_off = True
+            self._reject(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
+            return False
+        if all(fact.kind is FactKind.REJECT for fact in facts):
+            return True
+        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id))
+        for fact in facts:
+            self.learn(fact, settlement)
+        return False
 
     def learn(self, fact: Fact, settlement: Settlement) -> None:
         """Book a fact of an open order, or a late one of a finished order."""

@@ -147,7 +147,7 @@ def test_a_dead_letter_that_cannot_be_written_stops_the_plane(cluster, kafka):
 @pytest.mark.timeout(400)
 def test_a_storm_of_rebalances_loses_and_doubles_nothing(cluster, kafka):
     with a_plane(kafka) as plane:
-        for _ in range(10 if LONG else 2):
+        for _ in range(10 if LONG else 3):
             with KafkaBus(kafka, "order", plane.stage.handlers, ()):
                 plane.wish(10)
                 stop = monotonic() + 1.0

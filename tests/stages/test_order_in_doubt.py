@@ -196,6 +196,32 @@ def test_the_next_attempt_is_sent_once(world, doubtful, restart):
     assert venue.sent == [(1, 1), (1, 2)]
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_next_attempt_is_not_sent_when_the_venue_has_the_first_after_all(world, doubtful, restart):
+    stage, venue = doubtful
+    venue.known[UUID(int=1)] = [an_ack(), a_fact(FactKind.FILL, name="1", quantity=10.0, price=100.0)]
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    if restart:
+        stage, venue = world()
+        stage.recover()
+    assert seen(tell(stage))[-1][1] == "FILLED"
+    assert venue.sent == [(1, 1)]
+    assert state_of(stage) == (RowState.ACKED, 2)
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_the_next_attempt_is_not_sent_when_the_venue_cannot_be_asked(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+
+    def silent(intent_id):
+        raise BrokerStateUnknown("timeout")
+
+    venue.lookup = silent
+    assert seen(tell(stage))[-1][1] == "REJECTED"
+    assert venue.sent == [(1, 1)]
+
+
 def test_the_next_attempt_can_be_in_doubt_again_and_be_decided_again(doubtful):
     stage, venue = doubtful
     stage.resolve(a_decision(Verdict.SEND_AGAIN))

@@ -64,6 +64,7 @@ def test_orders_in_doubt_are_listed(state):
     assert str(UUID(int=1)) in shown.output
     assert str(UUID(int=2)) in shown.output
     assert str(UUID(int=3)) not in shown.output
+    assert "no order plane runs that could say" in shown.output
 
 
 def test_no_journal_is_no_answer(tmp_path):
@@ -118,7 +119,12 @@ def test_a_running_plane_carries_the_decision_out(state):
     channel = CommandChannel(state / SOCKET, operator_commands(stage, said.extend))
     answers = []
     command = ("mark-not-sent", UUID(int=1), *SIGNED, "--state", state)
-    client = threading.Thread(target=lambda: answers.append(orders(*command)))
+
+    def ask():
+        answers.append(orders(*command))
+        answers.append(orders("in-doubt", "--state", state))
+
+    client = threading.Thread(target=ask)
     client.start()
     while client.is_alive():
         channel.poll()
@@ -126,6 +132,7 @@ def test_a_running_plane_carries_the_decision_out(state):
     client.join(30)
     channel.close()
     assert answers[0].exit_code == 0, answers[0].output
+    assert "the venue refuses a second order of the same intent" in answers[1].output
     assert said[-1].reject_reason == "NOT_SENT: signed by ann: asked the desk of the venue"
     assert stage._journal.resolutions()[0].verdict is Verdict.NOT_SENT
     stage.close()
