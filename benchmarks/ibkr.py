@@ -1,117 +1,255 @@
-"""Interactive Brokers against the simulator, beside the bare library in the same run: order round trips and bars.
+"""Interactive Brokers against the simulator, beside the bare library in the same run.
 
-python benchmarks/ibkr.py [ib_insync|ib_async]
+Rounds of the library and of the adapter alternate, so that both have the same share of a busy machine. Order round
+trips, fills of one order in two thousand pieces, bars into the cache, and a lost connection with 100 orders and 50
+positions behind it.
+
+python -m benchmarks.ibkr [ib_insync|ib_async]
 """
 
 import asyncio
+import json
 import re
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import ModuleType
 from uuid import UUID
 
 import structlog
 
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
-from data_plane.connectors.ibkr import Wanted, backfill
+from data_plane.connectors.ibkr import LiveSource, SourceTerms
+from data_plane.connectors.ibkr_live import LiveTerms
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
+from order_plane.brokers.ibkr_book import Tracked
+from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.effects import SubmitOrder
 
-ORDERS = 200
+ROUNDS, ORDERS, PIECES = 5, 60, 2_000
 SYMBOLS = ("AAPL", "GOOG", "IBM", "MSFT", "SPY")
+MANY = tuple(f"S{number:02}" for number in range(50))
+HISTORY_END = "20240710-00:00:00"
 
 
-def an_order(number: int) -> SubmitOrder:
+class Gateway:
+    """A running simulator."""
+
+    def __init__(self, port: int, control: int) -> None:
+        self.port, self._control = port, control
+
+    def fault(self, **fault: object) -> None:
+        """Let something happen."""
+        with socket.create_connection(("127.0.0.1", self._control)) as link, link.makefile("rw") as file:
+            file.write(json.dumps(fault) + "\n")
+            file.flush()
+            assert json.loads(file.readline()) == {"ok": True}
+
+
+@contextmanager
+def simulator(*options: str) -> Iterator[Gateway]:
+    """A simulator without limits of its own."""
+    command = [sys.executable, "-m", "ibkr_sim", "--port", "0", "--control-port", "0", "--seed", "1"]
+    rest = ["--active-orders", "0", "--message-rate", "0", "--depth", "1000", *options]
+    process = subprocess.Popen([*command, *rest], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        port, control = map(int, re.findall(r":(\d+)", process.stdout.readline()))
+        yield Gateway(port, control)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def an_order(number: int, symbol: str = "AAPL", quantity: float = 1.0, limit: float | None = 1.0) -> SubmitOrder:
     intent = OrderIntent(
         intent_id=UUID(int=number),
-        symbol="AAPL",
+        symbol=symbol,
         direction=Side.BUY,
-        quantity=1.0,
-        order_type=OrderType.LIMIT,
-        limit_price=10.0,
+        quantity=quantity,
+        order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+        limit_price=limit,
         timestamp=datetime(2024, 7, 10, 13, 30, tzinfo=UTC),
         time_in_force=TimeInForce.DAY,
     )
     return SubmitOrder(intent, "DU1234567")
 
 
-def a_broker(name: str, port: int, folder: Path) -> IbkrBroker:
-    address = Address("127.0.0.1", port, 1, rate=10_000, reserve=0)
-    return IbkrBroker(IbkrTerms(address, "DU1234567", folder / "ids", paper_ports=frozenset({port})), {}, name)
+def a_broker(name: str, gateway: Gateway, folder: Path) -> IbkrBroker:
+    address = Address("127.0.0.1", gateway.port, 1, first_wait=0.01, rate=10_000, reserve=0)
+    terms = IbkrTerms(address, "DU1234567", folder / "ids", paper_ports=frozenset({gateway.port}))
+    return IbkrBroker(terms, {}, name)
 
 
-async def bare(name: str, port: int) -> tuple[list[float], float]:
-    library = load_library(name)
+async def bare_orders(library: ModuleType, gateway: Gateway, kind: str = "LMT", quantity: float = 1.0) -> list[float]:
+    """Seconds from placing to Submitted for each order, or from fill to fill of one order."""
     ib = library.IB()
-    await ib.connectAsync("127.0.0.1", port, clientId=2)
+    await ib.connectAsync("127.0.0.1", gateway.port, clientId=2)
     ib.client.MaxRequests = 0
     contract = library.Stock("AAPL", "SMART", "USD")
     await ib.qualifyContractsAsync(contract)
-    took = []
-    for _ in range(ORDERS):
-        begin, done = time.perf_counter(), asyncio.Event()
-        trade = ib.placeOrder(contract, library.LimitOrder("BUY", 1, 10.0))
-        trade.statusEvent += lambda trade, done=done: done.set() if trade.orderStatus.status == "Submitted" else None
-        await done.wait()
-        took.append(time.perf_counter() - begin)
+    took: list[float] = []
+    if kind == "MKT":
+        done = asyncio.Event()
+        trade = ib.placeOrder(contract, library.MarketOrder("BUY", quantity))
+        trade.fillEvent += lambda trade, fill: took.append(time.perf_counter())
+        trade.filledEvent += lambda trade: done.set()
+        await asyncio.wait_for(done.wait(), 300)
+    else:
+        for _ in range(ORDERS):
+            begin, done = time.perf_counter(), asyncio.Event()
+            trade = ib.placeOrder(contract, library.LimitOrder("BUY", 1, 1.0))
+            trade.statusEvent += lambda trade, done=done: (
+                done.set() if trade.orderStatus.status == "Submitted" else None
+            )
+            await done.wait()
+            took.append(time.perf_counter() - begin)
+    ib.disconnect()
+    return took
+
+
+async def bare_bars(library: ModuleType, gateway: Gateway) -> tuple[int, float]:
+    ib = library.IB()
+    await ib.connectAsync("127.0.0.1", gateway.port, clientId=2)
     begin, count = time.perf_counter(), 0
     for symbol in SYMBOLS:
         asked = library.Stock(symbol, "SMART", "USD")
-        end = "20240711-00:00:00"
-        count += len(await ib.reqHistoricalDataAsync(asked, end, "5 D", "1 min", "TRADES", True, 2))
-    rate = count / (time.perf_counter() - begin)
+        count += len(await ib.reqHistoricalDataAsync(asked, HISTORY_END, "5 D", "1 min", "TRADES", True, 2))
+    took = time.perf_counter() - begin
     ib.disconnect()
-    return took, rate
+    return count, took
+
+
+def our_bars(name: str, gateway: Gateway, folder: Path) -> tuple[int, float]:
+    terms = SourceTerms(LiveTerms(SYMBOLS, "1min"), folder / f"cache-{time.monotonic_ns()}")
+    with closing(LiveSource(Address("127.0.0.1", gateway.port, 3), terms, name)) as source:
+        begin = time.perf_counter()
+        for _ in source.backfill(date(2024, 7, 8)):
+            pass
+        took = time.perf_counter() - begin
+        return sum(1 for _ in source.past(date(2024, 7, 8)).rows()), took
+
+
+def round_trips(name: str, library: ModuleType, gateway: Gateway, folder: Path) -> None:
+    theirs: list[float] = []
+    ours: list[float] = []
+    broker = a_broker(name, gateway, folder)
+    for turn in range(ROUNDS):
+        theirs += asyncio.run(bare_orders(library, gateway))
+        for number in range(ORDERS):
+            order = an_order(1 + turn * ORDERS + number)
+            begin = time.perf_counter()
+            broker.submit(order)
+            ours.append(time.perf_counter() - begin)
+    broker.close()
+    kept = durable_ids(folder)
+    bare, adapter = statistics.median(theirs), statistics.median(ours)
+    print(f"place to Submitted, ms: bare {line(theirs)}, adapter {line(ours)}, p50 ratio {adapter / bare:.2f}")
+    rest = adapter / (bare + statistics.median(kept))
+    print(
+        f"  the adapter's durable order id alone {line(kept)}; with that beside the library, too: {rest:.2f}",
+        flush=True,
+    )
+
+
+def durable_ids(folder: Path) -> list[float]:
+    """Seconds to take an order id for good, which the bare library does not do."""
+    took = []
+    with closing(OrderIds(folder / "ids-alone", "DU1234567", 1)) as ids:
+        for number in range(ROUNDS * ORDERS):
+            intent = an_order(number).intent
+            order = Tracked(intent.intent_id, 1, 0, "AAPL", 1.0, 1.0, intent.timestamp, lapses=True)
+            begin = time.perf_counter()
+            ids.take(order)
+            took.append(time.perf_counter() - begin)
+    return took
+
+
+def pieces(name: str, library: ModuleType, gateway: Gateway, folder: Path) -> None:
+    """How much slower the last quarter of an order's fills comes than the first."""
+    gateway.fault(do="shred", quantity=1, times=2)
+    bare = asyncio.run(bare_orders(library, gateway, "MKT", PIECES))
+    broker = a_broker(name, gateway, folder)
+    moments: list[float] = []
+    broker.submit(an_order(9_000, quantity=PIECES, limit=None))
+    deadline = time.monotonic() + 300
+    while len(moments) < PIECES and time.monotonic() < deadline:
+        moments += [time.perf_counter() for fact in broker.drain() if fact.kind.value == "FILL"]
+        time.sleep(0.0005)
+    broker.close()
+    print(f"{PIECES} fills of one order, last quarter / first: bare {growth(bare):.2f}, adapter {growth(moments):.2f}")
+    print(f"  and all of them, s: bare {bare[-1] - bare[0]:.2f}, adapter {moments[-1] - moments[0]:.2f}", flush=True)
+
+
+def growth(moments: list[float]) -> float:
+    quarter = len(moments) // 4
+    return (moments[-1] - moments[-quarter]) / max(moments[quarter - 1] - moments[0], 1e-9)
+
+
+def bars(name: str, library: ModuleType, gateway: Gateway, folder: Path) -> None:
+    theirs, ours = [], []
+    for _ in range(ROUNDS):
+        count, took = asyncio.run(bare_bars(library, gateway))
+        theirs.append(count / took)
+        count, took = our_bars(name, gateway, folder)
+        ours.append(count / took)
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    rates = f"bare {statistics.median(theirs):,.0f}, into the cache {statistics.median(ours):,.0f}"
+    print(f"bars a second, connecting not counted: {rates}, ratio {ratio:.2f}", flush=True)
+
+
+def reconnect(name: str, folder: Path) -> None:
+    names = [word for symbol in MANY for word in ("--symbol", symbol)]
+    with simulator(*names) as gateway, closing(a_broker(name, gateway, folder)) as broker:
+        for number, symbol in enumerate(MANY, start=1):
+            broker.submit(an_order(10_000 + number, symbol, limit=None))
+        for number in range(100):
+            broker.submit(an_order(20_000 + number, MANY[number % len(MANY)]))
+        deadline = time.monotonic() + 60
+        while len(broker.snapshot().positions) < len(MANY) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        took = []
+        for _ in range(ROUNDS):
+            known = broker.connects
+            begin = time.perf_counter()
+            gateway.fault(do="drop_link")
+            while broker.connects == known or not broker.ready:
+                time.sleep(0.002)
+            seen = broker.snapshot()
+            took.append(time.perf_counter() - begin)
+            assert (len(seen.open_orders), len(seen.positions)) == (100, 50)
+        print(f"cut to reconciled, 100 orders and 50 positions, s: {line(took, 1)}", flush=True)
+
+
+def line(seconds: list[float], unit: int = 1000) -> str:
+    ordered = sorted(seconds)
+    return f"p50 {unit * statistics.median(ordered):.2f} p99 {unit * ordered[int(0.99 * len(ordered))]:.2f}"
 
 
 def main() -> None:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     name = sys.argv[1] if len(sys.argv) > 1 else "ib_insync"
-    options = ["--port", "0", "--seed", "1", "--active-orders", "0", "--message-rate", "0"]
-    simulator = subprocess.Popen([sys.executable, "-m", "ibkr_sim", *options], stdout=subprocess.PIPE, text=True)
-    try:
-        assert simulator.stdout is not None
-        found = re.search(r":(\d+)", simulator.stdout.readline())
-        assert found is not None
-        with tempfile.TemporaryDirectory() as folder:
-            measure(name, int(found[1]), Path(folder))
-    finally:
-        simulator.terminate()
-        simulator.wait(10)
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    library = load_library(name)
+    print(name)
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        with simulator() as gateway:
+            round_trips(name, library, gateway, folder)
+            bars(name, library, gateway, folder)
+        reconnect(name, folder)
+        with simulator() as gateway:
+            pieces(name, library, gateway, folder)
 
 
-def measure(name: str, port: int, folder: Path) -> None:
-    theirs, their_rate = asyncio.run(bare(name, port))
-    broker = a_broker(name, port, folder)
-    ours = []
-    for number in range(1, ORDERS + 1):
-        begin = time.perf_counter()
-        broker.submit(an_order(number))
-        ours.append(time.perf_counter() - begin)
-    broker.close()
-    begin = time.perf_counter()
-    broker = a_broker(name, port, folder)
-    found = sum(broker.lookup(UUID(int=number)) is not None for number in range(1, 101))
-    reconciled = time.perf_counter() - begin
-    broker.close()
-    begin = time.perf_counter()
-    wanted = Wanted(SYMBOLS, "1min", date(2024, 7, 8), date(2024, 7, 9), date(2024, 7, 10))
-    rows = sum(1 for _ in backfill(Address("127.0.0.1", port, 3), {}, wanted, folder / "cache", library=name).rows())
-    print(f"{name}, {ORDERS} orders, ms        bare {line(theirs)}   adapter {line(ours)}")
-    print(f"connect and reconcile {found} of 100 orders: {reconciled:.3f} s")
-    rate = rows / (time.perf_counter() - begin)
-    print(f"bars a second: bare {their_rate:,.0f}   back-fill into the cache and replay {rate:,.0f}")
-
-
-def line(seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    return f"p50 {1000 * statistics.median(ordered):.2f} p99 {1000 * ordered[int(0.99 * len(ordered))]:.2f}"
-
-
-main()
+if __name__ == "__main__":
+    main()

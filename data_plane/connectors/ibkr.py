@@ -46,6 +46,9 @@ class Step(NamedTuple):
     symbol: str
 
 
+_WAITING = Step(0, 0, "")
+
+
 class Batch(NamedTuple):
     """Rows in the order to publish them; ``through`` is the moment up to which every bar has been given."""
 
@@ -158,11 +161,12 @@ class LiveSource:
         told: SimpleQueue[Step] = SimpleQueue()
         wanted = self._wanted(first)
         work: Future[None] = self._thread.start(self._load(wanted, told.put))
+        work.add_done_callback(lambda _: told.put(_WAITING))
         while not work.done() or not told.empty():
             try:
                 yield told.get(timeout=_STEP_SECONDS)
             except Empty:
-                yield Step(0, 0, "")
+                yield _WAITING
         work.result()
 
     def past(self, first: date) -> ReplayConnector:

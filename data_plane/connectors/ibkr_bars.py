@@ -1,6 +1,6 @@
 """Bars of Interactive Brokers as rows: their sizes, the windows they are asked for in, and their close times."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -46,14 +46,16 @@ def windows(bar_size: str, first: date, last: date) -> Iterator[Window]:
 def row_of(bar: HistoryBar, symbol: str, bar_size: str, line: int = 0) -> RawBar:
     """``bar`` with the close as its time, or the trading day of a daily bar."""
     step = step_of(bar_size)
-    stamp: date = _day(bar.start) if step is None else datetime.fromtimestamp(int(bar.start), UTC) + step
+    stamp: date = day(bar.start) if step is None else datetime.fromtimestamp(int(bar.start), UTC) + step
     return RawBar(symbol, stamp, bar.open, bar.high, bar.low, bar.close, bar.volume, bar_size, "ibkr", line)
 
 
-def day_of(row: RawBar, bar_size: str) -> date:
-    """The UTC day in which a bar begins: the day of its window."""
-    stamp, step = row.timestamp, step_of(bar_size)
-    return (stamp - step).date() if isinstance(stamp, datetime) and step is not None else stamp
+def within(bars: Iterable[HistoryBar], window: Window, bar_size: str) -> list[HistoryBar]:
+    """The bars that begin in ``window``."""
+    if step_of(bar_size) is None:
+        return [bar for bar in bars if window.first <= day(bar.start) < window.beyond]
+    first, beyond = _seconds(window.first), _seconds(window.beyond)
+    return [bar for bar in bars if first <= int(bar.start) < beyond]
 
 
 def _days_of_window(bar_size: str) -> int:
@@ -63,5 +65,11 @@ def _days_of_window(bar_size: str) -> int:
     return 1 if step <= SMALL else 5 if step <= timedelta(minutes=5) else 30
 
 
-def _day(text: str) -> date:
+def day(text: str) -> date:
+    """The trading day of a daily bar."""
     return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
+
+
+def _seconds(start: date) -> int:
+    """From 1970 to the beginning of a UTC day."""
+    return (start.toordinal() - date(1970, 1, 1).toordinal()) * 86_400

@@ -1,16 +1,18 @@
 """Bars that were fetched once, in Parquet files that the replay connector reads."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_plane.connectors.ibkr_bars import Window
-from data_plane.connectors.port import RawBar
+from data_plane.connectors.ibkr_bars import Window, day
+from data_plane.session_grid import step_of
+from ibkr_client.messages import HistoryBar
 
 _NUMBERS = ("open", "high", "low", "close", "volume")
+_MICROS = 1_000_000
 
 
 class BarCache:
@@ -20,6 +22,7 @@ class BarCache:
     """
 
     def __init__(self, directory: Path, bar_size: str) -> None:
+        self._step = step_of(bar_size)
         self._directory = directory / bar_size
         self._directory.mkdir(parents=True, exist_ok=True)
 
@@ -31,16 +34,21 @@ class BarCache:
         """Whether a window was fetched."""
         return self.path(symbol, window).exists()
 
-    def write(self, symbol: str, window: Window, rows: Sequence[RawBar]) -> None:
-        """Keep the bars of a window, oldest first."""
-        daily = not any(isinstance(row.timestamp, datetime) for row in rows)
-        moment = pa.date32() if daily and rows else pa.timestamp("us", "UTC")
+    def write(self, symbol: str, window: Window, bars: Sequence[HistoryBar]) -> None:
+        """Keep the bars of a window, oldest first, as columns: their closes, or the trading days of daily bars."""
+        numbers = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), len(_NUMBERS))
         columns = {
-            "symbol": pa.array([symbol] * len(rows), pa.string()),
-            "timestamp": pa.array([row.timestamp for row in rows], moment),
-            **{name: pa.array([float(getattr(row, name)) for row in rows], pa.float64()) for name in _NUMBERS},
+            "symbol": pa.array([symbol] * len(bars), pa.string()),
+            "timestamp": self._moments([bar.start for bar in bars]),
+            **{name: pa.array(numbers[:, place]) for place, name in enumerate(_NUMBERS)},
         }
         path = self.path(symbol, window)
         unfinished = path.with_suffix(".partial")
         pq.write_table(pa.table(columns), unfinished, compression="zstd")
         unfinished.rename(path)
+
+    def _moments(self, starts: list[str]) -> pa.Array:
+        if self._step is None:
+            return pa.array([day(start) for start in starts], pa.date32())
+        closes = (np.array(starts, dtype=np.str_).astype(np.int64) + int(self._step.total_seconds())) * _MICROS
+        return pa.array(closes, pa.timestamp("us", "UTC"))

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from data_plane.connectors.ibkr_bars import SMALL, Window, day_of, row_of, windows
+from data_plane.connectors.ibkr_bars import SMALL, Window, windows, within
 from data_plane.connectors.ibkr_cache import BarCache
-from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, RequestRefused
 from ibkr_client.contracts import Contracts, Qualified
+from ibkr_client.messages import HistoryBar
 
 Progress = Callable[[int, int, str], None]
 """Told how many windows are done, of how many, and the symbol of the last one."""
@@ -86,13 +86,13 @@ class HistoryLoader:
             if window.beyond > wanted.today or not self._cache.has(symbol, window):
                 contract = await self._contracts.qualified(connection, symbol)
                 closed = window._replace(beyond=min(window.beyond, wanted.today))
-                rows = await self._window(connection, contract, symbol, closed, wanted.bar_size)
-                self._cache.write(symbol, window, rows)
+                bars = await self._window(connection, contract, closed, wanted.bar_size)
+                self._cache.write(symbol, window, bars)
             progress(done, len(todo), symbol)
 
     async def _window(
-        self, connection: Connection, contract: Qualified, symbol: str, window: Window, bar_size: str
-    ) -> Sequence[RawBar]:
+        self, connection: Connection, contract: Qualified, window: Window, bar_size: str
+    ) -> Sequence[HistoryBar]:
         for attempt in range(1, _ATTEMPTS + 1):
             await self._pacer.turn(bar_size)
             try:
@@ -110,8 +110,7 @@ class HistoryLoader:
                     raise
                 await asyncio.sleep(self._pause * attempt)
             else:
-                rows = [row_of(bar, symbol, bar_size) for bar in bars]
-                return [row for row in rows if window.first <= day_of(row, bar_size) < window.beyond]
+                return within(bars, window, bar_size)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 

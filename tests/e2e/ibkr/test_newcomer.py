@@ -1,8 +1,10 @@
 """What a newcomer sees: a simulator in one terminal, three planes in another, and a link that is cut many times."""
 
 import json
+import os
 import signal
 import sqlite3
+import subprocess
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,9 @@ import yaml
 from contracts.market import BarEvent, SliceEvent
 from data_plane.store import read_events
 from ibkr_sim.synthetic_bars import minute_bars
+from kernel.kafka_history import read_logs
+from kernel.kafka_offsets import watermarks
+from kernel.kafka_settings import KafkaSettings
 
 ROOT = Path(__file__).parents[3]
 SYMBOLS = ("AAPL", "IBM", "MSFT")
@@ -131,3 +136,33 @@ def check_bars(state):
 
 def closed(bar):
     return datetime.fromtimestamp(bar.start, UTC) + timedelta(minutes=1)
+
+
+@pytest.mark.slow
+def test_a_data_plane_that_is_killed_publishes_on_from_where_it_was(
+    session, config, simulator_at_speed, ibkr_library, monkeypatch, tmp_path, until
+):
+    simulator = simulator_at_speed
+    monkeypatch.setenv("ALGOTRADE_IBKR_LIBRARY", ibkr_library.__name__)
+    run = session("up", "--config", str(config), "--run-id", "killed")
+    run.wait_for(r"[1-9]\d* fills")
+    processes = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True
+    ).stdout
+    (data,) = [int(line.split()[0]) for line in processes.splitlines() if f"plane_cli data --config {config}" in line]
+    os.kill(data, signal.SIGKILL)
+    run.wait_for("data: restarted")
+    known = len(filled(simulator))
+    until(lambda: len(filled(simulator)) >= known + 3, 60)
+    place = json.loads((tmp_path / "home" / "running.json").read_text())
+    kafka = KafkaSettings(bootstrap_servers=place["bootstrap_servers"], topic_prefix=place["topic_prefix"])
+    records = [json.loads(record.value() or b"") for record in read_logs(kafka, watermarks(kafka, ["market_events"]))]
+    for symbol in SYMBOLS:
+        mine = [
+            datetime.fromisoformat(each["timestamp"])
+            for each in records
+            if each["event_type"] == "bar_event" and each["symbol"] == symbol
+        ]
+        assert mine == [closed(bar) for bar in minute_bars(symbol, 7)][: len(mine)]
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(30) == 130, run.said
