@@ -172,6 +172,7 @@ def test_a_review_is_proposed_signed_by_all_and_counts_only_then(place):
     assert "30% of capital" in proposed.output
     for role in PEOPLE:
         assert "review 1:" in gates(place, "verify").output
+        assert "not all have signed" in gates(place, "review", "--findings", "too soon").output
         assert signed(place, "review", role).exit_code == 0
     assert "review 1:" not in gates(place, "verify").output
-    assert gates(place, "review", "--findings", "more").exit_code == 2
+    assert "there is nothing to open" in gates(place, "review", "--findings", "more").output
