@@ -8,6 +8,7 @@ from pathlib import Path
 from data_plane.settings import DataSettings
 from domain.go_live import CodeVersion, Evidence, Sheet, canonical
 from gates.artifact import MODELS, AnyArtifact, Check, Subject
+from gates.render import circumstances
 from gates.shelf import Shelf
 from gates.stages import stage
 from kernel.clock import SystemClock
@@ -52,13 +53,15 @@ class Context:
         documents: Mapping[str, str] | None = None,
         source: Source = NO_GATEWAY,
     ) -> AnyArtifact:
-        """Write the documents and the artifact of a stage, and return it."""
-        chosen, subject = stage(number), self.subject()
-        files = {name: self.shelf.write_text(name, text) for name, text in (documents or {}).items()}
+        """Write the documents and the artifact of a stage, and return it; Markdown ends with the circumstances."""
+        chosen, subject, created_at = stage(number), self.subject(), SystemClock().now()
+        end = circumstances(subject, source, created_at)
+        texts = {name: text + end if name.endswith(".md") else text for name, text in (documents or {}).items()}
+        files = {name: self.shelf.write_text(name, text) for name, text in texts.items()}
         artifact: AnyArtifact = MODELS[number](
             stage=number,
             title=chosen.name,
-            created_at=SystemClock().now(),
+            created_at=created_at,
             evidence=source[0],
             evidence_why=tuple(source[1]),
             passed=all(each.passed for each in checks),

@@ -33,8 +33,15 @@ def govern(context: Context, holders: dict[Role, str], policy: str, at: datetime
 
 
 def propose_review(context: Context, findings: str, at: datetime) -> SignedRecord:
-    """Add a review, unsigned, that opens the next step of the scale-up; raises SigningRefused when there is none."""
+    """Add a review, unsigned, that opens the next step of the scale-up.
+
+    Raises:
+        SigningRefused: when there is no further step, or not all have signed the review before.
+    """
     signed = context.shelf.read(RECORD, SignedRecord)
+    before = signed.reviews[-1:]
+    if any(objections(each.review, each.signatures, context.order.go_live.signers) for each in before):
+        raise SigningRefused("not all have signed the review before this one")
     step = len(signed.reviews) + 2
     if step > len(signed.record.scale_up):
         raise SigningRefused("the last step of the scale-up has begun; there is nothing to open")

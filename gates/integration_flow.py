@@ -11,21 +11,15 @@ from gates.render import checks_table, document, table
 from gates.sources import imports, modules, parsed, sentence
 from kernel.code_version import PACKAGES
 
-PARTS: dict[str, tuple[str, ...]] = {
-    "Commands": ("launcher.ibkr_sim_cli", "launcher.gates_cli"),
-    "Gates": (
-        "gates.",
-        "order_plane.gates",
-        "order_plane.go_live_terms",
-        "order_plane.risk.scale_up",
-        "domain.go_live",
-    ),
-    "Orders": ("order_plane.brokers.ibkr",),
-    "Market data": ("data_plane.connectors.ibkr",),
-    "Connection": ("ibkr_client.",),
-    "Simulator": ("ibkr_sim.",),
+PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "Commands": (("launcher.",), ("ibkr", "gates", "live", "rehearsal")),
+    "Gates": (("gates.", "order_plane.", "domain."), ("gates", "go_live", "scale_up")),
+    "Orders": (("order_plane.",), ("ibkr",)),
+    "Market data": (("data_plane.",), ("ibkr",)),
+    "Connection": (("ibkr_client.",), ("",)),
+    "Simulator": (("ibkr_sim.",), ("",)),
 }
-"""Which modules make up each part, by the beginning of their names."""
+"""Which modules make up each part: the beginning of their names, and a word in them."""
 LAYERS = ("launcher", "gates", "backtest", "data_plane order_plane strategy_plane ibkr_sim", "ibkr_client")
 """Packages from the top down; none imports from above."""
 FLOW = (
@@ -70,11 +64,16 @@ def _pages(found: dict[str, tuple[Module, ...]], checks: Sequence[Check]) -> Ite
 
 
 def _modules_of(part: str, sources: Mapping[str, Source], pure: Set[str]) -> Iterator[Module]:
-    beginnings = tuple(each for one in PARTS.values() for each in one)
+    members = {name for each in PARTS for name in sources if _belongs(name, each)}
     for name, source in sources.items():
-        if name.startswith(PARTS[part]):
-            uses = tuple(sorted(each for each in source.imports & sources.keys() if each.startswith(beginnings)))
+        if _belongs(name, part):
+            uses = tuple(sorted(source.imports & members))
             yield Module(name=name, does=source.does, pure=name in pure, uses=uses)
+
+
+def _belongs(name: str, part: str) -> bool:
+    beginnings, words = PARTS[part]
+    return name.startswith(beginnings) and any(word in name for word in words)
 
 
 def _upward(sources: Mapping[str, Source]) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """Artifacts as Markdown."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from gates.artifact import AnyArtifact, Check
+from domain.go_live import Evidence
+from gates.artifact import Check, Subject
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -17,22 +19,19 @@ def checks_table(checks: Sequence[Check]) -> list[str]:
     return table(("check", "result", "required", "found"), rows)
 
 
-def circumstances(artifact: AnyArtifact) -> list[str]:
-    """Under which circumstances an artifact came about."""
-    why = "; ".join(artifact.evidence_why)
-    code = artifact.code
+def circumstances(subject: Subject, source: tuple[Evidence, Sequence[str]], created_at: datetime) -> str:
+    """Under which circumstances an artifact came about, as the end of its page."""
+    why, code = "; ".join(source[1]), subject.code
     commit = f"{code.commit or 'no commit'}{' with uncommitted changes' if code.dirty else ''}"
-    return table(
-        ("circumstance", "value"),
-        [
-            ("created", artifact.created_at.isoformat()),
-            ("evidence", artifact.evidence.value + (f" ({why})" if why else "")),
-            ("account", artifact.account),
-            ("code", f"{code.version}, {commit}, sources {code.digest}"),
-            ("configuration", artifact.configuration),
-            ("limits", artifact.limits),
-        ],
-    )
+    rows = [
+        ("created", created_at.isoformat()),
+        ("evidence", source[0].value + (f" ({why})" if why else "")),
+        ("account", subject.account),
+        ("code", f"{code.version}, {commit}, sources {code.digest}"),
+        ("configuration", subject.configuration),
+        ("limits", subject.limits),
+    ]
+    return "\n".join(["", "## Circumstances", "", *table(("circumstance", "value"), rows), ""])
 
 
 def document(title: str, *parts: Sequence[str]) -> str:

@@ -232,14 +232,14 @@ def _told() -> Iterator[None]:
     from ibkr_client.connection import ConnectionLost, RequestRefused  # noqa: PLC0415
     from ibkr_client.library import LibraryMissing  # noqa: PLC0415
     from order_plane.brokers.ibkr import WrongAccount  # noqa: PLC0415
-    from order_plane.brokers.port import BrokerUnavailable  # noqa: PLC0415
+    from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable  # noqa: PLC0415
 
     try:
         with reported():
             yield
     except (KeyRefused, LibraryMissing, OSError, SimulatorFailed, WrongAccount) as error:
         _end(str(error) or type(error).__name__, USAGE)
-    except (BrokerUnavailable, ConnectionLost, RequestRefused) as error:
+    except (BrokerStateUnknown, BrokerUnavailable, ConnectionLost, RequestRefused) as error:
         _end(f"the gateway: {error or type(error).__name__}", USAGE)
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from domain.go_live import Evidence
 from ibkr_client.error_policy import SIMULATOR
+from ibkr_client.lifeline import Address
 from ibkr_client.witness import source_of
+from order_plane.brokers import ibkr
+from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -86,6 +89,16 @@ def test_a_simulator_announces_itself_at_every_connection(desk, simulator, until
     simulator.fault(do="drop_link", seconds=0.2)
     until(lambda: broker.connects == 2 and broker.ready)
     assert broker.heard[SIMULATOR] == 2
+
+
+def test_a_live_adapter_never_uses_a_gateway_that_says_it_is_a_simulator(desk, simulate, monkeypatch):
+    simulator = simulate("--account", "U1234567")
+    monkeypatch.setattr(ibkr, "require_open_gates", lambda *_: None)  # as if everything were signed
+    monkeypatch.setattr(ibkr, "LIVE_PORTS", frozenset({simulator.port}))
+    terms = {"live": True, "account": "U1234567", "paper_ports": frozenset()}
+    with pytest.raises(ibkr.WrongAccount, match="simulator"):
+        IbkrBroker(IbkrTerms(Address("127.0.0.1", simulator.port, 1), ids_path=desk.path, **terms), {}, desk.library)
+    assert simulator.state()["orders"] == []
 
 
 def test_a_simulator_that_plays_today_and_is_made_to_keep_silent_is_still_simulated(desk, simulate, mute):

@@ -125,7 +125,7 @@ def test_the_official_client_reads_contracts_and_market_data(official, simulate)
         one.wait("realtimeBar", "tickPrice", "tickByTickBidAsk")
         assert one.of("contractDetails")[0][1].contract.conId == 265598
         assert len(one.of("historicalData")) >= 30
-        assert {values[1] for values in one.of("error")} <= {2104, 2106, 2158}
+        assert {values[1] for values in one.of("error")} <= {2104, 2106, 2158, 2199}
     finally:
         one.close()
 

@@ -97,6 +97,7 @@ def test_the_breakdown_leaves_nothing_out(context):
     assert {"ibkr_client.error_policy", "order_plane.brokers.ibkr", "data_plane.connectors.ibkr_live"} <= set(names)
     page = (context.shelf.directory / "IBKR_INTEGRATION_FLOW.md").read_text("utf-8")
     assert all(f"| {name} |" in page for name in names)
+    assert "| evidence | simulated (this stage meets no gateway) |" in page
 
 
 def test_a_module_without_a_place_fails_the_breakdown(context, project):

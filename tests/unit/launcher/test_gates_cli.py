@@ -1,14 +1,18 @@
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
-from kernel.code_version import ROOT
+from domain.go_live import CodeVersion, Evidence, GoLiveRecord, SignedRecord, Step
+from gates.context import configuration_of
+from kernel.code_version import ROOT, source_digest
 from launcher.cli import app
 from launcher.live import require_permission
 from launcher.settings import load_settings
 from order_plane.gates import LiveTradingRefused
+from order_plane.go_live_terms import limits_hash, order_configuration
 
 PEOPLE = {"risk-officer": "Rita", "cto": "Carl", "lead-trader": "Lena"}
 ROLES = {"risk-officer": "Risk Officer", "cto": "CTO", "lead-trader": "Lead Trader"}
@@ -118,3 +122,57 @@ def test_a_run_in_mode_live_is_refused_before_anything_starts(place):
     with pytest.raises(LiveTradingRefused, match="LIVE_API=1; CONFIRM_LIVE=YES; ENABLE_LIVE_TRADING=true; a signed"):
         require_permission(settings, {})
     require_permission(load_settings(place / "config.yaml", {}), {})
+
+
+def a_live_record(place, settings):
+    """A record that lets the settings of ``place`` go live, as far as signatures and hashes are concerned."""
+    at = datetime.now(UTC)
+    record = GoLiveRecord(
+        account="U1",
+        configuration=configuration_of(settings.data, settings.strategy, settings.order),
+        order_configuration=order_configuration(settings.order),
+        limits=limits_hash(settings.order),
+        code=CodeVersion(version="1", commit="c" * 40, dirty=False, digest=source_digest()),
+        evidence=Evidence.PAPER,
+        evidence_account="DU1",
+        artifacts={str(stage): "ab" * 32 for stage in range(1, 9)},
+        passed=True,
+        decided_at=at - timedelta(hours=1),
+        expires_at=at + timedelta(days=10),
+        capital=1_000.0,
+        scale_up=(
+            Step(capital_fraction=0.1, position_cap=10.0, review_by=at + timedelta(days=5)),
+            Step(capital_fraction=0.3, position_cap=30.0, review_by=at + timedelta(days=10)),
+        ),
+    )
+    (place / "gates").mkdir(exist_ok=True)
+    (place / "gates" / "GO_LIVE_RECORD.json").write_text(SignedRecord(record=record).model_dump_json(), "utf-8")
+    for role in PEOPLE:
+        assert signed(place, "record", role).exit_code == 0
+
+
+def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(place):
+    environment = {
+        "ALGOTRADE_ORDER__MODE": "live",
+        "ALGOTRADE_ORDER__ACCOUNT": "U1",
+        "ALGOTRADE_ORDER__GO_LIVE__RECORD_PATH": str(place / "gates" / "GO_LIVE_RECORD.json"),
+    }
+    switches = {"LIVE_API": "1", "CONFIRM_LIVE": "YES", "ENABLE_LIVE_TRADING": "true"}
+    settings = load_settings(place / "config.yaml", environment)
+    a_live_record(place, settings)
+    require_permission(settings, switches)
+    other = load_settings(place / "config.yaml", {**environment, "ALGOTRADE_STRATEGY__LOT": "5.0"})
+    with pytest.raises(LiveTradingRefused, match="configuration of data or strategy has changed"):
+        require_permission(other, switches)
+
+
+def test_a_review_is_proposed_signed_by_all_and_counts_only_then(place):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    proposed = gates(place, "review", "--findings", "two calm weeks")
+    assert "30% of capital" in proposed.output
+    for role in PEOPLE:
+        assert "review 1:" in gates(place, "verify").output
+        assert "not all have signed" in gates(place, "review", "--findings", "too soon").output
+        assert signed(place, "review", role).exit_code == 0
+    assert "review 1:" not in gates(place, "verify").output
+    assert "there is nothing to open" in gates(place, "review", "--findings", "more").output

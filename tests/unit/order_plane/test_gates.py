@@ -3,9 +3,12 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.go_live import (
     CodeVersion,
     Evidence,
@@ -21,9 +24,11 @@ from ibkr_client.lifeline import Address
 from kernel.code_version import source_digest
 from kernel.signing import signer_at
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms, WrongAccount
-from order_plane.composition import build_stage
+from order_plane.brokers.paper_store import MemoryPaperStore
+from order_plane.composition import build_stage, paper_broker
 from order_plane.gates import LiveTradingRefused, permission, require_open_gates, shut_gates
 from order_plane.go_live_terms import PLACES, go_live_terms, limits_hash, order_configuration
+from order_plane.memory_journal import MemoryJournal
 from order_plane.settings import OrderSettings
 
 OPEN = {"LIVE_API": "1", "CONFIRM_LIVE": "YES", "ENABLE_LIVE_TRADING": "true"}
@@ -381,3 +386,47 @@ def test_a_review_that_was_changed_after_it_was_signed_does_not_count(settings, 
     changed = genuine.review.model_copy(update={name: other})
     write(record, reviews=(genuine.model_copy(update={"review": changed}),))
     assert allowed(settings) == (100_000.0, 20_000.0)
+
+
+def traded(settings, at, quantity, number=1):
+    """The report on a purchase at a moment, by a live order plane whose venue is the paper one."""
+    broker = paper_broker(settings, MemoryPaperStore())
+    stage = build_stage(settings, MemoryJournal(), broker, environment=OPEN)
+    stage.recover()
+    bar = BarEvent(symbol="AAPL", timestamp=at, open=100.0, high=100.0, low=100.0, close=100.0, volume=1e6)
+    stage.handlers[BarEvent](bar)
+    intent = OrderIntent(
+        intent_id=UUID(int=number),
+        symbol="AAPL",
+        direction=Side.BUY,
+        quantity=quantity,
+        order_type=OrderType.MARKET,
+        timestamp=at,
+    )
+    stage.handlers[OrderIntent](intent)
+    reports = [each for each in stage.settle() if isinstance(each, ExecutionReport)]
+    stage.close()
+    return reports[-1]
+
+
+def test_the_order_plane_holds_live_orders_to_the_step_that_was_signed(settings, write):
+    write()
+    assert traded(settings, NOW, 200.0).status is not OrderStatus.REJECTED
+    above = traded(settings, NOW, 201.0)
+    assert above.status is OrderStatus.REJECTED
+    assert above.reject_reason.startswith("SCALE_UP_POSITION_EXCEEDED")
+
+
+def test_the_order_plane_adds_nothing_once_the_review_is_overdue(settings, write):
+    write()
+    late = traded(settings, NOW + 15 * DAY, 1.0)
+    assert late.status is OrderStatus.REJECTED
+    assert late.reject_reason.startswith("SCALE_UP_REVIEW_MISSING")
+
+
+def test_capital_in_all_symbols_together_is_held_too(settings, write):
+    steps = (Step(capital_fraction=0.1, position_cap=1e9, review_by=NOW + 14 * DAY),)
+    write(a_record(settings, scale_up=steps, capital=1_000.0))
+    assert traded(settings, NOW, 1.0).status is not OrderStatus.REJECTED
+    above = traded(settings, NOW, 1.1)
+    assert above.reject_reason.startswith("SCALE_UP_CAPITAL_EXCEEDED")
