@@ -27,7 +27,7 @@ def test_every_command_of_a_document_exists(document):
     from typer.main import get_command
 
     commands = get_command(app).commands
-    for name, sub in re.findall(r"\balgotrade ([a-z]+)(?: ([a-z][a-z-]*))?", (ROOT / document).read_text()):
+    for name, sub in re.findall(r"\balgotrade ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", (ROOT / document).read_text()):
         assert name in commands, name
         if hasattr(commands[name], "commands") and sub:
             assert sub in commands[name].commands, f"{name} {sub}"
