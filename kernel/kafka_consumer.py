@@ -161,7 +161,7 @@ class GroupConsumer:
             CommitFailed: when the broker did not record an earlier one, or does not answer within the start timeout.
         """
         self._raise_fault()
-        self._progress.ask(self._ask)
+        self._progress.ask(lambda offsets: self._consumer.commit(offsets=offsets, asynchronous=True))
 
     def commit(self) -> None:
         """Have the broker record what is finished; what a rebalance gets in the way of stays for the next call.
@@ -214,13 +214,9 @@ class GroupConsumer:
         more = self._settings.batch_max - 1
         return [first, *self._consumer.consume(more, 0)] if more else [first]
 
-    def _ask(self, offsets: list[TopicPartition]) -> None:
-        self._consumer.commit(offsets=offsets, asynchronous=True)
-
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._leaving:  # a member that has not answered its assignment may never be able to leave
-            consumer.incremental_assign(partitions)
-            return
+            return consumer.incremental_assign(partitions)
         try:
             timeout = self._settings.start_timeout_seconds
             for known in consumer.committed(partitions, timeout=timeout):
@@ -230,16 +226,15 @@ class GroupConsumer:
                 self._progress.assign((known.topic, known.partition), start)
         except KafkaException as error:
             self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
-            consumer.incremental_assign(partitions)
         except (OffsetLost, StateBehind) as error:
             self._fault = error
-            # Nothing is taken any more, but the assignment must be answered, as above.
-            consumer.incremental_assign(partitions)
         else:
             consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
             if self._paused:
                 consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
             self._joined = True
+            return
+        consumer.incremental_assign(partitions)  # nothing is taken any more, but it must be answered, as above
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = [(each.topic, each.partition) for each in partitions]
