@@ -163,7 +163,7 @@ class GroupConsumer:
             CommitFailed: when the broker did not record an earlier one, or does not answer within the start timeout.
         """
         self._raise_fault()
-        self._progress.ask(self._ask)
+        self._progress.ask(lambda offsets: self._consumer.commit(offsets=offsets, asynchronous=True))
 
     def commit(self) -> None:
         """Have the broker record what is finished; what a rebalance gets in the way of stays for the next call.
@@ -217,13 +217,9 @@ class GroupConsumer:
         more = self._settings.batch_max - 1
         return [first, *self._consumer.consume(more, 0)] if more else [first]
 
-    def _ask(self, offsets: list[TopicPartition]) -> None:
-        self._consumer.commit(offsets=offsets, asynchronous=True)
-
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         if self._leaving:  # a member that has not answered its assignment may never be able to leave
-            consumer.incremental_assign(partitions)
-            return
+            return consumer.incremental_assign(partitions)
         try:
             timeout = self._settings.start_timeout_seconds
             for known in consumer.committed(partitions, timeout=timeout):
@@ -232,20 +228,16 @@ class GroupConsumer:
                 self._next[known.topic, known.partition] = start
                 self._progress.assign((known.topic, known.partition), start)
         except KafkaException as error:
-            unreachable = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
-            self._refuse(consumer, partitions, unreachable)
+            self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
         except (OffsetLost, StateBehind) as error:
-            self._refuse(consumer, partitions, error)
+            self._fault = error
         else:
             consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
             if self._paused:
                 consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
             self._joined = True
-
-    def _refuse(self, consumer: Consumer, partitions: list[TopicPartition], fault: Exception) -> None:
-        """Take nothing, but answer: a member that has not answered its assignment may never be able to leave."""
-        self._fault = fault
-        consumer.incremental_assign(partitions)
+            return
+        consumer.incremental_assign(partitions)  # nothing is taken any more, but it must be answered, as above
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = [(each.topic, each.partition) for each in partitions]
