@@ -122,6 +122,7 @@ def report(directory: Path) -> None:
             console.print(render(load(directory).summary))
         except NotARun as error:
             end(str(error), ExitCode.CONFIGURATION)
+        _tell_findings(directory)
         for difference in changed:
             errors.print(f"not as it was written: {difference}", style="red", markup=False, soft_wrap=True)
         console.print(f"report: {write_report(directory)}", markup=False, soft_wrap=True)
@@ -207,10 +208,19 @@ def _show(outcome: "Outcome", expected: "Digests | None" = None) -> None:
     from backtest.summary import render  # noqa: PLC0415
 
     console.print(render(load(outcome.directory).summary))
+    _tell_findings(outcome.directory)
     identical = expected is None or _verdict(outcome.digests, expected)
     console.print(f"report: {write_report(outcome.directory)}", markup=False, soft_wrap=True)
     if not identical:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _tell_findings(directory: Path) -> None:
+    from data_plane.store import QUARANTINE  # noqa: PLC0415 - loaded by the run already
+
+    if (directory / QUARANTINE).exists():
+        where = f"source rows refused or noted, with file, line and reason: {directory / QUARANTINE}"
+        console.print(where, markup=False, soft_wrap=True)
 
 
 def _verdict(kafka: "Digests", memory: "Digests") -> bool:
