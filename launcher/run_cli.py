@@ -18,7 +18,7 @@ from launcher.endings import RunRefused, end, reported
 from launcher.gateway_check import check_gateway
 from launcher.kafka_options import console, errors, state_directory
 from launcher.live import require_permission
-from launcher.local import KafkaChoice, LocalRun, new_run_id, running_broker, supervised
+from launcher.local import KafkaChoice, LocalRun, check_window, new_run_id, running_broker, supervised
 from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
@@ -168,6 +168,7 @@ def _local_run(
     name: str, config: Path, settings: Settings, choice: KafkaChoice, prefix: str, restart: bool = False
 ) -> Iterator[tuple[LocalRun, Supervisor]]:
     """Broker and planes of a run, stopped on the way out, and found by commands in another terminal meanwhile."""
+    check_window(settings, choice)
     alive = current(state_directory())
     if alive is not None and alive.run_id == name:
         raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
