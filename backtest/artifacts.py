@@ -18,6 +18,7 @@ from backtest.bar_file import parquet_writer
 from backtest.run_record import RunRecord
 from backtest.summary import JSON, summarise
 from backtest.tables import Tables
+from data_plane.store import QUARANTINE
 
 TABLE_NAMES = ("orders", "fills", "positions", "equity")
 MANIFEST = "manifest.json"
@@ -55,10 +56,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """What did not become a trade or a bar: dead letters by error code, quarantined source rows by reason."""
+    """What did not become a trade or a bar: dead letters by error code, quarantined source rows by reason.
+
+    ``findings`` is the file of the data plane that says which rows these are, if there is one.
+    """
 
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
+    findings: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ def write_run(
         RunExists: when the run is already there.
         ValueError: when the run id is no plain file name, or the record keeps no bars.
     """
+    failures = failures or Failures()
     target = run_directory(root, provenance.run_id)
     bars = record.bar_file()
     tables = record.tables()
@@ -123,10 +129,11 @@ def write_run(
             table = getattr(tables, name)
             with parquet_writer(draft / f"{name}.parquet", table.schema) as writer:
                 writer.write_table(table)
+        _copy_findings(failures.findings, draft / QUARANTINE)
         summary = summarise(tables, record.initial_cash) | {
             "counts": _counts(tables, draft / BARS),
-            "dead_letters": dict(sorted((failures or Failures()).dead_letters.items())),
-            "quarantined": dict(sorted((failures or Failures()).quarantined.items())),
+            "dead_letters": dict(sorted(failures.dead_letters.items())),
+            "quarantined": dict(sorted(failures.quarantined.items())),
             "provenance": asdict(provenance),
             "digests": asdict(content_digests(tables)),
         }
@@ -233,6 +240,16 @@ def _counts(tables: Tables, bars: Path) -> dict[str, JSON]:
         "intents": len(tables.orders),
         "fills": len(tables.fills),
     }
+
+
+def _copy_findings(source: Path | None, target: Path) -> None:
+    """Every finding once, in the order found: a data plane that starts again finds the same; no file without any."""
+    if source is None or not source.exists():
+        return
+    with source.open(encoding="utf-8") as file:
+        found = dict.fromkeys(line for line in file if line.endswith("\n"))
+    if found:
+        target.write_text("".join(found), "utf-8")
 
 
 def _publish(draft: Path, target: Path) -> None:

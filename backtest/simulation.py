@@ -8,6 +8,7 @@ from backtest.run_record import RunRecord
 from contracts.trading import ExecutionCost
 from data_plane.composition import build_connector
 from data_plane.composition import build_stage as build_data_stage
+from data_plane.pipeline import FindingSink
 from data_plane.settings import DataSettings
 from kernel.ports import Stage
 from order_plane.composition import build_simulation
@@ -30,13 +31,14 @@ def simulate(
     order: OrderSettings,
     record: RunRecord,
     observers: tuple[Observer, ...] = (),
+    quarantine_sink: FindingSink = lambda finding: None,
 ) -> Simulated:
-    """Run the three planes over the whole source and fill ``record``.
+    """Run the three planes over the whole source and fill ``record``; ``quarantine_sink`` is told every finding.
 
     The order plane comes first, so that fills at a bar are booked before the strategy decides on its moment. It learns
     what executions cost when the strategy asks for it.
     """
-    source = build_data_stage(data)
+    source = build_data_stage(data, quarantine_sink)
     trading, deciding = build_simulation(order), build_strategy_stage(strategy)
     learns = order.learn_costs and ExecutionCost in deciding.handlers
     stages: tuple[Stage, Stage] = (Learning(trading, CostLearner()) if learns else trading, deciding)

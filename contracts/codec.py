@@ -47,6 +47,10 @@ class ErrorCode(StrEnum):
     DEPENDENCY_DOWN = "DEPENDENCY_DOWN"
 
 
+WHOLE = "the message"
+"""What a person is told for the empty JSON Pointer, which is the root (RFC 6901, section 5)."""
+
+
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One broken rule: ``path`` is a JSON Pointer, ``rule`` a sentence that never repeats the input."""
@@ -56,7 +60,7 @@ class FieldError:
     code: ErrorCode
 
     def __str__(self) -> str:
-        return f"{self.path or '/'}: {self.rule} [{self.code}]"
+        return f"{self.path or WHOLE}: {self.rule} [{self.code}]"
 
 
 class ContractViolation(ValueError):

@@ -19,7 +19,7 @@ from data_plane.freshness import Overdue
 from data_plane.live import Outside, play
 from data_plane.pipeline import DataStage
 from data_plane.settings import DataSettings, IbkrSourceSettings, PaceMode, PaceSettings
-from data_plane.store import EventStore, QuarantineFile
+from data_plane.store import QUARANTINE, EventStore, QuarantineFile
 from kernel.clock import SystemClock, monotonic
 from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Stopped, Wait, Window, waiter
 from kernel.heartbeat import Beat
@@ -35,8 +35,6 @@ CONSUMERS = {
 """Who must have handled what before the source goes on."""
 READ_BY_SOME = ("execution_costs",)
 """Topics that only some strategies read; who does must have handled them, too."""
-QUARANTINE = "quarantine.jsonl"
-"""Name of the file of findings in the state directory of a run."""
 STALLED_SECONDS = 120.0
 """Longest silence of the other planes: a restart of one of them fits in it."""
 

@@ -106,7 +106,7 @@ class PaceSettings(_Section):
     max_rate: Annotated[float, Field(gt=0)] | None = None
     """At most this many messages per second, in any mode."""
     window: Annotated[int, Field(ge=1, le=10_000_000)] = 5_000
-    """How many messages the slowest consumer may be behind, over all its inputs."""
+    """How many messages the slowest consumer may be behind, over all its inputs; the embedded broker allows 5,000."""
 
 
 class LiveBarsFrom(StrEnum):

@@ -154,6 +154,10 @@ def _file(directory: Path, kind: type[Message]) -> Path:
     return directory / f"{kind.model_fields['event_type'].default}.parquet"
 
 
+QUARANTINE = "quarantine.jsonl"
+"""Name of the file of findings, in the state directory of a run and in the run itself."""
+
+
 class QuarantineFile:
     """Appends every finding as one line of JSON, durable in the file system as soon as it is taken."""
 

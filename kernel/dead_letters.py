@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Message as Record
 
-from contracts.dead_letter import DeadLetter, Header, NotADeadLetter, parse_dead_letter
+from contracts.codec import ErrorCode
+from contracts.dead_letter import DeadLetter, FailureClass, Header, NotADeadLetter, parse_dead_letter
 from contracts.topics import TOPICS
 from kernel.dead_letter_writer import wire_headers
 from kernel.kafka_history import read_logs
@@ -45,6 +46,14 @@ class Entry:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
     @property
+    def source(self) -> tuple[str, int, int]:
+        """Topic, partition and offset of the record it was at first; its own when something else wrote it."""
+        letter = self.letter
+        if letter is None:
+            return self.topic, self.partition, self.offset
+        return letter.origin_topic, letter.origin_partition, letter.origin_offset
+
+    @property
     def code(self) -> str:
         """Its error code."""
         return self.letter.code if self.letter else UNEXPLAINED
@@ -55,8 +64,8 @@ class Wanted:
     """What an operator looks for; what is None does not matter. ``topic`` may name the source or its dead letters."""
 
     topic: str | None = None
-    code: str | None = None
-    failure_class: str | None = None
+    code: ErrorCode | None = None
+    failure_class: FailureClass | None = None
     since: datetime | None = None
     key: str | None = None
 
@@ -65,11 +74,8 @@ class Wanted:
         letter = entry.letter
         return (
             (self.topic is None or entry.topic in (self.topic, f"dlq_{self.topic}"))
-            and (self.code is None or entry.code == self.code.upper())
-            and (
-                self.failure_class is None
-                or (letter is not None and letter.failure_class == self.failure_class.upper())
-            )
+            and (self.code is None or entry.code == self.code)
+            and (self.failure_class is None or (letter is not None and letter.failure_class == self.failure_class))
             and (self.since is None or entry.timestamp >= self.since)
             and (self.key is None or entry.key == self.key.encode())
         )

@@ -30,6 +30,9 @@ from contracts.topics import TOPICS, qualified
 from kernel.clock import monotonic
 from kernel.kafka_errors import BrokerUnavailable
 
+WIDEST_WINDOW = 5_000
+"""Messages a source may be ahead of its consumers: with the quarter more that a window lets through unseen, and all of
+them in one partition, 5 MiB hold so many of 800 bytes, which is more than twice a bar with its headers."""
 _PRODUCER = 0
 _SESSION_TIMEOUT_MS = 6000
 _HEARTBEAT_INTERVAL_MS = 500

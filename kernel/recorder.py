@@ -154,7 +154,8 @@ def _said(output: Message) -> bytes:
 
 
 def _refused(error: FieldError) -> bytes:
-    return REFUSED + " ".join(str(error).split()).encode() + b"\n"
+    said = f"{error.path or '/'}: {error.rule} [{error.code}]"  # not the text for people: recordings outlive it
+    return REFUSED + " ".join(said.split()).encode() + b"\n"
 
 
 def _text(line: bytes | None) -> str | None:

@@ -167,11 +167,9 @@ class ApacheKafka:
             pid = int(self._pid_file.read_text("ascii"))
         except (FileNotFoundError, ValueError):
             return None
-        said = subprocess.run(
-            ["ps", "-p", str(pid), "-o", "args="], capture_output=True, text=True, check=False, timeout=10
-        )
         # The number may have been given to another program since.
-        return pid if _MAIN_CLASS in said.stdout and str(self._config) in said.stdout else None
+        said = command_line(pid)
+        return pid if _MAIN_CLASS in said and str(self._config) in said else None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -263,6 +261,20 @@ def _jars(home: Path) -> Path:
 
 def _fetched(home: Path) -> bool:
     return any(_jars(home).glob("kafka_2.13-*.jar"))
+
+
+def command_line(pid: int) -> tuple[str, ...]:
+    """The program and arguments of a process, whole; empty when it is gone."""
+    processes = Path("/proc")
+    if (processes / "self").exists():
+        try:
+            said = (processes / str(pid) / "cmdline").read_bytes()
+        except OSError:
+            return ()
+        return tuple(os.fsdecode(said).split("\0")[:-1])
+    listing = ["ps", "-ww", "-p", str(pid), "-o", "args="]  # without -ww a line ends where the terminal does
+    done = subprocess.run(listing, capture_output=True, text=True, check=False, timeout=10)
+    return tuple(done.stdout.split())
 
 
 def _free_port() -> int:

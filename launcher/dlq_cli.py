@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from contracts.codec import ErrorCode
+from contracts.dead_letter import FailureClass
 from kernel.audit_log import AuditLog
 from kernel.clock import SystemClock
 from kernel.dead_letters import Entry, Wanted, dead_letter_topics, find_dead_letter, read_dead_letters
@@ -28,8 +30,10 @@ from launcher.kafka_options import (
 app = typer.Typer(name="dlq", help="Messages that could not be used: why, where from, and again.", no_args_is_help=True)
 
 Topic = Annotated[str | None, typer.Option(help="A source topic or its dead-letter topic.")]
-Code = Annotated[str | None, typer.Option(help="Error code, such as NOT_JSON.")]
-FailureClass = Annotated[str | None, typer.Option("--class", help="POISON, TRANSIENT or POLICY.")]
+Code = Annotated[ErrorCode | None, typer.Option(case_sensitive=False, help="Error code.")]
+Class = Annotated[
+    FailureClass | None, typer.Option("--class", case_sensitive=False, help="Whether handing in again can help.")
+]
 Since = Annotated[datetime | None, typer.Option(help="Original message not older than this moment (UTC).")]
 Key = Annotated[str | None, typer.Option("--key", "--symbol", help="Key of the message; for market data the symbol.")]
 References = Annotated[list[str] | None, typer.Argument(help="TOPIC/PARTITION/OFFSET or the beginning of a dlq.id.")]
@@ -39,7 +43,7 @@ References = Annotated[list[str] | None, typer.Argument(help="TOPIC/PARTITION/OF
 def list_command(
     topic: Topic = None,
     code: Code = None,
-    failure_class: FailureClass = None,
+    failure_class: Class = None,
     since: Since = None,
     key: Key = None,
     limit: Annotated[int, typer.Option(min=1, help="Show the newest so many; all are counted.")] = 50,

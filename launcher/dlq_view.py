@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from contracts.codec import WHOLE
 from contracts.dead_letter import DeadLetter
 from kernel.dead_letters import Entry, count_by_code
 from kernel.redrive import Action, Decision
@@ -22,9 +23,10 @@ _ACTION_STYLE = {Action.REDRIVE: "green", Action.PARK: "yellow", Action.REFUSE: 
 
 def listing(entries: Sequence[Entry], width: int) -> Table:
     """One row for each dead letter; a terminal of less than 120 columns shows what is needed to choose one."""
-    table = Table(title=_number(len(entries)), title_justify="left", header_style="bold")
+    table = Table(title=_number(len(entries), "dead letter"), title_justify="left", header_style="bold")
     wide = width >= _WIDE
-    for heading in ("where", *(("failed at (UTC)", "class", "tries") if wide else ()), "code", "key", "reason"):
+    detailed = ("failed at (UTC)", "class", "tries") if wide else ()
+    for heading in ("where", *detailed, "refused by", "code", "key", "reason"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("where", "failed at (UTC)", "code", "class"))
     for entry in entries:
         letter = entry.letter
@@ -33,24 +35,39 @@ def listing(entries: Sequence[Entry], width: int) -> Table:
             _failure_class(letter),
             str(letter.redrive_count) if letter else "",
         )
-        reason = Text(_safe(f"{letter.path or '/'} {letter.reason}")) if letter else Text("a stranger's record", "dim")
-        table.add_row(entry.place, *(more if wide else ()), entry.code, printable(entry.key), reason)
+        reason = Text(_safe(f"{where(letter)}: {letter.reason}")) if letter else Text("a stranger's record", "dim")
+        refuser = Text(_safe(plane_of(letter.consumer_group)) if letter else "")
+        table.add_row(entry.place, *(more if wide else ()), refuser, entry.code, printable(entry.key), reason)
     return table
 
 
-def _number(count: int) -> str:
-    return f"{count:,} dead letter{'' if count == 1 else 's'}"
+def plane_of(group: str) -> str:
+    """The plane of a consumer group as it is commonly named; another name as it is, but for its prefix."""
+    return group.rpartition(".")[2].removeprefix("algotrade-")
 
 
-def counts(entries: Sequence[Entry]) -> Table:
-    """How many there are by topic and error code, most frequent first."""
+def where(letter: DeadLetter) -> str:
+    """Which part of the message broke a rule, for a person: the root of a JSON Pointer is the empty text."""
+    return letter.path or WHOLE
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def counts(entries: Sequence[Entry]) -> Group:
+    """How many there are by topic and error code, most frequent first, and of how many messages.
+
+    Every plane that reads a topic refuses what breaks the contract, so one message may have several dead letters.
+    """
     table = Table(title="by error code", title_justify="left", header_style="bold")
     table.add_column("topic")
     table.add_column("code")
     table.add_column("count", justify="right")
     for (topic, code), count in count_by_code(entries).most_common():
         table.add_row(topic, code, str(count))
-    return table
+    sources = _number(len({entry.source for entry in entries}), "source record")
+    return Group(table, Text(f"{_number(len(entries), 'dead letter')} of {sources}"))
 
 
 def detail(entry: Entry, *, full: bool = False) -> Group:
@@ -111,7 +128,7 @@ def printable(raw: bytes | None) -> Text:
 def _why(entry: Entry, letter: DeadLetter) -> Panel:
     table = _pairs()
     table.add_row("reason", Text(_safe(letter.reason)))
-    table.add_row("at", Text(_safe(letter.path or "/")))
+    table.add_row("at", Text(_safe(where(letter))))
     table.add_row("code", f"{letter.code}, refused by {letter.stage} ({letter.class_name})")
     table.add_row("class", _failure_class(letter))
     table.add_row("failed", f"{_moment(letter.failed_at)}, first {_moment(letter.first_failed_at)}")

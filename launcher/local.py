@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from data_plane.settings import PaceMode
 from kernel.clock import SystemClock
-from kernel.embedded_broker import start_embedded_broker
+from kernel.embedded_broker import WIDEST_WINDOW, start_embedded_broker
 from kernel.kafka_admin import create_topics
 from kernel.kafka_settings import KafkaSettings
 from kernel.process import ExitCode
+from kernel.settings import ConfigurationError, Problem
 from launcher.apache_kafka import ApacheKafka, kafka_home
 from launcher.plane_cli import PARENT
 from launcher.settings import Settings
@@ -69,6 +71,20 @@ class LocalRun:
 def new_run_id(kind: str) -> str:
     """A name that sorts by time and is not used twice."""
     return f"{kind}-{SystemClock().now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_window(settings: Settings, choice: KafkaChoice) -> None:
+    """Refuse a source that may run farther ahead than the embedded broker keeps, as that drops what nobody has read.
+
+    Raises:
+        ConfigurationError: when ``data.pace.window`` is too wide for it.
+    """
+    pace = settings.data.pace
+    windowed = pace.mode is not PaceMode.LOCKSTEP or settings.data.ibkr is not None
+    if choice is KafkaChoice.EMBEDDED and windowed and pace.window > WIDEST_WINDOW:
+        wrong = f"is more than the embedded broker surely keeps ({WIDEST_WINDOW:,} messages)"
+        fix = f"set it to {WIDEST_WINDOW} or less, or use --kafka kafka"
+        raise ConfigurationError([Problem("data.pace.window", "with --kafka embedded", wrong, fix)])
 
 
 @contextmanager

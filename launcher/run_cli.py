@@ -18,7 +18,7 @@ from launcher.endings import RunRefused, end, reported
 from launcher.gateway_check import check_gateway
 from launcher.kafka_options import console, errors, state_directory
 from launcher.live import require_permission
-from launcher.local import KafkaChoice, LocalRun, new_run_id, running_broker, supervised
+from launcher.local import KafkaChoice, LocalRun, check_window, new_run_id, running_broker, supervised
 from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
@@ -122,6 +122,7 @@ def report(directory: Path) -> None:
             console.print(render(load(directory).summary))
         except NotARun as error:
             end(str(error), ExitCode.CONFIGURATION)
+        _tell_findings(directory)
         for difference in changed:
             errors.print(f"not as it was written: {difference}", style="red", markup=False, soft_wrap=True)
         console.print(f"report: {write_report(directory)}", markup=False, soft_wrap=True)
@@ -167,6 +168,7 @@ def _local_run(
     name: str, config: Path, settings: Settings, choice: KafkaChoice, prefix: str, restart: bool = False
 ) -> Iterator[tuple[LocalRun, Supervisor]]:
     """Broker and planes of a run, stopped on the way out, and found by commands in another terminal meanwhile."""
+    check_window(settings, choice)
     alive = current(state_directory())
     if alive is not None and alive.run_id == name:
         raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
@@ -207,10 +209,19 @@ def _show(outcome: "Outcome", expected: "Digests | None" = None) -> None:
     from backtest.summary import render  # noqa: PLC0415
 
     console.print(render(load(outcome.directory).summary))
+    _tell_findings(outcome.directory)
     identical = expected is None or _verdict(outcome.digests, expected)
     console.print(f"report: {write_report(outcome.directory)}", markup=False, soft_wrap=True)
     if not identical:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _tell_findings(directory: Path) -> None:
+    from data_plane.store import QUARANTINE  # noqa: PLC0415 - loaded by the run already
+
+    if (directory / QUARANTINE).exists():
+        where = f"source rows refused or noted, with file, line and reason: {directory / QUARANTINE}"
+        console.print(where, markup=False, soft_wrap=True)
 
 
 def _verdict(kafka: "Digests", memory: "Digests") -> bool:

@@ -14,8 +14,8 @@ from backtest.run_record import RunRecord
 from backtest.simulation import simulate
 from backtest.summary import JSON
 from contracts.control import RunState
-from data_plane.app import QUARANTINE
 from data_plane.composition import input_files
+from data_plane.store import QUARANTINE, QuarantineFile
 from kernel.settings import config_hash, resolved
 from launcher.collector import Collector
 from launcher.endings import RunIncomplete
@@ -42,8 +42,11 @@ class Outcome:
 def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
     """Run the three planes in memory and write the run's directory."""
     record = RunRecord(settings.strategy.initial_cash, bars_to=bars_to, currencies=settings.strategy.quoted)
-    simulated = simulate(settings.data, settings.strategy, settings.order, record)
-    return _written(settings, run_id, record, Failures(quarantined=simulated.quarantined), "simulated, in memory")
+    findings = bars_to.with_suffix(f".{QUARANTINE}")
+    with QuarantineFile(findings) as quarantine:
+        simulated = simulate(settings.data, settings.strategy, settings.order, record, quarantine_sink=quarantine)
+    failures = Failures(quarantined=simulated.quarantined, findings=findings)
+    return _written(settings, run_id, record, failures, "simulated, in memory")
 
 
 def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> Outcome:
@@ -59,7 +62,9 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
         follow(supervisor, collector, lambda: on_progress(counts(record, collector)))
         supervisor.stop()
         collector.drain()
-        failures = Failures(dead_letters=collector.dead_letters, quarantined=quarantined(run.state_directory))
+        failures = Failures(
+            collector.dead_letters, quarantined(run.state_directory), findings=run.state_directory / QUARANTINE
+        )
     return _written(run.settings, run.run_id, record, failures, "simulated fills by the paper broker, over Kafka")
 
 

@@ -131,8 +131,32 @@ def test_list_shows_each_poison_with_its_reason_and_counts_them(kafka_settings, 
     poison(kafka_settings)
     code, shown = terminal("list")
     assert code == 0
-    for expected in ("dlq_market_events/1/0", "NOT_UTF8", "/low", "OUT_OF_RANGE", "2 dead letters"):
+    for expected in ("dlq_market_events/1/0", "NOT_UTF8", "/low", "OUT_OF_RANGE", "2 dead letters", "the message:"):
         assert expected in shown
+
+
+def test_what_two_planes_refuse_is_told_apart_and_counted_once_as_a_source(kafka_settings, terminal):
+    poison(kafka_settings)
+    with plane(kafka_settings, "order", BarEvent) as bus:
+        while bus.dead_lettered.total() < 2:
+            bus.poll(0.1)
+        bus.flush()
+        bus.commit()
+    code, shown = terminal("list")
+    assert code == 0
+    assert "4 dead letters of 2 source records" in shown
+    rows = [line for line in shown.splitlines() if "NOT_UTF8" in line and "dlq_market_events/" in line]
+    assert sorted(("strategy" in row, "order" in row) for row in rows) == [(False, True), (True, False)]
+
+
+def test_a_code_or_class_that_does_not_exist_is_refused_with_the_choices(embedded_settings, tmp_path):
+    terminal = Terminal(embedded_settings, tmp_path)
+    for options, choice in ((("--code", "FOO"), "NOT_JSON"), (("--class", "FOO"), "TRANSIENT")):
+        code, said = terminal("list", *options)
+        assert code == 2, options
+        assert choice in said.upper()
+        assert choice in terminal("list", "--help")[1].upper()
+    assert terminal("list", "--code", "not_json")[0] == 1
 
 
 def test_list_filters(kafka_settings, terminal):

@@ -56,6 +56,26 @@ def test_the_manifest_holds_the_sha256_of_every_other_file(market, recorded, pro
     assert verify(directory) == ()
 
 
+def test_the_rows_refused_are_part_of_the_run_once_each(market, recorded, provenance, tmp_path):
+    findings = tmp_path / "quarantine.jsonl"
+    findings.write_text('{"line":7}\n{"line":3}\n{"line":7}\n{"li')  # found again after a restart, and cut off
+    directory = write_run(tmp_path / "runs", recorded(market.messages), provenance, Failures(findings=findings))
+    assert (directory / "quarantine.jsonl").read_text() == '{"line":7}\n{"line":3}\n'
+    assert verify(directory) == ()
+    (directory / "quarantine.jsonl").write_text("")
+    assert [str(each) for each in verify(directory)] == ["quarantine.jsonl: changed"]
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_a_run_without_findings_has_no_file_of_them(market, recorded, provenance, tmp_path, text):
+    findings = tmp_path / "quarantine.jsonl"
+    if text is not None:
+        findings.write_text(text)
+    directory = write_run(tmp_path / "runs", recorded(market.messages), provenance, Failures(findings=findings))
+    assert not (directory / "quarantine.jsonl").exists()
+    assert verify(directory) == ()
+
+
 def test_a_run_reads_back_as_it_was_recorded(market, recorded, provenance, tmp_path):
     record = recorded(market.messages)
     run = load(write_run(tmp_path, record, provenance))

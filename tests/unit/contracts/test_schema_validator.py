@@ -53,7 +53,7 @@ def test_errors_name_the_pointer_and_the_rule() -> None:
     assert result.errors == (FieldError("/quantity", "Input should be greater than 0", ErrorCode.OUT_OF_RANGE),)
     result = validate_order_intent({**FIELDS, "order_type": "LIMIT"})
     assert [str(error) for error in result.errors] == [
-        "/: limit_price is required for LIMIT and STOP_LIMIT [SCHEMA_INVALID]"
+        "the message: limit_price is required for LIMIT and STOP_LIMIT [SCHEMA_INVALID]"
     ]
 
 

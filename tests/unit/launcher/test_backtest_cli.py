@@ -1,0 +1,69 @@
+"""The command that runs a backtest, and what it leaves."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from backtest.artifacts import load, verify
+from launcher.cli import app
+
+HEADER = "symbol,timestamp,open,high,low,close,volume\n"
+
+
+@pytest.fixture
+def backtest(tmp_path, monkeypatch):
+    """Runs a source of the given lines; its directory and what was said."""
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
+
+    def call(name: str, *lines: str):
+        source = tmp_path / "bars.csv"
+        source.write_text(HEADER + "".join(f"{line}\n" for line in lines))
+        config = {
+            "data": {
+                "sources": [{"files": [str(source)]}],
+                "bar_size": "1d",
+                "calendar": "24/7",
+                "symbols": ["A"],
+                "start": "2024-01-01",
+                "end": "2024-02-01",
+            },
+            "strategy": {
+                "strategy": {"name": "moving_average_cross", "fast": 1, "slow": 2},
+                "universe": ["A"],
+                "initial_cash": 1000.0,
+            },
+            "run": {"directory": str(tmp_path / "runs")},
+        }
+        path = tmp_path / "config.yaml"
+        path.write_text(yaml.safe_dump(config))
+        done = CliRunner().invoke(app, ["backtest", "--config", str(path), "--run-id", name])
+        return tmp_path / "runs" / name, done
+
+    return call
+
+
+GOOD = tuple(f"A,2024-01-{day:02d},10,11,9,{10 + day / 10},100" for day in range(1, 9))
+
+
+def test_a_backtest_says_which_rows_it_refused(backtest):
+    bad = "A,2024-01-09,10,9,11,10,100"
+    directory, done = backtest("dirty", *GOOD, bad)
+    assert done.exit_code == 0, done.output
+    (found,) = map(json.loads, (directory / "quarantine.jsonl").read_text().splitlines())
+    assert (found["source"], found["line"], found["reason"], found["refused"]) == ("bars.csv", 10, "OHLC", True)
+    assert str(directory / "quarantine.jsonl") in done.output.replace("\n", "")
+    assert verify(directory) == ()
+
+
+def test_the_findings_are_no_part_of_what_is_compared(backtest):
+    clean, done = backtest("clean", *GOOD)
+    assert done.exit_code == 0, done.output
+    assert not Path(clean / "quarantine.jsonl").exists()
+    assert "quarantine" not in done.output
+    dirty, _ = backtest("dirty", *GOOD, "A,2024-01-09,10,9,11,10,100")
+    assert load(clean).summary["digests"] == load(dirty).summary["digests"]
+    again, _ = backtest("again", *GOOD, "A,2024-01-09,10,9,11,10,100")
+    assert (again / "quarantine.jsonl").read_bytes() == (dirty / "quarantine.jsonl").read_bytes()

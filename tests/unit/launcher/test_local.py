@@ -1,0 +1,44 @@
+"""What is looked at before a run on this machine begins."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kernel.embedded_broker import WIDEST_WINDOW
+from kernel.settings import ConfigurationError
+from launcher.cli import app
+from launcher.local import KafkaChoice, check_window
+from launcher.settings import load_settings
+
+ROOT = Path(__file__).parents[3]
+
+
+def configured(mode, window):
+    return load_settings(ROOT / "config/demo.yaml", {}, overrides={"data.pace.mode": mode, "data.pace.window": window})
+
+
+@pytest.mark.parametrize("mode", ["window", "realtime"])
+def test_a_window_that_the_embedded_broker_cannot_hold_is_refused(mode):
+    check_window(configured(mode, WIDEST_WINDOW), KafkaChoice.EMBEDDED)
+    with pytest.raises(ConfigurationError, match=r"data\.pace\.window .* set it to 5000 or less"):
+        check_window(configured(mode, WIDEST_WINDOW + 1), KafkaChoice.EMBEDDED)
+
+
+def test_a_kafka_that_keeps_everything_takes_any_window():
+    check_window(configured("window", 10_000_000), KafkaChoice.KAFKA)
+    check_window(configured("window", 10_000_000), KafkaChoice.GIVEN)
+
+
+def test_lock_step_never_runs_ahead_whatever_the_window():
+    check_window(configured("lockstep", 10_000_000), KafkaChoice.EMBEDDED)
+
+
+def test_the_command_refuses_it_before_anything_is_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    monkeypatch.setenv("ALGOTRADE_DATA__PACE__WINDOW", str(WIDEST_WINDOW + 1))
+    done = CliRunner().invoke(app, ["up", "--config", "config/paper.yaml"])
+    assert done.exit_code == 2
+    assert "data.pace.window" in done.output
+    assert not list(tmp_path.iterdir())
