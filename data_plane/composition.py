@@ -68,7 +68,7 @@ def build_connector(settings: DataSettings) -> Connector:
     tables = [
         TableFile(path, name, chosen.symbol, chosen.columns, chosen.fields, chosen.timezone)
         for name, chosen in sorted(settings.tables.items())
-        for path in _paths(chosen, f"tables.{name}")
+        for path in _paths(chosen, f"data.tables.{name}")
     ]
     return InformedConnector(replay, TableSource(tables, settings.end), closes_by_day(build_calendar(settings)))
 
@@ -78,7 +78,7 @@ def input_files(settings: DataSettings) -> list[Path]:
     files = [path for source in settings.sources for path in _paths(source)]
     if settings.ibkr is not None:
         files += _fetched_files(settings, settings.ibkr)
-    files += [path for name, table in sorted(settings.tables.items()) for path in _paths(table, f"tables.{name}")]
+    files += [path for name, table in sorted(settings.tables.items()) for path in _paths(table, f"data.tables.{name}")]
     if settings.adjust and settings.actions_file is not None:
         files.append(settings.actions_file)
     return files
@@ -87,7 +87,7 @@ def input_files(settings: DataSettings) -> list[Path]:
 def generated_tables(settings: DataSettings) -> list[str]:
     """Names of the tables that have a file of made-up values, sorted; raises as `build_connector` does."""
     tables = sorted(settings.tables.items())
-    return [name for name, table in tables if any(map(is_generated, _paths(table, f"tables.{name}")))]
+    return [name for name, table in tables if any(map(is_generated, _paths(table, f"data.tables.{name}")))]
 
 
 def build_live_source(settings: DataSettings, ibkr: IbkrSourceSettings) -> "LiveSource":
@@ -224,7 +224,7 @@ def _listing(chosen: ListingSettings) -> Listing:
     return listing
 
 
-def _paths(source: SourceSettings | TableSettings, name: str = "sources") -> Sequence[Path]:
+def _paths(source: SourceSettings | TableSettings, name: str = "data.sources") -> Sequence[Path]:
     found: list[Path] = []
     for pattern in source.files:
         path = Path(pattern)

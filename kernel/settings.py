@@ -27,11 +27,12 @@ __all__ = ["MASK", "ConfigurationError", "Problem", "config_hash", "load", "reso
 
 MASK = "**********"
 Model = TypeVar("Model", bound=BaseModel)
+_UNQUOTED = " without quotes"
 _FIXES = {
     "string_type": "put the value in quotes",
-    "int_type": "write a whole number without quotes",
-    "float_type": "write a number without quotes",
-    "bool_type": "write true or false without quotes",
+    "int_type": f"write a whole number{_UNQUOTED}",
+    "float_type": f"write a number{_UNQUOTED}",
+    "bool_type": f"write true or false{_UNQUOTED}",
     "time_delta_type": "write a duration like PT5S or 00:00:05",
     "time_delta_parsing": "write a duration like PT5S or 00:00:05",
 }
@@ -64,9 +65,11 @@ def load(
     problems: list[Problem] = []
     tree = skeleton(model)
     sources: dict[Names, str] = {}
+    files = [*_from_file(path, problems), *_from_secret_files(secrets_dir, problems)]
+    if problems:  # what could not be read would be reported as missing, too
+        raise ConfigurationError(problems)
     entries = [
-        *_from_file(path, problems),
-        *_from_secret_files(secrets_dir, problems),
+        *files,
         *from_environment(model, environ),
         *(Entry(tuple(name.split(".")), value, f"option {name}") for name, value in (overrides or {}).items()),
     ]
@@ -162,7 +165,13 @@ def _explain(model: type[BaseModel], detail: ErrorDetails, sources: Mapping[Name
     if detail["type"] == "extra_forbidden":
         return Problem(field, source, "is not a setting", nearest(model, names))
     wrong = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return Problem(field, source, wrong, _FIXES.get(detail["type"], "correct the value"))
+    fix = _FIXES.get(detail["type"], "correct the value")
+    return Problem(field, source, wrong, fix if _is_yaml(source) else fix.removesuffix(_UNQUOTED))
+
+
+def _is_yaml(source: str) -> bool:
+    """Whether ``source`` is the settings file, where quotes make a text of a number; not a variable or an option."""
+    return not (Path(source).name.startswith(PREFIX) or source.startswith("option "))
 
 
 def _plain(value: object, mask: str | None) -> object:

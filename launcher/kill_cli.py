@@ -1,5 +1,6 @@
 """Engage, release and look at kill switches, through the order plane's own socket or a control message."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -93,8 +94,7 @@ def status(state: State = None) -> None:
     for symbol, why in halted.items() if isinstance(halted, dict) else ():
         _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)
     for guard in _records(answer.get("guards")):
-        measured = ", ".join(f"{name} {guard[name]}" for name in ("equity", "pnl", "drawdown", "psr", "tripped"))
-        console.print(f"guard {guard['scope']} {guard['target']}: {measured}", markup=False, soft_wrap=True)
+        console.print(f"guard {guard['scope']} {guard['target']}: {measured(guard)}", markup=False, soft_wrap=True)
     console.print(f"open orders {answer['open_orders']}, in doubt {answer['in_doubt']}")
     if answer["killed"]:
         raise typer.Exit(NOTHING)
@@ -164,6 +164,24 @@ def the_command(
     except ValidationError as error:
         wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
         raise typer.BadParameter(f"{wrong}: a name without blanks, or a reason of 1 to 512 characters") from None
+
+
+def measured(guard: Mapping[str, JsonValue]) -> str:
+    """What a guard measures as a person reads it.
+
+    Equity is money; the result of the day (``pnl``) is a share of the equity it began with, ``drawdown`` of the highest.
+    """
+    tripped = guard["tripped"]
+    causes = ", ".join(map(str, tripped)) if isinstance(tripped, list) else ""
+    return (
+        f"equity {_figure(guard['equity'], 'z,.2f')}, pnl {_figure(guard['pnl'], '+z.2%')}, "
+        f"drawdown {_figure(guard['drawdown'], 'z.2%')}, psr {_figure(guard['psr'], '.2f')}, tripped {causes or 'none'}"
+    )
+
+
+def _figure(value: JsonValue, form: str) -> str:
+    """A number in the ``form`` given, and zero has no sign; a dash when it is not known."""
+    return format(value, form) if isinstance(value, int | float) else "-"
 
 
 def _records(value: JsonValue) -> list[dict[str, JsonValue]]:

@@ -290,6 +290,34 @@ def test_a_missing_file_or_secrets_folder_is_refused(tmp_path):
     assert "the folder of secret files cannot be read" in message
 
 
+@pytest.mark.parametrize("text", [None, "kafka: [", "a: b: c"])
+def test_a_file_that_cannot_be_read_is_the_only_thing_reported(yaml_file, tmp_path, text):
+    file = tmp_path / "no.yaml" if text is None else yaml_file(text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(Settings, file, {})
+
+    assert [problem.field for problem in caught.value.problems] == ["the settings file"]
+
+
+def test_the_fix_fits_where_the_value_was_given(yaml_file, tmp_path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "ALGOTRADE_KAFKA__PORT").write_text("ten")
+    file = yaml_file("kafka: {timeout_seconds: '1', embedded: 'true'}")
+
+    message = refusal(file, {"ALGOTRADE_DATA__SYMBOLS": "[A]"}, None, {"kafka.max_rate": "fast"})
+    assert message.count("without quotes") == 2
+    assert "write a number (option kafka.max_rate)" in message
+
+    for given in (
+        {"environ": {"ALGOTRADE_DATA__SYMBOLS": "[A]", "ALGOTRADE_KAFKA__PORT": "ten"}},
+        {"environ": {"ALGOTRADE_DATA__SYMBOLS": "[A]"}, "secrets_dir": tmp_path / "secrets"},
+    ):
+        message = refusal(None, **given)
+        assert "; write a whole number (" in message
+        assert "quotes" not in message
+
+
 def test_secret_files_of_others_are_left_alone(tmp_path):
     (tmp_path / "..data").mkdir()
     (tmp_path / "tls.key").write_bytes(b"\xff")

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from launcher.cli import app
+from launcher.kill_cli import measured
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_simulation
 from order_plane.operator_commands import operator_commands
@@ -92,3 +93,24 @@ def test_nobody_listens(tmp_path, monkeypatch):
     monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
     assert run("kill", "status")[0] == 2
     assert run("rollback", "verify")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        (
+            {"equity": 1234567.8, "pnl": 0.0001753829009999754, "drawdown": 0.01234, "psr": None, "tripped": []},
+            "equity 1,234,567.80, pnl +0.02%, drawdown 1.23%, psr -, tripped none",
+        ),
+        (
+            {"equity": 900.0, "pnl": -0.155, "drawdown": 0.25, "psr": 0.0312, "tripped": ["DRAWDOWN", "SHARPE"]},
+            "equity 900.00, pnl -15.50%, drawdown 25.00%, psr 0.03, tripped DRAWDOWN, SHARPE",
+        ),
+        (
+            {"equity": None, "pnl": -0.00001, "drawdown": -0.0, "psr": 0.5, "tripped": []},
+            "equity -, pnl +0.00%, drawdown 0.00%, psr 0.50, tripped none",
+        ),
+    ],
+)
+def test_what_a_guard_measures_is_written_for_a_person(figures, said):
+    assert measured(figures) == said
