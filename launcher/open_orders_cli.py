@@ -10,8 +10,8 @@ from rich.table import Table
 from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
-from order_plane.intent_ledger import End, end_of
-from order_plane.journal import Past
+from order_plane.journals.intent_ledger import End, end_of
+from order_plane.journals.port import Past
 from order_plane.lifecycle import TERMINAL, History, Status, history_of
 
 _HEADINGS = "decided at", "symbol", "side", "quantity", "filled", "average", "type", "limit", "stop", "state", "intent"

@@ -10,9 +10,9 @@ import typer
 from launcher.kafka_options import NOTHING, USAGE, errors, state_directory
 from launcher.running import current
 from order_plane.command_channel import CommandRefused
-from order_plane.journal import Journal, JournalError
+from order_plane.journals.port import Journal, JournalError
+from order_plane.journals.sqlite import view
 from order_plane.settings import OrderSettings
-from order_plane.sqlite_journal import view
 
 JOURNAL = "order_journal.sqlite"
 State = Annotated[
@@ -29,9 +29,9 @@ Operator = Annotated[str, typer.Option(help="Who you are.")]
 def looked_at(place: Path, database: str | None) -> Journal:
     """The journal, for reading only; raises JournalError when there is none."""
     if database is not None:
-        from order_plane import postgres_journal  # noqa: PLC0415 - its client is an optional dependency
+        from order_plane.journals import postgres  # noqa: PLC0415 - its client is an optional dependency
 
-        return postgres_journal.view(database)
+        return postgres.view(database)
     if not (place / JOURNAL).exists():
         raise JournalError(f"there is no journal {place / JOURNAL}; name its directory with --state")
     return view(place / JOURNAL)

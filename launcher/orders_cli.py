@@ -23,8 +23,8 @@ from launcher.order_journal import JOURNAL, Database, Operator, State, journal_e
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
-from order_plane.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
-from order_plane.journal import Past, Resolution, RowState, Verdict
+from order_plane.journals.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
+from order_plane.journals.port import Past, Resolution, RowState, Verdict
 from order_plane.operator_commands import fields_of, resolution_of
 
 app = typer.Typer(

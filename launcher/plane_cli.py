@@ -31,7 +31,7 @@ from launcher.live import require_permission
 from launcher.settings import Settings, load_settings
 from order_plane.brokers.port import BrokerUnavailable as VenueUnavailable
 from order_plane.gates import LiveTradingRefused
-from order_plane.journal import JournalError
+from order_plane.journals.port import JournalError
 from strategy_plane.own_code import OwnCodeRefused
 
 PARENT = "ALGOTRADE_PARENT_PID"

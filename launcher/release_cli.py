@@ -14,7 +14,7 @@ from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, place_of, settings_of
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
-from order_plane.symbol_halts import SymbolHalts
+from order_plane.safety.symbol_halts import SymbolHalts
 
 
 def release_symbol(

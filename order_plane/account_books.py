@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from math import fsum, nan
 
 from contracts.trading import Side
-from order_plane.equity_watch import EquityWatch
 from order_plane.exposure import Exposure, add_units
 from order_plane.marks import Marks
+from order_plane.safety.equity_watch import EquityWatch
 from order_plane.working_order import WorkingOrder
 
 _BUY = Side.BUY

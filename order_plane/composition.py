@@ -8,7 +8,6 @@ from contracts.control import KillScope
 from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPoints, BasisPointSlippage, Commission, PerOrder, PerShare, RangeSlippage, Slippage
 from kernel.audit_log import AuditBroken
-from order_plane.audited_journal import AuditedJournal
 from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore
 from order_plane.brokers.port import Broker
@@ -19,17 +18,18 @@ from order_plane.execution import Execution
 from order_plane.flattening import Flattening
 from order_plane.gates import require_open_gates
 from order_plane.go_live_terms import go_live_terms
-from order_plane.guard_settings import GuardSettings
-from order_plane.guards import Guards
-from order_plane.journal import Journal
-from order_plane.memory_journal import MemoryJournal
-from order_plane.performance_guard import PerformanceGuard
+from order_plane.journals.audited import AuditedJournal
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Journal
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.policies import UnfilledPolicy
 from order_plane.reconciler import ReconciliationOptions
 from order_plane.risk.port import RiskCheck
 from order_plane.risk.scale_up import scale_up
+from order_plane.safety.guard_settings import GuardSettings
+from order_plane.safety.guards import Guards
+from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.settings import BrokerName, CommissionModel, CostSettings, Mode, OrderSettings, SlippageModel
-from order_plane.sqlite_journal import SqliteJournal
 from order_plane.supervision import Supervision
 from order_plane.upkeep import Options
 
@@ -139,7 +139,7 @@ def durable_journal(settings: OrderSettings) -> Journal:
 def _bare_journal(settings: OrderSettings) -> Journal:
     if settings.journal_database is None:
         return SqliteJournal(settings.journal_path)
-    from order_plane.postgres_journal import PostgresJournal  # noqa: PLC0415 - its client is an optional dependency
+    from order_plane.journals.postgres import PostgresJournal  # noqa: PLC0415 - its client is an optional dependency
 
     return PostgresJournal(settings.journal_database.get_secret_value(), settings.journal_wait.total_seconds())
 

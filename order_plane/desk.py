@@ -11,11 +11,8 @@ from domain.currency import ONE_CURRENCY, Currencies
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
 from order_plane.effects import SubmitOrder
-from order_plane.equity_watch import EquityWatch
 from order_plane.exposure import Exposure
-from order_plane.journal import Past, RowState
-from order_plane.kill_cancels import KillCancels
-from order_plane.kill_switch import KillSwitch
+from order_plane.journals.port import Past, RowState
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
 from order_plane.marks import Marks
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
@@ -23,7 +20,10 @@ from order_plane.risk.halt import not_halted
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 from order_plane.risk.price import worst_price
 from order_plane.risk.session import not_expired
-from order_plane.symbol_halts import ODD_FACTS, SymbolHalts
+from order_plane.safety.equity_watch import EquityWatch
+from order_plane.safety.kill_cancels import KillCancels
+from order_plane.safety.kill_switch import KillSwitch
+from order_plane.safety.symbol_halts import ODD_FACTS, SymbolHalts
 from order_plane.throttle import TokenBucket
 from order_plane.working_order import WorkingOrder
 

@@ -13,7 +13,7 @@ from order_plane.brokers.port import Broker, KeyLife
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Journal, Past, Recall, Refused, Resolution, refuse_reports_of_others
+from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution, refuse_reports_of_others
 from order_plane.recovery import take_up
 from order_plane.reports import stamped
 from order_plane.router import Router

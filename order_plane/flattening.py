@@ -7,7 +7,7 @@ from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from domain.calendar import OutsideCalendarError, SessionCalendar
 from domain.ids import intent_id
 from order_plane.desk import Desk
-from order_plane.kill_cancels import CLOSING
+from order_plane.safety.kill_cancels import CLOSING
 
 _PATIENCE = timedelta(minutes=1)
 """Event time before the next attempt to close what an order of ours did not close."""

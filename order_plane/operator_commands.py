@@ -18,9 +18,9 @@ from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
-from order_plane.journal import Resolution, Verdict
+from order_plane.journals.port import Resolution, Verdict
 from order_plane.limit_settings import LimitSettings
-from order_plane.performance_guard import PerformanceGuard
+from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
 from order_plane.unacceptable import NotInDoubt, NotOpen
 

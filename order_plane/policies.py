@@ -8,7 +8,7 @@ from uuid import UUID
 
 from contracts.trading import OrderIntent, OrderType, TimeInForce
 from domain.ids import replacement_id
-from order_plane.journal import Past
+from order_plane.journals.port import Past
 from order_plane.lifecycle import FactKind, Status, history_of
 
 CANCEL_REQUEST = "unfilled-cancel"

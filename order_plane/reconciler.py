@@ -11,11 +11,11 @@ from order_plane.alerts import critical
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, OpenOrder, Snapshot
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.journals.port import Answer, Journal, Past, RowState
 from order_plane.reconcile import REPAIRABLE, Difference, Finding, OwnView, UnknownOrders, differences, named
 from order_plane.router import Router
+from order_plane.safety.symbol_halts import MISMATCH
 from order_plane.settlement import Settlement
-from order_plane.symbol_halts import MISMATCH
 
 EXTERNAL = "EXTERNAL"
 """The strategy of orders that somebody else placed."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from order_plane.desk import Desk
-from order_plane.journal import Answer, Journal, Past, RowState
+from order_plane.journals.port import Answer, Journal, Past, RowState
 from order_plane.lifecycle import FactKind
 from order_plane.router import Router
 from order_plane.settlement import Settlement

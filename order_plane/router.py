@@ -8,7 +8,7 @@ from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, 
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Answer, Journal, Past, Resolution, RowState, Verdict
+from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settlement import Settlement
 

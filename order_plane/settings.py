@@ -11,10 +11,10 @@ from contracts.base import Currency, Name, Symbol
 from domain.currency import Currencies, currencies_of
 from domain.go_live import Digest, Role
 from ibkr_client.settings import ContractSettings, GatewaySettings
-from order_plane.guard_settings import GuardSettings, StormSettings
 from order_plane.limit_settings import Fraction, LimitSettings, NotNegative, Positive, Section, ThrottleSettings
 from order_plane.policies import Remainder
 from order_plane.reconcile import UnknownOrders
+from order_plane.safety.guard_settings import GuardSettings, StormSettings
 
 
 class Mode(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport
-from order_plane.journal import Answer, Journal, Past
+from order_plane.journals.port import Answer, Journal, Past
 from order_plane.lifecycle import Fact
 
 

@@ -14,11 +14,11 @@ from order_plane.controls import Controls, LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.flattening import Flattening
-from order_plane.guards import Guards
-from order_plane.journal import Journal, Past, Recall
+from order_plane.journals.port import Journal, Past, Recall
 from order_plane.lifecycle import history_of
 from order_plane.limit_settings import LimitSettings
 from order_plane.reports import execution_report, reported
+from order_plane.safety.guards import Guards
 
 _REFUSED = "refused release "
 _POLICY = ErrorCode.OUT_OF_RANGE

@@ -10,7 +10,7 @@ from contracts.trading import OrderIntent
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journal import Journal, Past, Recall
+from order_plane.journals.port import Journal, Past, Recall
 from order_plane.lifecycle import Fact, FactKind, history_of
 from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST, Deadlines, Remainder, UnfilledPolicy, replacement
 from order_plane.reconciler import Reconciler, ReconciliationOptions

@@ -17,7 +17,7 @@ VIOLATIONS = {
     "ibkr-sim": ("ibkr_sim/draws.py", "import kernel.plane"),
     "ibkr-library": ("order_plane/brokers/ibkr.py", "import ib_insync"),
     "connectors": ("data_plane/connectors/csv_source.py", "import data_plane.connectors.parquet_source"),
-    "brokers": ("order_plane/brokers/fills.py", "import order_plane.journal"),
+    "brokers": ("order_plane/brokers/fills.py", "import order_plane.journals.port"),
     "controls": ("order_plane/risk/halt.py", "import order_plane.risk.rate"),
     "strategies": (
         "strategy_plane/strategies/moving_average_cross.py",

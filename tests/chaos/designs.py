@@ -7,7 +7,7 @@ from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUn
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.execution import Execution
-from order_plane.memory_journal import MemoryJournal
+from order_plane.journals.memory import MemoryJournal
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.throttle import TokenBucket
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
-from order_plane.journal import JournalError
+from order_plane.journals.port import JournalError
 from order_plane.lifecycle import Fact, FactKind
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

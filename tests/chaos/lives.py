@@ -11,7 +11,7 @@ import order_plane_life
 from order_plane import crash_points
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pytest", "order_plane_life", "order_plane.postgres_journal"])
+_FORKS.set_forkserver_preload(["pytest", "order_plane_life", "order_plane.journals.postgres"])
 
 
 def begin(directory, crash_point="", database=None):

@@ -7,7 +7,7 @@ from drills import FIRST, QUIET, SCHEDULES, Drill, script
 
 from contracts.trading import OrderStatus
 from order_plane.brokers.faulty import Faults
-from order_plane.memory_journal import MemoryJournal
+from order_plane.journals.memory import MemoryJournal
 
 HOSTILE = Faults(unavailable=0.1, refused=0.1, lost=0.1, unanswered=0.2, late=0.3, repeated=0.3, shuffled=True)
 

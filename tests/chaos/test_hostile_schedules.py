@@ -12,9 +12,9 @@ from hostile_world import NOON, Worker, World
 
 from contracts.trading import OrderStatus
 from order_plane.brokers.port import KeyLife
-from order_plane.journal import Resolution, RowState, Verdict
-from order_plane.memory_journal import MemoryJournal
-from order_plane.sqlite_journal import SqliteJournal
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, RowState, Verdict
+from order_plane.journals.sqlite import SqliteJournal
 
 STEPS = 60
 WORKERS = [Worker(), Worker()]

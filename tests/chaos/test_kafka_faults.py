@@ -21,7 +21,7 @@ from kernel.ports import DeliveryFailed
 from kernel.pump import Pump
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.composition import build_stage, paper_broker
-from order_plane.memory_journal import MemoryJournal
+from order_plane.journals.memory import MemoryJournal
 
 AUTHORIZATION_FAILED = 29
 PATIENCE = 60.0

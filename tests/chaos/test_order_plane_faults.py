@@ -18,9 +18,9 @@ from lives import begin, end
 
 import kernel.clock
 from contracts.trading import OrderStatus
-from order_plane.journal import JournalError, RowState
-from order_plane.memory_journal import MemoryJournal
-from order_plane.sqlite_journal import SqliteJournal
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError, RowState
+from order_plane.journals.sqlite import SqliteJournal
 
 PROGRAM = Path(__file__).with_name("order_plane_life.py")
 

@@ -9,7 +9,7 @@ import pytest
 from drills import LONG
 from lives import begin, end
 
-from order_plane.journal import RowState
+from order_plane.journals.port import RowState
 
 MOMENTS = ["after_submitting:2", "after_send:2", "after_acked:3", "before_commit:3"]
 
@@ -17,7 +17,7 @@ MOMENTS = ["after_submitting:2", "after_send:2", "after_acked:3", "before_commit
 @pytest.mark.fault("F27: two order planes on one journal in PostgreSQL")
 @pytest.mark.parametrize("moment", MOMENTS if LONG else MOMENTS[1:2])
 def test_the_one_that_waits_takes_over_and_doubles_nothing(tmp_path, postgres_journal_address, moment):
-    from order_plane.postgres_journal import view
+    from order_plane.journals.postgres import view
 
     both = [begin(tmp_path, moment, postgres_journal_address) for _ in range(2)]
     assert -signal.SIGKILL in [end(each) for each in both], "the crash point was never reached"

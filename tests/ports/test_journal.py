@@ -8,12 +8,12 @@ import pytest
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import report_id
-from order_plane.audited_journal import AuditedJournal
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.audited import AuditedJournal
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Answer, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.lifecycle import Fact, FactKind
-from order_plane.memory_journal import MemoryJournal
-from order_plane.sqlite_journal import SqliteJournal
 
 AT = datetime(2024, 1, 2, 17, tzinfo=UTC)
 
@@ -86,7 +86,7 @@ def reopen(request, tmp_path):
     if request.param == "sqlite":
         return lambda: SqliteJournal(tmp_path / "journal.sqlite")
     address = request.getfixturevalue("postgres_journal_address")
-    from order_plane.postgres_journal import PostgresJournal
+    from order_plane.journals.postgres import PostgresJournal
 
     return lambda: PostgresJournal(address)
 

@@ -15,11 +15,11 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, Tim
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable
 from order_plane.composition import build_simulation, build_stage, paper_broker
-from order_plane.journal import JournalError
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.limit_settings import LimitSettings
-from order_plane.memory_journal import MemoryJournal
 from order_plane.settings import Mode, OrderSettings
-from order_plane.sqlite_journal import SqliteJournal
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 LIMITS = {"duplicate_window": 0}

@@ -13,9 +13,9 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, Tim
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, OpenOrder, Snapshot
 from order_plane.command_channel import CommandChannel, ask
 from order_plane.composition import build_stage
-from order_plane.journal import Resolution, Verdict
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, Verdict
 from order_plane.lifecycle import Fact, FactKind
-from order_plane.memory_journal import MemoryJournal
 from order_plane.operator_commands import kills_among, operator_commands
 from order_plane.reports import NO_ORDER
 from order_plane.settings import OrderSettings

@@ -11,7 +11,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, Tim
 from kernel.ports import Unprocessable
 from order_plane.composition import build_simulation, build_stage
 from order_plane.controls import LooserLimit
-from order_plane.memory_journal import MemoryJournal
+from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

@@ -10,10 +10,10 @@ from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.port import BrokerStateUnknown, KeyLife
 from order_plane.composition import build_simulation, build_stage
-from order_plane.journal import JournalError, Resolution, RowState, Verdict
+from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
-from order_plane.sqlite_journal import SqliteJournal
 from order_plane.unacceptable import NotInDoubt
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

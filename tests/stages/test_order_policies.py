@@ -19,8 +19,8 @@ from order_plane.composition import (
     paper_broker,
     slippage_of,
 )
+from order_plane.journals.memory import MemoryJournal
 from order_plane.lifecycle import Fact, FactKind
-from order_plane.memory_journal import MemoryJournal
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
 

@@ -14,8 +14,8 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerUnavailable, OpenOrder
 from order_plane.checking import Checking
 from order_plane.composition import build_stage, paper_broker
+from order_plane.journals.memory import MemoryJournal
 from order_plane.lifecycle import Fact, FactKind
-from order_plane.memory_journal import MemoryJournal
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

@@ -15,10 +15,10 @@ from launcher.order_journal import JOURNAL
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, RowState, Verdict
+from order_plane.journals.port import Answer, RowState, Verdict
+from order_plane.journals.sqlite import SqliteJournal, view
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
-from order_plane.sqlite_journal import SqliteJournal, view
 
 SIGNED = ("--operator", "ann", "--reason", "asked the desk of the venue")
 
@@ -179,7 +179,7 @@ def test_an_audit_log_is_verified_and_an_edit_is_found(state):
 
 
 def test_a_journal_in_a_database_is_listed_and_decided_on(postgres_journal_address, tmp_path, monkeypatch):
-    from order_plane.postgres_journal import PostgresJournal
+    from order_plane.journals.postgres import PostgresJournal
 
     monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
     journal = PostgresJournal(postgres_journal_address)

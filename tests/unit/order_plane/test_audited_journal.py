@@ -1,12 +1,12 @@
 from uuid import UUID
 
 from contracts.trading import OrderStatus
-from order_plane.audited_journal import AuditedJournal
 from order_plane.composition import build_stage, durable_journal
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, Refused, Resolution, RowState, Verdict
+from order_plane.journals.audited import AuditedJournal
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Answer, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind, History
-from order_plane.memory_journal import MemoryJournal
 from order_plane.reports import execution_report
 from order_plane.settings import Mode, OrderSettings
 

@@ -7,8 +7,8 @@ from domain.costs import BasisPoints, BasisPointSlippage, PerOrder, PerShare, Ra
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.composition import build_simulation, build_stage, calendar_of, commission_of, paper_broker, slippage_of
 from order_plane.gates import GO_LIVE_RECORD, LiveTradingRefused, shut_gates
-from order_plane.journal import JournalError
-from order_plane.memory_journal import MemoryJournal
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError
 from order_plane.settings import CostSettings, OrderSettings
 
 OPEN = {"LIVE_API": "1", "CONFIRM_LIVE": "YES", "ENABLE_LIVE_TRADING": "true"}

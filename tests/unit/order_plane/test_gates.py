@@ -28,7 +28,7 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.composition import build_stage, paper_broker
 from order_plane.gates import LiveTradingRefused, permission, require_open_gates, shut_gates
 from order_plane.go_live_terms import PLACES, go_live_terms, limits_hash, order_configuration
-from order_plane.memory_journal import MemoryJournal
+from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
 
 OPEN = {"LIVE_API": "1", "CONFIRM_LIVE": "YES", "ENABLE_LIVE_TRADING": "true"}

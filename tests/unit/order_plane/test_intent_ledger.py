@@ -2,8 +2,8 @@ from uuid import UUID
 
 import pytest
 
-from order_plane.intent_ledger import End, end_of, settled
-from order_plane.journal import Past, RowState
+from order_plane.journals.intent_ledger import End, end_of, settled
+from order_plane.journals.port import Past, RowState
 from order_plane.lifecycle import Fact, FactKind
 
 

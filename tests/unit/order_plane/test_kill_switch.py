@@ -1,7 +1,7 @@
 import pytest
 
 from contracts.control import KillScope
-from order_plane.kill_switch import KillSwitch
+from order_plane.safety.kill_switch import KillSwitch
 
 
 def test_nothing_is_stopped_until_somebody_engages(make_command):

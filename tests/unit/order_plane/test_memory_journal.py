@@ -2,9 +2,9 @@ from uuid import UUID
 
 from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Recall
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Recall
 from order_plane.lifecycle import History
-from order_plane.memory_journal import MemoryJournal
 from order_plane.reports import execution_report
 
 

@@ -3,11 +3,11 @@ import threading
 import pytest
 
 from order_plane.effects import SubmitOrder
-from order_plane.journal import JournalError, Recall
-from order_plane.sql_journal import SqlJournal
+from order_plane.journals.port import JournalError, Recall
+from order_plane.journals.sql import SqlJournal
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is missing; pip install algo-trade[postgres]")
-from order_plane.postgres_journal import PostgresDatabase, PostgresJournal, view  # noqa: E402
+from order_plane.journals.postgres import PostgresDatabase, PostgresJournal, view  # noqa: E402
 
 
 @pytest.fixture

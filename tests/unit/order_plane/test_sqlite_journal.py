@@ -8,12 +8,12 @@ import pytest
 
 from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, JournalError, Recall, Resolution, RowState, Verdict
-from order_plane.journal_file import SqliteDatabase
+from order_plane.journals.file import SqliteDatabase
+from order_plane.journals.port import Answer, JournalError, Recall, Resolution, RowState, Verdict
+from order_plane.journals.sql import SqlJournal
+from order_plane.journals.sqlite import SqliteJournal, view
 from order_plane.lifecycle import Fact, FactKind, History
 from order_plane.reports import execution_report
-from order_plane.sql_journal import SqlJournal
-from order_plane.sqlite_journal import SqliteJournal, view
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_what_was_written_is_there_after_a_restart(path, make_intent, make_comma
 @pytest.mark.fault("F27: two order planes on one journal in a file")
 def test_a_second_process_is_kept_out_until_the_first_is_gone(path):
     program = (
-        "import sys; from pathlib import Path; from order_plane.sqlite_journal import SqliteJournal;"
+        "import sys; from pathlib import Path; from order_plane.journals.sqlite import SqliteJournal;"
         "held = SqliteJournal(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(

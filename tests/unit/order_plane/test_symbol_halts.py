@@ -8,10 +8,10 @@ from contracts.control import KillScope
 from launcher.cli import app
 from order_plane.command_channel import CommandRefused
 from order_plane.composition import build_simulation
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.operator_commands import operator_commands
+from order_plane.safety.symbol_halts import ODD_FACTS, SymbolHalts, halt_command
 from order_plane.settings import Mode, OrderSettings
-from order_plane.sqlite_journal import SqliteJournal
-from order_plane.symbol_halts import ODD_FACTS, SymbolHalts, halt_command
 
 
 def test_a_halt_is_named_by_its_evidence_and_released_once_for_all(make_command, noon):

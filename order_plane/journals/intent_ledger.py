@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
-from order_plane.journal import Past, RowState
+from order_plane.journals.port import Past, RowState
 from order_plane.lifecycle import Status, history_of
 
 

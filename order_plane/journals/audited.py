@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, Journal, Past, Recall, Refused, Resolution
+from order_plane.journals.port import Answer, Journal, Past, Recall, Refused, Resolution
 from order_plane.lifecycle import Fact
 
 Entry = dict[str, JsonValue]

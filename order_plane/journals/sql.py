@@ -12,9 +12,9 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.crash_points import crash_point
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
-from order_plane.journal_database import Database
-from order_plane.journal_tables import (
+from order_plane.journals.database import Database
+from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.tables import (
     COUNTERS,
     FACT_ROW,
     INTENT_ROW,

@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts.control import KillSwitchCommand
 from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.journal import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 
 _numbers = count(1)

@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from contracts.control import KillAction, KillScope
 from domain.currency import ONE_CURRENCY, Currencies
-from order_plane.equity_watch import EquityWatch
-from order_plane.guard_settings import GuardSettings, StormSettings
+from order_plane.safety.equity_watch import EquityWatch
+from order_plane.safety.guard_settings import GuardSettings, StormSettings
 
 DAILY_LOSS, DRAWDOWN, SHARPE = "DAILY_LOSS", "DRAWDOWN", "SHARPE"
 REJECT_STORM, MARKET_DATA_LOSS, REPEATED_EXECUTIONS = "REJECT_STORM", "MARKET_DATA_LOSS", "REPEATED_EXECUTIONS"

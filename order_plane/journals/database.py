@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from order_plane.journal import JournalError
-from order_plane.journal_tables import SEALED, seal
+from order_plane.journals.port import JournalError
+from order_plane.journals.tables import SEALED, seal
 
 
 class Database(Protocol):

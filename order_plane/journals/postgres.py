@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 
 from kernel.clock import monotonic
-from order_plane.journal import JournalError
-from order_plane.journal_database import verify
-from order_plane.journal_tables import COUNTERS, POSTGRES, VERSION, sealed, statements
-from order_plane.sql_journal import SqlJournal
+from order_plane.journals.database import verify
+from order_plane.journals.port import JournalError
+from order_plane.journals.sql import SqlJournal
+from order_plane.journals.tables import COUNTERS, POSTGRES, VERSION, sealed, statements
 
 _LOCK = 0x414C474F
 """Names the lock of the order plane that is active, within one database."""

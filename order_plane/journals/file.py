@@ -10,9 +10,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from order_plane.journal import JournalError
-from order_plane.journal_database import verify
-from order_plane.journal_tables import COUNTERS, SQLITE, VERSION, sealed, statements
+from order_plane.journals.database import verify
+from order_plane.journals.port import JournalError
+from order_plane.journals.tables import COUNTERS, SQLITE, VERSION, sealed, statements
 
 _APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
 _LOG_PAGES = 8000

@@ -10,9 +10,9 @@ from contracts.control import AlertSeverity, KillAction, KillScope, KillSwitchCo
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderStatus
 from domain.ids import kill_id
-from order_plane.guard_settings import StormSettings
-from order_plane.journal import JournalError
-from order_plane.performance_guard import REPEATED_EXECUTIONS, Finding, PerformanceGuard, Prices, Storm
+from order_plane.journals.port import JournalError
+from order_plane.safety.guard_settings import StormSettings
+from order_plane.safety.performance_guard import REPEATED_EXECUTIONS, Finding, PerformanceGuard, Prices, Storm
 
 _REJECTED = OrderStatus.REJECTED
 _BY_KILL = "TRADING_HALTED"

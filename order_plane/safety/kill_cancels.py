@@ -8,7 +8,7 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import OrderIntent
 from domain.ids import intent_id
 from order_plane.effects import CancelOrder
-from order_plane.kill_switch import KillSwitch
+from order_plane.safety.kill_switch import KillSwitch
 from order_plane.throttle import TokenBucket
 from order_plane.unacceptable import NotOpen
 from order_plane.working_order import WorkingOrder

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from order_plane.journal_file import SqliteDatabase, SqliteView
-from order_plane.sql_journal import SqlJournal
+from order_plane.journals.file import SqliteDatabase, SqliteView
+from order_plane.journals.sql import SqlJournal
 
 
 class SqliteJournal(SqlJournal):

@@ -1,0 +1,1 @@
+"""What stops trading: kill switches, guards that engage them, halts of symbols, and the cancels they ask for."""
