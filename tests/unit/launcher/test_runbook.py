@@ -3,6 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from kernel.metrics import PlaneMetrics
 from kernel.process import ExitCode
@@ -16,6 +17,12 @@ DOCUMENTS = tuple(LISTED.splitlines())
 def test_the_table_of_exit_codes_is_that_of_the_program():
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     assert [(int(code), meaning.strip()) for code, meaning in rows] == [(int(code), code.meaning) for code in ExitCode]
+
+
+def test_the_help_says_where_exit_codes_are_explained():
+    (document, heading) = re.findall(r"(docs/\S+\.md), ([^.]+)\.", app.info.epilog)[0]
+    assert f"## {heading}\n" in (ROOT / document).read_text()
+    assert document in CliRunner().invoke(app, ["--help"]).output
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
