@@ -40,6 +40,7 @@ from order_plane.command_channel import CommandRefused, NobodyListens, ask
 app = typer.Typer(
     name="algotrade",
     help="Trade your own systematic strategies: three planes over Kafka, the same code in backtest, paper and live.",
+    epilog="What each exit code means, and what to do: docs/runbook.md, Exit codes.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # locals may hold secrets
 )

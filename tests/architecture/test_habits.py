@@ -46,3 +46,11 @@ def test_actions_are_pinned(root: Path) -> None:
 
 def _target(command: str) -> str:
     return " ".join(command.split()[:2])
+
+
+def test_the_workflow_and_the_local_run_hold_the_same_coverage(root: Path) -> None:
+    for place in (".ci/run", ".github/workflows/ci.yml"):
+        said = (root / place).read_text("utf-8")
+        assert re.findall(r"make test.*", said)[0].startswith("make test COVER=1"), place
+        assert "fail-under" not in said, place
+    assert "--fail-under" in (root / "Makefile").read_text("utf-8")
