@@ -169,6 +169,8 @@ class BarIntake:
             )
         elif at is None:
             self._admission.refuse(row, history.symbol, Reason.NOT_A_SESSION, "its date is no trading day")
+        elif self._admission.too_late(row, history.symbol, at):
+            pass
         elif not self._admission.listing(history.symbol).holds(at):
             self._admission.refuse(row, history.symbol, Reason.NOT_LISTED, "the symbol is not listed at that time")
         elif self._slices.is_out(at) and not (history.last is not None and at <= history.last):
@@ -181,9 +183,10 @@ class BarIntake:
         """Work out which bar comes next, and whether it needs a full examination."""
         due = self._grid.following(at)
         listing = self._admission.listing(history.symbol)
+        last = min(listing.last, self._admission.horizon.until)
         action = next_effective(history.effects, history.factors)
-        if due is None or (action is not None and action < due) or not listing.holds(due):
+        if due is None or (action is not None and action < due) or not listing.first <= due <= last:
             history.due, history.regular_until = None, at
         else:
             history.due = due
-            history.regular_until = min(self._grid.regular_until(due), listing.last - self.stride)
+            history.regular_until = min(self._grid.regular_until(due), last - self.stride)

@@ -20,7 +20,7 @@ from data_plane.flow_intake import FlowIntake
 from data_plane.normalize import SymbolNames, closes_by_day
 from data_plane.order_flow import OrderFlow
 from data_plane.pipeline import DataStage, Findings, FindingSink
-from data_plane.quality import Limits
+from data_plane.quality import AFTER_ALL, Horizon, Limits
 from data_plane.session_grid import SessionGrid
 from data_plane.settings import (
     DataSettings,
@@ -33,6 +33,7 @@ from data_plane.settings import (
 )
 from domain.calendar import SessionCalendar, always_open
 from domain.exchange_sessions import load_calendar
+from kernel.clock import SystemClock
 
 if TYPE_CHECKING:
     from data_plane.connectors.ibkr import LiveSource
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2049, 12, 31)
 
 
-def build_connector(settings: DataSettings) -> Connector:
+def build_connector(settings: DataSettings, horizon: datetime | None = None) -> Connector:
     """The source of rows that ``settings`` describe; of a gateway, those that were fetched from it before.
+
+    A row later than ``horizon``, by default the one of `horizon_of`, does not hold up the rows behind it.
 
     Raises:
         FileNotFoundError: naming a pattern that matches no file.
@@ -62,7 +65,8 @@ def build_connector(settings: DataSettings) -> Connector:
         for source in settings.sources
         for path in _paths(source)
     ]
-    replay = ReplayConnector(files, settings.start, settings.end)
+    horizon = horizon or horizon_of(settings)
+    replay = ReplayConnector(files, settings.start, settings.end, horizon=horizon)
     if not settings.tables:
         return replay
     tables = [
@@ -70,7 +74,7 @@ def build_connector(settings: DataSettings) -> Connector:
         for name, chosen in sorted(settings.tables.items())
         for path in _paths(chosen, f"data.tables.{name}")
     ]
-    return InformedConnector(replay, TableSource(tables, settings.end), closes_by_day(build_calendar(settings)))
+    return InformedConnector(replay, TableSource(tables, settings.end), closes_by_day(build_calendar(settings)), horizon)
 
 
 def input_files(settings: DataSettings) -> list[Path]:
@@ -148,8 +152,21 @@ def build_calendar(settings: DataSettings) -> SessionCalendar:
     return load_calendar(settings.calendar, first, last)
 
 
-def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda finding: None) -> DataStage:
+def horizon_of(settings: DataSettings) -> datetime:
+    """Up to when rows of files may be: the end of the day after today (UTC). A gateway has a clock of its own."""
+    if settings.ibkr is not None:
+        return AFTER_ALL
+    return datetime.combine(SystemClock().now().date() + timedelta(days=2), time(), UTC)
+
+
+def build_stage(
+    settings: DataSettings,
+    quarantine_sink: FindingSink = lambda finding: None,
+    horizon: datetime | None = None,
+) -> DataStage:
     """The stage that turns the connector's rows into messages; ``quarantine_sink`` is told every finding.
+
+    Rows later than ``horizon``, by default the one of `horizon_of`, are refused.
 
     Raises:
         InvalidActionError: naming the line of the actions file that is not usable.
@@ -160,7 +177,8 @@ def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda fi
     universe = _universe(settings, names)
     findings = Findings(quarantine_sink)
     limits = Limits(settings.gates.outlier_return, settings.gates.stale_repeats)
-    admission = Admission(names, universe, _effects(settings, names, calendar), limits, findings)
+    until = Horizon(horizon or horizon_of(settings))
+    admission = Admission(names, universe, _effects(settings, names, calendar), limits, findings, until)
     grid = SessionGrid(calendar, settings.bar_size)
     slices = CompletenessGate(settings.bar_size, universe, settings.patience)
     bars = BarIntake(settings.bar_size, grid, closes_by_day(calendar), admission, slices)
@@ -174,7 +192,7 @@ def build_stage(settings: DataSettings, quarantine_sink: FindingSink = lambda fi
     )
     extra = names.all_canonical(symbol for table in settings.tables.values() for symbol in table.market)
     facts = FactIntake(admission, frozenset(extra))
-    return DataStage(bars, flow, facts, slices, grid, findings, settings.grace)
+    return DataStage(bars, flow, facts, slices, grid, findings, settings.grace, until)
 
 
 def read_actions(path: Path) -> tuple[CorporateAction, ...]:

@@ -34,6 +34,8 @@ class FactIntake:
         if not (self._admission.wants(symbol) or symbol in self._extra):
             self.ignored += 1
             return ()
+        if self._admission.too_late(row, symbol, row.timestamp):
+            return ()
         if row.timestamp < self._newest:
             return self._admission.refuse(row, symbol, Reason.OUT_OF_ORDER, "known before the row that precedes it")
         values = {name: value for name, value in row.values.items() if not math.isnan(value)}

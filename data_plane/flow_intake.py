@@ -138,6 +138,8 @@ class FlowIntake:
         """The symbol's tape with the factors of this moment, or None when a gate objects."""
         tape = tapes.setdefault(symbol, _Tape())
         at = row.timestamp
+        if self._admission.too_late(row, symbol, at):
+            return None
         if not self._admission.listing(symbol).holds(at):
             self._refuse(row, Reason.NOT_LISTED, "the symbol is not listed at that time")
         elif self._grid.interval(at) is None:

@@ -49,6 +49,7 @@ def play(
         Stopped: when told to stop; a live source has no other end.
     """
     _fetch(source, first, outside)
+    stage.follow(source.now())
     newest = _tell_past(source, stage, first, outside)
     if newest:
         _send(stage.on_time(max(newest.values()) + grace), outside)
@@ -56,6 +57,7 @@ def play(
     _LOG.info("live market data begins", known_until=str(max(newest.values(), default="nothing")))
     late: list[str] = []
     while True:
+        stage.follow(source.now())
         for batch in source.batches(_WAIT_SECONDS):
             for row in batch.rows:
                 _send(stage.handle(row), outside)

@@ -13,7 +13,7 @@ from data_plane.connectors.port import BadRow, Block, Chunk, RawBar, RawFact, Ra
 from data_plane.fact_intake import FactIntake
 from data_plane.flow_intake import FlowIntake
 from data_plane.freshness import Overdue, overdue
-from data_plane.quality import Finding, Reason
+from data_plane.quality import Finding, Horizon, Reason
 from data_plane.session_grid import SessionGrid
 
 FindingSink = Callable[[Finding], None]
@@ -49,6 +49,7 @@ class DataStage:
         grid: SessionGrid,
         findings: Findings,
         grace: timedelta,
+        horizon: Horizon,
     ) -> None:
         self._bars = bars
         self._runs = BarRuns(bars, slices)
@@ -58,6 +59,7 @@ class DataStage:
         self._grid = grid
         self._findings = findings
         self._grace = grace
+        self._horizon = horizon
         self._quoted = False
         self._routes: dict[type[Row], Callable[[Any], Sequence[Message]]] = {
             RawBar: bars.handle,
@@ -88,9 +90,14 @@ class DataStage:
 
     def on_time(self, now: datetime) -> Sequence[Message]:
         """What ``now`` ends when no row does: bars and order flow built here, and a slice that waited too long."""
+        self.follow(now)
         ended = self._flow.expire(now - self._grace)
         late = self._slices.expire() if self._slices.moment <= now - self._grace else ()
         return (*ended, *late)
+
+    def follow(self, now: datetime) -> None:
+        """Take note of the clock of a live source: rows of more than a day after it are refused."""
+        self._horizon.follow(now)
 
     def overdue(self, now: datetime) -> tuple[Overdue, ...]:
         """Symbols whose bar is later than the grace allows."""
@@ -121,7 +128,7 @@ class DataStage:
     def _bar_after_flow(self, row: RawBar) -> Sequence[Message]:
         """A bar may end its moment, so what flowed until then is published first."""
         at = row.timestamp
-        ended = self._flow.ended(at) if isinstance(at, datetime) else ()
+        ended = self._flow.ended(at) if isinstance(at, datetime) and self._horizon.holds(at) else ()
         return (*ended, *self._bars.handle(row))
 
     def _bad_row(self, row: BadRow) -> tuple[()]:

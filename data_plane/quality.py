@@ -1,7 +1,7 @@
 """Named reasons for which a row of market data is not published."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from data_plane.session_grid import SessionGrid
 MIN_PRICE, MAX_PRICE, MAX_VOLUME = 1e-10, 1e12, 1e15
 """What the market contracts accept, in price per unit and in units."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+_AHEAD = timedelta(days=1)
 
 
 class Reason(StrEnum):
@@ -22,6 +24,7 @@ class Reason(StrEnum):
     CROSSED = "CROSSED"
     NOT_A_SESSION = "NOT_A_SESSION"
     NOT_LISTED = "NOT_LISTED"
+    FUTURE = "FUTURE"
     OUT_OF_ORDER = "OUT_OF_ORDER"
     DUPLICATE = "DUPLICATE"
     STALE = "STALE"
@@ -49,6 +52,27 @@ class Limits(NamedTuple):
 
     outlier_return: float = 0.6
     stale_repeats: int = 5
+
+
+class Horizon:
+    """The moment after which no row can be true, since it has not come yet; without a clock there is none.
+
+    Were such a row accepted, every honest one after it would be out of order.
+    """
+
+    __slots__ = ("until",)
+
+    def __init__(self, until: datetime = AFTER_ALL) -> None:
+        self.until = until
+
+    def follow(self, now: datetime) -> None:
+        """Move on to a day after ``now``; never back."""
+        reach = now + _AHEAD
+        self.until = reach if self.until == AFTER_ALL else max(self.until, reach)
+
+    def holds(self, at: datetime) -> bool:
+        """Whether a row may be of ``at``."""
+        return at <= self.until
 
 
 class SymbolHistory:

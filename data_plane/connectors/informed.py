@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 
 from data_plane.connectors.port import BadRow, Block, Connector, RawFact, Row
+from data_plane.quality import AFTER_ALL
 
 
 class InformedConnector:
@@ -11,10 +12,13 @@ class InformedConnector:
 
     A fact known before a bar closes comes before that bar, so that the slice which ends the bar's moment comes after
     every fact that may be used at it; one known at the close or later comes after. ``closes`` says when the bar of
-    a trading day closes.
+    a trading day closes. A row later than ``horizon`` is not believed, so no fact is told for its sake.
     """
 
-    def __init__(self, market: Connector, tables: Connector, closes: Mapping[date, datetime]) -> None:
+    def __init__(
+        self, market: Connector, tables: Connector, closes: Mapping[date, datetime], horizon: datetime = AFTER_ALL
+    ) -> None:
+        self._horizon = horizon
         self._market = market
         self._tables = tables
         self._closes = closes
@@ -46,4 +50,5 @@ class InformedConnector:
             yield from facts
 
     def _close_of(self, stamp: datetime | date) -> datetime | None:
-        return stamp if isinstance(stamp, datetime) else self._closes.get(stamp)
+        close = stamp if isinstance(stamp, datetime) else self._closes.get(stamp)
+        return close if close is not None and close <= self._horizon else None

@@ -8,13 +8,18 @@ import numpy as np
 from data_plane.connectors.port import UNKNOWN_MOMENT, Block, Chunk, Keys
 
 
+NO_HORIZON = int(np.iinfo(np.int64).max)
+
+
 class _Pending:
     """What has been read of one file and not been given yet.
 
-    A row's key is the latest moment read so far, so a row out of order in its file keeps its place there.
+    A row's key is the latest moment read so far, so a row out of order in its file keeps its place there. A row later
+    than ``horizon`` is not believed: it stays behind the row before it, and holds up none.
     """
 
-    def __init__(self, chunks: Iterator[Chunk]) -> None:
+    def __init__(self, chunks: Iterator[Chunk], horizon: int) -> None:
+        self._horizon = horizon
         self._unread = chunks
         self._chunks: deque[Chunk] = deque()
         self.newest = int(np.iinfo(np.int64).min)
@@ -32,7 +37,8 @@ class _Pending:
         if chunk is None:
             self.ended = True
         elif len(chunk.moments):
-            keys = np.maximum.accumulate(np.maximum(chunk.moments, self.newest))
+            believed = np.where(chunk.moments <= self._horizon, chunk.moments, self.newest)
+            keys = np.maximum.accumulate(np.maximum(believed, self.newest))
             self.newest = int(keys[-1])
             self._chunks.append(Chunk(chunk.row_type, chunk.columns, keys, self._named(chunk)))
 
@@ -59,16 +65,18 @@ class _Pending:
         return taken
 
 
-def merged(files: Sequence[Iterator[Chunk]]) -> Iterator[Block]:
+def merged(files: Sequence[Iterator[Chunk]], horizon: int = NO_HORIZON) -> Iterator[Block]:
     """Every row of every file by time, then symbol, then file and place in it.
+
+    What claims to be later than ``horizon``, in microseconds since 1970, keeps its place in its file instead.
 
     The order does not depend on how the files are cut into chunks: rows of one moment are only given together. Rows
     stay columns where each has a moment of its own and is later than the one before.
     """
-    pending = [_Pending(chunks) for chunks in files]
+    pending = [_Pending(chunks, horizon) for chunks in files]
     while pending:
-        horizon = _read_up(pending)
-        yield from _in_order([chunk for file in pending for chunk in file.take(horizon)])
+        complete = _read_up(pending)
+        yield from _in_order([chunk for file in pending for chunk in file.take(complete)])
         pending = [file for file in pending if file.holds_rows or not file.ended]
 
 

@@ -1,14 +1,15 @@
 """Recorded market data from Parquet and CSV files."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import chain
 
 from data_plane.connectors.csv_source import csv_chunks
 from data_plane.connectors.layout import MICROS_PER_DAY, SourceFile, UnreadableSourceError, moment_of
-from data_plane.connectors.merge import merged
+from data_plane.connectors.merge import NO_HORIZON, merged
 from data_plane.connectors.parquet_source import parquet_chunks
 from data_plane.connectors.port import UNKNOWN_MOMENT, Block, Chunk, Row
+from data_plane.quality import AFTER_ALL
 
 __all__ = ["ReplayConnector", "SourceFile", "UnreadableSourceError"]
 
@@ -19,7 +20,8 @@ _ROWS_IN_HAND = 200_000
 class ReplayConnector:
     """Reads files again and again in the same order, each a chunk at a time, so memory stays flat.
 
-    Rows from ``start`` to ``end`` (UTC days, both included) are given; a row that cannot be read is always given.
+    Rows from ``start`` to ``end`` (UTC days, both included) are given; a row that cannot be read is always given, and
+    one later than ``horizon`` where it stands in its file.
     """
 
     def __init__(
@@ -28,7 +30,9 @@ class ReplayConnector:
         start: date | None = None,
         end: date | None = None,
         chunk_rows: int | None = None,
+        horizon: datetime | None = None,
     ) -> None:
+        self._horizon = NO_HORIZON if horizon is None or horizon == AFTER_ALL else moment_of(horizon)
         self._files = tuple(files)
         self._first = UNKNOWN_MOMENT if start is None else moment_of(start)
         self._beyond = 2**63 - 1 if end is None else moment_of(end) + MICROS_PER_DAY
@@ -40,7 +44,7 @@ class ReplayConnector:
         Raises:
             UnreadableSourceError: naming a file that is not what its settings say.
         """
-        return merged([self._chunks(source) for source in self._files])
+        return merged([self._chunks(source) for source in self._files], self._horizon)
 
     def rows(self) -> Iterator[Row]:
         """Yield every row by time, then symbol; raises as `blocks` does."""
