@@ -169,7 +169,8 @@ def _request(line: bytes) -> Fields | None:
     """The command in a line, None when it is none."""
     try:
         request = json.loads(line) if len(line) <= _LONGEST else None
-    except ValueError:
+        json.dumps(request, ensure_ascii=False).encode()  # half a surrogate pair is read and can be written nowhere
+    except (ValueError, RecursionError):
         return None
     return request if isinstance(request, dict) else None
 

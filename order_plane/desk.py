@@ -13,13 +13,11 @@ from order_plane.alerts import critical, kill_alert
 from order_plane.effects import SubmitOrder
 from order_plane.exposure import Exposure
 from order_plane.journals.port import Past, RowState
+from order_plane.judge import Judge
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
 from order_plane.marks import Marks
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
-from order_plane.risk.halt import not_halted
-from order_plane.risk.port import Refusal, RiskCheck, RiskView
-from order_plane.risk.price import worst_price
-from order_plane.risk.session import not_expired
+from order_plane.risk.port import Refusal, RiskCheck
 from order_plane.safety.equity_watch import EquityWatch
 from order_plane.safety.kill_cancels import KillCancels
 from order_plane.safety.kill_switch import KillSwitch
@@ -29,6 +27,7 @@ from order_plane.working_order import WorkingOrder
 
 _SILENT = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
 """Facts that no report follows from."""
+_NOTHING: frozenset[tuple[str, Side]] = frozenset()
 # Looking a member up by name costs more than what is done with it.
 _BUY, _ACK, _REJECTED, _SUBMITTED = Side.BUY, FactKind.ACK, OrderStatus.REJECTED, Status.SUBMITTED
 
@@ -50,7 +49,6 @@ class Desk:
         currencies: Currencies = ONE_CURRENCY,
     ) -> None:
         self._account = account
-        self._checks = tuple(checks)
         self._market = market = Marks(currencies)
         self.mark, self.price_of, self.priced_at = market.take, market.price_of, market.priced_at
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
@@ -60,7 +58,8 @@ class Desk:
         self.cash = 0.0
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
-        self._books = AccountBooks(self._exposure, self._orders, market, watch)
+        self._books = books = AccountBooks(self._exposure, self._orders, market, watch)
+        self._judge = Judge(checks, market, self._exposure, books, self._kill, self.halts)
 
     @property
     def now(self) -> datetime:
@@ -89,7 +88,7 @@ class Desk:
 
     def tighten(self, checks: Sequence[RiskCheck]) -> None:
         """Judge by ``checks`` from now on."""
-        self._checks = tuple(checks)
+        self._judge.checks = tuple(checks)
 
     @property
     def positions(self) -> Mapping[str, float]:
@@ -103,11 +102,9 @@ class Desk:
 
     def decide(self, intent: OrderIntent) -> SubmitOrder | ExecutionReport:
         """Let ``intent`` become an order, which counts from now on, or report which control refused it."""
-        view = self._view(intent)
-        for check in self._checks:
-            refusal = check(intent, view)
-            if refusal is not None:
-                return self.refuse(intent, view.now, str(refusal))
+        refusal = self._judge.refusal(intent, self._blocked())
+        if refusal is not None:
+            return self.refuse(intent, max(intent.timestamp, self._market.now), str(refusal))
         return self.admit(intent)
 
     def admit(self, intent: OrderIntent) -> SubmitOrder:
@@ -135,10 +132,26 @@ class Desk:
         self.cancels.found.discard(intent_id)
         return SubmitOrder(order.intent, self._account, order.attempt)
 
-    def forbids_resend(self, intent: OrderIntent) -> Refusal | None:
-        """Why an admitted order that is known never to have left must not be sent any more."""
-        view = self._view(intent)
-        return not_halted(intent, view) or not_expired(intent, view)
+    @property
+    def troubled(self) -> bool:
+        """Whether any kill switch or halt is engaged, or any outcome unknown."""
+        return bool(self._doubtful or self._kill.engaged or self.halts.engaged)
+
+    def forbids_sending(self, order: SubmitOrder) -> Refusal | None:
+        """Why an admitted order that has not left must not be sent any more.
+
+        A further attempt comes much later than the verdict on the first, so every control judges it again, but for
+        the one that would take it for a repetition.
+        """
+        if order.attempt == 1:
+            return self._judge.objection(order.intent, self._blocked())
+        mine = self._orders[order.intent.intent_id.int]
+        counted = mine.working
+        self._count(mine, 0.0)  # the controls add the order to what works already
+        try:
+            return self._judge.second_refusal(order.intent, self._blocked())
+        finally:
+            self._count(mine, counted)
 
     def knows(self, intent_id: UUID) -> bool:
         """Whether the order of ``intent_id`` is open here."""
@@ -246,47 +259,25 @@ class Desk:
             self._exposure.hold(intent.symbol, units)
             self._books.trade(intent.strategy_id, intent.symbol, units)
         finished = status in TERMINAL
-        working = 0.0 if finished else history.remaining
-        if working != order.working:
-            self._exposure.work(intent.symbol, working - order.working, buying=buying)
-            order.working = working
+        self._count(order, 0.0 if finished else history.remaining)
         if finished:
             del self._orders[intent.intent_id.int]
             if self._doubtful:
                 self._doubtful.discard(intent.intent_id)
         return status
 
-    def _view(self, intent: OrderIntent) -> RiskView:
-        symbol, quantity, at = intent.symbol, intent.quantity, intent.timestamp
-        market, reference = self._market, self.price_of(symbol)
-        if market.moved:
-            market.moved, self._exposure.stale = False, True
-        self._books.worth = None
-        before, after = self._exposure.largest(symbol, quantity if intent.direction is _BUY else -quantity)
-        return RiskView(
-            max(at, market.now),
-            reference,
-            market.priced_at(symbol),
-            worst_price(intent, reference),
-            before,
-            after,
-            self._exposure.gross(market.worth_of),
-            self._halt_reason(intent),
-            bool(self._doubtful) and self._is_blocked(intent),
-            self._books,
-            market.rate_of(symbol),
-            market.rated_at(symbol),
-        )
+    def _count(self, order: WorkingOrder, working: float) -> None:
+        """Count ``working`` units of ``order`` as still to trade."""
+        if working != order.working:
+            intent = order.intent
+            self._exposure.work(intent.symbol, working - order.working, buying=intent.direction is _BUY)
+            order.working = working
 
-    def _halt_reason(self, intent: OrderIntent) -> str | None:
-        cause = self._kill.stops(intent.strategy_id)
-        if cause is not None:
-            return f"kill switch engaged by {cause.operator}"
-        return self.halts.reason(intent.symbol)
-
-    def _is_blocked(self, intent: OrderIntent) -> bool:
-        blocked = {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
-        return (intent.symbol, intent.direction) in blocked
+    def _blocked(self) -> Set[tuple[str, Side]]:
+        """The symbols and sides of which the outcome of an order is unknown."""
+        if not self._doubtful:
+            return _NOTHING
+        return {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
 
     def _alarmed(self, order: WorkingOrder, at: datetime) -> tuple[Message, ...]:
         alarms = order.history.alarms()

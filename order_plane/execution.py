@@ -17,6 +17,7 @@ from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution
 from order_plane.recovery import take_up
 from order_plane.reports import stamped
 from order_plane.router import Router
+from order_plane.sending import Sending
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt
@@ -50,6 +51,7 @@ class Execution:
         self._router = Router(desk, journal, broker)
         self._account = account
         self.supervision = supervision = supervision or Supervision(desk, journal)
+        self._sending = Sending(desk, self._router, supervision)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
@@ -57,7 +59,6 @@ class Execution:
         self._again: list[SubmitOrder] = []
         self._seen: dict[str, int] = {}
         self._recovered = False
-        self._urgent: Callable[[], Iterable[KillSwitchCommand]] | None = None
         self._published: Callable[[], int] = lambda: journal.appended
         self._observe = broker.observe
         self._mark = desk.mark
@@ -89,7 +90,7 @@ class Execution:
 
     def heed(self, urgent: Callable[[], Iterable[KillSwitchCommand]]) -> None:
         """Ask ``urgent`` before each order leaves which kills somebody waits for: a batch may take long to send."""
-        self._urgent = urgent
+        self._sending.urgent = urgent
 
     def recover(self) -> Sequence[Message]:
         """Come back from whatever ended the last run; what it returns must be published first.
@@ -158,7 +159,7 @@ class Execution:
         if self.uncancelled:
             self._cancel(settlement)
         if self._pending or self._again or self.supervision.alert:
-            self._send(settlement)
+            heard = self._send(settlement, heard)
         if self.supervision.watches:
             self.supervision.settled(settlement.outputs[heard:])
         if self._repeated:
@@ -263,16 +264,14 @@ class Execution:
         due, self.uncancelled = self.uncancelled, {}
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
 
-    def _send(self, settlement: Settlement) -> None:
+    def _send(self, settlement: Settlement, heard: int) -> int:
+        """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""
         closing = self.supervision.closing() if self.supervision.alert else ()
         self._again += closing
-        exempt, stopped = {order.intent.intent_id for order in closing}, False
-        for order in self._begin(settlement) if self._pending or self._again else ():
-            for command in () if self._urgent is None else self._urgent():
-                stopped = True
-                settlement.outputs += self.supervision.command(command)
-            judged = order.attempt > 1 or (stopped and order.intent.intent_id not in exempt)
-            (self._router.send_if_allowed if judged else self._router.send)(order, settlement)
+        orders = self._begin(settlement) if self._pending or self._again else ()
+        heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
+        self._collect(self._desk.cancels.due() if self._desk.troubled else ())
+        return heard
 
     def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
         """Judge the intents collected and make the verdicts durable; returns what may be sent."""

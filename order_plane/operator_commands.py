@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isnan
-from typing import Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
-from pydantic import JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
@@ -24,6 +24,8 @@ from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
 from order_plane.unacceptable import NotInDoubt, NotOpen
 
+_READABLE = r"^[^\x00-\x1f\x7f]+$"
+_FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 Publish = Callable[[Iterable[Message]], None]
 
 
@@ -212,24 +214,30 @@ def fields_of(resolution: Resolution) -> dict[str, JsonValue]:
     }
 
 
+class _Signed(BaseModel):
+    """What a decision must be like before it may become durable: every report on it must be one that can be said."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    intent_id: UUID
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)]
+    verdict: Verdict
+    operator: Annotated[str, Field(min_length=1, max_length=64, pattern=_READABLE)]
+    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=_READABLE)]
+    at: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
+    order_id: Annotated[str, Field(pattern=r"^[!-~]{0,64}$")] = ""
+
+
 def resolution_of(fields: Fields) -> Resolution:
     """The decision in the fields of a command; raises CommandRefused when a field is missing or wrong."""
     try:
-        resolution = Resolution(
-            UUID(str(fields["intent_id"])),
-            int(str(fields["attempt"])),
-            Verdict(str(fields["verdict"])),
-            str(fields["operator"]).strip(),
-            str(fields["reason"]).strip(),
-            datetime.fromisoformat(str(fields["at"])),
-            str(fields.get("order_id", "")).strip(),
-        )
-    except (KeyError, ValueError):
-        raise CommandRefused("intent_id, attempt, verdict, operator, reason and at are needed") from None
-    if not (resolution.operator and resolution.reason):
-        raise CommandRefused("operator and reason must be given: this decision is signed with a name")
-    if resolution.at.tzinfo is None:
-        raise CommandRefused("at must have an offset from UTC")
-    if (resolution.verdict is Verdict.ADOPTED) != bool(resolution.order_id):
+        signed = _Signed.model_validate(fields)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
+        raise CommandRefused(
+            f"{wrong}: wrong or missing. A decision is signed with a name (at most 64 characters) and a reason (400), "
+            "of an attempt, at a time with an offset; an order id has no blanks and at most 64 characters"
+        ) from None
+    if (signed.verdict is Verdict.ADOPTED) != bool(signed.order_id):
         raise CommandRefused("an adopted order needs the venue's order id, and only that")
-    return resolution
+    return Resolution(**dict(signed))

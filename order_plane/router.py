@@ -52,15 +52,17 @@ class Router:
             self.learn(fact, settlement)
 
     def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send what was admitted a while ago, unless trading was halted or the intent expired meanwhile.
+        """Send what was admitted a while ago, unless something that was learnt since forbids it.
 
         A further attempt is not sent either when the venue has the one before, whatever a person signed.
         """
-        forbidden = self._desk.forbids_resend(order.intent)
-        if forbidden is not None:
-            self._reject(order, str(forbidden), settlement)
-        elif order.attempt == 1 or self._is_absent(order, settlement):
+        if order.attempt > 1 and not self._is_absent(order, settlement):
+            return
+        forbidden = self._desk.forbids_sending(order)
+        if forbidden is None:
             self.send(order, settlement)
+        else:
+            self._reject(order, str(forbidden), settlement)
 
     def _is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
         """Whether the venue says that it has no order of the intent; what it has is adopted."""

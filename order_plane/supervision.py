@@ -129,6 +129,13 @@ class Supervision:
             at, number = past.facts[-1].timestamp, max(1, past.reports)
             self.guards.remember(execution_report(past.intent, past.order_id, number, status, history, at, "restored"))
 
+    def overhear(self, outputs: Iterable[Message]) -> bool:
+        """Hear ``outputs`` between two sends; whether they are a storm that must be judged before the next one."""
+        if self.guards is None:
+            return False
+        self.guards.heard(outputs)
+        return self.guards.stormy
+
     def act(self, outputs: Iterable[Message]) -> Sequence[Message]:
         """Hear ``outputs`` and judge; what trips is latched before it is said."""
         said: list[Message] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import compress, repeat
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +14,7 @@ from contracts.market import TickType
 Keys = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 Column = list[Any] | Values
+AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 UNKNOWN_MOMENT = -(2**63)
 """Moment of a row whose time could not be read; it keeps its place in the file."""
 

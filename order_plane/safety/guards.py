@@ -63,6 +63,11 @@ class Guards:
         return self._storm or self._moment is not None
 
     @property
+    def stormy(self) -> bool:
+        """Whether too many events of a kind were heard that nobody has judged yet."""
+        return self._storm
+
+    @property
     def idle(self) -> bool:
         """Whether no market event can make a guard act or change what it measures."""
         return not self.due and all(guard.idle for guard in self._all)

@@ -9,7 +9,9 @@ from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAler
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from kernel.ports import Unprocessable
-from order_plane.composition import build_simulation, build_stage
+from order_plane.brokers.paper_store import MemoryPaperStore
+from order_plane.brokers.port import BrokerRefused
+from order_plane.composition import build_simulation, build_stage, paper_broker
 from order_plane.controls import LooserLimit
 from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
@@ -146,6 +148,32 @@ def test_too_many_rejections_halt():
     wishes = [an_intent(number, 0, symbol="NONE") for number in range(1, 4)]
     tell(stage, *wishes)
     assert kills(stage.settle()) == ["REJECT_STORM"]
+
+
+class Refusing:
+    """A venue that takes no order."""
+
+    def __init__(self, chosen):
+        self._broker = paper_broker(chosen, MemoryPaperStore())
+        self.asked = 0
+
+    def __getattr__(self, name):
+        return getattr(self._broker, name)
+
+    def submit(self, order):
+        self.asked += 1
+        raise BrokerRefused("NO: not today")
+
+
+def test_a_storm_halts_between_two_orders_of_one_batch():
+    chosen = settings(QUIET | {"rejects": {"count": 5}})
+    venue = Refusing(chosen)
+    stage = build_stage(chosen, MemoryJournal(), venue)
+    stage.recover()
+    tell(stage, a_bar(0))
+    said = tell(stage, *(an_intent(number) for number in range(1, 51)))
+    assert (venue.asked, kills(said)) == (6, ["REJECT_STORM"])
+    assert {each.reject_reason.partition(":")[0] for each in reports(said, "REJECTED")} == {"NO", "TRADING_HALTED"}
 
 
 def test_a_price_that_is_lost_halts():

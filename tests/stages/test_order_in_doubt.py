@@ -13,6 +13,7 @@ from order_plane.composition import build_simulation, build_stage
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
 from order_plane.lifecycle import Fact, FactKind
+from order_plane.limit_settings import LimitSettings
 from order_plane.settings import OrderSettings
 from order_plane.unacceptable import NotInDoubt
 
@@ -183,6 +184,7 @@ def test_the_next_attempt_is_sent_once(world, doubtful, restart):
     if restart:
         stage._journal.sign(a_decision(Verdict.SEND_AGAIN))
         stage, venue = world()
+        stage.restore(a_bar())
         stage.recover()
     else:
         assert seen(stage.resolve(a_decision(Verdict.SEND_AGAIN))) == []
@@ -208,6 +210,36 @@ def test_the_next_attempt_is_not_sent_when_the_venue_has_the_first_after_all(wor
     assert venue.sent == [(1, 1)]
     assert state_of(stage) == (RowState.ACKED, 2)
     assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_the_next_attempt_is_judged_by_every_control_as_things_are_then(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    stage.supervision.tighten(LimitSettings(duplicate_window=0, restricted=frozenset({"AAPL"})))
+    (report,) = tell(stage)
+    assert (report.status.value, report.reject_reason.partition(":")[0]) == ("REJECTED", "RESTRICTED")
+    assert venue.sent == [(1, 1)]
+
+
+def test_an_outcome_in_doubt_holds_back_what_follows_in_the_same_batch(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [BrokerStateUnknown("timeout"), (an_ack(3),)]
+    said = tell(stage, a_bar(), an_intent(), an_intent(2), an_intent(3, direction=Side.SELL))
+    assert venue.sent == [(1, 1), (3, 1)]
+    assert [each.reject_reason.partition(":")[0] for each in said if getattr(each, "reject_reason", None)] == [
+        "OUTCOME_UNKNOWN",
+        "IN_DOUBT_BLOCK",
+    ]
+
+
+def test_a_halt_of_the_symbol_holds_back_what_follows_in_the_same_batch(world):
+    stage, venue = world()
+    stage.recover()
+    venue.answers = [(an_ack(), a_fact(FactKind.FILL, name="1", quantity=20.0, price=100.0))]
+    tell(stage, a_bar(), an_intent(), an_intent(2))
+    assert stage.desk.halts.reasons.keys() == {"AAPL"}
+    assert venue.sent == [(1, 1)]
 
 
 def test_the_next_attempt_is_not_sent_when_the_venue_cannot_be_asked(doubtful):

@@ -92,7 +92,13 @@ def test_the_socket_of_a_killed_plane_is_taken_over(path, channel):
     again.close()
 
 
-@pytest.mark.parametrize("line", [b"", b"nonsense\n", b"[1]\n", b"\xff\n", b"{" * 70_000 + b"\n", b'{"command":{}}\n'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"", b"nonsense\n", b"[1]\n", b"\xff\n", b"{" * 70_000 + b"\n", b'{"command":{}}\n'),
+        *(b"[" * 60_000 + b"\n", b'{"command":' + b"[" * 60_000 + b"\n", b'{"command":"add","a":"\\ud800"}\n'),
+    ],
+)
 def test_nonsense_is_answered_and_harms_nobody(path, listening, line):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(10)

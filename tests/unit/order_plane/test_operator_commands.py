@@ -79,3 +79,25 @@ def test_a_decision_without_a_name_a_reason_or_sense_is_refused(noon, changes):
 def test_a_decision_on_what_is_not_in_doubt_is_refused(commands, noon):
     with pytest.raises(CommandRefused, match="no order of this intent is in doubt"):
         commands["resolve"](a_decision(noon))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operator": "x" * 65},
+        {"operator": "a\0"},
+        {"operator": "\ud800"},
+        {"reason": "x" * 401},
+        {"reason": "a\nb"},
+        {"attempt": 0},
+        {"attempt": 10**30},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T23:59:59-14:00"},
+        {"verdict": "ADOPTED", "order_id": "a b"},
+        {"verdict": "ADOPTED", "order_id": "a" * 65},
+        {"verdict": "ADOPTED", "order_id": "\u00e9"},
+    ],
+)
+def test_a_decision_that_no_report_could_tell_is_refused_before_it_is_durable(noon, changes):
+    with pytest.raises(CommandRefused):
+        resolution_of(a_decision(noon, **changes))
