@@ -11,7 +11,7 @@ from data_plane.bar_intake import BarIntake
 from data_plane.bars import TickAggregator
 from data_plane.completeness import CompletenessGate, Listing
 from data_plane.connectors.informed import InformedConnector
-from data_plane.connectors.port import Connector
+from data_plane.connectors.port import AFTER_ALL, Connector
 from data_plane.connectors.replay import ReplayConnector, SourceFile
 from data_plane.connectors.table_source import TableFile, TableSource, is_generated
 from data_plane.corporate_actions import CorporateAction, Effect, InvalidActionError, effects_by_symbol
@@ -20,7 +20,7 @@ from data_plane.flow_intake import FlowIntake
 from data_plane.normalize import SymbolNames, closes_by_day
 from data_plane.order_flow import OrderFlow
 from data_plane.pipeline import DataStage, Findings, FindingSink
-from data_plane.quality import AFTER_ALL, Horizon, Limits
+from data_plane.quality import Horizon, Limits
 from data_plane.session_grid import SessionGrid
 from data_plane.settings import (
     DataSettings,
@@ -74,7 +74,9 @@ def build_connector(settings: DataSettings, horizon: datetime | None = None) -> 
         for name, chosen in sorted(settings.tables.items())
         for path in _paths(chosen, f"data.tables.{name}")
     ]
-    return InformedConnector(replay, TableSource(tables, settings.end), closes_by_day(build_calendar(settings)), horizon)
+    return InformedConnector(
+        replay, TableSource(tables, settings.end), closes_by_day(build_calendar(settings)), horizon
+    )
 
 
 def input_files(settings: DataSettings) -> list[Path]:

@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from data_plane.connectors.port import RawBar
+from data_plane.connectors.port import AFTER_ALL, RawBar
 from data_plane.corporate_actions import Effect, Factors
 from data_plane.session_grid import SessionGrid
 
 MIN_PRICE, MAX_PRICE, MAX_VOLUME = 1e-10, 1e12, 1e15
 """What the market contracts accept, in price per unit and in units."""
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 _AHEAD = timedelta(days=1)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 
-from data_plane.connectors.port import BadRow, Block, Connector, RawFact, Row
-from data_plane.quality import AFTER_ALL
+from data_plane.connectors.port import AFTER_ALL, BadRow, Block, Connector, RawFact, Row
 
 
 class InformedConnector:

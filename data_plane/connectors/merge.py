@@ -7,7 +7,6 @@ import numpy as np
 
 from data_plane.connectors.port import UNKNOWN_MOMENT, Block, Chunk, Keys
 
-
 NO_HORIZON = int(np.iinfo(np.int64).max)
 
 

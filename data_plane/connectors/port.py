@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import compress, repeat
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,8 @@ Values = npt.NDArray[np.float64]
 Column = list[Any] | Values
 UNKNOWN_MOMENT = -(2**63)
 """Moment of a row whose time could not be read; it keeps its place in the file."""
+AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+"""The horizon of who has no clock."""
 
 
 class RawBar(NamedTuple):

@@ -8,8 +8,7 @@ from data_plane.connectors.csv_source import csv_chunks
 from data_plane.connectors.layout import MICROS_PER_DAY, SourceFile, UnreadableSourceError, moment_of
 from data_plane.connectors.merge import NO_HORIZON, merged
 from data_plane.connectors.parquet_source import parquet_chunks
-from data_plane.connectors.port import UNKNOWN_MOMENT, Block, Chunk, Row
-from data_plane.quality import AFTER_ALL
+from data_plane.connectors.port import AFTER_ALL, UNKNOWN_MOMENT, Block, Chunk, Row
 
 __all__ = ["ReplayConnector", "SourceFile", "UnreadableSourceError"]
 
