@@ -169,8 +169,8 @@ def the_command(
 def measured(guard: Mapping[str, JsonValue]) -> str:
     """What a guard measures as a person reads it.
 
-    Equity is money; the result of the day (``pnl``) is a share of the equity it began with, ``drawdown`` one of the
-    highest.
+    Equity is money; the result of the day (``pnl``) is a share of the equity it began with, and
+    ``drawdown`` of the highest.
     """
     tripped = guard["tripped"]
     causes = ", ".join(map(str, tripped)) if isinstance(tripped, list) else ""

@@ -17,6 +17,8 @@ Column = list[Any] | Values
 AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 UNKNOWN_MOMENT = -(2**63)
 """Moment of a row whose time could not be read; it keeps its place in the file."""
+AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+"""The horizon of who has no clock."""
 
 
 class RawBar(NamedTuple):

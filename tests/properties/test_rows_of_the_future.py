@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from contracts.codec import encode
 from contracts.market import BarEvent, FactEvent, TickType
 from data_plane.composition import build_connector, build_stage, horizon_of
-from data_plane.connectors.port import RawBar, RawFact, RawQuote, RawTick
-from data_plane.quality import AFTER_ALL, Horizon, Reason
+from data_plane.connectors.port import AFTER_ALL, RawBar, RawFact, RawQuote, RawTick
+from data_plane.quality import Horizon, Reason
 from data_plane.settings import DataSettings
 
 OPEN = datetime(2024, 7, 1, 13, 30, tzinfo=UTC)
