@@ -182,7 +182,8 @@ class Inbox:
         self._listener.execution(told)
 
     def _on_commission(self, report: Any) -> None:  # noqa: ANN401
-        self._listener.commission(Commission(report.execId, report.commission, report.currency))
+        if abs(report.commission) < _UNSET:
+            self._listener.commission(Commission(report.execId, float(report.commission), report.currency))
 
     def _on_position(self, account: str, contract: Any, quantity: float, cost: float) -> None:  # noqa: ANN401
         self._add(POSITIONS, Position(account, contract.conId, contract.symbol, float(quantity), float(cost)))

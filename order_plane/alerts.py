@@ -4,15 +4,22 @@ from datetime import datetime
 
 from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
 
+_NO_WORDS = "no reason was given"
+
+
+def sentence(text: str) -> str:
+    """``text``, whoever wrote it, as a message may hold it: not empty, no NUL, 512 characters at most."""
+    return text[:512].replace("\0", " ").encode("utf-8", "replace").decode("utf-8") or _NO_WORDS
+
 
 def critical(code: str, detail: str, at: datetime, symbol: str | None = None) -> RiskAlert:
     """Something that a person must look at now; ``detail`` is cut to what an alert may hold."""
-    return RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code=code, detail=detail[:512], symbol=symbol)
+    return RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code=code, detail=sentence(detail), symbol=symbol)
 
 
 def warning(code: str, detail: str, at: datetime) -> RiskAlert:
     """Something that a person must look at soon."""
-    return RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code=code, detail=detail[:512])
+    return RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code=code, detail=sentence(detail))
 
 
 def kill_alert(command: KillSwitchCommand) -> RiskAlert:
@@ -20,4 +27,4 @@ def kill_alert(command: KillSwitchCommand) -> RiskAlert:
     code = "KILL_SWITCH_ENGAGED" if command.engage else "KILL_SWITCH_RELEASED"
     severity = AlertSeverity.CRITICAL if command.engage else AlertSeverity.WARNING
     detail = f"{command.scope.value} {command.target} by {command.operator}: {command.reason}"
-    return RiskAlert(timestamp=command.timestamp, severity=severity, code=code, detail=detail[:512])
+    return RiskAlert(timestamp=command.timestamp, severity=severity, code=code, detail=sentence(detail))

@@ -10,6 +10,9 @@ from uuid import UUID
 _RELATIVE_TOLERANCE = 1e-9
 """Filled and ordered quantity count as equal within this fraction: partial fills are binary fractions."""
 
+_LEAST_PRICE, _LARGEST_PRICE, _MOST = 1e-10, 1e12, 1e15
+"""What an execution report may hold: prices per unit, and units or money."""
+
 
 class FactKind(StrEnum):
     """What can become known about an order."""
@@ -43,6 +46,13 @@ class Fact(NamedTuple):
     commission: float = 0.0
     revision: int = 0
     reason: str = ""
+
+
+def can_be(fill: Fact) -> bool:
+    """Whether the numbers of an execution can be true; not-a-number and a price of zero are not, but for a bust."""
+    quantity, price = fill.quantity, fill.price
+    priced = _LEAST_PRICE <= price <= _LARGEST_PRICE or (quantity == 0 and price == 0)
+    return priced and 0 <= quantity * price <= _MOST and 0 <= quantity <= _MOST and abs(fill.commission) <= _MOST
 
 
 class Status(StrEnum):

@@ -63,7 +63,7 @@ def execution_report(
             "sequence": sequence,
             "direction": intent.direction,
             "last_quantity": 0.0 if fill is None else fill.quantity,
-            "last_price": None if fill is None else fill.price,
+            "last_price": (None if fill is None else fill.price) or None,
             "commission": history.commission,
             "strategy_id": intent.strategy_id,
             "journal_id": None,

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
 from order_plane.alerts import critical
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
@@ -9,10 +10,11 @@ from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.lifecycle import Fact, FactKind, can_be
+from order_plane.safety.symbol_halts import ODD_FACTS
 from order_plane.settlement import Settlement
 
-_ACKED = RowState.ACKED  # looking a member up by name costs more than using it
+_ACKED, _FILL = RowState.ACKED, FactKind.FILL  # looking a member up by name costs more than using it
 _FROM_US = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
 """Facts that are no sign of life from the venue."""
 
@@ -81,22 +83,34 @@ class Router:
         return False
 
     def learn(self, fact: Fact, settlement: Settlement) -> None:
-        """Book a fact of an open order, or a late one of a finished order."""
+        """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol."""
+        if fact.kind is _FILL and not can_be(fact):
+            self._refuse(fact, settlement)
+            return
         if self._doubtful and fact.kind not in _FROM_US:
             self._end_doubt(fact, settlement)
         said = self._desk.learn(fact)
         if said is None:
             past = self._journal.past(fact.intent_id)
             if past is None:
-                settlement.outputs.append(
-                    critical("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact.timestamp)
-                )
+                settlement.outputs.append(_unknown(fact))
                 return
             self._desk.reopen(settlement.completed(past))
             said = self._desk.learn(fact)
         settlement.facts.append(fact)
         if said:
             settlement.say(said)
+
+    def _refuse(self, fact: Fact, settlement: Settlement) -> None:
+        """Book nothing, whoever repeats it; what is true of the order a person must say, or reconciliation."""
+        past = self._journal.past(fact.intent_id)
+        if past is None:
+            settlement.outputs.append(_unknown(fact))
+            return
+        symbol, at = past.intent.symbol, fact.timestamp
+        detail = f"execution {fact.fact_id} of order {fact.order_id}: its quantity, price or commission cannot be true"
+        if self._desk.halts.halt(symbol, detail, at, f"{fact.intent_id} {fact.fact_id} {fact.revision}", ODD_FACTS):
+            settlement.outputs.append(critical(ODD_FACTS, detail, at, symbol))
 
     def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
         """A venue that reports on an order has it, or says that it has not."""
@@ -200,3 +214,7 @@ class Router:
         settlement.answers.append(Answer(intent.intent_id, order.attempt, RowState.REJECTED))
         at = max(self._desk.now, intent.timestamp)
         self.learn(Fact(intent.intent_id, FactKind.REJECT, "reject", at, reason=reason), settlement)
+
+
+def _unknown(fact: Fact) -> RiskAlert:
+    return critical("UNKNOWN_ORDER", f"the broker reports on {fact.order_id}", fact.timestamp)

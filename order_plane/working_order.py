@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from order_plane.alerts import sentence
 from order_plane.effects import CancelOrder
 from order_plane.lifecycle import Fact, History, Status
 from order_plane.reports import NO_ORDER, execution_report
@@ -41,7 +42,7 @@ class WorkingOrder:
         self.sequence += 1
         if status is _REJECTED and not reason:
             reason = "BROKER_REFUSED: the broker gave no reason"
-        told = reason[:512].replace("\0", " ") if reason else None
+        told = sentence(reason) if reason else None
         return execution_report(self.intent, self.order_id, self.sequence, status, self.history, at, told, news)
 
     def cancel(self, account: str, request_id: str, reason: str = "") -> CancelOrder:

@@ -185,6 +185,12 @@ class Book:
         if order is not None and execution_id not in self._commissions:
             self._fill(order, split_execution_id(execution_id)[0])
 
+    def release_all(self, order: Tracked | None = None) -> None:
+        """Tell every execution of ``order``, else of all orders, for somebody who asks and must not miss one."""
+        for each in dict.fromkeys(self._by_execution.values()) if order is None else (order,):
+            for _, told in each.executions.values():
+                self.release(told.execution_id)
+
     def lapse(self, order: Tracked) -> None:
         """An order ended and nobody said that it was cancelled."""
         if not order.ended:

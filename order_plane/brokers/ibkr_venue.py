@@ -115,7 +115,10 @@ class Venue(Deaf):
         if now - self._asked_at > _FRESH_SECONDS or sent_at >= self._asked_at:
             await clear(self.inquire(connection))
         tracked = self.book.of_intent(intent_id)
-        return list(tracked.facts.values()) if tracked is not None and tracked.facts else None
+        if tracked is None:
+            return None
+        self.book.release_all(tracked)
+        return list(tracked.facts.values()) or None
 
     async def account(self) -> Account:
         """What the gateway lists; raises as `lookup` does."""
@@ -124,6 +127,7 @@ class Venue(Deaf):
         positions = await clear(connection.positions())
         values = await clear(connection.account_values())
         mine = self._terms.account
+        self.book.release_all()  # the positions have them already
         return Account(
             [each for each in working if each.account == mine],
             [each for each in completed if each.account == mine],

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from contracts.control import KillScope, KillSwitchCommand
 from domain.ids import halt_id
+from order_plane.alerts import sentence
 
 EVERY_SYMBOL = "*"
 ORDER_PLANE = "order-plane"
@@ -87,6 +88,6 @@ def halt_command(symbol: str, reason: str, at: datetime, evidence: str, cause: s
         scope=KillScope.SYMBOL,
         target=symbol,
         operator=ORDER_PLANE,
-        reason=reason[:512],
+        reason=sentence(reason),
         cause=cause,
     )

@@ -1,0 +1,135 @@
+"""What traded and waits for its commission, as somebody hears of it who asks."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+
+from contracts.market import BarEvent
+from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from ibkr_client.lifeline import Address
+from ibkr_client.messages import Commission, Execution, OrderProgress, OrderState, Position
+from order_plane.brokers.ibkr_account import snapshot_of
+from order_plane.brokers.ibkr_book import Tracked
+from order_plane.brokers.ibkr_venue import Terms, Venue
+from order_plane.brokers.port import KeyLife
+from order_plane.composition import build_stage
+from order_plane.journals.memory import MemoryJournal
+from order_plane.lifecycle import FactKind
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+FIRST = UUID(int=1)
+
+
+class Nothing:
+    """A connection to a gateway that lists the 6 units held and nothing else."""
+
+    async def open_orders(self):
+        return []
+
+    completed_orders = account_values = open_orders
+
+    async def executions(self, account):
+        return []
+
+    async def positions(self):
+        return [Position("DU1", 7, "AAPL", 6.0, 99.0)]
+
+
+def execution(intent_id=FIRST, number=1, quantity=6.0):
+    return Execution("a.01", number, 900 + number, 1, str(intent_id), "DU1", 7, "AAPL", "BOT", quantity, 99.0, NOON)
+
+
+@pytest.fixture
+def venue():
+    terms = Terms("DU1", 5.0, {})
+    ids = SimpleNamespace(find=lambda intent_id: None)
+    found = Venue(
+        None,
+        Address("127.0.0.1", 4002, 1),
+        terms,
+        ids,
+        lambda accounts: None,
+        lambda symbol: NOON + timedelta(minutes=6),
+    )
+    found.lifeline.connection = Nothing()
+    return found
+
+
+@pytest.fixture
+def traded(venue):
+    """The venue after an order of 10 units traded 6, whose commission has not come."""
+    venue.book.add(Tracked(FIRST, 1, 1, "AAPL", 10.0, 10.0, NOON, lapses=False))
+    venue.book.execution(execution())
+    return venue
+
+
+def test_whoever_asks_for_an_order_hears_what_traded_and_the_commission_later(traded):
+    facts = asyncio.run(traded.lookup(FIRST, 0.0))
+    assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
+    traded.commission(Commission("a.01", 1.0, "USD"))
+    told = [(fact.commission, fact.revision) for fact in traded.news if fact.kind is FactKind.FILL]
+    assert told == [(0.0, 2), (1.0, 3)]
+
+
+def test_an_account_has_the_executions_that_its_positions_have(traded):
+    account = asyncio.run(traded.account())
+    snapshot = snapshot_of(account, traded.book, lambda number, symbol: symbol)
+    assert sum(fact.quantity for fact in snapshot.executions) == snapshot.positions["AAPL"] == 6.0
+    assert set(snapshot.executions) <= set(traded.news)
+
+
+class Gateway:
+    """The broker's port over ``venue``: while an order is being cancelled, 6 of its units trade."""
+
+    key_life = KeyLife.NONE
+    dormant = False
+
+    def __init__(self, venue):
+        self.venue, self.quantities = venue, []
+
+    def submit(self, order):
+        intent = order.intent
+        self.quantities.append(intent.quantity)
+        number, name, units = len(self.quantities), intent.intent_id, intent.quantity
+        self.venue.book.add(Tracked(name, order.attempt, number, "AAPL", units, units, intent.timestamp, lapses=False))
+        told = OrderState(number, 900 + number, 1, str(name), "DU1", 7, "AAPL", "BUY", units, "Submitted")
+        self.venue.order_state(told)
+        return self.venue.take(name)
+
+    def cancel(self, order):
+        self.venue.book.of_intent(order.intent_id).cancel_asked = True
+        self.venue.book.execution(execution(order.intent_id))
+        self.venue.order_progress(OrderProgress(1, 901, 1, "Cancelled", 6.0))
+        return self.venue.take(order.intent_id)
+
+    def drain(self):
+        return [self.venue.news.popleft() for _ in range(len(self.venue.news))]
+
+    def lookup(self, intent_id):
+        return asyncio.run(self.venue.lookup(intent_id, 0.0))
+
+    def observe(self, bar):
+        pass
+
+
+def test_units_that_traded_before_the_cancel_are_not_ordered_again(venue):
+    gateway = Gateway(venue)
+    unfilled = {"after": timedelta(minutes=5), "unfilled": "market", "partly": "market"}
+    settings = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None, unfilled=unfilled)
+    stage = build_stage(settings, MemoryJournal(), gateway)
+    stage.recover()
+    terms = {"direction": Side.BUY, "quantity": 10.0, "order_type": OrderType.LIMIT, "limit_price": 99.0}
+    wish = OrderIntent(intent_id=FIRST, symbol="AAPL", timestamp=NOON, time_in_force=TimeInForce.GTC, **terms)
+    for minutes in (0, 6, 7, 8, 9):
+        prices = {"open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0}
+        bar = BarEvent(symbol="AAPL", timestamp=NOON + timedelta(minutes=minutes), volume=1_000.0, **prices)
+        stage.handlers[BarEvent](bar)
+        if not minutes:
+            stage.handlers[OrderIntent](wish)
+        stage.settle()
+    assert gateway.quantities == [10.0, 4.0]
+    assert stage.desk.positions == {"AAPL": 6.0}
