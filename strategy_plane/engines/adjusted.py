@@ -4,7 +4,7 @@ from typing import Protocol
 
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import AsOfView, History
-from strategy_plane.strategies.port import Portfolio, Strategy, Targets
+from strategy_plane.strategies.port import Portfolio, Strategy, Targets, Watchful
 
 
 class Adjustment(Protocol):
@@ -56,3 +56,7 @@ class Adjusted:
         if targets is None or not any(targets.values.values()):
             return targets
         return self._adjust(targets, self._adjust.history.as_of(moment.timestamp), portfolio)
+
+    def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        """What cannot wait, as the strategy says it: what is held has been adjusted already."""
+        return self._inner.at_once(moment, portfolio) if isinstance(self._inner, Watchful) else None

@@ -19,16 +19,18 @@ from strategy_plane.engines.plans import RebalanceRules, held_weights, propose
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, PortfolioError, Strategy
+from strategy_plane.strategies.port import Alarm, PortfolioError, Strategy, Targets, Watchful
+
+_AT_ONCE = "the strategy has bounds that what is held is beyond"
 
 
 class RebalancingEngine:
     """Asks its strategy for targets when a rebalance is due and carries one plan at a time out.
 
     A plan is made at the first complete moment of a period, again at later ones while the strategy wants nothing
-    yet, and between periods when weights have drifted. Its sells are sent at once or on approval; when all of them
-    have ended, its buys follow in order as far as cash goes. What is then unfilled or skipped is reported and not
-    ordered again.
+    yet, and between periods when weights have drifted or the strategy cannot wait (`Watchful`). Its sells are sent at
+    once or on approval; when all of them have ended, its buys follow in order as far as cash goes. What is then
+    unfilled or skipped is reported and not ordered again.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class RebalancingEngine:
         publish_portfolio: bool = False,
     ) -> None:
         self._strategy = strategy
+        self._at_once = strategy.at_once if isinstance(strategy, Watchful) else None
         self._slices = slices
         self._trading = trading
         self._rules = rules
@@ -179,14 +182,22 @@ class RebalancingEngine:
     def _propose(self, moment: SliceEvent) -> Sequence[Message]:
         """Make a plan when one is due, and take its first step."""
         reasons = self._reasons() if self._seen >= self._strategy.warm_up else []
-        targets = self._strategy.decide(moment, self.book) if reasons else None
+        targets = self._strategy.decide(moment, self.book) if reasons else self._urgent(moment)
         unrated = self.book.unrated(moment.symbols) if reasons else None
         alarms = [alert(moment, alarm) for alarm in (targets and targets.alarm, unrated) if alarm]
         if targets is None or not targets.values:
             return alarms
-        plan = propose(moment, targets, self.book, self._trading, self._rules, reasons)
+        plan = propose(moment, targets, self.book, self._trading, self._rules, reasons or [_AT_ONCE])
+        if not reasons and not plan.trades:  # nothing of it is worth trading, and it would be said at every moment
+            return alarms
         self._record = newest(None, plan, self._logged)
         return [*alarms, plan, *self._carry_on(moment)]
+
+    def _urgent(self, moment: SliceEvent) -> Targets | None:
+        """What cannot wait for the calendar; a plan at hand comes first."""
+        if self._at_once is None or (self._record is not None and not self._record.has_ended):
+            return None
+        return self._at_once(moment, self.book)
 
     def _reasons(self) -> list[str]:
         """Why a plan is to be made now; none when it is not."""

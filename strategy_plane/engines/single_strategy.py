@@ -16,7 +16,7 @@ from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Basis, PortfolioError, Skimmer, Strategy, Targets
+from strategy_plane.strategies.port import Alarm, Ask, Basis, PortfolioError, Skimmer, Strategy, Targets, Watchful
 
 
 class SingleStrategyEngine:
@@ -42,6 +42,8 @@ class SingleStrategyEngine:
         self._marks = book.marks
         self._logged = book.logged
         self._on_strategy_bar = strategy.on_bar
+        self._ask: Ask = strategy.decide
+        self._at_once = strategy.at_once if isinstance(strategy, Watchful) else None
         self._period = strategy.period
         self._until_due = strategy.warm_up
         self._pairs = book.currencies.pairs
@@ -100,7 +102,7 @@ class SingleStrategyEngine:
         self._marks[run.symbol] = run.closes[taken - 1]
         self._decided = run.moments[taken - 1]
         self._slices.pass_over(self._decided)
-        return 2 * taken, self._decide(run.moment(taken - 1))
+        return 2 * taken, self._decide(run.moment(taken - 1), self._ask)
 
     def _is_quiet(self) -> bool:
         """Whether each moment is one of decision, and what the strategy wanted at the last one is met."""
@@ -133,9 +135,9 @@ class SingleStrategyEngine:
         return ()
 
     def _act(
-        self, decide: Callable[[SliceEvent], Sequence[Message]], moment: SliceEvent, bars: Sequence[BarEvent]
+        self, decide: Callable[[SliceEvent, Ask], Sequence[Message]], moment: SliceEvent, bars: Sequence[BarEvent]
     ) -> Sequence[Message]:
-        """Learn the bars of ``moment``, ``decide`` when it is time to, and leave the moment behind."""
+        """Learn the bars of ``moment``, ``decide`` when it is time to or cannot wait, and leave the moment behind."""
         marks, on_bar = self._marks, self._on_strategy_bar
         if self._pairs:
             bars = self.book.quote(bars)
@@ -149,7 +151,9 @@ class SingleStrategyEngine:
         self._until_due -= 1
         if not self._until_due:
             self._until_due = self._period
-            said = () if moment.late else decide(moment)
+            said = () if moment.late else decide(moment, self._ask)
+        elif self._at_once is not None:
+            said = () if moment.late else decide(moment, self._at_once)
         self._decided = moment.timestamp
         if self._logged:
             self.book.advance(self._decided)
@@ -157,9 +161,9 @@ class SingleStrategyEngine:
             return [*said, portfolio_state(moment, self._rules.strategy_id, self.book)]
         return said
 
-    def _decide(self, moment: SliceEvent) -> Sequence[Message]:
+    def _decide(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
         try:
-            targets = self._wanted = self._strategy.decide(moment, self.book)
+            targets = self._wanted = ask(moment, self.book)
             if targets is None or (targets is self._met and self.book.version == self._met_version):
                 return ()
             found = self._compare(targets, moment)
@@ -170,9 +174,9 @@ class SingleStrategyEngine:
         placed = self._place(moment, found)
         return [*placed, alert(moment, targets.alarm)] if targets.alarm else placed
 
-    def _decide_on_rates(self, moment: SliceEvent) -> Sequence[Message]:
-        unrated = self.book.unrated(moment.symbols)
-        said = self._decide(moment)
+    def _decide_on_rates(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
+        unrated = self.book.unrated(moment.symbols) if ask is self._ask else None
+        said = self._decide(moment, ask)
         return [*said, alert(moment, unrated)] if unrated else said
 
     def _compare(self, targets: Targets, moment: SliceEvent) -> Sequence[Gap]:
@@ -195,5 +199,5 @@ class SingleStrategyEngine:
         return placed
 
 
-def _say_nothing(moment: SliceEvent) -> Sequence[Message]:
+def _say_nothing(moment: SliceEvent, ask: Ask) -> Sequence[Message]:
     return ()

@@ -1,6 +1,6 @@
 """What every strategy is, what it may ask, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -87,6 +87,22 @@ class Strategy(Protocol):
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Targets at ``moment``, all of whose bars have been given and no later ones; None to leave all as is."""
+        ...
+
+
+Ask = Callable[[SliceEvent, Portfolio], Targets | None]
+"""What an engine asks of a strategy at a moment."""
+
+
+@runtime_checkable
+class Watchful(Strategy, Protocol):
+    """A strategy with bounds that are kept between its decisions, too."""
+
+    def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        """What cannot wait for the next decision; None when everything can.
+
+        Asked as `decide` is, at moments at which no decision is due. Rests on bars and ``portfolio`` alone.
+        """
         ...
 
 

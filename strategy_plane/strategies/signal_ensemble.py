@@ -22,7 +22,7 @@ from strategy_plane.history import AsOfView
 from strategy_plane.market import Market, MarketView
 from strategy_plane.optimizers.port import FactorRisk, Limits, Vector
 from strategy_plane.regime.features import features_of
-from strategy_plane.regime.gate import Exposure, gated
+from strategy_plane.regime.gate import Exposure, curbed, gated
 from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
 from strategy_plane.strategies.allocation import Allocator
@@ -31,6 +31,8 @@ from strategy_plane.strategies.port import Portfolio, Targets
 
 _MARGIN = 1.05
 """Turnover allowed beyond what new limits need, so that rounding does not make them out of reach."""
+_SLACK = 0.05
+"""How far, as a fraction, gross and net may be beyond the gate of the regime before they are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +166,9 @@ class Brain:
 class SignalEnsemble:
     """Every ``rebalance_every`` moments: forecast, estimate risk, and optimise within the regime's limits.
 
-    ``exposures`` bound gross and net by regime, beside ``limits``. What is known of the market comes by way of
-    `on_bar` and of the ``market`` that the stage keeps informed; its past is a function of these alone, so a
+    ``exposures`` bound gross and net by regime, beside ``limits``; when the regime tightens, or prices carry what is
+    held beyond them, it is cut in proportion at once and not at the next rebalance. What is known of the market comes
+    by way of `on_bar` and of the ``market`` that the stage keeps informed; its past is a function of these alone, so a
     restart rebuilds it.
     """
 
@@ -207,20 +210,39 @@ class SignalEnsemble:
         self.brain.price(bar.symbol, bar.close)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        """Optimal weights within the regime's limits; the current ones and an alarm when there are none."""
+        """Optimal weights within the regime's limits; when there are none an alarm, and at most the gate is held."""
+        self._end()
+        forecast = self.brain.forecast(moment.timestamp)
+        view = self._market.as_of(moment.timestamp).bars
+        found = self._allocator(moment, view, forecast, self._expected, self._limits_now, portfolio)
+        if found is not None and found.values:
+            return found
+        cut = self.at_once(moment, portfolio)
+        return replace(cut, alarm=found.alarm) if cut is not None and found is not None else cut or found
+
+    def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        """What is held, cut to the gate of the regime in force; None while it is within."""
+        self._end()
+        held = {symbol: portfolio.weight(symbol) for symbol in portfolio.symbols}
+        cut = curbed(held, self._exposure, _SLACK)
+        return None if cut is None else Targets(cut)
+
+    @property
+    def _exposure(self) -> Exposure:
+        return self._exposures[self.brain.regime]
+
+    def _end(self) -> None:
+        """End the moment whose bars have come."""
         if self._open is not None:
             self.brain.observe(self._open)
             self._open = None
-        forecast = self.brain.forecast(moment.timestamp)
-        view = self._market.as_of(moment.timestamp).bars
-        return self._allocator(moment, view, forecast, self._expected, self._limits_now, portfolio)
 
     def _expected(self, forecast: Vector, risk: FactorRisk) -> Vector:
         schedule = self._schedule
         return grinold(forecast, np.sqrt(risk.variances), schedule.horizon, schedule.periods_per_year)
 
     def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
-        allowed = gated(self._limits, self._exposures[self.brain.regime])
+        allowed = gated(self._limits, self._exposure)
         limits = limits_beside(allowed, symbols, portfolio, self._groups)
         too_much = float(np.abs(current).sum()) + limits.outside_gross - limits.gross
         too_one_sided = abs(float(current.sum()) + limits.outside_net) - limits.net

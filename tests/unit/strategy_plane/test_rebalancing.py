@@ -50,6 +50,16 @@ class Scripted:
         return self.script[max(known for known in self.script if known <= day)]
 
 
+class Watching(Scripted):
+    """Cannot wait, on the days of ``watched``, to hold that weight of A."""
+
+    watched: Mapping[int, float]
+
+    def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        wanted = self.watched.get((moment.timestamp - START).days)
+        return None if wanted is None else Targets({"A": wanted})
+
+
 class Market:
     """An engine, its bars and an order plane that fills at the close of the next day, whatever ``fills`` lets it."""
 
@@ -61,8 +71,11 @@ class Market:
         warm_up: int = 1,
         cash: float = 10_000.0,
         trading: TradingRules | None = None,
+        watched: Mapping[int, float] | None = None,
     ) -> None:
-        self.strategy = Scripted(script, warm_up)
+        self.strategy = Scripted(script, warm_up) if watched is None else Watching(script, warm_up)
+        if isinstance(self.strategy, Watching):
+            self.strategy.watched = watched or {}
         self.engine = RebalancingEngine(
             self.strategy, SliceAssembler("1d"), Book(cash), trading or TradingRules("s"), rules
         )
@@ -447,3 +460,21 @@ def test_a_period_is_due_until_something_was_planned_in_it():
 def test_drift_names_what_moved_in_either_direction():
     assert drifted({"A": 0.5, "B": 0.2}, {"A": 0.3, "C": 0.15}, 0.12) == ["A", "B", "C"]
     assert drifted({"A": 0.5}, {"A": 0.9}, 0.0) == []
+
+
+def test_what_cannot_wait_is_planned_outside_the_calendar():
+    market = Market({0: weights(A=0.8)}, RebalanceRules(every=Frequency.QUARTERLY), watched={3: 0.4, 4: 0.4 + 1e-9})
+    days = [market.next() for _ in range(6)]
+    assert [day for day, said in enumerate(days) if plans(said)] == [0, 3]  # on day 4 there is nothing to trade
+    assert trades(days[3]) == [("A", "SELL", 40.0)]
+    assert "beyond" in plans(days[3])[0].reasons[0]
+
+
+def test_what_cannot_wait_waits_for_the_plan_at_hand():
+    rules = RebalanceRules(every=Frequency.QUARTERLY, requires_approval=True)
+    market = Market({0: weights(A=0.8)}, rules, watched=dict.fromkeys(range(1, 9), 0.4))
+    (plan,) = plans(market.next())
+    assert plans(market.next()) == []
+    market.decide(plan)
+    later = [plans(market.next()) for _ in range(3)]
+    assert [[each.target_weights for each in found] for found in later if found] == [[{"A": 0.4}]]

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.base import Message
 from contracts.codec import encode
-from contracts.control import RiskAlert
+from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
@@ -244,6 +244,36 @@ def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market):
     brain_regimes = {entry.regime for entry in stage._stage._strategy.brain.diary}  # type: ignore[attr-defined]
     assert brain_regimes - {Regime.NORMAL}
     assert not any(isinstance(message, RiskAlert) for message in said)
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
+def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market, plans):
+    ladder = {
+        regime: exposures(gross, net)[regime]
+        for regime, gross, net in zip(Regime, (0.2, 1.6, 0.4), (0.1, 0.6, 0.2), strict=True)
+    }
+    regime = SMALL.regime.model_copy(update={"exposures": ladder})
+    optimizer = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
+    chosen = SMALL.model_copy(update={"regime": regime, "rebalance_every": 12, "optimizer": optimizer})
+    options = {"strategy": chosen, "lot": 0.001, "rebalancing": plans}
+    stage = build_stage(StrategySettings.model_validate(options))
+    engine = stage._stage  # type: ignore[attr-defined]
+    before, held, tightened, decided = Regime.NORMAL, (0.0, 0.0), set[int](), set[int]()
+    for number, day in enumerate(market):
+        said = live(stage, [day], [])
+        now = engine._strategy.brain.regime
+        allowed = ladder[now]
+        reasons = [reason for each in said if isinstance(each, RebalancePlan) for reason in each.reasons]
+        if (number - 45) % 12 == 0 if plans is None else any("monthly" in reason for reason in reasons):
+            decided.add(number)
+        if allowed.gross < ladder[before].gross and held[0] > allowed.gross:
+            tightened.add(number)
+        held, before = gross_net(stage, said), now
+        if plans and not (engine._record is None or engine._record.has_ended):
+            continue  # what it still buys back comes a day after what it sells
+        assert held[0] <= allowed.gross * 1.05 + 1e-3, number
+        assert held[1] <= allowed.net * 1.05 + 1e-3, number
+    assert tightened - decided  # in between two rebalances, too
 
 
 def test_every_family_is_built_from_its_defaults():

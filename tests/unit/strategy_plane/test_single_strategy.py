@@ -270,3 +270,34 @@ def test_intents_of_other_strategies_in_the_log_are_not_ours():
     stage.restore(other.model_copy(update={"strategy_id": "other"}))
     tell(stage, *day_of(0, "A"))
     assert stage.book.holding("A") == 0.0
+
+
+class Watching(Scripted):
+    """Sells everything on the days of ``urgent``."""
+
+    def __init__(self, script: Mapping[int, Targets | None], urgent: Sequence[int], **options: int) -> None:
+        super().__init__(script, **options)
+        self.urgent = urgent
+
+    def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
+        return units(A=0.0) if (moment.timestamp - START).days in self.urgent else None
+
+
+def test_what_cannot_wait_is_traded_between_decisions_and_only_then():
+    strategy = Watching({0: units(A=10.0), 5: units(A=10.0)}, urgent=[0, 2, 5], period=5)
+    stage, sides = engine(strategy), dict[int, Side | None]()
+    for day in range(6):
+        for said in tell(stage, *day_of(day, "A")):
+            sides[day] = said.direction  # type: ignore[attr-defined]
+            tell(stage, report(said, OrderStatus.FILLED, 10.0))
+    assert sides == {0: Side.BUY, 2: Side.SELL, 5: Side.BUY}
+    assert strategy.asked == [0, 5]
+
+
+def test_what_cannot_wait_waits_for_the_next_moment_when_this_one_is_late():
+    stage = engine(Watching({0: units(A=10.0)}, urgent=[1, 2], period=5))
+    (bought,) = tell(stage, *day_of(0, "A"))
+    tell(stage, report(bought, OrderStatus.FILLED, 10.0))
+    *bars, moment = day_of(1, "A")
+    assert tell(stage, *bars, moment.model_copy(update={"late": True})) == []
+    assert len(tell(stage, *day_of(2, "A"))) == 1

@@ -139,3 +139,12 @@ def test_without_bars_nothing_is_traded_and_it_is_said():
     found = held(Targets({"A": 0.6}), days=1)
     assert found.values == {}
     assert found.alarm.code == "VOLATILITY_UNKNOWN"
+
+
+def test_what_cannot_wait_is_not_adjusted_again():
+    inner, cut = Fixed(None), Targets({"A": 0.9})
+    moment = SliceEvent(timestamp=START, bar_size="1d", symbols=("A",))
+    strategy = Adjusted(inner, VolatilityTarget(0.1, window=30, half_life=10.0))
+    assert strategy.at_once(moment, Book(1000.0)) is None
+    inner.at_once = lambda moment, portfolio: cut  # type: ignore[attr-defined]
+    assert strategy.at_once(moment, Book(1000.0)) is cut
