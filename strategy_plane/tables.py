@@ -132,9 +132,10 @@ class _Flows:
 class Flows:
     """Order flow of one symbol by interval, oldest first.
 
-    ``flow`` in units, ``bids`` and ``asks`` the queues at the end of each interval in units.
+    ``moments`` are their ends, ``flow`` is in units, ``bids`` and ``asks`` are the queues at the ends in units.
     """
 
+    moments: tuple[datetime, ...]
     flow: Vector
     bids: Vector
     asks: Vector
@@ -184,7 +185,8 @@ class FlowView:
         """The newest ``last`` intervals of ``symbol``; fewer when there have not been as many."""
         flows = self._store._flows.get(symbol)
         if flows is None:
-            return Flows(np.empty(0), np.empty(0), np.empty(0))
+            return Flows((), np.empty(0), np.empty(0), np.empty(0))
         end = bisect_left(flows.moments, self.at)
         start = max(0, end - last)
-        return Flows(*(np.array(column[start:end]) for column in (flows.flows, flows.bids, flows.asks)))
+        flow, bids, asks = (np.array(column[start:end]) for column in (flows.flows, flows.bids, flows.asks))
+        return Flows(tuple(flows.moments[start:end]), flow, bids, asks)
