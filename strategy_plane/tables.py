@@ -110,6 +110,14 @@ class FactView:
         newest = {fact.event_time: fact for fact in rows.facts[:end]}
         return tuple(newest[moment] for moment in sorted(newest)[-last:])
 
+    def first_known(self, table: str, symbol: str, event_time: datetime) -> datetime | None:
+        """When the oldest kept version of the row about ``event_time`` became known; None when none was by then."""
+        rows = self._store._rows.get(table, {}).get(symbol)
+        if rows is None:
+            return None
+        told = rows.facts[: bisect_left(rows.known, self.at)]
+        return next((fact.known for fact in told if fact.event_time == event_time), None)
+
     def column(self, table: str, symbol: str, name: str, last: int) -> Vector:
         """One column of `rows`; NaN where a row does not have it."""
         return np.array([fact.values.get(name, _NONE) for fact in self.rows(table, symbol, last)])
