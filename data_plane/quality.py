@@ -15,7 +15,7 @@ BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class Reason(StrEnum):
-    """Why a row was quarantined, or in the case of GAP what was noticed when it was published."""
+    """Why a row was quarantined, or in the case of GAP and REPLACED what was noticed when it was published."""
 
     SCHEMA = "SCHEMA"
     OHLC = "OHLC"
@@ -27,6 +27,7 @@ class Reason(StrEnum):
     STALE = "STALE"
     OUTLIER = "OUTLIER"
     GAP = "GAP"
+    REPLACED = "REPLACED"
 
 
 class Finding(NamedTuple):

@@ -100,7 +100,10 @@ class FactView:
         self.at = at
 
     def rows(self, table: str, symbol: str, last: int) -> tuple[Fact, ...]:
-        """The newest ``last`` rows by event time, oldest first, each in its newest version known by then."""
+        """The newest ``last`` rows by event time, oldest first, each in its newest version known by then.
+
+        Rows of one symbol with the same event time are versions of one row: the one known last, or told last, counts.
+        """
         rows = self._store._rows.get(table, {}).get(symbol)
         if rows is None:
             return ()
