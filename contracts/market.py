@@ -112,7 +112,8 @@ class FactEvent(Message):
     """One row of a point-in-time table, such as an earnings announcement, when it became known.
 
     ``timestamp`` is the knowledge time: nobody may use the row before it. ``event_time`` is what the row is about
-    (the end of a quarter, the day of a report); a later row with the same ``event_time`` corrects an earlier one.
+    (the end of a quarter, the day of a report). Symbol and ``event_time`` are a table's key: a later row with the same
+    ones replaces an earlier one, so two items of news about one symbol need two times to count both.
     ``values`` are numbers by column name, in the units that the table's readers state; an absent column is unknown.
 
     All facts share the key of the slices, so that a slice comes after every fact that was known by then.

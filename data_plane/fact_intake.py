@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from contracts.base import Message
 from contracts.market import FactEvent, OFIEvent
 from data_plane.admission import Admission
 from data_plane.connectors.port import RawFact
-from data_plane.quality import BEFORE_ALL, Reason
+from data_plane.quality import BEFORE_ALL, Finding, Reason
 
 ORDER_FLOW = "order_flow"
 """The table whose rows are published as `OFIEvent`: ``ofi_value``, ``bid_volume`` and ``ask_volume`` in units."""
@@ -18,12 +19,15 @@ class FactIntake:
     """Judges and publishes the rows of tables in the order in which they became known.
 
     ``extra`` are symbols wanted beside the universe. ``ignored`` counts rows of symbols that nobody asked for.
+    Symbol and ``event_time`` are the key of a table: of two rows with the same ones readers use the later. One that so
+    replaces the symbol's row before it is published and reported, since it may be news that was meant to be beside it.
     """
 
     def __init__(self, admission: Admission, extra: frozenset[str]) -> None:
         self._admission = admission
         self._extra = extra
         self._newest = BEFORE_ALL
+        self._about: dict[tuple[str, str], datetime] = {}
         self.ignored = 0
 
     def handle(self, row: RawFact) -> Sequence[Message]:
@@ -44,6 +48,7 @@ class FactIntake:
         self._newest = row.timestamp
         if row.table == ORDER_FLOW:
             return self._flow(row, symbol, values)
+        self._notice_replacement(row, symbol)
         return (
             FactEvent.trusted(
                 {
@@ -56,6 +61,13 @@ class FactIntake:
                 }
             ),
         )
+
+    def _notice_replacement(self, row: RawFact, symbol: str) -> None:
+        """Only the row before is looked at: a correction of an older one is what tables are for."""
+        if self._about.get((row.table, symbol)) == row.event_time:
+            detail = f"replaces the row of {row.table} before it, which has the same event_time"
+            self._admission.report(Finding(row.source, row.line, symbol, Reason.REPLACED, detail, refused=False))
+        self._about[row.table, symbol] = row.event_time
 
     def _flow(self, row: RawFact, symbol: str, values: Mapping[str, float]) -> Sequence[Message]:
         flow, bid, ask = (values.get(name) for name in ("ofi_value", "bid_volume", "ask_volume"))

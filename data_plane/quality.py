@@ -16,7 +16,7 @@ _AHEAD = timedelta(days=1)
 
 
 class Reason(StrEnum):
-    """Why a row was quarantined, or in the case of GAP what was noticed when it was published."""
+    """Why a row was quarantined, or in the case of GAP and REPLACED what was noticed when it was published."""
 
     SCHEMA = "SCHEMA"
     OHLC = "OHLC"
@@ -29,6 +29,7 @@ class Reason(StrEnum):
     STALE = "STALE"
     OUTLIER = "OUTLIER"
     GAP = "GAP"
+    REPLACED = "REPLACED"
 
 
 class Finding(NamedTuple):

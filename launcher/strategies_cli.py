@@ -6,6 +6,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from rich.table import Table
 
 from launcher.endings import RunRefused, reported
@@ -45,25 +46,33 @@ def show_strategy(name: Annotated[str, typer.Argument(help="A name of `strategie
         table = Table(show_edge=False)
         for title in ("setting", "default", "meaning"):
             table.add_column(title, no_wrap=title == "setting")
-        for path, default, meaning in _parameters(model, "strategy.strategy"):
+        for path, default, meaning in parameters(model, "strategy.strategy"):
             table.add_row(path, default, meaning)
         console.print((model.__doc__ or "").strip(), markup=False)
         console.print(table)
 
 
-def _parameters(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
-    """Name, default and meaning of each setting below ``prefix``; those of a section one by one."""
+def parameters(model: type[BaseModel], prefix: str, given: BaseModel | None = None) -> list[tuple[str, str, str]]:
+    """Name, default and meaning of each setting below ``prefix``; those of a section one by one.
+
+    ``given`` is the section as the one above it has it by default, which may differ from the section's own defaults.
+    """
     rows = []
     for name, field in model.model_fields.items():
+        required = given is None and field.is_required()
+        default = None if required else _default(name, field, given)
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
-            rows += _parameters(section, f"{prefix}.{name}")
+            rows += parameters(section, f"{prefix}.{name}", default if isinstance(default, BaseModel) else None)
         elif name != "name":
-            default = None if field.is_required() else field.get_default(call_default_factory=True)
-            shown = "required" if field.is_required() else _text(default)
+            shown = "required" if required else _text(default)
             named = _named_sections(default, f"{prefix}.{name}")
             rows += named or [(f"{prefix}.{name}", shown, field.description or "")]
     return rows
+
+
+def _default(name: str, field: FieldInfo, given: BaseModel | None) -> Any:  # noqa: ANN401 - any default
+    return field.get_default(call_default_factory=True) if given is None else getattr(given, name)
 
 
 def _named_sections(default: Any, prefix: str) -> list[tuple[str, str, str]]:  # noqa: ANN401 - any default

@@ -139,6 +139,15 @@ class DualMomentumSettings(_Section):
     market_cap: Annotated[Fraction, Field(description="largest weight of a market")] = 0.5
 
 
+class EnsembleLimitSettings(LimitSettings):
+    """What the optimizer must keep to when signals may sell short; a limit not named keeps the default here."""
+
+    gross: Annotated[Fraction, Field(description="sum of absolute weights")] = 2.5
+    box: Annotated[Fraction, Field(description="absolute weight of one symbol")] = 0.5
+    turnover: Annotated[Fraction, Field(description="sum of absolute weight changes in one rebalance")] = 1.0
+    long_only: Annotated[bool, Field(description="no short positions")] = False
+
+
 class SignalEnsembleSettings(_Section):
     """Several signals, weighted by what they have shown, within the limits of the regime."""
 
@@ -148,7 +157,7 @@ class SignalEnsembleSettings(_Section):
     )
     trust: TrustSettings = TrustSettings()
     regime: RegimeSettings = RegimeSettings()
-    limits: LimitSettings = LimitSettings(gross=2.5, net=1.0, box=0.5, turnover=1.0, long_only=False)
+    limits: EnsembleLimitSettings = EnsembleLimitSettings()
     optimizer: Annotated[OptimizerSettings, Field(description=_OPTIMIZERS)] = MeanVarianceSettings(risk_aversion=4.0)
     risk: Annotated[RiskSettings, Field(description="estimate of risk: factor, sample, ewma or ledoit_wolf")] = (
         FactorRiskSettings()

@@ -9,12 +9,14 @@ from contracts.base import Name, Symbol
 from contracts.market import TableName
 from strategy_plane.regime.model import Regime
 from strategy_plane.signals.earnings import SurpriseScale
+from strategy_plane.signals.order_flow import RECENT
 from strategy_plane.signals.realised_variance import Estimator
 from strategy_plane.signals.technical import Component
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 HalfLife = Annotated[float, Field(gt=0, description="moments after which half of a score's information is used up")]
 Moments = Annotated[int, Field(ge=1)]
+FlowAge = Annotated[timedelta, Field(gt=timedelta(0), description="order flow does not count after a longer silence")]
 OWN_CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """``module:name`` of a class or function in a file of the user's own."""
 
@@ -28,6 +30,7 @@ class OrderFlowImbalanceSettings(_Section):
 
     kind: Literal["order_flow_imbalance"] = "order_flow_imbalance"
     window: Annotated[int, Field(ge=1, description="intervals summed")] = 5
+    max_age: FlowAge = RECENT
     half_life: HalfLife = 1.0
 
 
@@ -36,6 +39,7 @@ class QueueImbalanceSettings(_Section):
 
     kind: Literal["queue_imbalance"] = "queue_imbalance"
     window: Annotated[int, Field(ge=1, description="intervals averaged")] = 5
+    max_age: FlowAge = RECENT
     half_life: HalfLife = 1.0
 
 

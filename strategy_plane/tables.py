@@ -100,7 +100,10 @@ class FactView:
         self.at = at
 
     def rows(self, table: str, symbol: str, last: int) -> tuple[Fact, ...]:
-        """The newest ``last`` rows by event time, oldest first, each in its newest version known by then."""
+        """The newest ``last`` rows by event time, oldest first, each in its newest version known by then.
+
+        Rows of one symbol with the same event time are versions of one row: the one known last, or told last, counts.
+        """
         rows = self._store._rows.get(table, {}).get(symbol)
         if rows is None:
             return ()
@@ -109,6 +112,14 @@ class FactView:
             return tuple(rows.facts[max(0, end - last) : end])
         newest = {fact.event_time: fact for fact in rows.facts[:end]}
         return tuple(newest[moment] for moment in sorted(newest)[-last:])
+
+    def first_known(self, table: str, symbol: str, event_time: datetime) -> datetime | None:
+        """When the oldest kept version of the row about ``event_time`` became known; None when none was by then."""
+        rows = self._store._rows.get(table, {}).get(symbol)
+        if rows is None:
+            return None
+        told = rows.facts[: bisect_left(rows.known, self.at)]
+        return next((fact.known for fact in told if fact.event_time == event_time), None)
 
     def column(self, table: str, symbol: str, name: str, last: int) -> Vector:
         """One column of `rows`; NaN where a row does not have it."""
@@ -132,9 +143,10 @@ class _Flows:
 class Flows:
     """Order flow of one symbol by interval, oldest first.
 
-    ``flow`` in units, ``bids`` and ``asks`` the queues at the end of each interval in units.
+    ``moments`` are their ends, ``flow`` is in units, ``bids`` and ``asks`` are the queues at the ends in units.
     """
 
+    moments: tuple[datetime, ...]
     flow: Vector
     bids: Vector
     asks: Vector
@@ -184,7 +196,8 @@ class FlowView:
         """The newest ``last`` intervals of ``symbol``; fewer when there have not been as many."""
         flows = self._store._flows.get(symbol)
         if flows is None:
-            return Flows(np.empty(0), np.empty(0), np.empty(0))
+            return Flows((), np.empty(0), np.empty(0), np.empty(0))
         end = bisect_left(flows.moments, self.at)
         start = max(0, end - last)
-        return Flows(*(np.array(column[start:end]) for column in (flows.flows, flows.bids, flows.asks)))
+        flow, bids, asks = (np.array(column[start:end]) for column in (flows.flows, flows.bids, flows.asks))
+        return Flows(tuple(flows.moments[start:end]), flow, bids, asks)

@@ -54,9 +54,10 @@ class EarningsSurprise:
 
     Reads ``table``: one row for each symbol and fiscal quarter, ``event_time`` the quarter's end, ``eps`` and
     ``revenue`` per share, and for the ``PRICE`` scale ``price``, all on one share basis. A row counts from the first
-    moment after it became **known**: news after the close is used at the next session. Standardised over the
-    cross-section, then fading by half every ``half_life`` moments (of ``days_per_moment`` days) and gone after
-    ``hold``. ``revenue_weight`` is the weight of the revenue surprise (Jegadeesh and Livnat 2006), earnings have 1.
+    moment after it became **known**: news after the close is used at the next session. A restatement counts with its
+    new values from when it was known, but is no new announcement. Standardised over the cross-section, then fading by
+    half every ``half_life`` moments (of ``days_per_moment`` days) since the announcement and gone after ``hold``.
+    ``revenue_weight`` is the weight of the revenue surprise (Jegadeesh and Livnat 2006), earnings have 1.
     """
 
     table: str = "earnings"
@@ -84,14 +85,20 @@ class EarningsSurprise:
         fading: dict[str, float] = {}
         for symbol in view.symbols:
             quarters = view.facts.rows(self.table, symbol, self.past + _YEAR + 1)
-            if not quarters or view.at - quarters[-1].known > self.hold or not _is_seasonal(quarters):
+            age = self._age(view, symbol, quarters)
+            if age is None or age > self.hold or not _is_seasonal(quarters):
                 continue
-            age = view.at - quarters[-1].known
             fading[symbol] = self._fading(age)
             earnings[symbol] = self._surprise(quarters)
             revenues[symbol] = standardised_surprise(_column(quarters, "revenue"), self.past)
         parts = blend([(1.0, cross_section(earnings)), (self.revenue_weight, cross_section(revenues))])
         return {symbol: score * fading[symbol] for symbol, score in parts.items()}
+
+    def _age(self, view: MarketView, symbol: str, quarters: Sequence[Fact]) -> timedelta | None:
+        if not quarters:
+            return None
+        announced = view.facts.first_known(self.table, symbol, quarters[-1].event_time)
+        return None if announced is None else view.at - announced
 
     def _surprise(self, quarters: Sequence[Fact]) -> float:
         earnings = _column(quarters, "eps")

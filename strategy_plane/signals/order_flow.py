@@ -1,11 +1,18 @@
 """Scores from order flow: who moved the best quotes lately, and how the queues stand."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 
 from strategy_plane.market import MarketView
 from strategy_plane.signals.port import Inputs, Scores
 from strategy_plane.signals.standardise import cross_section
+from strategy_plane.tables import Flows
+
+RECENT = timedelta(days=7)
+"""By default order flow counts over a weekend and holidays, but not after a feed has been silent for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +23,11 @@ class OrderFlowImbalance:
     Econometrics 12(1)) over mean depth, where the depth of an interval is the mean of its bid and ask queues. Their
     model has price changes of flow / (2 depth) ticks, so dividing by depth makes symbols comparable. A **flow**: what
     happened between quotes, not how the queues stand; see `QueueImbalance`. Standardised over the cross-section.
+    A symbol without order flow for longer than ``max_age``, before the moment or within the window, is not scored.
     """
 
     window: int = 5
+    max_age: timedelta = RECENT
     half_life: float = 1.0
 
     @property
@@ -32,12 +41,11 @@ class OrderFlowImbalance:
         return 1
 
     def __call__(self, view: MarketView) -> Scores:
-        """One score per symbol with a full window."""
+        """One score per symbol with a full window of recent intervals."""
         raw = {}
-        for symbol in view.symbols:
-            flows = view.flow.window(symbol, self.window)
+        for symbol, flows in _recent(view, self.window, self.max_age):
             depth = math.fsum(flows.bids) + math.fsum(flows.asks)
-            if len(flows.flow) == self.window and depth > 0.0:
+            if depth > 0.0:
                 raw[symbol] = math.fsum(flows.flow) / (depth / (2 * self.window))
         return cross_section(raw)
 
@@ -48,10 +56,12 @@ class QueueImbalance:
 
     The plain ratio of queue volumes: a **state** of the book, which is not the flow of `OrderFlowImbalance`
     (Gould and Bonart 2016, "Queue Imbalance as a One-Tick-Ahead Price Predictor"). Intervals that ended with empty
-    queues count as balanced. Standardised over the cross-section.
+    queues count as balanced. Standardised over the cross-section. A symbol without order flow for longer than
+    ``max_age``, before the moment or within the window, is not scored.
     """
 
     window: int = 5
+    max_age: timedelta = RECENT
     half_life: float = 1.0
 
     @property
@@ -65,11 +75,18 @@ class QueueImbalance:
         return 1
 
     def __call__(self, view: MarketView) -> Scores:
-        """One score per symbol with a full window."""
+        """One score per symbol with a full window of recent intervals."""
         raw = {}
-        for symbol in view.symbols:
-            flows = view.flow.window(symbol, self.window)
-            if len(flows.flow) == self.window:
-                pairs = zip(flows.bids.tolist(), flows.asks.tolist(), strict=True)
-                raw[symbol] = math.fsum((b - a) / (b + a) if b + a else 0.0 for b, a in pairs) / self.window
+        for symbol, flows in _recent(view, self.window, self.max_age):
+            pairs = zip(flows.bids.tolist(), flows.asks.tolist(), strict=True)
+            raw[symbol] = math.fsum((b - a) / (b + a) if b + a else 0.0 for b, a in pairs) / self.window
         return cross_section(raw)
+
+
+def _recent(view: MarketView, window: int, max_age: timedelta) -> Iterator[tuple[str, Flows]]:
+    """Each symbol with all of its newest ``window`` intervals, none of which is followed by a longer silence."""
+    for symbol in view.symbols:
+        flows = view.flow.window(symbol, window)
+        silences = (later - earlier for earlier, later in pairwise((*flows.moments, view.at)))
+        if len(flows.moments) == window and all(silence <= max_age for silence in silences):
+            yield symbol, flows

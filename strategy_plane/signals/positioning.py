@@ -8,6 +8,10 @@ from datetime import timedelta
 from strategy_plane.market import MarketView
 from strategy_plane.signals.port import Inputs, Scores
 from strategy_plane.signals.standardise import blend, cross_section
+from strategy_plane.tables import Fact
+
+_SHORTEST_QUARTER, _LONGEST_QUARTER = timedelta(days=60), timedelta(days=125)
+"""Room for reports that are about the day they were filed."""
 
 
 def short_ratio(shorted: float, outstanding: float) -> float:
@@ -31,7 +35,8 @@ class Positioning:
 
     * minus `short_ratio` (Asquith, Pathak and Ritter 2005);
     * minus `days_to_cover` (Hong, Li, Ni, Scheinkman and Yan 2015);
-    * the change of ``institutional_share`` over the last quarter (Nofsinger and Sias 1999).
+    * the change of ``institutional_share`` over the last quarter (Nofsinger and Sias 1999), left out when the two
+      newest reports are not about times 60 to 125 days apart.
 
     A report not followed by another within ``max_age`` of becoming known is left out.
     """
@@ -81,7 +86,12 @@ class Positioning:
         changes = {}
         for symbol in view.symbols:
             quarters = view.facts.rows(self.ownership_table, symbol, 2)
-            if len(quarters) == 2 and view.at - quarters[-1].known <= self.max_age:
+            if len(quarters) == 2 and view.at - quarters[-1].known <= self.max_age and _is_quarter(*quarters):
                 before, now = (fact.values.get("institutional_share", math.nan) for fact in quarters)
                 changes[symbol] = now - before
         return changes
+
+
+def _is_quarter(before: Fact, now: Fact) -> bool:
+    """Whether no report is missing or doubled between the two."""
+    return _SHORTEST_QUARTER <= now.event_time - before.event_time <= _LONGEST_QUARTER

@@ -51,7 +51,8 @@ def revisions(months: Sequence[Fact]) -> float:
 class Sentiment:
     """News sentiment and analyst revisions (family SIF).
 
-    Reads ``news_table``, a row for each item or day with ``score`` in [-1, 1] and optionally ``relevance``, and
+    Reads ``news_table``, a row for each item or day with ``score`` in [-1, 1] and optionally ``relevance`` (items of
+    one symbol with the same ``event_time`` are versions of one item: give each its own time, or a day their mean), and
     ``estimate_table``, a row for each month with ``estimate`` and ``price``. Whatever wrote the scores is not known
     here: another model is another feed. Two parts with the weights ``news_weight`` and ``revision_weight``, each
     standardised over the cross-section: `faded_sentiment` of the last ``news_window`` (Tetlock 2007), and `revisions`

@@ -200,6 +200,28 @@ def test_gates_of_facts(csv, changes: dict, reason: str):
     assert [finding.reason for finding in findings] == [reason]
 
 
+def test_a_row_that_replaces_the_one_before_it_is_published_and_reported(csv):
+    header = "symbol,event_time,knowledge_time,score"
+    news = ("IBM,2004-10-15,2004-10-15,0.1", "IBM,2004-10-15,2004-10-15,0.9", "IBM,2004-10-18,2004-10-18,0.5")
+    correction = "IBM,2004-10-18,2004-10-19,0.4"
+    other = "MSFT,2004-10-15,2004-10-15,0.2"
+    path, findings = csv("\n".join([header, *news, other, correction]) + "\n", "news.csv"), []
+    messages = published(with_tables(path, tables={"news": {"files": [str(path)]}}), findings)
+    assert len([message for message in messages if isinstance(message, FactEvent)]) == 5
+    assert [(f.line, f.symbol, f.reason, f.refused) for f in findings] == [
+        (3, "IBM", "REPLACED", False),
+        (6, "IBM", "REPLACED", False),
+    ]
+
+
+def test_items_of_news_with_times_of_their_own_are_not_reported(csv):
+    header = "symbol,event_time,knowledge_time,score"
+    news = ("IBM,2004-10-15T14:00:00Z,2004-10-15T14:00:00Z,0.1", "IBM,2004-10-15T15:00:00Z,2004-10-15T15:00:00Z,0.9")
+    path, findings = csv("\n".join([header, *news]) + "\n", "news.csv"), []
+    published(with_tables(path, tables={"news": {"files": [str(path)]}}), findings)
+    assert findings == []
+
+
 def test_a_table_of_order_flow_gives_order_flow(csv):
     moment = "2004-10-15T19:30:00Z"
     header = "symbol,event_time,knowledge_time,ofi_value,bid_volume,ask_volume"

@@ -1,11 +1,14 @@
 """The command that lists strategies knows every one that a configuration can name."""
 
+import json
+
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from launcher.cli import app
-from launcher.strategies_cli import known
-from strategy_plane.settings import StrategySettings
+from launcher.strategies_cli import known, parameters
+from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
 
 
 def _run(*arguments):
@@ -43,6 +46,34 @@ def test_each_signal_of_the_ensemble_is_shown_as_a_configuration_would_say_it():
     rows = [line for line in _run("show", "signal_ensemble")[1].splitlines() if "signals.OFI" in line]
     assert len(rows) == 1
     assert '{"kind": "order_flow_imbalance", "window": 5' in rows[0]
+
+
+class _Part(BaseModel):
+    size: float = 1.0
+    length: int = 5
+
+
+class _Whole(BaseModel):
+    part: _Part = _Part(size=2.5)
+    factory: str
+
+
+def test_a_section_is_shown_with_the_defaults_that_the_one_above_gives_it():
+    shown = {path: default for path, default, _ in parameters(_Whole, "x")}
+    assert shown == {"x.part.size": "2.5", "x.part.length": "5", "x.factory": "required"}
+
+
+def test_what_is_shown_of_the_ensemble_is_what_it_does_when_nothing_is_chosen():
+    said = {}
+    for path, default, _ in parameters(SignalEnsembleSettings, "strategy.strategy"):
+        at, place = said, path.split(".")[2:]
+        for step in place[:-1]:
+            at = at.setdefault(step, {})
+        at[place[-1]] = json.loads(default)
+    assert SignalEnsembleSettings.model_validate(said) == SignalEnsembleSettings()
+    rows = [line.split("│") for line in _run("show", "signal_ensemble")[1].splitlines() if ".limits." in line]
+    shown = {row[0].strip().rpartition(".")[2]: json.loads(row[1]) for row in rows}
+    assert shown == SignalEnsembleSettings().limits.model_dump(mode="json")
 
 
 def test_an_unknown_name_is_refused():

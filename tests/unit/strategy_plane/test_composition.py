@@ -10,6 +10,7 @@ from strategy_plane.settings import (
     MomentumMeanVarianceSettings,
     MomentumSettings,
     MovingAverageCrossSettings,
+    SignalEnsembleSettings,
     StrategySettings,
 )
 
@@ -25,6 +26,12 @@ def test_a_strategy_is_chosen_by_name():
     chosen = StrategySettings.model_validate({"strategy": {"name": "moving_average_cross", "fast": 3, "slow": 9}})
     assert chosen.strategy == MovingAverageCrossSettings(fast=3, slow=9)
     assert build_strategy(chosen.strategy)[0].warm_up == 9
+
+
+def test_one_limit_of_the_ensemble_leaves_its_others_as_they_were():
+    limits = SignalEnsembleSettings.model_validate({"limits": {"gross": 2.0}}).limits
+    assert limits == SignalEnsembleSettings().limits.model_copy(update={"gross": 2.0})
+    assert (limits.net, limits.box, limits.turnover, limits.long_only) == (1.0, 0.5, 1.0, False)
 
 
 def test_warm_up_follows_the_longer_of_signal_and_risk():

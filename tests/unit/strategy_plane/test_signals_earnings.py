@@ -82,6 +82,22 @@ def test_scores_fade_by_half_and_end_with_the_hold(scene, quarters: np.ndarray):
     assert signal(scene.at(200)) == {}
 
 
+def test_a_restatement_brings_new_values_but_is_no_new_announcement(scene, quarters: np.ndarray):
+    last = {"A": quarters[-1], "B": quarters[-1] + 0.3}
+    for symbol, value in last.items():
+        announce(scene, symbol, [*quarters[:-1], value])
+    for day in (117, 119, 121):
+        for symbol in last:
+            scene.bar(symbol, day, 10.0)
+        if day == 117:
+            scene.fact("earnings", "A", 118, -30, eps=last["B"] + 0.4, revenue=last["B"] + 0.4, price=50.0)
+    signal = EarningsSurprise(half_life=60.0, days_per_moment=1.0, hold=timedelta(days=120))
+    before, after = signal(scene.at(117)), signal(scene.at(119))
+    assert before["B"] > 0.0 > after["B"]
+    assert after["A"] == pytest.approx(before["B"] * 0.5 ** (2 / 60))
+    assert signal(scene.at(121)) == {}
+
+
 def test_a_missing_quarter_is_not_taken_for_the_year_before(scene, quarters: np.ndarray):
     for symbol in "AB":
         announce(scene, symbol, list(quarters[:10]), last_known=-4 * QUARTER)

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
@@ -49,3 +51,22 @@ def test_empty_queues_have_no_depth_and_no_imbalance(scene):
         scene.bar(symbol, 1, 10.0)
     assert OrderFlowImbalance(window=1)(scene.at(1)) == {}
     assert QueueImbalance(window=1)(scene.at(1)) == {"A": 0.0, "B": 0.0}
+
+
+@pytest.mark.parametrize("signal", [OrderFlowImbalance, QueueImbalance])
+def test_order_flow_counts_until_it_is_too_old(three, signal):
+    for day in (7, 8, 400):
+        for symbol in "ABC":
+            three.bar(symbol, day, 10.0)
+    assert signal(window=3)(three.at(7)) == signal(window=3)(three.at(1)) != {}
+    assert signal(window=3)(three.at(8)) == signal(window=3)(three.at(400)) == {}
+    assert signal(window=3, max_age=timedelta(days=400))(three.at(400)) != {}
+
+
+@pytest.mark.parametrize("signal", [OrderFlowImbalance, QueueImbalance])
+def test_a_window_does_not_reach_over_a_long_silence(three, signal):
+    for symbol in "ABC":
+        three.flow(symbol, 399.9, 7, 100, 50)
+        three.bar(symbol, 400, 10.0)
+    assert signal(window=2)(three.at(400)) == {}
+    assert signal(window=1)(three.at(400)).keys() == {"A", "B", "C"}

@@ -52,6 +52,16 @@ def test_old_reports_are_left_out(shorted):
     assert Positioning()(shorted.at(200)) == {}
 
 
+@pytest.mark.parametrize("gap", [30, 190, 730])
+def test_a_change_since_another_quarter_than_the_last_is_left_out(scene, gap: int):
+    for symbol, now, apart in (("A", 0.6, 91), ("B", 0.4, 91), ("C", 0.9, gap)):
+        scene.fact("ownership", symbol, 45 - apart, -apart, institutional_share=0.5)
+        scene.fact("ownership", symbol, 45, 0, institutional_share=now)
+        scene.bar(symbol, 50, 10.0)
+    bought = Positioning(ratio_weight=0.0, cover_weight=0.0)
+    assert bought(scene.at(50)) == pytest.approx(cross_section({"A": 0.1, "B": -0.1}))
+
+
 def test_news_fade_and_weigh(scene, date):
     scene.fact("news_sentiment", "A", 0, 0, score=1.0)
     scene.fact("news_sentiment", "A", 5, 5, score=-1.0, relevance=0.5)
@@ -103,8 +113,9 @@ def test_revisions_and_ownership_are_those_of_pandas(scene):
     table = pd.DataFrame({"estimate": rng.uniform(1.0, 3.0, 8), "price": rng.uniform(20.0, 60.0, 8)})
     for month, row in table.iterrows():
         scene.fact("analyst_estimates", "A", month * 30, month * 30, **row)
-        scene.fact("ownership", "A", month * 30, month * 30, institutional_share=row["estimate"] / 3.0)
-        scene.fact("ownership", "B", month * 30, month * 30, institutional_share=0.5)
+        quarter = 210 + (month - 7) * 91
+        scene.fact("ownership", "A", quarter, quarter, institutional_share=row["estimate"] / 3.0)
+        scene.fact("ownership", "B", quarter, quarter, institutional_share=0.5)
     for symbol in "AB":
         scene.bar(symbol, 220, 10.0)
     months = scene.at(220).facts.rows("analyst_estimates", "A", 8)

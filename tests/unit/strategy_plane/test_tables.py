@@ -39,6 +39,15 @@ def test_a_correction_counts_from_when_it_was_known_and_leaves_the_past(fact, da
     assert values(store, date(7), last=1) == [3.0]  # newest by what it is about, not by when it was said
 
 
+def test_a_correction_does_not_change_when_the_row_was_first_known(fact, date):
+    store = FactStore()
+    for event in (fact(2, 1, 1.0), fact(6, 1, 1.5)):
+        store.append(event)
+    assert store.as_of(date(2)).first_known("t", "A", date(1)) is None
+    assert {store.as_of(date(day)).first_known("t", "A", date(1)) for day in (3, 7)} == {date(2)}
+    assert store.as_of(date(7)).first_known("t", "B", date(1)) is None
+
+
 def test_what_was_known_then_is_the_same_whatever_comes_later(fact, date):
     rng = np.random.default_rng(5)
     events = [fact(float(n), float(rng.integers(0, 20)), float(n)) for n in range(1, 60)]
