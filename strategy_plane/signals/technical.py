@@ -159,10 +159,11 @@ class Technical:
     """A blend of measures of past closes (family TSX); ``weights`` by component, zero or absent leaves one out.
 
     * cross-sectional momentum (Jegadeesh and Titman 1993) and time-series momentum (Moskowitz, Ooi and Pedersen
-      2012) from ``lookback`` bars ago to ``skip`` bars ago: 252 and 21 are the 12-1 form;
+      2012) from ``lookback`` bars ago to ``skip`` bars ago: 252 and 21 are the 12-1 form; these two are not winsorised
+      before they are standardised, only cut at three afterwards (`Momentum`);
     * mean reversion over ``reversal_bars``, trend over ``trend_bars``, relative strength of ``rsi_length`` read
       against the crowd (50 - RSI: overbought scores low), and the distance of ``short_bars`` and ``long_bars`` means;
-      these four are standardised over the cross-section.
+      these four are winsorised and standardised over the cross-section (`cross_section`).
     """
 
     lookback: int = 252

@@ -51,6 +51,7 @@ class VolatilityPremium:
       ``estimator``; standardised over the cross-section (Han and Zhou 2012: high premium, high return);
     * of the index, today's `index_premium` against its own past year, times each name's beta less one: a high premium
       predicts high market returns (Bollerslev, Tauchen and Zhou 2009), of which high betas get more than their share.
+      These tilts are not winsorised or standardised among the names, only cut at three.
 
     A symbol whose newest row is older than a week is not scored.
     """

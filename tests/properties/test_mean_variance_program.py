@@ -1,5 +1,6 @@
 """The solver's answers satisfy the optimality conditions and agree with independent solvers on random questions."""
 
+from dataclasses import replace
 from typing import Any
 
 import cvxpy as cp
@@ -106,16 +107,46 @@ def test_less_volatility_never_improves_the_objective(question: Question, tighte
     optimizer = MeanVariance(AVERSION)
     loose = ask(optimizer, question)
     bound = tighter * max(0.01, float(np.sqrt(question.risk.variance(loose.weights))))
-    limits = Limits(**{name: getattr(question.limits, name) for name in Limits.__slots__} | {"volatility": bound})
-    tight = optimizer(question.expected, question.risk, question.current, limits, question.costs)
+    tight = ask(optimizer, replace(question, limits=replace(question.limits, volatility=bound)))
     if tight.status is AllocationStatus.KEPT:
         return
+    assert reached(optimizer, question, tight.weights) <= reached(optimizer, question, loose.weights) + 1e-5
 
-    def reached(weights: np.ndarray) -> float:
-        paid = question.costs.annual(weights - question.current) if question.costs else 0.0
-        return optimizer.utility(weights, question.expected, question.risk) - paid
 
-    assert reached(tight.weights) <= reached(loose.weights) + 1e-5
+def tightened(limits: Limits, weights: np.ndarray, name: str, step: float) -> Limits:
+    """``limits`` with one of them tighter by ``step`` than what ``weights`` make of it."""
+    if name == "net_floor":
+        return replace(limits, net_floor=max(limits.lowest_net, float(weights.sum()) + step))
+    members = tuple(range(len(weights) // 2 + 1))
+    (group,) = limits.groups or (GroupLimit("half", members),)
+    held = weights[list(group.members)]
+    bound = {
+        "low": max(group.low, float(held.sum()) + step),
+        "high": min(group.high, float(held.sum()) - step),
+        "gross": min(group.gross, max(0.0, float(np.abs(held).sum()) - step)),
+    }[name]
+    return replace(limits, groups=(replace(group, **{name: bound}),))
+
+
+@quick
+@pytest.mark.parametrize("name", ["net_floor", "low", "high", "gross"])
+@given(question=questions(), step=st.floats(0.01, 0.1))
+def test_a_tighter_floor_or_group_never_improves_the_objective(name: str, question: Question, step: float):
+    optimizer = MeanVariance(AVERSION)
+    loose = ask(optimizer, question)
+    assert loose.status is AllocationStatus.OPTIMAL, loose.diagnosis
+    limits = tightened(question.limits, loose.weights, name, step)
+    tight = ask(optimizer, replace(question, limits=limits))
+    if tight.status is AllocationStatus.KEPT:
+        return
+    assert limits.breaches(tight.weights, question.current, slack_of(len(question.current))) == []
+    assert reached(optimizer, question, tight.weights) <= reached(optimizer, question, loose.weights) + 1e-5
+
+
+def reached(optimizer: MeanVariance, question: Question, weights: np.ndarray) -> float:
+    """The objective, with what the trades cost."""
+    paid = question.costs.annual(weights - question.current) if question.costs else 0.0
+    return optimizer.utility(weights, question.expected, question.risk) - paid
 
 
 class TestCrossCheck:
