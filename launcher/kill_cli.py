@@ -101,27 +101,38 @@ def status(state: State = None) -> None:
     console.print("no kill switch is engaged")
 
 
-def send(command: KillSwitchCommand, socket: Path, kafka: KafkaSettings | None) -> Sent:
+def send(command: KillSwitchCommand, socket: Path, kafka: KafkaSettings | None, timeout_seconds: float = 10.0) -> Sent:
     """Have ``command`` carried out through ``socket``, else published to ``kafka`` when that is given.
+
+    ``timeout_seconds`` is how long the order plane may take to answer.
 
     Raises:
         CommandRefused: when the order plane refuses it.
         NobodyListens: when no order plane listens and there is no Kafka to publish to.
     """
     try:
-        ask(socket, "kill", {"message": encode(command).decode()})
+        ask(socket, "kill", {"message": encode(command).decode()}, timeout_seconds)
     except NobodyListens:
         if kafka is None:
             raise
-        producer = DurableProducer(kafka)
-        try:
-            topic = qualified(TOPIC_OF[KillSwitchCommand].name, kafka.topic_prefix)
-            producer.send(topic, encode(command), key=command.partition_key.encode(), headers=())
-            producer.flush()
-        finally:
-            producer.close()
+        publish(command, kafka)
         return Sent.PUBLISHED
     return Sent.DONE
+
+
+def publish(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
+    """Make ``command`` durable in ``kafka``, where the order plane reads it, now or when it starts again.
+
+    Raises:
+        BrokerUnavailable, DeliveryFailed: when that could not be done.
+    """
+    producer = DurableProducer(kafka)
+    try:
+        topic = qualified(TOPIC_OF[KillSwitchCommand].name, kafka.topic_prefix)
+        producer.send(topic, encode(command), key=command.partition_key.encode(), headers=())
+        producer.flush()
+    finally:
+        producer.close()
 
 
 def _carry_out(command: KillSwitchCommand, state: Path | None, bootstrap: str | None, prefix: str | None) -> None:

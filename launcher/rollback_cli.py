@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -11,10 +12,13 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from contracts.control import KillAction
+from contracts.control import KillAction, KillScope, KillSwitchCommand
 from kernel.clock import SystemClock, monotonic
-from launcher.kafka_options import NOTHING, console, errors, state_directory
-from launcher.kill_cli import Operator, Reason, send, the_command
+from kernel.kafka_errors import BrokerUnavailable
+from kernel.ports import DeliveryFailed
+from kernel.settings import ConfigurationError
+from launcher.kafka_options import NOTHING, Bootstrap, Prefix, connection, console, errors, state_directory
+from launcher.kill_cli import Operator, Reason, publish, send, the_command
 from launcher.order_socket import State, socket_of
 from launcher.running import current
 from order_plane.command_channel import Answer, CommandRefused, NobodyListens, ask
@@ -27,27 +31,56 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done,
 Wait = Annotated[float, typer.Option(help="Seconds a step may take to come true.", min=0.0, max=600.0)]
 Output = Annotated[Path | None, typer.Option(help="File of the report; default: shown only.")]
 _PAUSE = Event()
+_NOBODY = "no order plane answers here; its orders, if any, must be looked after at the broker"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Who wants what undone and why, of which order plane, and where else it can be told."""
+
+    operator: str
+    reason: str
+    state: Path | None
+    bootstrap: str | None
+    prefix: str | None
 
 
 @app.command("cancel-all")
 def cancel_all(
-    operator: Operator, reason: Reason, dry_run: DryRun = False, wait: Wait = 10.0, state: State = None
+    operator: Operator,
+    reason: Reason,
+    dry_run: DryRun = False,
+    wait: Wait = 10.0,
+    state: State = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
 ) -> None:
     """Stop new orders and cancel every open one."""
-    _verdict("cancel-all", _kill(KillAction.HALT, operator, reason, dry_run, wait, state, _no_orders))
+    wish = _Wish(operator, reason, state, bootstrap, prefix)
+    _verdict("cancel-all", _shown(wait, state) if dry_run else _kill(KillAction.HALT, wish, wait, _no_orders))
 
 
 @app.command()
 def flatten(
-    operator: Operator, reason: Reason, dry_run: DryRun = False, wait: Wait = 60.0, state: State = None
+    operator: Operator,
+    reason: Reason,
+    dry_run: DryRun = False,
+    wait: Wait = 60.0,
+    state: State = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
 ) -> None:
     """Close every position at the market; waits until nothing is held."""
-    _verdict("flatten", _kill(KillAction.HALT_AND_FLATTEN, operator, reason, dry_run, wait, state, _flat))
+    wish = _Wish(operator, reason, state, bootstrap, prefix)
+    _verdict("flatten", _shown(wait, state) if dry_run else _kill(KillAction.HALT_AND_FLATTEN, wish, wait, _flat))
 
 
 @app.command()
 def disconnect(dry_run: DryRun = False, wait: Wait = 30.0, state: State = None) -> None:
-    """End the local run, and with it the order plane's connection to the broker; the kill switch stays latched."""
+    """End the local run, and with it the order plane's connection to the broker; the kill switch stays latched.
+
+    Refused while the order plane does not say that trading is stopped.
+    """
     _verdict("disconnect", _disconnect(dry_run, wait, state))
 
 
@@ -71,13 +104,19 @@ def run(
     wait: Wait = 60.0,
     output: Output = None,
     state: State = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
 ) -> None:
     """Everything in order: cancel-all, flatten, verify, report, disconnect; goes on after a step that failed."""
+    if dry_run:
+        _verdict("dry run", _shown(wait, state, everything=True))
+        return
+    wish = _Wish(operator, reason, state, bootstrap, prefix)
     steps: dict[str, Callable[[], str | None]] = {
-        "cancel-all": lambda: _kill(KillAction.HALT, operator, reason, dry_run, min(wait, 10.0), state, _no_orders),
-        "flatten": lambda: _kill(KillAction.HALT_AND_FLATTEN, operator, reason, dry_run, wait, state, _flat),
-        "verify": lambda: None if dry_run else _verify(_status(state)),
-        "report": lambda: None if dry_run else _report(output, state),
+        "cancel-all": lambda: _kill(KillAction.HALT, wish, min(wait, 10.0), _no_orders),
+        "flatten": lambda: _kill(KillAction.HALT_AND_FLATTEN, wish, wait, _flat),
+        "verify": lambda: _verify(_status(state)),
+        "report": lambda: _report(output, state),
         "disconnect": lambda: _disconnect(dry_run, min(wait, 30.0), state),
     }
     failed = [name for name, step in steps.items() if not _told(name, step())]
@@ -86,46 +125,66 @@ def run(
     _verdict("run", None)
 
 
-def _kill(
-    action: KillAction,
-    operator: str,
-    reason: str,
-    dry_run: bool,
-    wait: float,
-    state: Path | None,
-    problem: Callable[[Answer], str | None],
-) -> str | None:
-    """Engage the global switch with ``action`` unless it is, and wait for ``problem`` to vanish."""
-    status = _status(state)
+def _shown(wait: float, state: Path | None, *, everything: bool = False) -> str | None:
+    """Say what would be done, and with ``everything`` what is not yet as it should be and which run would end."""
+    status = _status(state, wait)
     if status is None:
-        return "no order plane listens here; its orders, if any, must be looked after at the broker"
-    engaged = any(isinstance(each, dict) and _is_enough(each, action) for each in _list(status, "switches"))
-    if dry_run:
-        held = status["positions"]
-        console.print(f"would act on {status['open_orders']} open orders; positions {json.dumps(held)}", markup=False)
-        return None
-    try:
-        if not engaged:
-            send(the_command(operator, reason, action), socket_of(state), None)
-    except (CommandRefused, NobodyListens) as error:
-        return str(error)
+        return _NOBODY
+    held = json.dumps(status["positions"])
+    console.print(f"would act on {status['open_orders']} open orders; positions {held}", markup=False)
+    if everything:
+        console.print(f"verify would say now: {_verify(status) or 'PASS'}", markup=False, soft_wrap=True)
+        running = current(state_directory())
+        if running is not None:
+            console.print(f"would end the run {running.run_id}, process {running.pid}", markup=False)
+    return None
+
+
+def _kill(action: KillAction, wish: _Wish, wait: float, problem: Callable[[Answer], str | None]) -> str | None:
+    """Engage the global switch with ``action``, and wait for ``problem`` to vanish.
+
+    Nothing is asked before that: an order plane that is busy answers nothing, and heeds a kill all the same.
+    """
     until = monotonic() + wait
-    found = problem(_status(state) or status)
-    while found is not None and monotonic() < until:
+    failure = _latch(the_command(wish.operator, wish.reason, action), wish, until)
+    if failure is not None:
+        return failure
+    while True:
+        status = _status(wish.state)
+        found = "the kill switch is engaged; now the order plane does not answer" if status is None else problem(status)
+        if found is None or monotonic() >= until:
+            return found
         _PAUSE.wait(0.05)
-        found = problem(_status(state) or status)
-    return found
 
 
-def _is_enough(switch: dict[str, JsonValue], action: KillAction) -> bool:
-    enough = (action.value, KillAction.HALT_AND_FLATTEN.value)
-    return switch.get("scope") == "GLOBAL" and (action is KillAction.HALT or switch.get("action") in enough)
+def _latch(command: KillSwitchCommand, wish: _Wish, until: float) -> str | None:
+    """Tell the order plane again and again until it has carried out ``command``, at last through Kafka."""
+    while True:
+        try:
+            send(command, socket_of(wish.state), None, max(1.0, until - monotonic()))
+        except (CommandRefused, NobodyListens) as error:
+            if monotonic() >= until:
+                return f"{error}; {_published(command, wish)}; look after its orders at the broker"
+            _PAUSE.wait(0.1)
+        else:
+            return None
+
+
+def _published(command: KillSwitchCommand, wish: _Wish) -> str:
+    try:
+        publish(command, connection(wish.bootstrap, wish.prefix))
+    except (BrokerUnavailable, DeliveryFailed, ConfigurationError, ValueError) as error:
+        return f"Kafka could not be told either ({error})"
+    return "the command was published, and an order plane carries it out when it reads it"
 
 
 def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:
     running = current(state_directory())
     if running is None:
         return None if _status(state) is None else "an order plane listens that no local run started; end it there"
+    status = _status(state, wait)
+    if status is None or not any(isinstance(each, dict) and _is_global(each) for each in _list(status, "switches")):
+        return f"no order plane says that a global kill switch is engaged, so process {running.pid} was left running"
     if dry_run:
         console.print(f"would end the run {running.run_id}, process {running.pid}", markup=False)
         return None
@@ -134,6 +193,10 @@ def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:
     while running.alive and monotonic() < until:
         _PAUSE.wait(0.1)
     return f"process {running.pid} still runs" if running.alive else None
+
+
+def _is_global(switch: dict[str, JsonValue]) -> bool:
+    return switch.get("scope") == KillScope.GLOBAL.value
 
 
 def _verify(status: Answer | None) -> str | None:
@@ -165,11 +228,16 @@ def _flat(status: Answer) -> str | None:
     return f"still held: {json.dumps(held)}" if held else _no_orders(status)
 
 
-def _status(state: Path | None) -> Answer | None:
-    try:
-        return ask(socket_of(state), "status", {})
-    except NobodyListens:
-        return None
+def _status(state: Path | None, wait: float = 0.0) -> Answer | None:
+    """What the order plane says, asked again for ``wait`` seconds; None when it says nothing."""
+    until = monotonic() + wait
+    while True:
+        try:
+            return ask(socket_of(state), "status", {})
+        except NobodyListens:
+            if monotonic() >= until:
+                return None
+        _PAUSE.wait(0.1)
 
 
 def _list(status: Answer, name: str) -> list[JsonValue]:

@@ -1,0 +1,150 @@
+"""Rollback against an order plane that is late, busy, or not there at all."""
+
+import json
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.control import KillAction, KillSwitchCommand
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from kernel.clock import monotonic
+from kernel.kafka_bus import KafkaBus
+from kernel.kafka_errors import BrokerUnavailable
+from kernel.kafka_settings import KafkaSettings
+from launcher.cli import app
+from launcher.running import FILE, Running
+from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.composition import build_simulation
+from order_plane.operator_commands import kills_among, operator_commands
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+WHO = ("--operator", "ada", "--reason", "drill")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def stage():
+    """An order plane with one resting order."""
+    found = build_simulation(OrderSettings(mode="simulation"))
+    bar = BarEvent(symbol="AAPL", timestamp=NOON, open=100.0, high=100.0, low=100.0, close=100.0, volume=1.0)
+    terms = {"quantity": 1.0, "order_type": OrderType.LIMIT, "limit_price": 95.0, "time_in_force": TimeInForce.GTC}
+    wish = OrderIntent(intent_id=UUID(int=1), symbol="AAPL", direction=Side.BUY, timestamp=NOON, **terms)
+    found.handlers[BarEvent](bar)
+    found.handlers[OrderIntent](wish)
+    found.settle()
+    return found
+
+
+@pytest.fixture
+def serve(home, stage):
+    """Lets the plane listen after ``late`` seconds; when ``busy`` it answers nobody before a kill came."""
+    stop, threads = threading.Event(), []
+
+    def life(late, busy):
+        stop.wait(late)
+        channel = CommandChannel(home / "plane" / SOCKET, operator_commands(stage, lambda said: None))
+        while busy and not stop.wait(0.01) and not kills_among(channel.waiting()):
+            pass
+        while not stop.wait(0.01):
+            channel.poll()
+        channel.close()
+
+    def start(late=0.0, busy=False):
+        threads.append(threading.Thread(target=life, args=(late, busy)))
+        threads[0].start()
+
+    yield start
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.fixture
+def process(home):
+    """A local run: a process that does nothing."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"]) as found:
+        # A process that nobody waits for seems to live on.
+        threading.Thread(target=lambda: found.wait(120), daemon=True).start()
+        running = Running("run-1", found.pid, "127.0.0.1:1", "nowhere")
+        (home / FILE).write_text(json.dumps(asdict(running)), "utf-8")
+        yield found
+        with suppress(ProcessLookupError):
+            found.kill()
+
+
+def run(home, *words):
+    result = CliRunner().invoke(app, ["rollback", *words, "--state", str(home / "plane")])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("life", [{"late": 0.7}, {"busy": True}])
+def test_a_plane_that_is_late_or_busy_is_stopped(home, stage, serve, life):
+    serve(**life)
+    code, text = run(home, "cancel-all", *WHO, "--wait", "30")
+    assert (code, text) == (0, "PASS cancel-all")
+    assert stage.desk.open_orders == ()
+    assert [each.action for each in stage.desk.switch.engaged] == [KillAction.HALT]
+
+
+def test_without_a_plane_the_command_is_on_control_and_the_run_is_left_alone(home, process, embedded_settings):
+    where = ("--bootstrap", embedded_settings.bootstrap_servers, "--prefix", embedded_settings.topic_prefix)
+    with KafkaBus(embedded_settings, "order", [KillSwitchCommand], [ExecutionReport]) as bus:
+        assert bus.wait_ready(30)
+        code, text = run(home, "run", *WHO, "--wait", "0.2", *where)
+        heard, until = [], monotonic() + 30
+        while len(heard) < 2 and monotonic() < until:
+            heard += [received.message for received in bus.poll(0.2)]
+    assert [(each.engage, each.action) for each in heard] == [
+        (True, KillAction.HALT),
+        (True, KillAction.HALT_AND_FLATTEN),
+    ]
+    assert code == 1
+    assert "the command was published" in text
+    assert "failed: cancel-all, flatten, verify, report, disconnect" in text
+    assert process.poll() is None
+
+
+def test_without_a_plane_and_without_kafka_it_says_that_nothing_was_told(home, monkeypatch):
+    def unavailable(command, kafka: KafkaSettings):
+        raise BrokerUnavailable(kafka.bootstrap_servers, "nobody is there")
+
+    monkeypatch.setattr("launcher.rollback_cli.publish", unavailable)
+    code, text = run(home, "cancel-all", *WHO, "--wait", "0", "--bootstrap", "127.0.0.1:1")
+    assert (code, "Kafka could not be told either" in text) == (1, True)
+
+
+def test_a_run_is_not_ended_while_nothing_is_latched(home, stage, serve, process):
+    serve()
+    code, text = run(home, "disconnect", "--wait", "5")
+    assert (code, "was left running" in text) == (1, True)
+    assert process.poll() is None
+    assert run(home, "cancel-all", *WHO)[0] == 0
+    assert run(home, "disconnect", "--wait", "30") == (0, "PASS disconnect")
+    assert process.wait(10)
+
+
+def test_a_dry_run_says_what_is_not_yet_as_it_should_be(home, stage, serve, process):
+    serve()
+    code, text = run(home, "run", *WHO, "--dry-run")
+    assert code == 0
+    assert "would act on 1 open orders" in text
+    assert "verify would say now: 1 orders open" in text
+    assert "no kill switch is engaged" in text
+    assert f"would end the run run-1, process {process.pid}" in text
+    assert "PASS verify" not in text
+    assert len(stage.desk.open_orders) == 1
+    assert process.poll() is None
