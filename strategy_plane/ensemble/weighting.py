@@ -85,13 +85,14 @@ def signal_weights(ics: Vector, correlation: Matrix, trust: Trust) -> Vector:
     Without orthogonalisation each signal has its own IC, as if the others were silent. With it the scores are
     made uncorrelated by the symmetric square root ``C^-1/2`` (Löwdin 1950: the uncorrelated scores closest to
     the given ones), their ICs ``C^-1/2 ic`` are floored, and the weights carried back: ``C^-1 ic`` where nothing is
-    floored, the best linear forecast (Grinold and Kahn 2000, chapter 11).
+    floored, the best linear forecast (Grinold and Kahn 2000, chapter 11). What is carried back is floored, too, so
+    that a signal is never held against what it says because another one says the same and is trusted more.
     """
     if not trust.orthogonalise:
         return ics
     values, vectors = np.linalg.eigh(correlation)
     root = (vectors / np.sqrt(values)) @ vectors.T
-    weights: Vector = root @ np.maximum(root @ ics, trust.floor)
+    weights: Vector = np.maximum(root @ np.maximum(root @ ics, trust.floor), trust.floor)
     return weights
 
 

@@ -128,6 +128,15 @@ def test_orthogonal_scores_are_uncorrelated_and_closest_to_the_given_ones():
     assert signal_weights(np.ones(3), correlation, Trust(orthogonalise=False)).tolist() == [1.0, 1.0, 1.0]
 
 
+def test_no_signal_is_trusted_less_than_the_floor():
+    alike = np.array([[1.0, 0.6], [0.6, 1.0]])
+    for floor in (0.0, 0.01):
+        found = signal_weights(np.array([0.05, max(0.0, floor)]), alike, Trust(floor=floor))
+        assert found[1] == floor
+        assert found[0] > 0.05
+    assert signal_weights(np.array([0.05, 0.0]), alike, Trust(floor=-1.0))[1] < 0.0
+
+
 def test_twins_share_what_they_are_worth():
     twins = ScoreCorrelation(["a", "b"], half_life=10.0, shrinkage=1e-9)
     for scores in np.random.default_rng(1).normal(size=(50, 6)):
