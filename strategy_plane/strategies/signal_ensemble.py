@@ -91,8 +91,9 @@ class Brain:
         self._schedule = schedule
         self._regimes = regimes
         self._windows = windows
+        self._overlap = schedule.horizon / schedule.score_every
         self._record = TrackRecord(tuple(signals), schedule.horizon)
-        self._correlation = ScoreCorrelation(tuple(signals), trust.half_life)
+        self._correlation = ScoreCorrelation(tuple(signals), trust, self._overlap)
         self._persistence = {
             name: persistence(signal.half_life, schedule.horizon, schedule.rebalance_every)
             for name, signal in self._signals.items()
@@ -151,8 +152,7 @@ class Brain:
     def _score(self, view: MarketView) -> None:
         self.scores = {name: signal(view) for name, signal in self._signals.items()}
         self._correlation.add(self.scores)
-        overlap = self._schedule.horizon / self._schedule.score_every
-        ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, overlap) for name in self._signals])
+        ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, self._overlap) for name in self._signals])
         chosen = signal_weights(ics, self._correlation.matrix(), self._trust)
         self.weights = dict(zip(self._signals, chosen.tolist(), strict=True))
         total = float(np.abs(chosen).sum())
