@@ -89,6 +89,14 @@ def test_a_summary_says_what_a_signal_has_shown():
     assert summary([], 5, 20, 240.0).observations == 0
 
 
+def test_a_signal_that_is_mostly_silent_contributes_what_it_earned_when_it_spoke():
+    told = [Outcome(0.1, 0.012, 0.5, 0.5)] + [Outcome(NAN, NAN, NAN, 0.5)] * 11
+    found = summary(told, spacing=20, horizon=20, periods_per_year=240.0)  # twelve labels make the year
+    assert found.contribution == pytest.approx(0.012 * 0.5)
+    assert (found.observations, found.mean, found.earned) == pytest.approx((1, 0.1, 0.012 * 12))
+    assert math.isnan(summary([], 5, 20, 240.0).contribution)
+
+
 def test_an_ic_is_shrunk_towards_the_prior_and_floored():
     trust = Trust(half_life=1e9, prior_ic=0.02, prior_weight=10.0, floor=-1.0)
     told = outcomes(*[0.12] * 40)

@@ -13,6 +13,7 @@ from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.ensemble.weighting import persistence
 from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
 from strategy_plane.informed import InformedStage
 from strategy_plane.regime.model import Regime
@@ -169,9 +170,9 @@ def test_scrambling_the_future_leaves_the_past(market, cut: int):
     assert kept[0] == kept[1] == kept[2]
 
 
-def told(market: Sequence[Sequence[Message]]):
+def told(market: Sequence[Sequence[Message]], chosen: SignalEnsembleSettings = SMALL):
     """The brain alone, told a market the way a report would."""
-    brain, knowledge = build_brain(SMALL)
+    brain, knowledge = build_brain(chosen)
     for day in market:
         for event in day:
             knowledge.learn(event)
@@ -197,6 +198,17 @@ def test_a_signal_that_knows_something_is_trusted_more_than_noise(market):
     assert trusted["SIF"].earned > max(trusted[name].earned for name in ("OFI", "VRP", "TSX"))
     assert max(brain.weights, key=lambda name: brain.weights[name]) == "SIF"
     assert trusted["SIF"].contribution > trusted["OFI"].contribution
+
+
+def test_what_a_signal_is_said_to_contribute_is_for_the_share_it_has_in_the_forecast(market):
+    signals = SMALL.signals.items()
+    fading = {name: each.model_copy(update={"half_life": 1.0 + 50.0 * (name == "TSX")}) for name, each in signals}
+    chosen = SMALL.model_copy(update={"signals": fading, "horizon": 20, "rebalance_every": 5})
+    brain = told(market[:62], chosen)
+    first = {name: outcomes[0].weight for name, outcomes in brain._record.outcomes.items()}
+    assert sum(first.values()) == pytest.approx(1.0)
+    factor = persistence(1.0, 20, 5) / persistence(51.0, 20, 5)
+    assert first["SIF"] / first["TSX"] == pytest.approx(factor, rel=0.05)  # nearly alike in trust
 
 
 def tomorrow_in_the_news(market: Sequence[Sequence[Message]]) -> list[list[Message]]:
