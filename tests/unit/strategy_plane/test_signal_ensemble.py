@@ -140,12 +140,14 @@ def test_it_trades_and_keeps_a_diary(market):
     assert (ensemble.warm_up, ensemble.period) == (46, 5)
 
 
-def test_a_restart_anywhere_changes_nothing(market):
-    whole = list(map(encode, live(build_stage(settings()), market, [])))
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_restart_anywhere_changes_nothing(market, gated: bool):
+    chosen = settings(laddered() if gated else SMALL)
+    whole = list(map(encode, live(build_stage(chosen), market, [])))
     for cut in (30, 47, 93, 120):
         log: list[Message] = []
-        before = live(build_stage(settings()), market[:cut], log)
-        stage = build_stage(settings())
+        before = live(build_stage(chosen), market[:cut], log)
+        stage = build_stage(chosen)
         for message in log:
             stage.restore(message)
         after = live(stage, market[cut:], [])
@@ -258,15 +260,21 @@ def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market):
     assert not any(isinstance(message, RiskAlert) for message in said)
 
 
-@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
-def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market, plans):
+def laddered() -> SignalEnsembleSettings:
+    """Regimes that allow very different exposures, and rebalances that are far apart."""
     ladder = {
         regime: exposures(gross, net)[regime]
         for regime, gross, net in zip(Regime, (0.2, 1.6, 0.4), (0.1, 0.6, 0.2), strict=True)
     }
     regime = SMALL.regime.model_copy(update={"exposures": ladder})
     optimizer = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
-    chosen = SMALL.model_copy(update={"regime": regime, "rebalance_every": 12, "optimizer": optimizer})
+    return SMALL.model_copy(update={"regime": regime, "rebalance_every": 12, "optimizer": optimizer})
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
+def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market, plans):
+    chosen = laddered()
+    ladder = chosen.regime.exposures
     options = {"strategy": chosen, "lot": 0.001, "rebalancing": plans}
     stage = build_stage(StrategySettings.model_validate(options))
     engine = stage._stage  # type: ignore[attr-defined]
