@@ -18,8 +18,9 @@ _NOTE = (
     "IC is the rank correlation of a score with the return that followed, its mean over the labels that have ended; "
     "ICIR is that mean over its deviation, and t counts overlapping labels once. Earned is the annual return, before "
     "costs, of a long-short portfolio of gross one that follows the score alone; turnover is its change from one "
-    "scoring to the next; contribution is what it earned times the signal's share in the ensemble. In the chart of "
-    "equity, calm is shaded green and storm red."
+    "scoring to the next; contribution is what it earned times the signal's share in the ensemble, nothing while it "
+    "is silent: hypothetical and before costs, so contributions do not add up to the return of the run. In the chart "
+    "of equity, calm is shaded green and storm red."
 )
 
 

@@ -27,6 +27,7 @@ _COLUMNS: Mapping[str, Callable[[Summary], str]] = {
     "turnover": lambda found: f"{found.turnover:.2f}",
     "contribution": lambda found: f"{found.contribution:+.3%}",
 }
+_NOTE = "Earned and contribution are hypothetical and before costs; contributions do not add up to a run's return."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class SignalStudy:
 
     def table(self) -> Table:
         """One row for each signal."""
-        table = Table("signal", *_COLUMNS, title="What each signal has shown")
+        table = Table("signal", *_COLUMNS, title="What each signal has shown", caption=_NOTE)
         for name, found in self.summaries.items():
             table.add_row(name, *(show(found) for show in _COLUMNS.values()))
         return table

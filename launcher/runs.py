@@ -23,6 +23,7 @@ from launcher.local import LocalRun
 from launcher.progress import Counts
 from launcher.settings import Settings
 from launcher.supervisor import ChildFailed, Supervisor
+from strategy_plane.composition import as_rebalanced
 from strategy_plane.settings import SignalEnsembleSettings
 
 OnProgress = Callable[[Counts], None]
@@ -136,7 +137,7 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
 
 def _study(settings: Settings) -> dict[str, JSON] | None:
     """What the signals have shown over the source, which is the same whatever was traded; None without signals."""
-    chosen = settings.strategy.strategy
+    chosen = as_rebalanced(settings.strategy)
     if not isinstance(chosen, SignalEnsembleSettings):
         return None
     from backtest.signal_study import study  # noqa: PLC0415 - imports an optimizer, which takes seconds

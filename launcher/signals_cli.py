@@ -11,6 +11,7 @@ from launcher.endings import RunRefused, reported
 from launcher.kafka_options import console
 from launcher.run_cli import DEMO, ConfigPath
 from launcher.settings import load_settings
+from strategy_plane.composition import as_rebalanced
 from strategy_plane.settings import SignalEnsembleSettings
 
 
@@ -24,7 +25,7 @@ def signals(
     """
     with reported():
         settings = load_settings(config, os.environ)
-        chosen = settings.strategy.strategy
+        chosen = as_rebalanced(settings.strategy)
         if not isinstance(chosen, SignalEnsembleSettings):
             raise RunRefused(f"strategy.strategy.name is {chosen.name}; only a signal_ensemble has signals to study")
         from backtest.signal_study import study  # noqa: PLC0415 - takes a second

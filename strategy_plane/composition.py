@@ -11,6 +11,7 @@ from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules
 from strategy_plane.engines.position_risk import PositionRisk
+from strategy_plane.engines.rebalance_calendar import moments_between
 from strategy_plane.engines.rebalancing import RebalancingEngine
 from strategy_plane.engines.settings import PositionRiskSettings, VolatilityTargetSettings
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
@@ -41,13 +42,24 @@ def build_stage(settings: StrategySettings) -> Stage:
     Raises:
         OwnCodeRefused: when a strategy or signal of one's own cannot be found or is none.
     """
-    strategy, learners = build_strategy(settings.strategy)
+    strategy, learners = build_strategy(as_rebalanced(settings))
     engine = build_engine(settings, strategy)
     if not learners:
         return engine
     from strategy_plane.informed import InformedStage  # noqa: PLC0415 - most strategies do without
 
     return InformedStage(engine, learners)
+
+
+def as_rebalanced(settings: StrategySettings) -> ChosenStrategy:
+    """The strategy with the rebalances that are made in fact: those of the calendar when it trades by plans.
+
+    What costs weigh in a year, and for how long a score is held, follows from them.
+    """
+    chosen, plans = settings.strategy, settings.rebalancing
+    if plans is None or not isinstance(chosen, SignalEnsembleSettings | MomentumMeanVarianceSettings):
+        return chosen
+    return chosen.model_copy(update={"rebalance_every": moments_between(plans.every, chosen.periods_per_year)})
 
 
 def build_strategy(chosen: ChosenStrategy) -> tuple[Strategy, Learners]:

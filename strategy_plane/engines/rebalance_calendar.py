@@ -14,6 +14,14 @@ class Frequency(StrEnum):
     QUARTERLY = "quarterly"
 
 
+_A_YEAR = {Frequency.DAILY: 252.0, Frequency.WEEKLY: 52.0, Frequency.MONTHLY: 12.0, Frequency.QUARTERLY: 4.0}
+
+
+def moments_between(frequency: Frequency, periods_per_year: float) -> int:
+    """About how many moments lie between two rebalances; at least one. A year has 252 days of trading."""
+    return max(1, round(periods_per_year / _A_YEAR[frequency]))
+
+
 class RebalanceCalendar:
     """Knows since when a rebalance is due; the first moment of all is due, too."""
 

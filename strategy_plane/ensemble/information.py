@@ -49,7 +49,8 @@ class Summary:
     ``mean`` and ``ratio`` are the mean IC and the ICIR (mean over sample standard deviation, not annualised);
     ``statistic`` is a t-value that counts overlapping labels once; ``earned`` is the annual simple return of the
     signal's own long-short portfolio of gross one, before costs; ``turnover`` the mean sum of absolute weight changes
-    from one scoring to the next; ``contribution`` what it earned times its share in the ensemble's weights, per year.
+    from one scoring to the next; ``contribution`` what it earned times its share in the ensemble's weights, per year
+    of all moments: one at which it was silent counts as zero, while the other figures leave it out.
     """
 
     observations: int
@@ -87,8 +88,12 @@ def summary(outcomes: Sequence[Outcome], spacing: int, horizon: int, periods_per
         statistic=ratio * math.sqrt(count / max(1.0, horizon / spacing)),
         earned=_mean([outcome.earned for outcome in outcomes]) * per_year,
         turnover=_mean([outcome.turnover for outcome in outcomes]),
-        contribution=_mean([outcome.earned * outcome.weight for outcome in outcomes]) * per_year,
+        contribution=_mean([_contributed(outcome) for outcome in outcomes]) * per_year,
     )
+
+
+def _contributed(outcome: Outcome) -> float:
+    return outcome.earned * outcome.weight if math.isfinite(outcome.earned) else 0.0
 
 
 def _mean(values: Sequence[float]) -> float:

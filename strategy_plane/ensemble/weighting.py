@@ -53,29 +53,43 @@ class ScoreCorrelation:
     """Correlation of the signals' scores over past cross-sections, decayed and shrunk towards independence.
 
     Cross-products about zero, over the symbols of each moment, with absent scores as zero: what a signal does not
-    say agrees with nothing. ``shrinkage`` is the weight of the identity; shape (k, k) in the order of ``names``.
+    say agrees with nothing. It is shrunk as ICs are: two signals count for ``sqrt(n / (n + k))`` each, with ``k`` =
+    ``prior_weight`` and ``n`` the effective number of moments at which the signal spoke, ``(sum w)² / sum w²`` (Kish
+    1965) over ``overlap``, the number of moments of scoring that say nearly the same. The identity has at least the
+    weight ``shrinkage``. Shape (k, k) in the order of ``names``.
     """
 
-    def __init__(self, names: Sequence[str], half_life: float, shrinkage: float = 0.2) -> None:
+    def __init__(self, names: Sequence[str], trust: Trust, overlap: float = 1.0, shrinkage: float = 0.2) -> None:
         self._names = tuple(names)
-        self._keep = math.pow(0.5, 1.0 / half_life)
-        self._shrinkage = shrinkage
+        self._keep = math.pow(0.5, 1.0 / trust.half_life)
+        self._prior_weight = trust.prior_weight * max(1.0, overlap)
+        self._known = 1.0 - shrinkage
         self._products: Matrix = np.zeros((len(self._names), len(self._names)))
+        self._total: Vector = np.zeros(len(self._names))
+        self._squares: Vector = np.zeros(len(self._names))
 
     def add(self, scores: Mapping[str, Scores]) -> None:
         """Take the scores of one moment by signal."""
         symbols = sorted({symbol for of_signal in scores.values() for symbol in of_signal})
+        if not symbols:
+            return
         table = np.array([[scores.get(name, {}).get(symbol, 0.0) for name in self._names] for symbol in symbols])
-        if symbols:
-            self._products = self._keep * self._products + table.T @ table
+        spoke = np.array([bool(scores.get(name)) for name in self._names], np.float64)
+        self._products = self._keep * self._products + table.T @ table
+        self._total = self._keep * self._total + spoke
+        self._squares = self._keep**2 * self._squares + spoke
 
     def matrix(self) -> Matrix:
         """The correlations so far; identity where a signal has said nothing yet."""
         deviations = np.sqrt(np.diag(self._products))
         outer = np.outer(deviations, deviations)
         correlations = np.divide(self._products, outer, out=np.eye(len(self._names)), where=outer > 0.0)
-        np.fill_diagonal(correlations, 1.0)
-        shrunk: Matrix = (1.0 - self._shrinkage) * correlations + self._shrinkage * np.eye(len(self._names))
+        counts = np.divide(self._total**2, self._squares, out=np.zeros_like(self._total), where=self._squares > 0.0)
+        trusted = np.divide(counts, counts + self._prior_weight, out=np.zeros_like(counts), where=counts > 0.0)
+        # by signal and not by pair: a product with what is no covariance could have negative eigenvalues
+        factors = np.sqrt(np.minimum(trusted, self._known))
+        shrunk: Matrix = np.outer(factors, factors) * correlations
+        np.fill_diagonal(shrunk, 1.0)
         return shrunk
 
 
@@ -85,13 +99,14 @@ def signal_weights(ics: Vector, correlation: Matrix, trust: Trust) -> Vector:
     Without orthogonalisation each signal has its own IC, as if the others were silent. With it the scores are
     made uncorrelated by the symmetric square root ``C^-1/2`` (Löwdin 1950: the uncorrelated scores closest to
     the given ones), their ICs ``C^-1/2 ic`` are floored, and the weights carried back: ``C^-1 ic`` where nothing is
-    floored, the best linear forecast (Grinold and Kahn 2000, chapter 11).
+    floored, the best linear forecast (Grinold and Kahn 2000, chapter 11). What is carried back is floored, too, so
+    that a signal is never held against what it says because another one says the same and is trusted more.
     """
     if not trust.orthogonalise:
         return ics
     values, vectors = np.linalg.eigh(correlation)
     root = (vectors / np.sqrt(values)) @ vectors.T
-    weights: Vector = root @ np.maximum(root @ ics, trust.floor)
+    weights: Vector = np.maximum(root @ np.maximum(root @ ics, trust.floor), trust.floor)
     return weights
 
 

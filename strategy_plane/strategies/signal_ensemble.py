@@ -1,5 +1,6 @@
 """Several signals, weighted by what they have shown, traded at optimal weights within the limits of the regime."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -91,8 +92,9 @@ class Brain:
         self._schedule = schedule
         self._regimes = regimes
         self._windows = windows
+        self._overlap = schedule.horizon / schedule.score_every
         self._record = TrackRecord(tuple(signals), schedule.horizon)
-        self._correlation = ScoreCorrelation(tuple(signals), trust.half_life)
+        self._correlation = ScoreCorrelation(tuple(signals), trust, self._overlap)
         self._persistence = {
             name: persistence(signal.half_life, schedule.horizon, schedule.rebalance_every)
             for name, signal in self._signals.items()
@@ -138,7 +140,11 @@ class Brain:
         """
         view = self._market.as_of(at)
         scores = {name: signal(view) for name, signal in self._signals.items()}
-        return combined(scores, {name: weight * self._persistence[name] for name, weight in self.weights.items()})
+        return combined(scores, self._weights_in_use())
+
+    def _weights_in_use(self) -> dict[str, float]:
+        """Weights of the scores for as long as they are held."""
+        return {name: weight * self._persistence[name] for name, weight in self.weights.items()}
 
     def _follow(self, bars: AsOfView) -> None:
         windows = self._windows
@@ -151,12 +157,12 @@ class Brain:
     def _score(self, view: MarketView) -> None:
         self.scores = {name: signal(view) for name, signal in self._signals.items()}
         self._correlation.add(self.scores)
-        overlap = self._schedule.horizon / self._schedule.score_every
-        ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, overlap) for name in self._signals])
+        ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, self._overlap) for name in self._signals])
         chosen = signal_weights(ics, self._correlation.matrix(), self._trust)
         self.weights = dict(zip(self._signals, chosen.tolist(), strict=True))
-        total = float(np.abs(chosen).sum())
-        shares = dict(zip(self._signals, (chosen / total if total > 0.0 else chosen).tolist(), strict=True))
+        used = self._weights_in_use()
+        total = math.fsum(map(abs, used.values()))
+        shares = {name: weight / total if total > 0.0 else 0.0 for name, weight in used.items()}
         self._record.score(self.scores, shares, dict(self._prices))
         probabilities = self._regimes.probabilities
         known = () if probabilities is None else tuple(probabilities.tolist())

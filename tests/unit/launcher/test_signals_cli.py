@@ -56,6 +56,7 @@ def test_the_example_in_the_readme_works(run, config, tmp_path, monkeypatch):
     code, said = run("--config", config(**seven), "--json", tmp_path / "found.json")
     assert code == 0, said
     assert "QUIET" in said
+    assert "before costs" in said
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["signals"].keys() == {"OFI", "ERN", "VRP", "POS", "TSX", "SIF", "QUIET"}
     assert found["signals"]["QUIET"]["observations"] > 20

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport
-from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.composition import as_rebalanced, build_stage, build_strategy
 from strategy_plane.settings import (
     MomentumMeanVarianceSettings,
     MomentumSettings,
@@ -37,6 +37,30 @@ def test_one_limit_of_the_ensemble_leaves_its_others_as_they_were():
 def test_warm_up_follows_the_longer_of_signal_and_risk():
     chosen = MomentumMeanVarianceSettings(signal=MomentumSettings(lookback=50, skip=5), risk_window=80)
     assert build_strategy(chosen)[0].warm_up == 81
+
+
+@pytest.mark.parametrize(
+    ("every", "periods_per_year", "moments"),
+    [
+        ("daily", 252.0, 1),
+        ("weekly", 252.0, 5),
+        ("monthly", 252.0, 21),
+        ("quarterly", 252.0, 63),
+        ("weekly", 98_280.0, 1890),
+        ("daily", 12.0, 1),
+    ],
+)
+@pytest.mark.parametrize("name", ["signal_ensemble", "momentum_mean_variance"])
+def test_the_calendar_of_plans_says_how_often_costs_are_paid_and_how_long_scores_are_held(
+    name: str, every: str, periods_per_year: float, moments: int
+):
+    strategy = {"name": name, "periods_per_year": periods_per_year, "rebalance_every": 7, "costs": {}}
+    chosen = StrategySettings.model_validate({"strategy": strategy, "rebalancing": {"every": every}})
+    stage = build_stage(chosen)
+    engine = stage._stage  # type: ignore[attr-defined]
+    assert engine._strategy.period == moments
+    assert engine._strategy._allocator.costs._per_year == periods_per_year / moments
+    assert as_rebalanced(chosen.model_copy(update={"rebalancing": None})) == chosen.strategy
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,14 @@ def test_a_summary_says_what_a_signal_has_shown():
     assert summary([], 5, 20, 240.0).observations == 0
 
 
+def test_a_signal_that_is_mostly_silent_contributes_what_it_earned_when_it_spoke():
+    told = [Outcome(0.1, 0.012, 0.5, 0.5)] + [Outcome(NAN, NAN, NAN, 0.5)] * 11
+    found = summary(told, spacing=20, horizon=20, periods_per_year=240.0)  # twelve labels make the year
+    assert found.contribution == pytest.approx(0.012 * 0.5)
+    assert (found.observations, found.mean, found.earned) == pytest.approx((1, 0.1, 0.012 * 12))
+    assert math.isnan(summary([], 5, 20, 240.0).contribution)
+
+
 def test_an_ic_is_shrunk_towards_the_prior_and_floored():
     trust = Trust(half_life=1e9, prior_ic=0.02, prior_weight=10.0, floor=-1.0)
     told = outcomes(*[0.12] * 40)
@@ -123,13 +131,22 @@ def test_orthogonal_weights_are_the_coefficients_of_a_regression():
 def test_orthogonal_scores_are_uncorrelated_and_closest_to_the_given_ones():
     scores, _ = sample()
     correlation = np.corrcoef(scores, rowvar=False)
-    weights = [signal_weights(each, correlation, Trust(floor=-1.0)) for each in np.eye(3)]
+    weights = [signal_weights(each, correlation, Trust(floor=-10.0)) for each in np.eye(3)]
     assert np.array(weights) == pytest.approx(np.linalg.inv(correlation))
     assert signal_weights(np.ones(3), correlation, Trust(orthogonalise=False)).tolist() == [1.0, 1.0, 1.0]
 
 
+def test_no_signal_is_trusted_less_than_the_floor():
+    alike = np.array([[1.0, 0.6], [0.6, 1.0]])
+    for floor in (0.0, 0.01):
+        found = signal_weights(np.array([0.05, max(0.0, floor)]), alike, Trust(floor=floor))
+        assert found[1] == floor
+        assert found[0] > 0.05
+    assert signal_weights(np.array([0.05, 0.0]), alike, Trust(floor=-1.0))[1] < 0.0
+
+
 def test_twins_share_what_they_are_worth():
-    twins = ScoreCorrelation(["a", "b"], half_life=10.0, shrinkage=1e-9)
+    twins = ScoreCorrelation(["a", "b"], Trust(half_life=10.0, prior_weight=0.0), shrinkage=1e-9)
     for scores in np.random.default_rng(1).normal(size=(50, 6)):
         row = dict(zip("ABCDEF", scores.tolist(), strict=True))
         twins.add({"a": row, "b": row})
@@ -138,13 +155,44 @@ def test_twins_share_what_they_are_worth():
 
 
 def test_correlation_of_scores_is_decayed_shrunk_and_identity_for_the_silent():
-    found = ScoreCorrelation(["a", "b", "c"], half_life=1.0, shrinkage=0.2)
+    found = ScoreCorrelation(["a", "b", "c"], Trust(half_life=1.0, prior_weight=0.0), shrinkage=0.2)
     assert found.matrix().tolist() == np.eye(3).tolist()
     found.add({"a": {"X": 1.0, "Y": -1.0}, "b": {"X": 1.0, "Y": 1.0}})
     found.add({"a": {"X": 1.0, "Y": -1.0}, "b": {"X": 1.0, "Y": -1.0}})
     products = np.array([[2.0, 0.0], [0.0, 2.0]]) * 0.5 + np.full((2, 2), 2.0)
     assert found.matrix()[0, 1] == pytest.approx(0.8 * products[0, 1] / products[0, 0])
     assert found.matrix()[2].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_correlation_is_trusted_by_the_moments_it_rests_on():
+    """Two signals that say the same, one of which begins late; ``n / (n + k)`` is what ICs are shrunk by, too."""
+    trust = Trust(half_life=1e9, prior_weight=12.0)
+    found, row = ScoreCorrelation(["a", "b"], trust, overlap=4.0), {"X": 1.0, "Y": -1.0, "Z": 0.5}
+    for spoken in range(1, 25):
+        found.add({"a": row, "b": row})
+        assert found.matrix()[0, 1] == pytest.approx(spoken / 4.0 / (spoken / 4.0 + 12.0))
+    late = ScoreCorrelation(["a", "b"], trust)
+    for _ in range(24):
+        late.add({"a": row})
+    late.add({"a": row, "b": row})
+    together = 1.0 / math.sqrt(25.0)
+    assert late.matrix()[0, 1] == pytest.approx(together * math.sqrt(25 / 37 * 1 / 13))
+
+
+def test_correlation_can_be_inverted_whatever_was_said():
+    rng = np.random.default_rng(8)
+    found = ScoreCorrelation("abcd", Trust(half_life=5.0, prior_weight=1.0))
+    for moment in range(60):
+        row = dict(zip("XYZ", rng.normal(size=3).tolist(), strict=True))
+        found.add({name: row for place, name in enumerate("abcd") if moment >= 15 * place})
+        assert np.linalg.eigvalsh(found.matrix()).min() > 0.2 - 1e-9
+
+
+def test_with_nothing_known_all_signals_weigh_like_the_prior():
+    found = ScoreCorrelation(["a", "b", "c"], Trust(), overlap=4.2)
+    found.add({"a": {"X": 1.0, "Y": -1.0}, "b": {"X": 1.0, "Y": -1.0}, "c": {"X": 0.5, "Y": 1.0}})
+    weights = signal_weights(np.full(3, 0.02), found.matrix(), Trust())
+    assert weights == pytest.approx([0.02] * 3, rel=0.03)
 
 
 def test_a_forecast_adds_what_each_signal_says():

@@ -13,6 +13,7 @@ from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.ensemble.weighting import persistence
 from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
 from strategy_plane.informed import InformedStage
 from strategy_plane.regime.model import Regime
@@ -139,12 +140,14 @@ def test_it_trades_and_keeps_a_diary(market):
     assert (ensemble.warm_up, ensemble.period) == (46, 5)
 
 
-def test_a_restart_anywhere_changes_nothing(market):
-    whole = list(map(encode, live(build_stage(settings()), market, [])))
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_restart_anywhere_changes_nothing(market, gated: bool):
+    chosen = settings(laddered() if gated else SMALL)
+    whole = list(map(encode, live(build_stage(chosen), market, [])))
     for cut in (30, 47, 93, 120):
         log: list[Message] = []
-        before = live(build_stage(settings()), market[:cut], log)
-        stage = build_stage(settings())
+        before = live(build_stage(chosen), market[:cut], log)
+        stage = build_stage(chosen)
         for message in log:
             stage.restore(message)
         after = live(stage, market[cut:], [])
@@ -169,9 +172,9 @@ def test_scrambling_the_future_leaves_the_past(market, cut: int):
     assert kept[0] == kept[1] == kept[2]
 
 
-def told(market: Sequence[Sequence[Message]]):
+def told(market: Sequence[Sequence[Message]], chosen: SignalEnsembleSettings = SMALL):
     """The brain alone, told a market the way a report would."""
-    brain, knowledge = build_brain(SMALL)
+    brain, knowledge = build_brain(chosen)
     for day in market:
         for event in day:
             knowledge.learn(event)
@@ -197,6 +200,17 @@ def test_a_signal_that_knows_something_is_trusted_more_than_noise(market):
     assert trusted["SIF"].earned > max(trusted[name].earned for name in ("OFI", "VRP", "TSX"))
     assert max(brain.weights, key=lambda name: brain.weights[name]) == "SIF"
     assert trusted["SIF"].contribution > trusted["OFI"].contribution
+
+
+def test_what_a_signal_is_said_to_contribute_is_for_the_share_it_has_in_the_forecast(market):
+    signals = SMALL.signals.items()
+    fading = {name: each.model_copy(update={"half_life": 1.0 + 50.0 * (name == "TSX")}) for name, each in signals}
+    chosen = SMALL.model_copy(update={"signals": fading, "horizon": 20, "rebalance_every": 5})
+    brain = told(market[:62], chosen)
+    first = {name: outcomes[0].weight for name, outcomes in brain._record.outcomes.items()}
+    assert sum(first.values()) == pytest.approx(1.0)
+    factor = persistence(1.0, 20, 5) / persistence(51.0, 20, 5)
+    assert first["SIF"] / first["TSX"] == pytest.approx(factor, rel=0.05)  # nearly alike in trust
 
 
 def tomorrow_in_the_news(market: Sequence[Sequence[Message]]) -> list[list[Message]]:
@@ -246,15 +260,21 @@ def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market):
     assert not any(isinstance(message, RiskAlert) for message in said)
 
 
-@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
-def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market, plans):
+def laddered() -> SignalEnsembleSettings:
+    """Regimes that allow very different exposures, and rebalances that are far apart."""
     ladder = {
         regime: exposures(gross, net)[regime]
         for regime, gross, net in zip(Regime, (0.2, 1.6, 0.4), (0.1, 0.6, 0.2), strict=True)
     }
     regime = SMALL.regime.model_copy(update={"exposures": ladder})
     optimizer = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
-    chosen = SMALL.model_copy(update={"regime": regime, "rebalance_every": 12, "optimizer": optimizer})
+    return SMALL.model_copy(update={"regime": regime, "rebalance_every": 12, "optimizer": optimizer})
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
+def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market, plans):
+    chosen = laddered()
+    ladder = chosen.regime.exposures
     options = {"strategy": chosen, "lot": 0.001, "rebalancing": plans}
     stage = build_stage(StrategySettings.model_validate(options))
     engine = stage._stage  # type: ignore[attr-defined]
