@@ -5,16 +5,18 @@ cd "$(dirname "$0")/.." || exit 2
 PYTHON=${PYTHON:-.venv/bin/python}
 PEERS=${PEERS:-.venv-peers}
 
-if [ ! -e "$PEERS/.ready" ]; then
-    echo "installing the engines to compare with into $PEERS"
-    packages=$("$PYTHON" -c 'import tomllib
+# What solves and reads there is what solves and reads here.
+packages=$("$PYTHON" -c 'import tomllib
 from importlib.metadata import version
 peers = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["peers"]
-print(*peers, "pyarrow==" + version("pyarrow"))') || exit 2
+ours = ("clarabel", "cvxpy", "numpy", "pyarrow", "scipy")
+print(*peers, *(name + "==" + version(name) for name in ours))') || exit 2
+if [ "$(cat "$PEERS/.ready" 2>/dev/null)" != "$packages" ]; then
+    echo "installing the engines to compare with into $PEERS"
     "$PYTHON" -m venv "$PEERS" || exit 2
     # shellcheck disable=SC2086 # one word for each package
     "$PEERS/bin/pip" install --quiet --disable-pip-version-check $packages || exit 2
-    touch "$PEERS/.ready"
+    echo "$packages" >"$PEERS/.ready"
 fi
 
 said=$(mktemp)
@@ -33,7 +35,7 @@ measure() {
 
 measure "reading and writing contracts" "$PYTHON" -m benchmarks.contract_speed
 measure "the memory-bus run beside other engines" "$PYTHON" -m benchmarks.memory_bus --peers "$PEERS/bin/python"
-measure "portfolio optimisation" "$PYTHON" -m benchmarks.optimizer
+measure "portfolio optimisation" "$PEERS/bin/python" -m benchmarks.optimizer
 measure "the controls before every order" "$PYTHON" -m benchmarks.controls
 measure "the order journal" "$PYTHON" -m benchmarks.journal
 measure "a kill switch" "$PYTHON" -m benchmarks.kill
