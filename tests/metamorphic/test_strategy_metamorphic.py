@@ -13,6 +13,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage
 from strategy_plane.settings import (
+    EnsembleLimitSettings,
     LimitSettings,
     MomentumMeanVarianceSettings,
     MomentumSettings,
@@ -32,7 +33,7 @@ MOMENTUM = MomentumMeanVarianceSettings(
 )
 ENSEMBLE = SignalEnsembleSettings(
     signals={"TSX": TechnicalSettings(lookback=15, skip=3, trend_bars=10, rsi_length=2, short_bars=4, long_bars=12)},
-    limits=LimitSettings(gross=1.5, net=1.0, box=0.6, long_only=False),
+    limits=EnsembleLimitSettings(gross=1.5, net=1.0, box=0.6, long_only=False),
     risk_window=20,
     **{"rebalance_every": 2, "score_every": 2, "horizon": 3},
 )
