@@ -18,7 +18,7 @@ from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings
 from kernel.plane import Runtime
 from order_plane.app import run
-from order_plane.journal import JournalError
+from order_plane.journals.port import JournalError
 from order_plane.settings import OrderSettings
 
 PATIENCE = 60.0
