@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.control import Heartbeat
 from contracts.market import FactEvent
 from kernel.embedded_broker import WIDEST_WINDOW, MockCluster
 from kernel.flow import ConsumersStalled, Progress, Window, waiter
@@ -33,7 +32,7 @@ def fact(number):
 def test_a_stopped_consumer_holds_the_source_and_nothing_is_lost(kafka):
     progress = Progress({"strategy": ("market_events",)})
     published = 0
-    with KafkaBus(kafka, "data", [Heartbeat], [FactEvent]) as bus:
+    with KafkaBus(kafka, "data", (), [FactEvent]) as bus:
 
         def wait(condition):
             bus.flush()
