@@ -21,6 +21,26 @@ class SourceChanged(RuntimeError):
         )
 
 
+class _Outlet:
+    """Publishes one message between what every gate asks for before and after it."""
+
+    def __init__(self, publish: Callable[[Message], None], gates: Sequence[Gate]) -> None:
+        self._publish = publish
+        self._before = [gate.before for gate in gates]
+        self._after = [gate.after for gate in gates]
+
+    def __call__(self, message: Message) -> None:
+        for wait in self._before:
+            wait(message)
+        self._publish(message)
+        self.catch_up(message)
+
+    def catch_up(self, message: Message) -> None:
+        """Wait for what follows ``message``, which is in the log already."""
+        for wait in self._after:
+            wait(message)
+
+
 class Feed:
     """Publishes what the stage says, skipping what an earlier life of this process has published already.
 
@@ -35,9 +55,7 @@ class Feed:
         gates: Sequence[Gate],
         already_published: Iterable[Message] = (),
     ) -> None:
-        self._publish = publish
-        self._before = [gate.before for gate in gates]
-        self._after = [gate.after for gate in gates]
+        self._outlet = _Outlet(publish, gates)
         self._to_skip: Counter[str] = Counter()
         self._newest: dict[str, Message] = {}
         self._skipped: Message | None = None
@@ -59,14 +77,9 @@ class Feed:
             return False
         if self._skipped is not None:
             last, self._skipped = self._skipped, None
-            for wait in self._after:
-                wait(last)
-        for wait in self._before:
-            wait(message)
-        self._publish(message)
+            self._outlet.catch_up(last)
+        self._outlet(message)
         self.published += 1
-        for wait in self._after:
-            wait(message)
         return True
 
     def _skip(self, message: Message) -> None:
@@ -92,9 +105,7 @@ class LiveFeed:
         now: Callable[[], datetime],
         decide_within: timedelta,
     ) -> None:
-        self._publish = publish
-        self._before = [gate.before for gate in gates]
-        self._after = [gate.after for gate in gates]
+        self._outlet = _Outlet(publish, gates)
         self._now = now
         self._decide_within = decide_within
         self._newest: dict[tuple[type[Message], str], datetime] = {}
@@ -114,12 +125,8 @@ class LiveFeed:
             return None
         if isinstance(message, SliceEvent) and self._now() - at > self._decide_within:
             message = message.model_copy(update={"late": True})
-        for wait in self._before:
-            wait(message)
-        self._publish(message)
+        self._outlet(message)
         self.published += 1
-        for wait in self._after:
-            wait(message)
         return message
 
     def _remember(self, message: Message) -> None:
