@@ -84,7 +84,7 @@ def load(
         loaded = model.model_validate_json(to_json(tree), strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        problems += [_explain(model, detail, sources) for detail in found]
+        problems += [_explain(model, detail, sources, _as_written(tree, detail)) for detail in found]
     if problems:
         raise ConfigurationError(problems)
     return loaded
@@ -153,8 +153,21 @@ def _put(tree: dict[str, Any], names: Names, value: object) -> None:
     tree[last] = next(secret_values(value)) if isinstance(value, SecretStr | SecretBytes) else value
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails, sources: Mapping[Names, str]) -> Problem:
-    names = tuple(str(step) for step in detail["loc"])
+def _as_written(tree: object, detail: ErrorDetails) -> Names:
+    """Where the error is, by the names in ``tree``: without those of the alternatives that a setting may be."""
+    names: list[str] = []
+    steps = detail["loc"]
+    for depth, step in enumerate(steps):
+        listed = isinstance(tree, list) and isinstance(step, int) and step < len(tree)
+        if listed or (isinstance(tree, dict) and step in tree):
+            tree = tree[step]  # type: ignore[index]
+            names.append(str(step))
+        elif detail["type"] == "missing" and depth == len(steps) - 1:
+            names.append(str(step))
+    return tuple(names)
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails, sources: Mapping[Names, str], names: Names) -> Problem:
     field = ".".join(names) or "the settings"
     depths = range(len(names), 0, -1)
     source = next((sources[names[:depth]] for depth in depths if names[:depth] in sources), None)
@@ -163,7 +176,7 @@ def _explain(model: type[BaseModel], detail: ErrorDetails, sources: Mapping[Name
         return Problem(field, source or "not set", "is required", fix)
     source = source or "several settings together"
     if detail["type"] == "extra_forbidden":
-        return Problem(field, source, "is not a setting", nearest(model, names))
+        return Problem(field, source, "is not a setting", nearest(model, tuple(map(str, detail["loc"]))))
     wrong = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").removeprefix("Assertion failed, ")
     fix = _FIXES.get(detail["type"], "correct the value")
     return Problem(field, source, wrong, fix if _is_yaml(source) else fix.removesuffix(_UNQUOTED))

@@ -97,7 +97,7 @@ def nearest(model: type[BaseModel], names: Names) -> str:
     for step in names[:-1]:
         section = section_of(annotation)
         field = section.model_fields.get(step) if section else None
-        annotation = field.annotation if field else _item(annotation)
+        annotation = field.annotation if field else _alternative(annotation, step) or _item(annotation)
     section = section_of(annotation)
     near = get_close_matches(names[-1], list(section.model_fields), n=1) if section else []
     return f"did you mean {near[0]}?" if near else "remove it"
@@ -147,6 +147,14 @@ def _as_value(entry: Entry | Problem, annotation: object) -> Entry | Problem:
         return replace(entry, value=parse(text), text=False)
     except UnreadableYamlError as error:
         return Problem(entry.field, entry.source, str(error), "correct it or put it in quotes")
+
+
+def _alternative(annotation: object, tag: str) -> type[BaseModel] | None:
+    """The model, of several that a setting may be, in which ``tag`` is the value of a field."""
+    models = (kind for kind in _kinds(annotation) if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return next(
+        (each for each in models if any(tag in get_args(f.annotation) for f in each.model_fields.values())), None
+    )
 
 
 def _item(annotation: object) -> object:

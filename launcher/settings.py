@@ -66,6 +66,14 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _views_are_on_what_is_told(self) -> Self:
+        told = self.strategy.universe or self.data.symbols
+        wrong = self.strategy.strangers(told) if told else []
+        if wrong:
+            raise ValueError(f"strategy.strategy: {'; '.join(wrong)} (data.symbols lists what is told)")
+        return self
+
 
 def load_settings(
     path: Path | None,

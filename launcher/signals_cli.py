@@ -9,14 +9,16 @@ import typer
 
 from launcher.endings import RunRefused, reported
 from launcher.kafka_options import console
-from launcher.run_cli import DEMO, ConfigPath
+from launcher.run_cli import ConfigPath
 from launcher.settings import load_settings
 from strategy_plane.composition import as_rebalanced
 from strategy_plane.settings import SignalEnsembleSettings
 
+ENSEMBLE = Path("config/signal_ensemble.yaml")
+
 
 def signals(
-    config: ConfigPath = DEMO,
+    config: ConfigPath = ENSEMBLE,
     to: Annotated[Path | None, typer.Option("--json", help="Write figures, regimes and weights to this file.")] = None,
 ) -> None:
     """Score every signal of a signal_ensemble over the whole source: IC, ICIR, what it earned, its turnover.
@@ -27,7 +29,9 @@ def signals(
         settings = load_settings(config, os.environ)
         chosen = as_rebalanced(settings.strategy)
         if not isinstance(chosen, SignalEnsembleSettings):
-            raise RunRefused(f"strategy.strategy.name is {chosen.name}; only a signal_ensemble has signals to study")
+            raise RunRefused(
+                f"strategy.strategy.name is {chosen.name}; only a signal_ensemble has signals to study: see {ENSEMBLE}"
+            )
         from backtest.signal_study import study  # noqa: PLC0415 - takes a second
 
         with console.status("scoring every moment of the source"):

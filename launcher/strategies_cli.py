@@ -1,17 +1,24 @@
 """``algotrade strategies``: which strategies there are, and what each can be told."""
 
 import json
+from collections.abc import Iterable
+from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 from rich.table import Table
 
 from launcher.endings import RunRefused, reported
 from launcher.kafka_options import console
 from strategy_plane.settings import StrategySettings
+
+_PREFIX = "strategy.strategy"
+_TAGS = {"name", "kind"}
+"""Settings that say which form another setting takes."""
 
 app = typer.Typer(name="strategies", help="The strategies there are.", no_args_is_help=True)
 
@@ -19,7 +26,7 @@ app = typer.Typer(name="strategies", help="The strategies there are.", no_args_i
 def known() -> dict[str, type[BaseModel]]:
     """The settings of every strategy by each name it goes by, sorted."""
     found: dict[str, type[BaseModel]] = {}
-    for model in _members(StrategySettings.model_fields["strategy"].annotation):
+    for model in _forms(StrategySettings.model_fields["strategy"].annotation):
         for name in get_args(model.model_fields["name"].annotation):
             found[name] = model
     return dict(sorted(found.items()))
@@ -37,19 +44,63 @@ def list_strategies() -> None:
 
 
 @app.command("show")
-def show_strategy(name: Annotated[str, typer.Argument(help="A name of `strategies list`.")]) -> None:
-    """Show every parameter of a strategy: its dotted name in a configuration, its default and its meaning."""
+def show_strategy(
+    name: Annotated[str, typer.Argument(help="A name of `strategies list`.")],
+    setting: Annotated[str | None, typer.Argument(help="One of its settings, such as optimizer, in full.")] = None,
+) -> None:
+    """Show every parameter of a strategy: its dotted name in a configuration, its default and its meaning.
+
+    Some settings take several forms, such as optimizer or signals; name one of them to see each form's parameters.
+    """
     with reported():
         model = known().get(name)
         if model is None:
-            raise RunRefused(f"there is no strategy {name}; `algotrade strategies list` shows all")
-        table = Table(show_edge=False)
-        for title in ("setting", "default", "meaning"):
-            table.add_column(title, no_wrap=title == "setting")
-        for path, default, meaning in parameters(model, "strategy.strategy"):
-            table.add_row(path, default, meaning)
+            raise RunRefused(
+                f"there is no strategy {name}{_meant(name, known())}; `algotrade strategies list` shows all"
+            )
+        if setting is not None:
+            _show_setting(name, model, setting)
+            return
         console.print((model.__doc__ or "").strip(), markup=False)
-        console.print(table)
+        console.print(_table(parameters(model, _PREFIX)))
+        several = [each for each in model.model_fields if _forms(model.model_fields[each].annotation)[1:]]
+        if several:
+            more = f"the forms that {', '.join(several)} may take: `algotrade strategies show {name} {several[-1]}`"
+            console.print(more, markup=False, soft_wrap=True)
+
+
+def _show_setting(name: str, model: type[BaseModel], setting: str) -> None:
+    """Show every form that ``setting`` may take, with its parameters."""
+    settings = [each for each in model.model_fields if each != "name"]
+    if setting not in settings:
+        raise RunRefused(f"{name} has no {setting}{_meant(setting, settings)}; it has {', '.join(settings)}")
+    path, annotation = f"{_PREFIX}.{setting}", model.model_fields[setting].annotation
+    forms = _forms(annotation)
+    if not forms:
+        console.print(_table([row for row in parameters(model, _PREFIX) if row[0] == path]))
+    for form in forms:
+        tags = [
+            f"{tag}: {' or '.join(get_args(form.model_fields[tag].annotation))}. "
+            for tag in _TAGS & form.model_fields.keys()
+        ]
+        console.print(f"{''.join(tags)}{(form.__doc__ or '').strip()}", markup=False, soft_wrap=True)
+        if rows := parameters(form, f"{path}.NAME" if get_origin(annotation) is dict else path):
+            console.print(_table(rows))
+        console.print()
+
+
+def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
+    table = Table(show_edge=False)
+    for title in ("setting", "default", "meaning"):
+        table.add_column(title, no_wrap=title == "setting")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, list(names), n=1)
+    return f", did you mean {near[0]}?" if near else ""
 
 
 def parameters(model: type[BaseModel], prefix: str, given: BaseModel | None = None) -> list[tuple[str, str, str]]:
@@ -64,10 +115,12 @@ def parameters(model: type[BaseModel], prefix: str, given: BaseModel | None = No
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             rows += parameters(section, f"{prefix}.{name}", default if isinstance(default, BaseModel) else None)
-        elif name != "name":
+        elif name not in _TAGS:
             shown = "required" if required else _text(default)
             named = _named_sections(default, f"{prefix}.{name}")
             rows += named or [(f"{prefix}.{name}", shown, field.description or "")]
+            if not named and get_origin(section) is dict:
+                rows += [row for form in _forms(section) for row in parameters(form, f"{prefix}.{name}.NAME")]
     return rows
 
 
@@ -85,13 +138,16 @@ def _named_sections(default: Any, prefix: str) -> list[tuple[str, str, str]]:  #
     ]
 
 
-def _members(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
+def _forms(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
+    """The models that a setting, or each value of one that holds them by name, may be."""
     if get_origin(annotation) in (Union, UnionType):
-        return [model for member in get_args(annotation) for model in _members(member)]
-    return [annotation]
+        return [model for member in get_args(annotation) for model in _forms(member)]
+    if get_origin(annotation) is Annotated:
+        return _forms(get_args(annotation)[0])
+    if get_origin(annotation) is dict:
+        return _forms(get_args(annotation)[1])
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any default
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
-    return json.dumps(value, default=str)
+    return json.dumps(to_jsonable_python(value))

@@ -1,5 +1,6 @@
 """Everything about the strategy plane that a person may choose."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -11,6 +12,7 @@ from contracts.trading import OrderType, TimeInForce
 from domain.currency import Currencies, currencies_of
 from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.optimizers.settings import (
+    BlackLittermanSettings,
     CostSettings,
     FactorRiskSettings,
     MeanVarianceSettings,
@@ -235,6 +237,20 @@ class StrategySettings(_Section):
         PositionRiskSettings | None, Field(description="cut positions to what their true range allows; none does not")
     ] = None
     publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False
+
+    @model_validator(mode="after")
+    def _views_are_on_what_is_traded(self) -> Self:
+        wrong = self.strangers(self.universe) if self.universe else []
+        if wrong:
+            raise ValueError(f"{'; '.join(wrong)} (universe lists what is traded)")
+        return self
+
+    def strangers(self, traded: Iterable[str]) -> list[str]:
+        """A sentence for each symbol that the optimizer is told of and that is not ``traded``."""
+        optimizer = getattr(self.strategy, "optimizer", None)
+        if not isinstance(optimizer, BlackLittermanSettings):
+            return []
+        return optimizer.strangers(set(traded) - self.quoted.pairs)
 
     @property
     def quoted(self) -> Currencies:

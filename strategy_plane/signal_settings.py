@@ -49,8 +49,10 @@ class EarningsSurpriseSettings(_Section):
     kind: Literal["earnings_surprise"] = "earnings_surprise"
     table: Annotated[TableName, Field(description="table of announcements")] = "earnings"
     past: Annotated[int, Field(ge=2, description="quarters whose surprises are the yardstick")] = 8
-    scale: SurpriseScale = SurpriseScale.PAST_SURPRISES
-    revenue_weight: Weight = 1.0
+    scale: Annotated[SurpriseScale, Field(description="what a surprise is divided by: past_surprises or price")] = (
+        SurpriseScale.PAST_SURPRISES
+    )
+    revenue_weight: Annotated[Weight, Field(description="of the revenue surprise; earnings have 1")] = 1.0
     hold: Annotated[timedelta, Field(description="how long an announcement counts")] = timedelta(days=90)
     half_life: HalfLife = 60.0
 
@@ -65,8 +67,10 @@ class VolatilityPremiumSettings(_Section):
     )
     window: Annotated[int, Field(ge=2, description="bars of realised variance")] = 21
     past: Annotated[int, Field(ge=42, description="bars of betas, and days the index premium is held against")] = 252
-    estimator: Estimator = Estimator.YANG_ZHANG
-    index_weight: Weight = 1.0
+    estimator: Annotated[Estimator, Field(description=f"of realised variance: {', '.join(Estimator)}")] = (
+        Estimator.YANG_ZHANG
+    )
+    index_weight: Annotated[Weight, Field(description="of the market's premium times beta; names have 1")] = 1.0
     half_life: HalfLife = 21.0
 
 
@@ -74,11 +78,11 @@ class PositioningSettings(_Section):
     """Short interest, days to cover and institutional ownership (POS)."""
 
     kind: Literal["positioning"] = "positioning"
-    short_table: TableName = "short_interest"
-    ownership_table: TableName = "ownership"
-    ratio_weight: Weight = 1.0
-    cover_weight: Weight = 1.0
-    ownership_weight: Weight = 1.0
+    short_table: Annotated[TableName, Field(description="table of short interest")] = "short_interest"
+    ownership_table: Annotated[TableName, Field(description="table of institutional holdings")] = "ownership"
+    ratio_weight: Annotated[Weight, Field(description="of the share of a company that is sold short")] = 1.0
+    cover_weight: Annotated[Weight, Field(description="of the days it would take to cover")] = 1.0
+    ownership_weight: Annotated[Weight, Field(description="of the change in what institutions own")] = 1.0
     max_age: Annotated[timedelta, Field(description="how long a report counts")] = timedelta(days=120)
     half_life: HalfLife = 40.0
 
@@ -89,11 +93,11 @@ class TechnicalSettings(_Section):
     kind: Literal["technical"] = "technical"
     lookback: Annotated[int, Field(ge=3, description="bars back to the start of momentum")] = 252
     skip: Annotated[int, Field(ge=0, description="newest bars left out of momentum")] = 21
-    reversal_bars: Moments = 5
-    trend_bars: Annotated[int, Field(ge=4)] = 126
-    rsi_length: Annotated[int, Field(ge=2)] = 14
-    short_bars: Moments = 21
-    long_bars: Annotated[int, Field(ge=2)] = 200
+    reversal_bars: Annotated[Moments, Field(description="bars of the return that is expected to reverse")] = 5
+    trend_bars: Annotated[int, Field(ge=4, description="bars that a line is fitted through")] = 126
+    rsi_length: Annotated[int, Field(ge=2, description="bars of the relative strength index (Wilder)")] = 14
+    short_bars: Annotated[Moments, Field(description="bars of the short mean")] = 21
+    long_bars: Annotated[int, Field(ge=2, description="bars of the long mean that the short one is held against")] = 200
     weights: Annotated[
         dict[Component, Weight], Field(min_length=1, description="components left out count nothing")
     ] = dict.fromkeys(Component, 1.0)
@@ -114,12 +118,12 @@ class SentimentSettings(_Section):
     """News sentiment and analyst revisions (SIF)."""
 
     kind: Literal["sentiment"] = "sentiment"
-    news_table: TableName = "news_sentiment"
-    estimate_table: TableName = "analyst_estimates"
-    news_weight: Weight = 1.0
-    revision_weight: Weight = 1.0
-    news_half_life_days: Annotated[float, Field(gt=0)] = 5.0
-    news_window: timedelta = timedelta(days=30)
+    news_table: Annotated[TableName, Field(description="table of scored news")] = "news_sentiment"
+    estimate_table: Annotated[TableName, Field(description="table of what analysts expect")] = "analyst_estimates"
+    news_weight: Annotated[Weight, Field(description="of news")] = 1.0
+    revision_weight: Annotated[Weight, Field(description="of revisions")] = 1.0
+    news_half_life_days: Annotated[float, Field(gt=0, description="days after which a piece of news counts half")] = 5.0
+    news_window: Annotated[timedelta, Field(description="how long a piece of news counts")] = timedelta(days=30)
     months: Annotated[int, Field(ge=1, description="monthly revisions summed")] = 7
     max_age: Annotated[timedelta, Field(description="how long an estimate counts")] = timedelta(days=62)
     half_life: HalfLife = 10.0
@@ -129,7 +133,7 @@ class OwnSignalSettings(_Section):
     """A signal of your own: a class or function in your own file that gives a `Signal`."""
 
     kind: Literal["own"] = "own"
-    factory: Annotated[str, Field(pattern=OWN_CODE, description="module:name")]
+    factory: Annotated[str, Field(pattern=OWN_CODE, description="module:name, looked up in the working directory")]
     parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
 
 
@@ -171,8 +175,8 @@ class TrustSettings(_Section):
 class ExposureSettings(_Section):
     """What may be held in one regime, as fractions of equity."""
 
-    gross: Annotated[float, Field(ge=0, le=100)]
-    net: Annotated[float, Field(ge=0, le=100)]
+    gross: Annotated[float, Field(ge=0, le=100, description="largest sum of absolute weights")]
+    net: Annotated[float, Field(ge=0, le=100, description="largest absolute sum of weights")]
 
 
 class RegimeSettings(_Section):

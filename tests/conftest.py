@@ -23,6 +23,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+sys.path.append(str(Path(__file__).parent))  # for `order_messages`
+
 from contracts.market import BarEvent, SliceEvent
 from kernel.code_version import source_digest
 from kernel.embedded_broker import EmbeddedBroker, start_embedded_broker

@@ -123,9 +123,16 @@ class PlanExecution:
                 said.append(self._say(record, moment, state, weights))
         return placed, said
 
-    def supersede(self, record: PlanRecord, moment: SliceEvent, weights: dict[str, float]) -> PlanProgress:
-        """End a plan that nobody has decided on, since a newer one takes its place."""
-        return self._say(record, moment, PlanState.SUPERSEDED, weights)
+    def supersede(self, record: PlanRecord, moment: SliceEvent, weights: dict[str, float], why: str) -> PlanProgress:
+        """End a plan before its time, since a newer one takes its place; what was ordered of it goes on working."""
+        unsent = (trade.symbol for trade in record.plan.trades if trade.symbol not in record.orders)
+        return self._say(record, moment, PlanState.SUPERSEDED, weights, dict.fromkeys(unsent, why))
+
+    def is_done(self, record: PlanRecord) -> bool:
+        """Whether all of it has been sent and can fill no further, so that its next step ends it."""
+        buys = any(trade.direction is Side.BUY for trade in record.plan.trades)
+        sent = record.state is PlanState.BUYING or (record.state is PlanState.SELLING and not buys)
+        return sent and self._finished(record)
 
     def _verdict(self, record: PlanRecord, late: bool) -> PlanState | None:
         if not record.plan.requires_approval:
@@ -236,9 +243,10 @@ class PlanExecution:
             why = reason or f"the plan is {state.value}"
             return so_far.model_copy(update={"state": TradeState.SKIPPED, "reason": why})
         known = self.reports.of(order)
+        done = known.ended or (ended and state is not PlanState.SUPERSEDED)
         return so_far.model_copy(
             update={
-                "state": _state_of(known.filled, order.quantity, ended or known.ended),
+                "state": _state_of(known.filled, order.quantity, done),
                 "ordered": order.quantity,
                 "filled": known.filled,
                 "reason": reason or known.reason,

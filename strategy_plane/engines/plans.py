@@ -18,6 +18,7 @@ from strategy_plane.strategies.port import Basis, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
 _LARGEST_WEIGHT = 100.0
+_TURNOVER = "TURNOVER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class RebalanceRules:
     """When to rebalance and how far to go.
 
     ``drift_band`` is how far a weight may move from where the last plan left it before a plan is made outside the
-    calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan. ``within_cash``
-    buys only what cash pays for, less the buffer of the `TradingRules`.
+    calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan, unless that keeps
+    the strategy from its bounds (`Watchful`). ``within_cash`` buys only what cash pays for, less the buffer of the
+    `TradingRules`.
     """
 
     every: Frequency = Frequency.MONTHLY
@@ -96,6 +98,11 @@ def propose(
         target_weights=aimed,
     )
     return signed(plan)
+
+
+def is_capped(plan: RebalancePlan) -> bool:
+    """Whether the turnover cap kept ``plan`` from going all the way."""
+    return any(check.name == _TURNOVER and not check.passed for check in plan.checks)
 
 
 def held_weights(book: Book) -> dict[str, float]:
@@ -205,7 +212,7 @@ def _checks(
     unpriced = sum(each.reason in ("NO_PRICE", "NO_RATE") for each in skipped)
     return [
         PlanCheck(
-            name="TURNOVER",
+            name=_TURNOVER,
             passed=share >= 1.0,
             detail=f"{turnover:.4f} wanted, at most {rules.turnover_cap:.4f}; {share:.0%} of the way is planned",
         ),

@@ -1,27 +1,33 @@
 """The stage that trades by plans: on its calendar, after approval where it is required, sells before buys."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
-from contracts.control import AlertSeverity, PlanDecision, PlanProgress, RebalancePlan, RiskAlert
+from contracts.control import AlertSeverity, PlanDecision, PlanProgress, PlanState, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ledger import UnknownDirectionError
 from kernel.ports import Handler, Unprocessable, nothing_to_settle
+from strategy_plane.engines.as_planned import AsPlanned
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules
 from strategy_plane.engines.plan_execution import PlanExecution, PlanRecord, Reports, newest
-from strategy_plane.engines.plans import RebalanceRules, held_weights, propose
+from strategy_plane.engines.plans import RebalanceRules, held_weights, is_capped, propose
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted
 from strategy_plane.engines.slices import SliceAssembler
 from strategy_plane.strategies.port import Alarm, PortfolioError, Strategy, Targets, Watchful
 
 _AT_ONCE = "the strategy has bounds that what is held is beyond"
+_BEYOND = "it aims at more than the strategy's bounds allow by now"
+_UNDECIDED = "nobody decided on it before the next rebalance was due"
+_UNCAPPED = "the turnover cap is left aside, since within it those bounds would not be kept"
 
 
 class RebalancingEngine:
@@ -30,7 +36,8 @@ class RebalancingEngine:
     A plan is made at the first complete moment of a period, again at later ones while the strategy wants nothing
     yet, and between periods when weights have drifted or the strategy cannot wait (`Watchful`). Its sells are sent at
     once or on approval; when all of them have ended, its buys follow in order as far as cash goes. What is then
-    unfilled or skipped is reported and not ordered again.
+    unfilled or skipped is reported and not ordered again. A plan at hand that aims beyond bounds which have become
+    tighter is ended, waiting or not, and another takes its place.
     """
 
     def __init__(
@@ -159,7 +166,8 @@ class RebalancingEngine:
         return said
 
     def _rebalance(self, moment: SliceEvent) -> Sequence[Message]:
-        return [*self._guarded(self._carry_on, moment), *self._guarded(self._propose, moment)]
+        steps = (self._withdraw, self._carry_on, self._propose)
+        return [said for step in steps for said in self._guarded(step, moment)]
 
     def _guarded(self, act: Callable[[SliceEvent], Sequence[Message]], moment: SliceEvent) -> Sequence[Message]:
         try:
@@ -169,6 +177,19 @@ class RebalancingEngine:
         except InvalidTargetError as fault:
             return (alert(moment, Alarm("INVALID_TARGET", str(fault))),)
 
+    def _withdraw(self, moment: SliceEvent) -> Sequence[Message]:
+        """End the plan at hand when it aims beyond bounds that are in force by now: what cannot wait waits for none."""
+        record = self._record
+        if record is None or record.has_ended or self._execution.is_done(record) or self._keeps(record.plan, moment):
+            return ()
+        said = self._execution.supersede(record, moment, held_weights(self.book), _BEYOND)
+        detail = f"the plan of {record.plan.timestamp.isoformat()} is ended: {_BEYOND}"
+        return (said, alert(moment, Alarm("PLAN_WITHDRAWN", detail)))
+
+    def _keeps(self, plan: RebalancePlan, moment: SliceEvent) -> bool:
+        """Whether the strategy would let what ``plan`` aims at wait for its next decision."""
+        return self._at_once is None or self._at_once(moment, AsPlanned(self.book, plan)) is None
+
     def _carry_on(self, moment: SliceEvent) -> Sequence[Message]:
         """Take the next step of the plan at hand."""
         record = self._record
@@ -176,7 +197,7 @@ class RebalancingEngine:
             return ()
         placed, said = self._execution.step(record, moment, held_weights(self.book))
         if record.state is None and self._calendar.is_due(record.plan.timestamp):
-            said.append(self._execution.supersede(record, moment, held_weights(self.book)))
+            said.append(self._execution.supersede(record, moment, held_weights(self.book), _UNDECIDED))
         return [*placed, *said]
 
     def _propose(self, moment: SliceEvent) -> Sequence[Message]:
@@ -187,14 +208,22 @@ class RebalancingEngine:
         alarms = [alert(moment, alarm) for alarm in (targets and targets.alarm, unrated) if alarm]
         if targets is None or not targets.values:
             return alarms
-        plan = propose(moment, targets, self.book, self._trading, self._rules, reasons or [_AT_ONCE])
+        plan = self._plan(moment, targets, reasons or [_AT_ONCE])
         if not reasons and not plan.trades:  # nothing of it is worth trading, and it would be said at every moment
             return alarms
         self._record = newest(None, plan, self._logged)
         return [*alarms, plan, *self._carry_on(moment)]
 
+    def _plan(self, moment: SliceEvent, targets: Targets, reasons: list[str]) -> RebalancePlan:
+        """The plan for ``targets``; one whose turnover cap would defeat the strategy's bounds goes all the way."""
+        plan = propose(moment, targets, self.book, self._trading, self._rules, reasons)
+        if not is_capped(plan) or self._keeps(plan, moment):
+            return plan
+        free = replace(self._rules, turnover_cap=math.inf)
+        return propose(moment, targets, self.book, self._trading, free, [*reasons, _UNCAPPED])
+
     def _urgent(self, moment: SliceEvent) -> Targets | None:
-        """What cannot wait for the calendar; a plan at hand comes first."""
+        """What cannot wait for the calendar; a plan at hand that keeps to it comes first."""
         if self._at_once is None or (self._record is not None and not self._record.has_ended):
             return None
         return self._at_once(moment, self.book)
@@ -208,6 +237,8 @@ class RebalancingEngine:
             return [f"{self._rules.every.value} rebalance of {self._calendar.period}"]
         if record is None or record.progress is None:
             return []
+        if record.state is PlanState.SUPERSEDED and _AT_ONCE not in record.plan.reasons:
+            return [f"the plan of {record.plan.timestamp.isoformat()} was ended before its time"]
         moved = drifted(record.progress.weights, held_weights(self.book), self._rules.drift_band)
         return [f"weights drifted by more than {self._rules.drift_band:g}: {', '.join(moved[:10])}"] if moved else []
 

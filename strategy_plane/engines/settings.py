@@ -21,7 +21,9 @@ class RebalancingSettings(BaseModel):
     drift_band: Annotated[
         Fraction, Field(description="a weight that moves further since the last plan calls for a new one; 0 never")
     ] = 0.0
-    turnover_cap: Annotated[Fraction, Field(description="sum of absolute weight changes of one plan")] = 100.0
+    turnover_cap: Annotated[
+        Fraction, Field(description="sum of absolute weight changes of one plan; the gate of a regime comes first")
+    ] = 100.0
     within_cash: Annotated[bool, Field(description="buy only what cash pays for")] = True
     requires_approval: Annotated[bool, Field(description="order nothing before a person approves the plan")] = False
     valid_for: Annotated[

@@ -1,7 +1,7 @@
 """Views of stated confidence blended with what the market's own weights imply."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from strategy_plane.optimizers.port import (
     TradingCosts,
     Vector,
 )
-from strategy_plane.optimizers.risk_based import Rule
+from strategy_plane.optimizers.risk_based import Rule, RuleFailed
 
 TAU = 0.05
 """Uncertainty of the equilibrium as a share of the covariance (He and Litterman 1999)."""
@@ -32,6 +32,19 @@ class View:
     weights: Vector
     expected: float
     uncertainty: float
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolView:
+    """A view of one's own: ``weights`` by symbol are expected to return ``expected`` a year above cash.
+
+    ``confidence`` is Idzorek's, above zero and at most one, which is certainty.
+    """
+
+    name: str
+    weights: Mapping[str, float]
+    expected: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,40 +97,81 @@ def posterior(equilibrium: Vector, covariance: Matrix, views: Sequence[View], ta
     return Posterior(equilibrium + gain @ surprise, covariance + (remaining + remaining.T) / 2.0)
 
 
-class BlackLitterman:
-    """Takes expected returns as one view of each asset, all of one ``confidence``, and lets ``inner`` optimise.
+def market_by_size(sizes: Mapping[str, float]) -> Rule:
+    """A rule that weights each asset by its share of ``sizes``, such as capitalisations; one that has none by zero."""
 
-    The market is what ``market`` makes of risk, for example equal or inverse-volatility weights, and
-    ``risk_aversion`` the market's. The blend's own uncertainty is left out of the risk, as Idzorek does, so that
-    ``inner`` keeps the factor form.
+    def shares(risk: FactorRisk) -> Vector:
+        found = np.array([sizes.get(symbol, 0.0) for symbol in risk.symbols])
+        total = float(found.sum())
+        if len(found) != len(risk.specific) or not total > 0.0:
+            raise RuleFailed("no asset that takes part has a size in the market")
+        return found / total
+
+    return shares
+
+
+class BlackLitterman:
+    """Blends views with what the market's weights imply, and lets ``inner`` optimise.
+
+    The market is what ``market`` makes of risk, for example equal weights or those of `market_by_size`, and
+    ``risk_aversion`` the market's. Expected returns count as one view of each asset, all of one ``confidence``; with
+    None they are not read. ``views`` are those of a person; one on a symbol that takes no part is left out, and that is
+    said. The blend's own uncertainty is left out of the risk, as Idzorek does, so that ``inner`` keeps the factor form.
     """
 
     def __init__(
-        self, inner: Optimizer, market: Rule, risk_aversion: float, confidence: float, tau: float = TAU
+        self,
+        inner: Optimizer,
+        market: Rule,
+        risk_aversion: float,
+        confidence: float | None,
+        tau: float = TAU,
+        views: Sequence[SymbolView] = (),
     ) -> None:
-        if not (risk_aversion > 0.0 and tau > 0.0 and 0.0 < confidence <= 1.0):
-            raise ValueError("risk_aversion and tau must be positive, and confidence above 0 and at most 1")
+        if not (risk_aversion > 0.0 and tau > 0.0):
+            raise ValueError("risk_aversion and tau must be positive")
+        held = [view.confidence for view in views] + ([] if confidence is None else [confidence])
+        if not all(0.0 < share <= 1.0 for share in held):
+            raise ValueError("confidence must be above 0 and at most 1")
         self._inner = inner
         self._market = market
         self._risk_aversion = risk_aversion
         self._confidence = confidence
         self._tau = tau
+        self._views = tuple(views)
 
     def __call__(
         self, expected: Vector, risk: FactorRisk, current: Vector, limits: Limits, costs: TradingCosts | None = None
     ) -> Allocation:
         """Choose weights; see `Optimizer` for shapes and units."""
-        fault = fault_of_input(expected, risk, current, costs)
+        read = np.zeros(len(current)) if self._confidence is None else expected
+        fault = fault_of_input(read, risk, current, costs)
         if fault:
             return Allocation(current, AllocationStatus.KEPT, fault)
-        covariance = risk.covariance
-        equilibrium = equilibrium_returns(self._risk_aversion, covariance, self._market(risk))
-        views = [
-            View(pick, value, uncertainty_of(self._confidence, pick, covariance, self._tau))
-            for pick, value in zip(np.identity(len(expected)), expected.tolist(), strict=True)
-        ]
+        known = [view for view in self._views if view.weights.keys() <= set(risk.symbols)]
         try:
-            blended = posterior(equilibrium, covariance, views, self._tau)
+            blended = self._blend(read, risk, known)
         except np.linalg.LinAlgError:
             return Allocation(current, AllocationStatus.KEPT, "the views and the covariance cannot be blended")
-        return self._inner(blended.expected, risk, current, limits, costs)
+        except RuleFailed as failure:
+            return Allocation(current, AllocationStatus.KEPT, str(failure))
+        found = self._inner(blended, risk, current, limits, costs)
+        left = [view.name for view in self._views if view not in known]
+        if not left or found.status is not AllocationStatus.OPTIMAL:
+            return found
+        return replace(found, diagnosis=f"views on symbols that take no part now: {', '.join(left)}")
+
+    def _blend(self, expected: Vector, risk: FactorRisk, known: Sequence[SymbolView]) -> Vector:
+        """Annual expected returns, shape (n,), from the market, from ``expected`` and from views."""
+        covariance = risk.covariance
+        held = [(_pick(view, risk.symbols), view.expected, view.confidence) for view in known]
+        if self._confidence is not None:
+            assets = np.identity(len(expected))
+            held += [(pick, value, self._confidence) for pick, value in zip(assets, expected.tolist(), strict=True)]
+        views = [View(pick, value, uncertainty_of(share, pick, covariance, self._tau)) for pick, value, share in held]
+        implied = equilibrium_returns(self._risk_aversion, covariance, self._market(risk))
+        return posterior(implied, covariance, views, self._tau).expected
+
+
+def _pick(view: SymbolView, symbols: Sequence[str]) -> Vector:
+    return np.array([view.weights.get(symbol, 0.0) for symbol in symbols])

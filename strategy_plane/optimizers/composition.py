@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from strategy_plane.optimizers.black_litterman import BlackLitterman
+from strategy_plane.optimizers.black_litterman import BlackLitterman, SymbolView, market_by_size
 from strategy_plane.optimizers.cost_book import CostBook
 from strategy_plane.optimizers.covariance import ewma_covariance, factor_form, ledoit_wolf_covariance, sample_covariance
 from strategy_plane.optimizers.factor_risk import principal_factor_risk
@@ -39,8 +39,7 @@ def build_optimizer(chosen: OptimizerSettings) -> Optimizer:
         plain = MeanVariance(chosen.risk_aversion)
         return _cross_checked(plain, chosen.risk_aversion) if chosen.cross_check else plain
     if isinstance(chosen, BlackLittermanSettings):
-        inner, market = MeanVariance(chosen.risk_aversion), RULES[chosen.market]
-        return BlackLitterman(inner, market, chosen.risk_aversion, chosen.confidence, chosen.tau)
+        return _black_litterman(chosen)
     if chosen.name == "minimum_variance":
         return MinimumVariance()
     return RiskBased(RULES[chosen.name])
@@ -63,6 +62,14 @@ def build_costs(chosen: CostSettings | None, per_year: float) -> CostBook | None
     if chosen is None:
         return None
     return CostBook(chosen.fixed_bps / 10_000.0, chosen.impact, chosen.trusted_after, chosen.window, per_year)
+
+
+def _black_litterman(chosen: BlackLittermanSettings) -> Optimizer:
+    market = RULES[chosen.market] if isinstance(chosen.market, str) else market_by_size(chosen.market)
+    confidence = chosen.confidence if chosen.from_signals else None
+    views = [SymbolView(name, view.weights, view.expected, view.confidence) for name, view in chosen.views.items()]
+    inner = MeanVariance(chosen.risk_aversion)
+    return BlackLitterman(inner, market, chosen.risk_aversion, confidence, chosen.tau, views)
 
 
 def _cross_checked(plain: MeanVariance, risk_aversion: float) -> Optimizer:

@@ -17,12 +17,14 @@ class FactorRisk:
     """A covariance of annual simple returns in factor form: ``loadings @ loadings.T + diag(specific)``.
 
     ``loadings`` has shape (n, k), in annual volatility; ``specific`` shape (n,), annual variance, positive. ``repair``
-    says what had to be changed to make it one, empty when nothing had.
+    says what had to be changed to make it one, empty when nothing had. ``symbols`` are the n assets by name, for those
+    who hold views on them; empty where no names are known.
     """
 
     loadings: Matrix
     specific: Vector
     repair: str = ""
+    symbols: tuple[str, ...] = ()
 
     @property
     def variances(self) -> Vector:
@@ -132,7 +134,10 @@ class AllocationStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Weights to hold; with status ``KEPT`` they are the current ones and ``diagnosis`` says why."""
+    """Weights to hold, and in ``diagnosis`` what was left out of account, if anything.
+
+    With status ``KEPT`` they are the current weights, and ``diagnosis`` says why.
+    """
 
     weights: Vector
     status: AllocationStatus

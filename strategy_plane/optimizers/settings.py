@@ -1,8 +1,33 @@
 """Which optimizer, and its parameters, as a person may choose them."""
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from contracts.base import Name, Symbol
+
+_ROUNDING = 1e-4
+"""How far weights written by hand may be from their sum."""
+
+
+def _share(confidence: float) -> float:
+    if not 0.0 < confidence <= 1.0:
+        raise ValueError("must be above 0 and at most 1, which is certainty; leave out what nobody believes")
+    return confidence
+
+
+def _yearly(expected: float) -> float:
+    if not -1.0 <= expected <= 1.0:
+        raise ValueError("must be a fraction a year, from -1 to 1: 0.08 is 8 %")
+    return expected
+
+
+Confidence = Annotated[float, AfterValidator(_share)]
+YearlyReturn = Annotated[float, AfterValidator(_yearly)]
 
 
 class _Section(BaseModel):
@@ -19,16 +44,76 @@ class MeanVarianceSettings(_Section):
     cross_check: Annotated[bool, Field(description="solve every problem a second time with PIQP; slow")] = False
 
 
+class ViewSettings(_Section):
+    """What a person expects: of one symbol or a basket (absolute), or of some over others (relative)."""
+
+    weights: Annotated[
+        dict[Symbol, float],
+        Field(description="parts by symbol: sum 1 in an absolute view; 1 and -1, together 0, in a relative one"),
+    ]
+    expected: Annotated[YearlyReturn, Field(description="return a year above cash, as a fraction: 0.08 is 8 %")]
+    confidence: Annotated[Confidence, Field(description="above 0, and 1 is certainty (Idzorek)")]
+
+    @field_validator("weights")
+    @classmethod
+    def _are_parts_of_one(cls, weights: dict[str, float]) -> dict[str, float]:
+        longs = math.fsum(weight for weight in weights.values() if weight > 0.0)
+        shorts = math.fsum(weight for weight in weights.values() if weight < 0.0)
+        if abs(longs - 1.0) <= _ROUNDING and min(abs(shorts), abs(shorts + 1.0)) <= _ROUNDING:
+            return weights
+        raise ValueError(
+            "must sum to 1 in an absolute view, or to 0 in a relative one, its longs to 1 and its shorts to -1; "
+            f"these longs sum to {longs:g}, these shorts to {shorts:g}"
+        )
+
+
 class BlackLittermanSettings(_Section):
-    """Expected returns as views of one confidence on top of what the market's weights imply."""
+    """Views on top of what the market's weights imply: those of the signals, of one confidence, and your own."""
 
     name: Literal["black_litterman"] = "black_litterman"
     risk_aversion: Annotated[float, Field(gt=0, description="the market's and the investor's")] = 2.5
-    confidence: Annotated[float, Field(gt=0, le=1, description="in every view; 1 is certainty (Idzorek)")] = 0.5
+    confidence: Annotated[Confidence, Field(description="in every view of the signals; 1 is certainty (Idzorek)")] = 0.5
     tau: Annotated[float, Field(gt=0, le=1, description="uncertainty of the equilibrium, of the covariance")] = 0.05
     market: Annotated[
-        Literal["equal_weight", "inverse_volatility"], Field(description="stands for the market's weights")
+        Literal["equal_weight", "inverse_volatility"] | dict[Symbol, Annotated[float, Field(ge=0)]],
+        Field(description="stands for the market's weights; or sizes by symbol, such as capitalisations"),
     ] = "equal_weight"
+    from_signals: Annotated[bool, Field(description="take what signals expect as views; off leaves only your own")] = (
+        True
+    )
+    views: Annotated[
+        dict[Name, ViewSettings], Field(description="your own views by name; see the README, Views of your own")
+    ] = {}
+
+    @model_validator(mode="after")
+    def _can_be_blended(self) -> Self:
+        if not self.from_signals and not self.views:
+            raise ValueError("from_signals is off and views is empty: name a view, or leave from_signals on")
+        if isinstance(self.market, dict) and not any(self.market.values()):
+            raise ValueError("market names no symbol with a size above 0: give sizes, or a rule by its name")
+        certain = [view.weights for view in self.views.values() if view.confidence == 1.0]
+        if certain and self.from_signals and self.confidence == 1.0:
+            raise ValueError(
+                "confidence: signals are certain, and so is a view of yours: lower one, or from_signals: false"
+            )
+        symbols = sorted({symbol for weights in certain for symbol in weights})
+        picks = np.array([[weights.get(symbol, 0.0) for symbol in symbols] for weights in certain])
+        if certain and np.linalg.matrix_rank(picks) < len(certain):
+            raise ValueError("views of confidence 1 repeat or contradict each other: lower the confidence of one")
+        return self
+
+    def strangers(self, known: Iterable[str]) -> list[str]:
+        """What is said of symbols that are not ``known``, a sentence for each, with the symbol that may be meant."""
+        listed = sorted(known)
+        named = [(f"views.{name}.weights", symbol) for name, view in self.views.items() for symbol in view.weights]
+        named += [("market", symbol) for symbol in (self.market if isinstance(self.market, dict) else ())]
+        said = []
+        for field, symbol in named:
+            if symbol not in listed:
+                near = get_close_matches(symbol, listed, n=1)
+                fix = f"did you mean {near[0]}?" if near else f"choose from {', '.join(listed[:20])}"
+                said.append(f"optimizer.{field}: {symbol} is not traded; {fix}")
+        return said
 
 
 class RiskBasedSettings(_Section):

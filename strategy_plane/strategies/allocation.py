@@ -1,7 +1,7 @@
 """The part that every optimising strategy shares: from forecasts to weights, by way of risk and costs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Allocator:
         if not symbols:
             return None
         try:
-            risk = self.risk_model(returns, self.periods_per_year)
+            risk = replace(self.risk_model(returns, self.periods_per_year), symbols=tuple(symbols))
         except ValueError as fault:
             return Targets({}, alarm=Alarm("RISK_MODEL", str(fault)))
         expected = expectation(np.array([forecast[symbol] for symbol in symbols]), risk)
@@ -67,5 +67,7 @@ class Allocator:
         allocation = self.optimizer(expected, risk, current, limits(symbols, current, portfolio), costs)
         if allocation.status is not AllocationStatus.OPTIMAL:
             return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
-        repaired = Alarm("COVARIANCE_REPAIRED", risk.repair) if risk.repair else None
-        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)), alarm=repaired)
+        alarm = Alarm("COVARIANCE_REPAIRED", risk.repair) if risk.repair else None
+        if allocation.diagnosis:
+            alarm = Alarm("OPTIMIZER_LEFT_OUT", "; ".join(filter(None, (allocation.diagnosis, risk.repair))))
+        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)), alarm=alarm)

@@ -101,7 +101,8 @@ class Watchful(Strategy, Protocol):
     def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """What cannot wait for the next decision; None when everything can.
 
-        Asked as `decide` is, at moments at which no decision is due. Rests on bars and ``portfolio`` alone.
+        Asked as `decide` is, at moments at which no decision is due, and of portfolios that a plan would lead to: what
+        it leaves alone there keeps the plan. Rests on bars and ``portfolio`` alone.
         """
         ...
 

@@ -12,6 +12,7 @@ from strategy_plane.optimizers.minimum_variance import MinimumVariance
 from strategy_plane.optimizers.port import AllocationStatus, Limits
 from strategy_plane.optimizers.risk_based import equal_weight, inverse_volatility
 from strategy_plane.optimizers.risk_parity import risk_parity
+from strategy_plane.sizing import invested, units_of, whole_lots
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 LONG = Limits(gross=1.0, net=1.0, box=0.35, turnover=10.0, long_only=True)
@@ -129,3 +130,16 @@ def test_the_factor_model_has_the_common_part_of_scikit_learn(oracle):
     theirs = oracle("sklearn.decomposition").PCA(kept).fit(returns)
     common = (theirs.components_.T * theirs.explained_variance_) @ theirs.components_
     np.testing.assert_allclose(found.loadings @ found.loadings.T, common, atol=1e-9)
+
+
+def test_whole_units_of_a_weight_are_those_of_pypfopt(oracle):
+    """Their greedy allocation of one asset buys what its weight pays for; cash kept back is a smaller portfolio."""
+    allocate, pd = oracle("pypfopt").DiscreteAllocation, oracle("pandas")
+    generator = np.random.default_rng(7)
+    for _ in range(50):
+        equity, price = generator.uniform([1e3, 1.0], [1e6, 800.0]).tolist()
+        theirs, _ = allocate(
+            {"A": 1.0}, pd.Series({"A": price}), total_portfolio_value=0.95 * equity
+        ).greedy_portfolio()
+        weight = invested({"A": 1.0}, 0.05)["A"]
+        assert whole_lots(units_of(weight, equity, price), 1.0) == theirs.get("A", 0)

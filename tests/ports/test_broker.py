@@ -4,9 +4,9 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from order_messages import NOON, a_bar, an_intent
 
-from contracts.market import BarEvent
-from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from contracts.trading import OrderType, Side, TimeInForce
 from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPointSlippage, PerOrder
 from domain.instrument import Instrument
@@ -17,7 +17,6 @@ from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.lifecycle import FactKind
 
-NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 TWO_SESSIONS = SessionCalendar(
     "TEST",
     date(2024, 1, 2),
@@ -29,22 +28,7 @@ TWO_SESSIONS = SessionCalendar(
 
 
 def an_order(number=1, **changes):
-    fields = {
-        "intent_id": UUID(int=number),
-        "symbol": "AAPL",
-        "direction": Side.BUY,
-        "quantity": 10.0,
-        "order_type": OrderType.MARKET,
-        "timestamp": NOON,
-        "time_in_force": TimeInForce.GTC,
-    }
-    return SubmitOrder(OrderIntent(**{**fields, **changes}), "ACC")
-
-
-def a_bar(minutes, price=100.0, volume=1_000.0, symbol="AAPL", **changes):
-    fields = {"open": price, "high": price + 1, "low": price - 1, "close": price}
-    at = NOON + timedelta(minutes=minutes)
-    return BarEvent(symbol=symbol, timestamp=at, volume=volume, **{**fields, **changes})
+    return SubmitOrder(an_intent(number, **changes), "ACC")
 
 
 def a_cancel(number=1):

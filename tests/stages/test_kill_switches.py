@@ -1,13 +1,16 @@
 """Kill switches at work in the whole order plane: what trips, what is cancelled and closed, what survives a restart."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
+import order_messages
 import pytest
+from order_messages import NOON, tell
 
 from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
-from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from contracts.market import SliceEvent
+from contracts.trading import ExecutionReport, OrderType, Side
 from kernel.ports import Unprocessable
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused
@@ -16,7 +19,6 @@ from order_plane.controls import LooserLimit
 from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
 
-NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 LIMITS = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
 QUIET = {"daily_loss": None, "drawdown": None, "sharpe": None, "rejects": None}
 
@@ -27,39 +29,21 @@ def settings(*guards, **more):
     return OrderSettings.model_validate(given | more)
 
 
+an_intent = partial(order_messages.an_intent, quantity=50.0)
+
+
 def a_bar(minutes, price=100.0, symbol="AAPL"):
-    fields = {"open": price, "high": price, "low": price, "close": price, "volume": 1e6}
-    return BarEvent(symbol=symbol, timestamp=NOON + timedelta(minutes=minutes), **fields)
+    return order_messages.a_bar(minutes, price, symbol, high=price, low=price, volume=1e6)
 
 
 def a_slice(minutes, *symbols):
     return SliceEvent(timestamp=NOON + timedelta(minutes=minutes), bar_size="1min", symbols=symbols or ("AAPL",))
 
 
-def an_intent(number=1, minutes=0, **changes):
-    fields = {
-        "intent_id": UUID(int=number),
-        "symbol": "AAPL",
-        "direction": Side.BUY,
-        "quantity": 50.0,
-        "order_type": OrderType.MARKET,
-        "timestamp": NOON + timedelta(minutes=minutes),
-        "time_in_force": TimeInForce.GTC,
-    }
-    return OrderIntent(**{**fields, **changes})
-
-
 def a_release(number=900, second=None, **changes):
     fields = {"command_id": UUID(int=number), "timestamp": NOON, "operator": "ada", "reason": "looked at"}
     where = {"scope": KillScope.ACCOUNT, "target": "PAPER"}
     return KillSwitchCommand(engage=False, second_operator=second, **{**fields, **where, **changes})
-
-
-def tell(stage, *messages):
-    said = []
-    for message in messages:
-        said += stage.handlers[type(message)](message)
-    return [*said, *stage.settle()]
 
 
 def moment(stage, minutes, price):

@@ -1,13 +1,13 @@
 """What a person may decide about an order whose outcome is unknown, and what a journal refuses to go on from."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from order_messages import NOON, a_bar, an_intent, seen, tell
 
 from contracts.control import KillSwitchCommand, RiskAlert
-from contracts.market import BarEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from contracts.trading import ExecutionReport, Side
 from order_plane.brokers.port import BrokerStateUnknown, KeyLife
 from order_plane.composition import build_simulation, build_stage
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
@@ -17,39 +17,7 @@ from order_plane.limit_settings import LimitSettings
 from order_plane.settings import OrderSettings
 from order_plane.unacceptable import NotInDoubt
 
-NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)
-
-
-def an_intent(number=1, **changes):
-    fields = {
-        "intent_id": UUID(int=number),
-        "symbol": "AAPL",
-        "direction": Side.BUY,
-        "quantity": 10.0,
-        "order_type": OrderType.MARKET,
-        "timestamp": NOON,
-        "time_in_force": TimeInForce.GTC,
-    }
-    return OrderIntent(**{**fields, **changes})
-
-
-def a_bar(minutes=0):
-    prices = {"open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0}
-    return BarEvent(symbol="AAPL", timestamp=NOON + timedelta(minutes=minutes), volume=1_000.0, **prices)
-
-
-def tell(stage, *messages):
-    said = []
-    for message in messages:
-        said += stage.handlers[type(message)](message)
-    return [*said, *stage.settle()]
-
-
-def seen(outputs):
-    return [
-        (each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)
-    ]
 
 
 class Venue:

@@ -1,14 +1,15 @@
 """The order plane as a stage: messages in, reports out, and what survives a restart."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from order_messages import NOON, a_bar, an_intent, seen, tell
 
 from contracts.codec import decode, encode
 from contracts.control import KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent, TickEvent, TickType
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ledger import Ledger
 from kernel.ports import Unprocessable
 from order_plane.brokers.paper import PaperBroker
@@ -21,7 +22,6 @@ from order_plane.journals.sqlite import SqliteJournal
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 
-NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 SETTINGS = OrderSettings(
     limits={"duplicate_window": 0, "max_order_value": 10_000.0},
     costs={"slippage": 0.0},
@@ -29,40 +29,8 @@ SETTINGS = OrderSettings(
 )
 
 
-def an_intent(number=1, minutes=0, **changes):
-    fields = {
-        "intent_id": UUID(int=number),
-        "symbol": "AAPL",
-        "direction": Side.BUY,
-        "quantity": 10.0,
-        "order_type": OrderType.MARKET,
-        "timestamp": NOON + timedelta(minutes=minutes),
-        "time_in_force": TimeInForce.GTC,
-    }
-    return OrderIntent(**{**fields, **changes})
-
-
-def a_bar(minutes, price=100.0, symbol="AAPL", **changes):
-    fields = {"open": price, "high": price + 1, "low": price - 1, "close": price, "volume": 1_000.0}
-    return BarEvent(symbol=symbol, timestamp=NOON + timedelta(minutes=minutes), **{**fields, **changes})
-
-
 def a_command(engage, number=1):
     return KillSwitchCommand(command_id=UUID(int=number), timestamp=NOON, engage=engage, operator="ada", reason="drill")
-
-
-def tell(stage, *messages):
-    """Hand over one batch and return everything the stage says to it."""
-    said = []
-    for message in messages:
-        said += stage.handlers[type(message)](message)
-    return [*said, *stage.settle()]
-
-
-def seen(outputs):
-    return [
-        (each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)
-    ]
 
 
 class FlakyBroker(PaperBroker):

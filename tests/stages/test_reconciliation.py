@@ -1,15 +1,14 @@
 """What the order plane does when the venue's account is not its own."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from order_messages import NOON, a_bar, an_intent
 
 from contracts.control import KillScope, KillSwitchCommand, RiskAlert
-from contracts.market import BarEvent
 from contracts.topics import TOPIC_OF
-from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from contracts.trading import ExecutionReport, Side
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerUnavailable, OpenOrder
 from order_plane.checking import Checking
@@ -17,8 +16,6 @@ from order_plane.composition import build_stage, paper_broker
 from order_plane.journals.memory import MemoryJournal
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
-
-NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 
 
 class Venue:
@@ -69,24 +66,6 @@ class World:
 
     def alerts(self):
         return [each.code for each in self.said if isinstance(each, RiskAlert)]
-
-
-def a_bar(minutes=0, symbol="AAPL"):
-    prices = {"open": 100.0, "high": 101.0, "low": 99.0, "close": 100.0}
-    return BarEvent(symbol=symbol, timestamp=NOON + timedelta(minutes=minutes), volume=1_000.0, **prices)
-
-
-def an_intent(number=1, **changes):
-    fields = {
-        "intent_id": UUID(int=number),
-        "symbol": "AAPL",
-        "direction": Side.BUY,
-        "quantity": 10.0,
-        "order_type": OrderType.MARKET,
-        "timestamp": NOON,
-        "time_in_force": TimeInForce.GTC,
-    }
-    return OrderIntent(**{**fields, **changes})
 
 
 def a_release(symbol, number=50):

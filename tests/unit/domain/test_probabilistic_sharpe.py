@@ -59,3 +59,25 @@ def test_a_short_equity_curve_condemns_nobody():
     falling = 100.0 * np.cumprod(1.0 + np.random.default_rng(1).normal(-0.01, 0.005, 61))
     assert math.isnan(probabilistic_sharpe_of_equity(falling[:60]))
     assert probabilistic_sharpe_of_equity(falling) < 0.001
+
+
+@pytest.mark.parametrize(("shape", "sharpe"), [(None, 0.0), (None, 0.3), (4.0, 0.3), (4.0, -0.3), (1.0, 0.15)])
+def test_the_dispersion_is_the_spread_of_simulated_estimates(shape: float | None, sharpe: float):
+    """Against simulation with known truth: normal returns, and gamma ones of skewness 2 / √k and kurtosis 3 + 6 / k."""
+    generator, count, draws = np.random.default_rng(7), 250, 20_000
+    if shape is None:
+        noise, moments = generator.normal(size=(draws, count)), (0.0, 3.0)
+    else:
+        noise = (generator.gamma(shape, size=(draws, count)) - shape) / math.sqrt(shape)
+        moments = 2.0 / math.sqrt(shape), 3.0 + 6.0 / shape
+    returns = sharpe + noise
+    found = returns.mean(axis=1) / returns.std(axis=1, ddof=1)
+    assert found.var() * (count - 1) == pytest.approx(SharpeEstimate(sharpe, count, *moments).dispersion, rel=0.05)
+
+
+@pytest.mark.parametrize("benchmark", [-0.1, 0.05, 0.2])
+def test_for_normal_returns_it_comes_close_to_the_exact_law(benchmark: float):
+    """√T times the Sharpe ratio of normal returns follows Student's noncentral t: one minus the chance of more."""
+    count, sharpe = 500, 0.06
+    exact = stats.nct.cdf(sharpe * math.sqrt(count), count - 1, benchmark * math.sqrt(count))
+    assert probabilistic_sharpe(SharpeEstimate(sharpe, count), benchmark) == pytest.approx(exact, abs=0.005)

@@ -45,7 +45,31 @@ def test_a_shown_name_is_one_that_a_configuration_can_set():
 def test_each_signal_of_the_ensemble_is_shown_as_a_configuration_would_say_it():
     rows = [line for line in _run("show", "signal_ensemble")[1].splitlines() if "signals.OFI" in line]
     assert len(rows) == 1
-    assert '{"kind": "order_flow_imbalance", "window": 5' in rows[0]
+    assert '{"kind": "order_flow_imbalance", "window": 5, "max_age": "P7D"' in rows[0]
+
+
+@pytest.mark.parametrize("name", ["signal_ensemble", "momentum_mean_variance"])
+def test_every_form_of_a_setting_is_shown_with_every_parameter_explained(name: str):
+    for setting in known()[name].model_fields.keys() - {"name"}:
+        code, said = _run("show", name, setting)
+        assert code == 0, setting
+        rows = [line for line in said.splitlines() if "strategy.strategy." in line]
+        assert [row for row in rows if not row.rpartition("│")[2].strip()] == [], setting
+    assert "strategy.strategy.optimizer.views.NAME.confidence" in _run("show", name, "optimizer")[1]
+
+
+def test_each_kind_of_signal_can_be_looked_up():
+    said = _run("show", "signal_ensemble", "signals")[1]
+    for kind in ("earnings_surprise", "queue_imbalance", "own"):
+        assert f"kind: {kind}." in said
+    assert "strategy.strategy.signals.NAME.revenue_weight" in said
+
+
+def test_a_setting_that_is_not_there_is_refused_with_the_nearest():
+    code, said = _run("show", "momentum_mean_variance", "optimiser")
+    assert code == 2
+    assert "did you mean optimizer?" in said
+    assert "did you mean momentum?" in _run("show", "momentun")[1]
 
 
 class _Part(BaseModel):
@@ -66,12 +90,15 @@ def test_a_section_is_shown_with_the_defaults_that_the_one_above_gives_it():
 def test_what_is_shown_of_the_ensemble_is_what_it_does_when_nothing_is_chosen():
     said = {}
     for path, default, _ in parameters(SignalEnsembleSettings, "strategy.strategy"):
+        if ".NAME" in path:  # of what a person may name, nothing is there by default
+            continue
         at, place = said, path.split(".")[2:]
         for step in place[:-1]:
             at = at.setdefault(step, {})
         at[place[-1]] = json.loads(default)
     assert SignalEnsembleSettings.model_validate(said) == SignalEnsembleSettings()
     rows = [line.split("│") for line in _run("show", "signal_ensemble")[1].splitlines() if ".limits." in line]
+    rows = [row for row in rows if ".NAME" not in row[0]]
     shown = {row[0].strip().rpartition(".")[2]: json.loads(row[1]) for row in rows}
     assert shown == SignalEnsembleSettings().limits.model_dump(mode="json")
 

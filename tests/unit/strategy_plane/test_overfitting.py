@@ -52,6 +52,51 @@ def test_a_fit_that_reverses_is_seen():
     assert found.loss_probability > 0.5
 
 
+def blocks_of_wins(wins: np.ndarray, length: int) -> np.ndarray:
+    """Returns of one size up or down: in each block, trial by trial, as many up as ``wins``, shape (blocks, trials)."""
+    places = np.arange(length)[None, :, None]
+    return np.where(places < wins[:, None, :], 0.01, -0.01).reshape(-1, wins.shape[1])
+
+
+def test_what_must_even_out_reverses_every_choice():
+    """Bailey, Borwein, Lopez de Prado and Zhu (2017): when all trials earn the same over all of time, the best fit is
+    the worst outside. With returns of one size the ratios outside are those inside with the other sign, so that every
+    logit is that of rank 1, ``-ln N``, and the slope is -1.
+    """
+    trials, blocks, length = 7, 6, 4000
+    lean = np.random.default_rng(11).integers(-300, 300, (blocks, trials))
+    lean[-1] -= lean.sum(axis=0)
+    found = overfitting(blocks_of_wins(length // 2 + lean, length), blocks)
+    assert found.probability == 1.0
+    assert found.logits.tolist() == pytest.approx([-np.log(trials)] * 20)
+    assert found.outside.tolist() == pytest.approx((-found.inside).tolist())
+    assert found.slope == pytest.approx(-1.0)
+
+
+def test_who_leads_in_every_block_is_never_overfitted():
+    """Rank N in every split: the logit is ``ln N``."""
+    trials, blocks, length = 5, 8, 1000
+    wins = 500 + np.random.default_rng(12).integers(-20, 20, (blocks, trials))
+    wins[:, 3] += 60
+    found = overfitting(blocks_of_wins(wins, length), blocks)
+    assert found.logits.tolist() == pytest.approx([np.log(trials)] * 70)
+    assert found.probability == 0.0
+
+
+@pytest.mark.parametrize("trials", [2, 3, 4, 5])
+def test_without_skill_every_rank_is_as_likely(trials: int):
+    """Of N like trials the chosen one has each of the N ranks with the same chance outside, since halves know nothing
+    of each other: the probability is that of a rank of at most (N + 1) / 2, and the mean logit is zero.
+    """
+    generator, draws = np.random.default_rng(trials), 2500
+    found = [overfitting(generator.normal(0.0, 0.01, (24, trials)), 4) for _ in range(draws)]
+    share = np.array([each.probability for each in found])
+    truth = ((trials + 1) // 2) / trials
+    assert share.mean() == pytest.approx(truth, abs=4.0 * share.std() / np.sqrt(draws))
+    logits = np.array([each.logits.mean() for each in found])
+    assert logits.mean() == pytest.approx(0.0, abs=4.0 * logits.std() / np.sqrt(draws))
+
+
 def test_a_trial_that_never_traded_is_worth_zero():
     returns = np.random.default_rng(7).normal(-0.01, 0.001, (64, 3))
     returns[:, 1] = 0.0

@@ -51,13 +51,14 @@ class Scripted:
 
 
 class Watching(Scripted):
-    """Cannot wait, on the days of ``watched``, to hold that weight of A."""
+    """Cannot wait, from each day of ``watched`` on, to hold no more than that weight of A."""
 
     watched: Mapping[int, float]
 
     def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        wanted = self.watched.get((moment.timestamp - START).days)
-        return None if wanted is None else Targets({"A": wanted})
+        day = (moment.timestamp - START).days
+        most = self.watched[max(known for known in self.watched if known <= day)]
+        return Targets({"A": most}) if portfolio.weight("A") > most else None
 
 
 class Market:
@@ -463,18 +464,107 @@ def test_drift_names_what_moved_in_either_direction():
 
 
 def test_what_cannot_wait_is_planned_outside_the_calendar():
-    market = Market({0: weights(A=0.8)}, RebalanceRules(every=Frequency.QUARTERLY), watched={3: 0.4, 4: 0.4 + 1e-9})
+    rules = RebalanceRules(every=Frequency.QUARTERLY)
+    market = Market({0: weights(A=0.8)}, rules, watched={0: 1.0, 3: 0.4, 4: 0.4 - 1e-12})
     days = [market.next() for _ in range(6)]
     assert [day for day, said in enumerate(days) if plans(said)] == [0, 3]  # on day 4 there is nothing to trade
     assert trades(days[3]) == [("A", "SELL", 40.0)]
     assert "beyond" in plans(days[3])[0].reasons[0]
 
 
-def test_what_cannot_wait_waits_for_the_plan_at_hand():
-    rules = RebalanceRules(every=Frequency.QUARTERLY, requires_approval=True)
-    market = Market({0: weights(A=0.8)}, rules, watched=dict.fromkeys(range(1, 9), 0.4))
-    (plan,) = plans(market.next())
-    assert plans(market.next()) == []
-    market.decide(plan)
-    later = [plans(market.next()) for _ in range(3)]
-    assert [[each.target_weights for each in found] for found in later if found] == [[{"A": 0.4}]]
+ASKED = RebalanceRules(every=Frequency.QUARTERLY, requires_approval=True, valid_for=timedelta(days=60))
+
+
+def alerts(said: Sequence[Message]) -> list[str]:
+    return [each.code for each in said if isinstance(each, RiskAlert)]
+
+
+class TestABoundThatTightens:
+    """What cannot wait does not wait for a plan either."""
+
+    def test_a_plan_that_waits_is_withdrawn_and_planned_again_within_the_bound(self):
+        market = Market({0: weights(A=0.8, B=0.2), 2: weights(A=0.3, B=0.2)}, ASKED, watched={0: 1.0, 2: 0.4})
+        (first,) = plans(market.next())
+        assert market.next() == []
+        said = market.next()
+        assert states(said) == ["SUPERSEDED"]
+        (ended,) = [each for each in said if isinstance(each, PlanProgress)]
+        assert {(each.state, "bounds allow" in str(each.reason)) for each in ended.trades} == {
+            (TradeState.SKIPPED, True)
+        }
+        assert alerts(said) == ["PLAN_WITHDRAWN"]
+        (second,) = plans(said)
+        assert second.target_weights == {"A": 0.3, "B": 0.2}
+        assert second.requires_approval
+        assert "before its time" in second.reasons[0]
+        assert alerts(market.decide(first)) == ["PLAN_DECISION_UNKNOWN"]
+        assert trades(market.decide(second)) == [("A", "BUY", 30.0), ("B", "BUY", 20.0)]
+
+    def test_a_cut_that_waits_is_kept_until_the_bound_tightens_again(self):
+        market = Market({0: weights(A=0.8)}, ASKED, watched={0: 1.0, 3: 0.4, 6: 0.2})
+        market.decide(plans(market.next())[0])
+        market.next(), market.next()
+        (cut,) = plans(market.next())
+        assert cut.target_weights == {"A": 0.4}
+        market.prices["A"] = 110.0  # more is held than is allowed, and the plan that cuts it still waits
+        assert [plans(market.next()) for _ in range(2)] == [[], []]
+        market.prices["A"] = 100.0
+        said = market.next()
+        assert states(said) == ["SUPERSEDED"]
+        (deeper,) = plans(said)
+        assert deeper.reasons == cut.reasons
+        assert trades(market.decide(deeper)) == [("A", "SELL", 60.0)]
+        assert market.strategy.asked == [0]  # a cut is no rebalance
+
+    def test_buys_that_wait_for_sells_are_withdrawn_and_the_sells_go_on(self):
+        script = {0: weights(B=0.8), 2: weights(B=0.0, A=0.8), 3: weights(B=0.0, A=0.4)}
+        market = Market(script, RebalanceRules(every=Frequency.MONTHLY), watched={0: 1.0, 3: 0.4})
+        market.next(), market.next()
+        assert trades(market.next()) == [("B", "SELL", 80.0)]
+        said = market.next({"B": -1})
+        (ended,) = [each for each in said if isinstance(each, PlanProgress) and each.state is PlanState.SUPERSEDED]
+        assert {each.symbol: each.state for each in ended.trades} == {"A": TradeState.SKIPPED, "B": TradeState.ORDERED}
+        assert plans(said)[0].target_weights == {"A": 0.4, "B": 0.0}
+        assert trades([*said, *market.next()]) == [("A", "BUY", 20.0)]  # what there was cash for before the sells
+
+    def test_a_plan_whose_orders_have_all_ended_is_complete(self):
+        market = Market({0: weights(A=0.8)}, RebalanceRules(every=Frequency.QUARTERLY), watched={0: 1.0, 1: 0.4})
+        market.next()
+        said = market.next()
+        assert states(said)[0] == "COMPLETED"
+        assert trades(said) == [("A", "SELL", 40.0)]
+
+    def test_a_turnover_cap_does_not_defeat_the_bound(self):
+        rules = RebalanceRules(every=Frequency.QUARTERLY, turnover_cap=0.1)
+        market = Market({0: weights(A=0.8)}, rules, watched={0: 1.0, 1: 0.02})
+        assert trades(market.next()) == [("A", "BUY", 10.0)]
+        said = market.next()
+        assert trades(said) == [("A", "SELL", 8.0)]
+        market = Market({0: weights(A=0.8)}, rules, watched={0: 1.0, 12: 0.1}, warm_up=1)
+        market.engine.book.report(held("A", 80.0))
+        said = [market.next() for _ in range(14)]
+        (cut,) = [plan for day in said for plan in plans(day) if plan.trades]
+        assert "turnover cap is left aside" in cut.reasons[-1]
+        assert cut.trades[0].quantity == pytest.approx(70.0, abs=1.0)
+
+    def test_what_is_withdrawn_while_nothing_can_be_wanted_is_planned_later(self):
+        script = {0: weights(A=0.8), 2: Targets({}, alarm=Alarm("OPTIMIZER_KEPT", "limits")), 4: weights(A=0.3)}
+        market = Market(script, ASKED, watched={0: 1.0, 2: 0.4})
+        days = [market.next() for _ in range(6)]
+        assert [day for day, said in enumerate(days) if plans(said)] == [0, 4]
+        assert alerts(days[2]) == ["PLAN_WITHDRAWN", "OPTIMIZER_KEPT"]
+
+
+def held(symbol: str, units: float) -> ExecutionReport:
+    """A report of a fill before the first day."""
+    return ExecutionReport(
+        intent_id=UUID(int=7),
+        order_id="0",
+        symbol=symbol,
+        status=OrderStatus.FILLED,
+        filled_quantity=units,
+        avg_fill_price=100.0,
+        timestamp=START - timedelta(days=1),
+        direction=Side.BUY,
+        strategy_id="s",
+    )

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -80,6 +81,58 @@ def test_scaling_up_stops_at_the_largest():
     assert volatility_scale(0.1, 0.02, largest=1.5) == 1.5
     with pytest.raises(ValueError, match="expected"):
         volatility_scale(0.1, 0.0)
+
+
+HEATING_OIL = """
+0.7220 0.7124 0.7124, 0.7170 0.7073 0.7073, 0.7099 0.6923 0.6923, 0.6930 0.6800 0.6838, 0.6960 0.6736 0.6736,
+0.6820 0.6706 0.6706, 0.6820 0.6710 0.6710, 0.6795 0.6720 0.6744, 0.6760 0.6550 0.6616, 0.6650 0.6585 0.6627,
+0.6701 0.6620 0.6701, 0.6965 0.6750 0.6965, 0.7065 0.6944 0.6944, 0.7115 0.6944 0.7087, 0.7168 0.7100 0.7124,
+0.7265 0.7120 0.7265, 0.7265 0.7098 0.7098, 0.7184 0.7110 0.7184, 0.7280 0.7200 0.7228, 0.7375 0.7227 0.7359,
+0.7447 0.7310 0.7389, 0.7420 0.7140 0.7162
+"""
+"""High, low and close of March 2003 heating oil, 1 November to 4 December 2002."""
+
+
+def test_the_published_size_of_a_turtle_unit():
+    """Faith (2007), Way of the Turtle, appendix: N goes from 0.0134 to 0.0141 over 21 days, and 1 % of a million
+    dollars is 16.88 contracts of 42,000 gallons, of which 16 are traded.
+    """
+    rows = np.array([[float(value) for value in day.split()] for day in HEATING_OIL.replace("\n", " ").split(",")])
+    # The average starts from a published value, so the 20 days behind it are put before the table as a constant range.
+    first = 0.0134
+    flat = np.full((21, 3), 0.7124) + np.outer(np.ones(21), [first, 0.0, 0.0])
+    flat[-1] = [0.7124 + first, 0.7124, 0.7124]
+    high, low, close = np.vstack([flat, rows[1:]]).T
+    found = average_true_range(high, low, close, window=20)
+    assert found == pytest.approx(0.0141, abs=6e-5)
+    units = units_at_risk(1_000_000.0, 0.01, 0.0141 * 42_000, multiple=1.0)
+    assert units == pytest.approx(16.88, abs=0.01)
+    assert whole_lots(units, 1.0) == 16.0
+
+
+@pytest.mark.parametrize("lot", ["1", "0.001", "0.25", "100", "0.1", "7"])
+def test_lots_are_those_of_exact_arithmetic(lot: str):
+    """Against fractions: the largest whole number of lots that is no more, or a billionth more."""
+    generator, exact = np.random.default_rng(5), Fraction(lot)
+    for units in [*generator.uniform(-5000.0, 5000.0, 400).tolist(), *(n * float(lot) for n in range(-300, 300))]:
+        lots = abs(Fraction(units)) / exact
+        near = round(lots)
+        whole = near if abs(lots - near) < Fraction(1, 10**9) else math.floor(lots)
+        found = whole_lots(units, float(lot))
+        assert round(found / float(lot)) == math.copysign(whole, units)
+        assert abs(found) <= abs(units) + 2e-9 * float(lot)
+
+
+def test_sizes_in_another_currency_spend_what_the_weights_say():
+    """Brute force: of all numbers of lots, none that is affordable within the weight is larger."""
+    generator = np.random.default_rng(6)
+    for _ in range(200):
+        weight, equity, price, rate = generator.uniform([0.01, 1e3, 1.0, 1e-4], [1.0, 1e5, 500.0, 2.0]).tolist()
+        budget = invested({"A": weight}, 0.02)["A"] * equity
+        found = whole_lots(units_of(invested({"A": weight}, 0.02)["A"], equity, price * rate), 10.0)
+        affordable = [lots * 10.0 for lots in range(2_000) if lots * 10.0 * price * rate <= budget]
+        if affordable[-1] < 19_990.0:
+            assert found == affordable[-1]
 
 
 class Fixed:
