@@ -55,12 +55,14 @@ class GroupConsumer:
         group: str,
         topics: Sequence[str],
         on_error: Callable[[KafkaError], None] = lambda error: None,
+        on_assigned: Callable[[], None] = lambda: None,
         never_paused: Container[str] = (),
     ) -> None:
         self._settings = settings
         self._group = group
         self._topics = list(topics)
         self._on_error = on_error
+        self._on_assigned = on_assigned
         self._never_paused = never_paused
         self._next: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
@@ -193,6 +195,11 @@ class GroupConsumer:
     def close(self) -> None:
         """Leave the group without committing anything further; without a broker the group finds out by itself."""
         self._leaving = True
+        self._consumer.unsubscribe()  # nothing is assigned from here on
+        while (
+            self._consumer.poll(0) is not None
+        ):  # what was assigned before is answered while there is somebody to hear
+            pass
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
@@ -218,26 +225,31 @@ class GroupConsumer:
         return [first, *self._consumer.consume(more, 0)] if more else [first]
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._leaving:  # a member that has not answered its assignment may never be able to leave
-            return consumer.incremental_assign(partitions)
+        starts = partitions
         try:
-            timeout = self._settings.start_timeout_seconds
-            for known in consumer.committed(partitions, timeout=timeout):
-                start = start_of(consumer, known, timeout)
-                self._refuse_gap((known.topic, known.partition), start)
-                self._next[known.topic, known.partition] = start
-                self._progress.assign((known.topic, known.partition), start)
+            if not self._leaving:
+                starts = self._starts(consumer, partitions)
         except KafkaException as error:
             self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
         except (OffsetLost, StateBehind) as error:
             self._fault = error
-        else:
-            consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
-            if self._paused:
-                consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
-            self._joined = True
-            return
-        consumer.incremental_assign(partitions)  # nothing is taken any more, but it must be answered, as above
+        consumer.incremental_assign(starts)  # whatever is wrong: a member that gives no answer may not be able to leave
+        if self._paused:
+            consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
+        self._joined = True
+        self._on_assigned()
+
+    def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where to read on in newly assigned ``partitions``, of which only now anything may be taken."""
+        timeout = self._settings.start_timeout_seconds
+        starts = []
+        for known in consumer.committed(partitions, timeout=timeout):
+            start = start_of(consumer, known, timeout)
+            self._refuse_gap((known.topic, known.partition), start)
+            self._next[known.topic, known.partition] = start
+            self._progress.assign((known.topic, known.partition), start)
+            starts.append(TopicPartition(known.topic, known.partition, start))
+        return starts
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = [(each.topic, each.partition) for each in partitions]
@@ -285,7 +297,3 @@ class GroupConsumer:
 def _has_no_such_groups(error: KafkaError) -> bool:
     """Whether the broker knows no KIP-848 groups; the client tells the cause of a fatal error in its text only."""
     return error.code() == KafkaError._FATAL and any(KafkaError(code).str() in error.str() for code in _UNSUPPORTED)
-
-
-def _at(partition: TopicPartition, offset: int) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.partition, offset)
