@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from threading import Thread
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -11,11 +12,13 @@ from confluent_kafka import Message as Record
 
 from kernel.clock import monotonic
 from kernel.kafka_errors import (
+    DENIED,
     BrokerUnavailable,
     ConsumptionFailed,
     OffsetLost,
     StateBehind,
     error_of,
+    has_no_such_groups,
     text_of,
 )
 from kernel.kafka_offsets import Partition, low_and_high, start_of
@@ -30,15 +33,6 @@ _NOT_ASSIGNED = sys.maxsize
 _CLOSE_SECONDS = 5.0
 _ANSWER_SECONDS = 0.0002
 """How often an awaited answer is looked for; the client's own shortest wait is five times as long."""
-_UNSUPPORTED = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)
-_DENIED = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError._AUTHENTICATION,
-    }
-)
 
 
 class GroupConsumer:
@@ -194,16 +188,26 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group without committing anything further; without a broker the group finds out by itself."""
+        if self._leaving:
+            return
         self._leaving = True
-        self._consumer.unsubscribe()  # nothing is assigned from here on
-        while (
-            self._consumer.poll(0) is not None
-        ):  # what was assigned before is answered while there is somebody to hear
-            pass
+        self._let_go()
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
         self._voice.disabled = True  # whoever still waits for a dead broker has nothing more to tell
+
+    def _let_go(self) -> None:
+        """Leave nothing that `Consumer.close` would call back for.
+
+        Of an assignment nobody has answered yet it asks and takes back at once, takes the first answer for both and
+        may end its thread before the second: that answer is then waited for without end, with the interpreter's lock
+        held.
+        """
+        with suppress(KafkaException):
+            self._consumer.unsubscribe()
+            while self._consumer.poll(0) is not None:
+                pass
 
     def _join(self, protocol: str) -> Consumer:
         config = consumer_config(self._settings, self._group, protocol)
@@ -276,7 +280,7 @@ class GroupConsumer:
 
     def _judge(self, error: KafkaError, record: Record) -> None:
         code = error.code()
-        if _has_no_such_groups(error) and self._settings.group_protocol == "auto":
+        if has_no_such_groups(error) and self._settings.group_protocol == "auto":
             _LOG.warning("the broker has no KIP-848 groups (%s); joining with the classic protocol", error.str())
             self._consumer.close()
             self._consumer = self._join("classic")
@@ -284,7 +288,7 @@ class GroupConsumer:
             topic, number = record.topic() or "", record.partition() or 0
             low, high = low_and_high(self._consumer, (topic, number), self._settings.start_timeout_seconds)
             raise OffsetLost(topic, number, self._next.get((topic, number), -1), low, high)
-        elif code == KafkaError._FATAL or code in _DENIED:
+        elif code == KafkaError._FATAL or code in DENIED:
             raise ConsumptionFailed(f"group {self._group}: {text_of(error)}")
         else:
             _LOG.warning("reading: %s", text_of(error))
@@ -292,8 +296,3 @@ class GroupConsumer:
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
-
-
-def _has_no_such_groups(error: KafkaError) -> bool:
-    """Whether the broker knows no KIP-848 groups; the client tells the cause of a fatal error in its text only."""
-    return error.code() == KafkaError._FATAL and any(KafkaError(code).str() in error.str() for code in _UNSUPPORTED)
