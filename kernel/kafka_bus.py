@@ -80,7 +80,7 @@ class KafkaBus:
         self._group_name = settings.group(plane)
         self._watch = BrokerWatch(settings.bootstrap_servers)
         self._others = Others(settings, self._decoder)
-        self._producer = DurableProducer(settings, self._on_delivery, self._watch.heard)
+        self._producer = DurableProducer(settings, self._ends.delivered, self._watch.heard)
         self._dead_letters = DeadLetterWriter(
             self._producer,
             settings,
@@ -206,6 +206,7 @@ class KafkaBus:
         self._group.restored({each: end for each, (_, end) in ranges.items() if each[0] not in own})
         if others is not None:
             self._others.follow({each: end for each, (_, end) in ranges.items() if each[0] in own}, said, others)
+            self._producer.delivered = self._on_delivery
         yield from self._decoder.messages(read_logs(self._settings, ranges), handled | said)
 
     @property

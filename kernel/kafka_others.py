@@ -57,12 +57,10 @@ class Others:
         Raises:
             BrokerUnavailable: when the broker does not answer.
         """
-        self.due = False
-        if not self._seen:
-            return
-        marks = watermarks(self._settings, {TOPIC_OF[kind].name for kind in self._kinds})
+        marks = watermarks(self._settings, {TOPIC_OF[kind].name for kind in self._kinds}) if self._seen else {}
         news = {each: (max(seen, marks[each][0]), marks[each][1]) for each, seen in self._seen.items()}
         news = {each: (start, end) for each, (start, end) in news.items() if start < end}
         for received in self._decoder.messages(read_logs(self._settings, news), self._kinds) if news else ():
             self._listener(received.message)
         self._seen.update({each: end for each, (_, end) in news.items()})
+        self.due = False  # not before: what the listener has refused once, it must not be spared
