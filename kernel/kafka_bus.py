@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Message as Record
-
 from contracts.base import Message
-from contracts.codec import ContractViolation, FieldError, decode, encode
+from contracts.codec import FieldError, decode, encode
 from contracts.control import PartitionOffsets
 from contracts.dead_letter import Header
-from contracts.topics import TOPIC_OF, TOPICS
+from contracts.topics import TOPIC_OF
 from kernel.broker_watch import BrokerWatch
 from kernel.clock import SystemClock
-from kernel.dead_letter_writer import DeadLetterWriter, RecordHeaders, schema_name, source_of
+from kernel.dead_letter_writer import DeadLetterWriter, schema_name, source_of
 from kernel.kafka_admin import check_topics
 from kernel.kafka_consumer import GroupConsumer, Taken
+from kernel.kafka_decoding import Decoder
 from kernel.kafka_history import WHOLE, Span, ranges_of, read_logs
 from kernel.kafka_offsets import LogEnds, Partition
+from kernel.kafka_others import Listener, Others
 from kernel.kafka_outstanding import Outstanding
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings, application_version
@@ -70,7 +70,7 @@ class KafkaBus:
         self._inputs = frozenset(inputs)
         self._outputs = frozenset(outputs)
         self._breaker = breaker or StormBreaker()
-        self._topics = {settings.topic(name): topic for name, topic in TOPICS.items()}
+        self._decoder = Decoder(settings)
         self._names = {message: settings.topic(topic.name) for message, topic in TOPIC_OF.items()}
         self._labels = {message: schema_name(message) for message in TOPIC_OF}
         self._traces = Traces()
@@ -79,6 +79,7 @@ class KafkaBus:
         self._ends = LogEnds(settings, {TOPIC_OF[message].name for message in self._outputs})
         self._group_name = settings.group(plane)
         self._watch = BrokerWatch(settings.bootstrap_servers)
+        self._others = Others(settings, self._decoder)
         self._producer = DurableProducer(settings, self._ends.delivered, self._watch.heard)
         self._dead_letters = DeadLetterWriter(
             self._producer,
@@ -90,7 +91,9 @@ class KafkaBus:
         )
         topics = sorted({self._names[message] for message in self._inputs})
         never_paused = {settings.topic(NEVER_PAUSED)}
-        self._group = GroupConsumer(settings, self._group_name, topics, self._watch.heard, never_paused=never_paused)
+        self._group = GroupConsumer(
+            settings, self._group_name, topics, self._watch.heard, self._others.assigned, never_paused=never_paused
+        )
         self._outstanding = Outstanding(self._producer, self._group, settings.commit_delay_ms / 1000)
 
     def poll(self, timeout_seconds: float) -> Sequence[Received]:
@@ -101,10 +104,13 @@ class KafkaBus:
             CommitFailed: when the broker does not record progress.
             OffsetLost: when messages were removed before they were read.
             StateBehind: when another instance went on from where this one had rebuilt its state.
+            And whatever the listener of `history` raises.
         """
         self._watch.ask_when_down(self._producer.reach)
         self._outstanding.go_on()
         entries = self._group.take(min(timeout_seconds, self._outstanding.patience()))
+        if self._others.due:
+            self._others.read_on()
         if not entries:
             return ()
         batch = self._validate(entries)
@@ -179,12 +185,14 @@ class KafkaBus:
         outputs: Iterable[type[Message]] | None = None,
         *,
         span: Span = WHOLE,
+        others: Listener | None = None,
     ) -> Iterator[Received]:
         """What this plane has handled and said before: call it before the first `poll`.
 
         Messages of ``inputs`` (default: the constructor's) up to the group's committed offsets or as ``span`` says,
         and of ``outputs`` up to the end of their logs, merged by the time they were written. What cannot be decoded
-        is passed over. From here on, being assigned what another instance has handled meanwhile is a fault.
+        is passed over. From here on, being assigned what another instance has handled meanwhile is a fault, and
+        ``others`` is told what another one has said meanwhile (`Others`), before `poll` returns what that one had.
 
         Raises:
             BrokerUnavailable: when the broker stops answering.
@@ -196,10 +204,10 @@ class KafkaBus:
         own = {self._names[message] for message in said}
         ranges = ranges_of(self._settings, self._group_name, topics, own, span)
         self._group.restored({each: end for each, (_, end) in ranges.items() if each[0] not in own})
-        for record in read_logs(self._settings, ranges):
-            received = self._decoded(record, (record.topic() or "", record.partition() or 0), record.offset() or 0)
-            if isinstance(received, Received) and type(received.message) in handled | said:
-                yield received
+        if others is not None:
+            self._others.follow({each: end for each, (_, end) in ranges.items() if each[0] in own}, said, others)
+            self._producer.delivered = self._on_delivery
+        yield from self._decoder.messages(read_logs(self._settings, ranges), handled | said)
 
     @property
     def positions(self) -> PartitionOffsets:
@@ -262,14 +270,13 @@ class KafkaBus:
         batch = []
         inputs, good = self._inputs, self._breaker.good
         for index, (record, partition, offset) in enumerate(entries):
-            received = self._decoded(record, partition, offset)
+            received = self._decoder.received(record, partition, offset)
             if isinstance(received, Received):
                 good()
                 if type(received.message) in inputs:
                     self._traces.heard(received.message, received.headers)
                     batch.append(received)
-            elif self._topics[partition[0]].name == NEVER_PAUSED or self._breaker.bad():
-                topic = self._topics[partition[0]]
+            elif (topic := self._decoder.topic(partition)).name == NEVER_PAUSED or self._breaker.bad():
                 expected = [self._labels[message] for message in topic.messages]
                 self._dead_letters.refuse(topic, source_of(record), received, expected)
             else:
@@ -278,19 +285,13 @@ class KafkaBus:
                 break
         return batch
 
-    def _decoded(self, record: Record, partition: Partition, offset: int) -> Received | FieldError:
-        topic = self._topics[partition[0]]
-        raw = record.value() or b""
-        try:
-            message = decode(raw, topic.messages)
-        except ContractViolation as violation:
-            return violation.first
-        written = max(0, record.timestamp()[1])
-        return Received(message, topic.name, partition[1], offset, raw, record.key(), RecordHeaders(record), written)
+    def _on_delivery(self, topic: str, partition: int, offset: int) -> None:
+        self._ends.delivered(topic, partition, offset)
+        self._others.delivered(topic, partition, offset)
 
     def _pause(self) -> None:
         self._group.pause()
         _LOG.error("consumption paused: %s; look at the dead letters, then resume or restart", self.storm)
 
     def _by_name(self, offsets: Mapping[Partition, int]) -> PartitionOffsets:
-        return {f"{self._topics[topic].name}/{partition}": offset for (topic, partition), offset in offsets.items()}
+        return {f"{self._decoder.topic(each).name}/{each[1]}": offset for each, offset in offsets.items()}

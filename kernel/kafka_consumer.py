@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from threading import Thread
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -11,11 +12,13 @@ from confluent_kafka import Message as Record
 
 from kernel.clock import monotonic
 from kernel.kafka_errors import (
+    DENIED,
     BrokerUnavailable,
     ConsumptionFailed,
     OffsetLost,
     StateBehind,
     error_of,
+    has_no_such_groups,
     text_of,
 )
 from kernel.kafka_offsets import Partition, low_and_high, start_of
@@ -30,15 +33,6 @@ _NOT_ASSIGNED = sys.maxsize
 _CLOSE_SECONDS = 5.0
 _ANSWER_SECONDS = 0.0002
 """How often an awaited answer is looked for; the client's own shortest wait is five times as long."""
-_UNSUPPORTED = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)
-_DENIED = frozenset(
-    {
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.SASL_AUTHENTICATION_FAILED,
-        KafkaError._AUTHENTICATION,
-    }
-)
 
 
 class GroupConsumer:
@@ -55,12 +49,14 @@ class GroupConsumer:
         group: str,
         topics: Sequence[str],
         on_error: Callable[[KafkaError], None] = lambda error: None,
+        on_assigned: Callable[[], None] = lambda: None,
         never_paused: Container[str] = (),
     ) -> None:
         self._settings = settings
         self._group = group
         self._topics = list(topics)
         self._on_error = on_error
+        self._on_assigned = on_assigned
         self._never_paused = never_paused
         self._next: dict[Partition, int] = {}
         self._taken: dict[Partition, int] = {}
@@ -192,11 +188,26 @@ class GroupConsumer:
 
     def close(self) -> None:
         """Leave the group without committing anything further; without a broker the group finds out by itself."""
+        if self._leaving:
+            return
         self._leaving = True
+        self._let_go()
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
         self._voice.disabled = True  # whoever still waits for a dead broker has nothing more to tell
+
+    def _let_go(self) -> None:
+        """Leave nothing that `Consumer.close` would call back for.
+
+        Of an assignment nobody has answered yet it asks and takes back at once, takes the first answer for both and
+        may end its thread before the second: that answer is then waited for without end, with the interpreter's lock
+        held.
+        """
+        with suppress(KafkaException):
+            self._consumer.unsubscribe()
+            while self._consumer.poll(0) is not None:
+                pass
 
     def _join(self, protocol: str) -> Consumer:
         config = consumer_config(self._settings, self._group, protocol)
@@ -218,26 +229,31 @@ class GroupConsumer:
         return [first, *self._consumer.consume(more, 0)] if more else [first]
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if self._leaving:  # a member that has not answered its assignment may never be able to leave
-            return consumer.incremental_assign(partitions)
+        starts = partitions
         try:
-            timeout = self._settings.start_timeout_seconds
-            for known in consumer.committed(partitions, timeout=timeout):
-                start = start_of(consumer, known, timeout)
-                self._refuse_gap((known.topic, known.partition), start)
-                self._next[known.topic, known.partition] = start
-                self._progress.assign((known.topic, known.partition), start)
+            if not self._leaving:
+                starts = self._starts(consumer, partitions)
         except KafkaException as error:
             self._fault = BrokerUnavailable(self._settings.bootstrap_servers, text_of(error_of(error)))
         except (OffsetLost, StateBehind) as error:
             self._fault = error
-        else:
-            consumer.incremental_assign([_at(each, self._next[each.topic, each.partition]) for each in partitions])
-            if self._paused:
-                consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
-            self._joined = True
-            return
-        consumer.incremental_assign(partitions)  # nothing is taken any more, but it must be answered, as above
+        consumer.incremental_assign(starts)  # whatever is wrong: a member that gives no answer may not be able to leave
+        if self._paused:
+            consumer.pause(self._pausable((each.topic, each.partition) for each in partitions))
+        self._joined = True
+        self._on_assigned()
+
+    def _starts(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Where to read on in newly assigned ``partitions``, of which only now anything may be taken."""
+        timeout = self._settings.start_timeout_seconds
+        starts = []
+        for known in consumer.committed(partitions, timeout=timeout):
+            start = start_of(consumer, known, timeout)
+            self._refuse_gap((known.topic, known.partition), start)
+            self._next[known.topic, known.partition] = start
+            self._progress.assign((known.topic, known.partition), start)
+            starts.append(TopicPartition(known.topic, known.partition, start))
+        return starts
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = [(each.topic, each.partition) for each in partitions]
@@ -264,7 +280,7 @@ class GroupConsumer:
 
     def _judge(self, error: KafkaError, record: Record) -> None:
         code = error.code()
-        if _has_no_such_groups(error) and self._settings.group_protocol == "auto":
+        if has_no_such_groups(error) and self._settings.group_protocol == "auto":
             _LOG.warning("the broker has no KIP-848 groups (%s); joining with the classic protocol", error.str())
             self._consumer.close()
             self._consumer = self._join("classic")
@@ -272,7 +288,7 @@ class GroupConsumer:
             topic, number = record.topic() or "", record.partition() or 0
             low, high = low_and_high(self._consumer, (topic, number), self._settings.start_timeout_seconds)
             raise OffsetLost(topic, number, self._next.get((topic, number), -1), low, high)
-        elif code == KafkaError._FATAL or code in _DENIED:
+        elif code == KafkaError._FATAL or code in DENIED:
             raise ConsumptionFailed(f"group {self._group}: {text_of(error)}")
         else:
             _LOG.warning("reading: %s", text_of(error))
@@ -280,12 +296,3 @@ class GroupConsumer:
     def _raise_fault(self) -> None:
         if self._fault is not None:
             raise self._fault
-
-
-def _has_no_such_groups(error: KafkaError) -> bool:
-    """Whether the broker knows no KIP-848 groups; the client tells the cause of a fatal error in its text only."""
-    return error.code() == KafkaError._FATAL and any(KafkaError(code).str() in error.str() for code in _UNSUPPORTED)
-
-
-def _at(partition: TopicPartition, offset: int) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.partition, offset)

@@ -19,6 +19,18 @@ PASSING = frozenset(
 )
 """Errors that may be gone at the next attempt: an election, a restart, news that has not spread yet."""
 
+DENIED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError._AUTHENTICATION,
+    }
+)
+"""Errors that stay until somebody grants this process what it asks for."""
+
+_UNSUPPORTED = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)
+
 
 class BrokerUnavailable(RuntimeError):
     """No broker answers at the given addresses."""
@@ -76,6 +88,11 @@ class ConsumptionFailed(RuntimeError):
 
 class CommitFailed(RuntimeError):
     """The broker did not record the progress of this process; it will be repeated after a restart."""
+
+
+def has_no_such_groups(error: KafkaError) -> bool:
+    """Whether the broker knows no KIP-848 groups; the client tells the cause of a fatal error in its text only."""
+    return error.code() == KafkaError._FATAL and any(KafkaError(code).str() in error.str() for code in _UNSUPPORTED)
 
 
 def text_of(error: KafkaError) -> str:

@@ -47,7 +47,8 @@ class DurableProducer:
         on_error: Callable[[KafkaError], None] = lambda error: None,
     ) -> None:
         self._timeout_seconds = settings.delivery_timeout_ms / 1000 + _FLUSH_MARGIN_SECONDS
-        self._delivered = delivered
+        self.delivered = delivered
+        """Is told topic, partition and offset of every acknowledgement."""
         self._failure: str | None = None
         self._outstanding = 0
         self._where = settings.bootstrap_servers
@@ -146,7 +147,7 @@ class DurableProducer:
             return
         consignment.outstanding -= 1
         offset = record.offset()
-        self._delivered(topic, record.partition() or 0, OFFSET_UNKNOWN if offset is None else offset)
+        self.delivered(topic, record.partition() or 0, OFFSET_UNKNOWN if offset is None else offset)
 
     def _fail(self, reason: str) -> NoReturn:
         self._failure = self._failure or reason

@@ -69,7 +69,9 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
             recovery = Recovery(
-                history=lambda: bus.history((*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN),
+                history=lambda: bus.history(
+                    (*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN, others=stage.published.overhear
+                ),
                 opening=stage.recover,
                 mark=lambda: stage.appended,
             )

@@ -13,7 +13,8 @@ from order_plane.brokers.port import Broker, KeyLife
 from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution, refuse_reports_of_others
+from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution
+from order_plane.journals.published import PublishedReports
 from order_plane.recovery import take_up
 from order_plane.reports import stamped
 from order_plane.router import Router
@@ -47,6 +48,7 @@ class Execution:
         self.desk = self._desk = desk
         self._journal = journal
         self.journal_id = journal.journal_id
+        self.published = PublishedReports(journal)
         self._broker = broker
         self._router = Router(desk, journal, broker)
         self._account = account
@@ -57,7 +59,6 @@ class Execution:
         self._repeated: dict[UUID, None] = {}
         self.uncancelled: dict[UUID, CancelOrder] = {}
         self._again: list[SubmitOrder] = []
-        self._seen: dict[str, int] = {}
         self._recovered = False
         self._published: Callable[[], int] = lambda: journal.appended
         self._observe = broker.observe
@@ -102,7 +103,7 @@ class Execution:
         Raises:
             JournalError: when the reports restored are of another journal, or of a newer copy of this one.
         """
-        refuse_reports_of_others(self._journal, self._seen)
+        self.published.refuse_others()
         settlement = Settlement(published=0)
         settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
@@ -133,8 +134,7 @@ class Execution:
         if isinstance(message, BarEvent):
             self._mark(message)
         elif isinstance(message, ExecutionReport):
-            if message.journal_id is not None:
-                self._seen[message.journal_id] = max(self._seen.get(message.journal_id, 0), message.journal_seq or 0)
+            self.published.remember(message)
         elif isinstance(message, TickEvent):
             self._on_tick(message)
         else:

@@ -193,22 +193,3 @@ class Journal(Protocol):
     def close(self) -> None:
         """Let go of the journal."""
         ...
-
-
-def refuse_reports_of_others(journal: Journal, seen: Mapping[str, int]) -> None:
-    """Hold ``journal`` against the reports that were published: the newest transaction ``seen`` of each journal.
-
-    Raises:
-        JournalError: when reports are of another journal, or of a newer copy of this one.
-    """
-    name, written = journal.journal_id, journal.sequence
-    if seen.keys() - {name}:
-        raise JournalError(
-            "execution_reports holds reports of another journal, whose orders this foreign one does not know; start"
-            " with the journal that belongs to this Kafka, or another kafka.topic_prefix"
-        )
-    if seen.get(name, 0) > written:
-        raise JournalError(
-            f"the journal was restored from an older copy: it has {written} transactions and reports were published"
-            f" after {seen[name]}; restore the newest one, what it lacks may have been sent"
-        )

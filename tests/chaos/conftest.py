@@ -1,4 +1,4 @@
-"""Makes the programs beside the tests importable by them, and says of a failure how to see it again."""
+"""Makes the programs beside the tests importable by them, gives them a broker, and says how to see a failure again."""
 
 import os
 import sys
@@ -9,6 +9,24 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from drills import FIRST, SCHEDULES
+
+from kernel.embedded_broker import MockCluster
+from kernel.kafka_settings import KafkaSettings
+
+
+@pytest.fixture
+def cluster():
+    """A broker in this process that can be made to fail."""
+    cluster = MockCluster()
+    cluster.create_topics()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def kafka(cluster):
+    """How planes reach it."""
+    return KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,11 +12,9 @@ from contracts.control import RiskAlert
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from kernel.clock import monotonic
-from kernel.embedded_broker import MockCluster
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import read_logs
 from kernel.kafka_offsets import watermarks
-from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
 from kernel.pump import Pump
 from order_plane.brokers.paper_store import MemoryPaperStore
@@ -25,19 +23,6 @@ from order_plane.journals.memory import MemoryJournal
 
 AUTHORIZATION_FAILED = 29
 PATIENCE = 60.0
-
-
-@pytest.fixture
-def cluster():
-    cluster = MockCluster()
-    cluster.create_topics()
-    yield cluster
-    cluster.close()
-
-
-@pytest.fixture
-def kafka(cluster):
-    return KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
 
 
 class Plane:

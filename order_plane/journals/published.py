@@ -1,0 +1,50 @@
+"""The reports that were published, held against the journal: nobody may trade behind those of another one."""
+
+from contracts.base import Message
+from contracts.trading import ExecutionReport
+from order_plane.journals.port import Journal, JournalError
+
+
+class PublishedReports:
+    """How far each journal was that published reports came from; only ``journal`` may be among them."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._newest: dict[str, int] = {}
+
+    def remember(self, report: ExecutionReport) -> None:
+        """Take in a report that was published; one that names no journal says nothing."""
+        name = report.journal_id
+        if name is not None:
+            self._newest[name] = max(self._newest.get(name, 0), report.journal_seq or 0)
+
+    def refuse_others(self) -> None:
+        """Hold the journal against the reports remembered.
+
+        Raises:
+            JournalError: when reports are of another journal, or of a newer copy of this one.
+        """
+        name, written = self._journal.journal_id, self._journal.sequence
+        others = self._newest.keys() - {name}
+        if others:
+            raise JournalError(
+                f"execution_reports holds reports of another journal ({', '.join(sorted(others))}), whose orders this"
+                f" foreign one ({name}) does not know: stop every order plane but the one whose journal belongs to this"
+                " Kafka, or start with another kafka.topic_prefix"
+            )
+        newest = self._newest.get(name, 0)
+        if newest > written:
+            raise JournalError(
+                f"the journal was restored from an older copy: it has {written} transactions and reports were published"
+                f" after {newest}; restore the newest one, what it lacks may have been sent"
+            )
+
+    def overhear(self, message: Message) -> None:
+        """Take in what was written beside this order plane while it runs; its own reports are no news.
+
+        Raises:
+            JournalError: as `refuse_others` does.
+        """
+        if isinstance(message, ExecutionReport):
+            self.remember(message)
+            self.refuse_others()
