@@ -67,7 +67,7 @@ def test_what_was_consumed_is_told_from_what_waits_and_from_dead_letters(embedde
 
 
 def test_what_a_run_kept_is_read_up_to_where_its_process_was_killed(tmp_path):
-    beat = Heartbeat(timestamp=NOON, plane="order", instance="x", positions={"order_intents/0": 5}, ends={})
+    beat = Heartbeat(timestamp=NOON, plane=PlaneName.ORDER, instance="x", positions={"order_intents/0": 5}, ends={})
     with IntentWitness(tmp_path / KEPT) as witness:
         for offset, name in enumerate((1, 2, None, 1, 4, 5)):
             witness.published(0, offset, None if name is None else UUID(int=name))
