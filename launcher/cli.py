@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 import yaml
+from pydantic import JsonValue
 from rich.console import Console
 
 from contracts import schema_export
@@ -34,6 +35,7 @@ from launcher import (
     validate_cli,
 )
 from launcher.kafka_options import NOTHING, USAGE, reported
+from launcher.order_journal import Operator
 from launcher.order_socket import State, socket_of
 from launcher.settings import load_settings
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
@@ -126,20 +128,28 @@ def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
 
 @limits.command("reload")
 def reload_limits(
+    operator: Operator,
+    reason: Annotated[str, typer.Option(help="Why.")],
     path: Annotated[
         Path, typer.Option("--config", "-c", help="The YAML file.", envvar="ALGOTRADE_CONFIG")
     ] = run_cli.DEMO,
     state: State = None,
 ) -> None:
-    """Hand order.limits to the order plane that runs here. Exit code 1 when a limit would become looser."""
+    """Hand order.limits to the order plane that runs here, which writes down who changed what.
+
+    Exit code 1 when a limit would become looser.
+    """
     try:
         with reported():
             limit = load_settings(path, os.environ).order.limits
-        ask(socket_of(state), "limits", {"limits": limit.model_dump(mode="json")})
+        fields: dict[str, JsonValue] = {"limits": limit.model_dump(mode="json"), "operator": operator, "reason": reason}
+        answer = ask(socket_of(state), "limits", fields)
     except (CommandRefused, NobodyListens) as error:
         errors.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(NOTHING if isinstance(error, CommandRefused) else USAGE) from None
-    console.print("the limits are in force")
+    changed = answer.get("changed")
+    names = ", ".join(map(str, changed)) if isinstance(changed, list) else ""
+    console.print(f"the limits are in force; changed: {names or 'none'}", markup=False)
 
 
 @config.command("show")

@@ -8,28 +8,34 @@ from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka import Message as Record
 
 from backtest.run_record import RunRecord
+from contracts.base import Message
 from contracts.codec import ContractViolation, decode
-from contracts.control import RunMarker, RunState
+from contracts.control import Heartbeat, RunMarker, RunState
 from contracts.dead_letter import NotADeadLetter, parse_dead_letter
-from contracts.topics import TOPICS
-from contracts.trading import ExecutionReport
+from contracts.topics import TOPICS, Topic
+from contracts.trading import ExecutionReport, OrderIntent
 from domain.valuation import Valuation
 from kernel.dead_letter_writer import wire_headers
 from kernel.dead_letters import UNEXPLAINED
 from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
+from launcher.consumed_intents import IntentWitness
 
-FOLLOWED = ("market_events", "order_intents", "execution_reports", "control")
+FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "heartbeats")
 _BATCH = 2000
 
 
 class Collector:
-    """Reads every message of a run from the beginning, without a group, and never blocks for long."""
+    """Reads every message of a run from the beginning, without a group, and never blocks for long.
 
-    def __init__(self, kafka: KafkaSettings, record: RunRecord) -> None:
+    What it sees of intents it tells ``witness``.
+    """
+
+    def __init__(self, kafka: KafkaSettings, record: RunRecord, witness: IntentWitness | None = None) -> None:
         self._kafka = kafka
         self._record = record
+        self._witness = witness
         self._topics = {kafka.topic(name): TOPICS[name] for name in (*FOLLOWED, *_dead_letter_topics())}
         self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
         self.dead_letters: Counter[str] = Counter()
@@ -80,6 +86,8 @@ class Collector:
         for record in records:
             if record.error() is None:
                 self._take(record)
+        if self._witness is not None:
+            self._witness.flush()
         return len(records)
 
     def drain(self) -> None:
@@ -103,11 +111,12 @@ class Collector:
         topic = self._topics[name]
         self._read[name, record.partition() or 0] = (record.offset() or 0) + 1
         if not topic.messages:
-            self._bury(record)
+            self._bury(record, topic)
             return
-        try:
-            message = decode(record.value() or b"", topic.messages)
-        except ContractViolation:
+        message = _message(record, topic)
+        if self._witness is not None:
+            self._bear_witness(self._witness, record, topic, message)
+        if message is None:
             return  # its consumer sends it to the dead letters, and there it is counted
         if isinstance(message, RunMarker):
             self.marker = message
@@ -116,7 +125,15 @@ class Collector:
         self._record.observe(message)
         self._valuation.take(message)
 
-    def _bury(self, record: Record) -> None:
+    @staticmethod
+    def _bear_witness(witness: IntentWitness, record: Record, topic: Topic, message: Message | None) -> None:
+        if OrderIntent in topic.messages:
+            name = message.intent_id if isinstance(message, OrderIntent) else None
+            witness.published(record.partition() or 0, record.offset() or 0, name)
+        elif isinstance(message, Heartbeat):
+            witness.heard(message)
+
+    def _bury(self, record: Record, topic: Topic) -> None:
         try:
             letter = parse_dead_letter(wire_headers(record), record.key(), record.value())
         except NotADeadLetter:  # a foreign producer wrote it there
@@ -125,6 +142,15 @@ class Collector:
         if letter.dlq_id not in self._buried:  # one failure can be written twice, around a crash
             self._buried.add(letter.dlq_id)
             self.dead_letters[letter.code] += 1
+            if self._witness is not None:
+                self._witness.buried(topic.name, letter)
+
+
+def _message(record: Record, topic: Topic) -> Message | None:
+    try:
+        return decode(record.value() or b"", topic.messages)
+    except ContractViolation:
+        return None
 
 
 def _dead_letter_topics() -> tuple[str, ...]:

@@ -1,8 +1,6 @@
 """Engage, release and look at kill switches, through the order plane's own socket or a control message."""
 
 from collections.abc import Mapping
-from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,46 +9,51 @@ from rich.console import Console
 
 from contracts.codec import encode
 from contracts.control import KillAction, KillScope, KillSwitchCommand
-from contracts.topics import TOPIC_OF, qualified
 from domain.ids import kill_id
 from kernel.clock import SystemClock
-from kernel.kafka_producer import DurableProducer
+from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_settings import KafkaSettings
+from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
+from launcher.latching import Latch, Plane, plane_of, publish
+from launcher.order_journal import Database, Operator, looked_at
 from launcher.order_socket import State, socket_of
+from launcher.wish import Reason, Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
+from order_plane.journals.port import JournalError
+from order_plane.safety.kill_switch import KillSwitch
 
 app = typer.Typer(name="kill", help="Stop trading, and let it go on.", no_args_is_help=True)
 
-Operator = Annotated[str, typer.Option(help="Who you are.")]
-Reason = Annotated[str, typer.Option(help="Why.")]
 Scope = Annotated[KillScope, typer.Option(case_sensitive=False, help="What is stopped.")]
 Target = Annotated[str, typer.Option(help="The account or strategy; * for all of them.")]
 _plain = Console(highlight=False, soft_wrap=True)
 
 
-class Sent(StrEnum):
-    """How a command went out."""
-
-    DONE = "carried out by the order plane"
-    PUBLISHED = "published; the order plane carries it out when it reads it"
-
-
 @app.command()
+@within(30.0)
 def on(
-    operator: Operator,
-    reason: Reason,
+    wish: Wish,
+    *,
     scope: Scope = KillScope.GLOBAL,
     target: Target = "*",
     flatten: Annotated[bool, typer.Option("--flatten", help="Close positions at the market, too.")] = False,
-    state: State = None,
-    bootstrap: Bootstrap = None,
-    prefix: Prefix = None,
 ) -> None:
-    """Refuse new orders and cancel open ones, latched until it is switched off."""
+    """Refuse new orders and cancel open ones, latched until it is switched off.
+
+    Without an order plane that answers it is written into its journal, with or without Kafka; one that holds its
+    journal and does not answer is asked again. Exit code 1 when nothing is known to be stopped; the text says what to
+    do then.
+    """
     action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.HALT
-    command = the_command(engage=True, operator=operator, reason=reason, scope=scope, target=target, action=action)
-    _carry_out(command, state, bootstrap, prefix)
+    try:
+        outcome = wish.latched(the_command(wish.operator, wish.reason, action, scope, target))
+    except CommandRefused as error:
+        _end(f"refused: {error}", NOTHING)
+        return
+    if outcome.latch in (Latch.SILENT, Latch.NOWHERE):
+        _end(outcome.text, NOTHING)
+    _plain.print(outcome.text, markup=False)
 
 
 @app.command()
@@ -66,27 +69,40 @@ def off(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Release a kill switch; refused while its cause still holds, unless a second person overrides that."""
+    """Release a kill switch; refused while its cause still holds, unless a second person overrides that.
+
+    That is judged by the order plane: unlike a kill, a release is never written into the journal of one that is down.
+    """
     command = the_command(
         engage=False, operator=operator, reason=reason, scope=scope, target=target, second_operator=second_operator
     )
-    _carry_out(command, state, bootstrap, prefix)
+    with reported():
+        try:
+            ask(socket_of(state), "kill", {"message": encode(command).decode()})
+        except NobodyListens:
+            _publish_release(command, connection(bootstrap, prefix))
+        except CommandRefused as error:
+            _end(f"refused: {error}", NOTHING)
+        else:
+            console.print(Latch.ANSWERED.value)
 
 
 @app.command()
-def status(state: State = None) -> None:
-    """Say which switches are engaged and what the guards measure. Exit code 1 when one is engaged."""
+def status(state: State = None, database: Database = None) -> None:
+    """Say which switches are engaged and what the guards measure. Exit code 1 when one is engaged.
+
+    When no order plane answers: what is latched in its journal; exit code 2 when that is nothing.
+    """
     try:
         answer = ask(socket_of(state), "status", {})
     except NobodyListens as error:
-        _end(str(error), USAGE)
+        latched = _latched(plane_of(state, database))
+        for each in latched:
+            _show(each.model_dump(mode="json"))
+        _end(f"{error}{'; that is what its journal holds' if latched else ''}", NOTHING if latched else USAGE)
         return
     for switch in _records(answer.get("switches")):
-        _plain.print(
-            f"ENGAGED {switch['scope']} {switch['target']} {switch['action']} for {switch['cause']}"
-            f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}",
-            markup=False,
-        )
+        _show(switch)
     stuck = answer.get("uncancelled")
     for order in stuck if isinstance(stuck, list) else ():
         _plain.print(f"NOT CANCELLED {order}", markup=False)
@@ -101,50 +117,41 @@ def status(state: State = None) -> None:
     console.print("no kill switch is engaged")
 
 
-def send(command: KillSwitchCommand, socket: Path, kafka: KafkaSettings | None, timeout_seconds: float = 10.0) -> Sent:
-    """Have ``command`` carried out through ``socket``, else published to ``kafka`` when that is given.
-
-    ``timeout_seconds`` is how long the order plane may take to answer.
-
-    Raises:
-        CommandRefused: when the order plane refuses it.
-        NobodyListens: when no order plane listens and there is no Kafka to publish to.
-    """
+def _publish_release(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
     try:
-        ask(socket, "kill", {"message": encode(command).decode()}, timeout_seconds)
-    except NobodyListens:
-        if kafka is None:
-            raise
         publish(command, kafka)
-        return Sent.PUBLISHED
-    return Sent.DONE
+    except (BrokerUnavailable, DeliveryFailed):
+        text = "a release is judged by the order plane: start it, which comes up stopped, and repeat this"
+        errors.print(text, style="red", markup=False, soft_wrap=True)
+        raise
+    console.print(Latch.PUBLISHED.value)
 
 
-def publish(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
-    """Make ``command`` durable in ``kafka``, where the order plane reads it, now or when it starts again.
+def _show(switch: Mapping[str, JsonValue]) -> None:
+    _plain.print(
+        f"ENGAGED {switch['scope']} {switch['target']} {switch['action']} for {switch['cause']}"
+        f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}",
+        markup=False,
+    )
 
-    Raises:
-        BrokerUnavailable, DeliveryFailed: when that could not be done.
-    """
-    producer = DurableProducer(kafka)
+
+def _latched(plane: Plane) -> tuple[KillSwitchCommand, ...]:
+    """The switches that the journal of ``plane`` will bring back at its next start; none when it cannot be read."""
+    if plane.directory is None:
+        return ()
+    switch = KillSwitch("")
     try:
-        topic = qualified(TOPIC_OF[KillSwitchCommand].name, kafka.topic_prefix)
-        producer.send(topic, encode(command), key=command.partition_key.encode(), headers=())
-        producer.flush()
+        journal = looked_at(plane.directory, plane.database)
+    except JournalError as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        return ()
+    try:
+        for command in journal.commands():
+            if command.scope is not KillScope.SYMBOL:
+                switch.apply(command)
     finally:
-        producer.close()
-
-
-def _carry_out(command: KillSwitchCommand, state: Path | None, bootstrap: str | None, prefix: str | None) -> None:
-    with reported():
-        try:
-            sent = send(command, socket_of(state), None)
-        except NobodyListens:
-            sent = send(command, socket_of(state), connection(bootstrap, prefix))
-        except CommandRefused as error:
-            _end(f"refused: {error}", NOTHING)
-            return
-    console.print(sent.value)
+        journal.close()
+    return switch.engaged
 
 
 def the_command(

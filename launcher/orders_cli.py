@@ -8,8 +8,7 @@ import typer
 from rich.table import Table
 
 from kernel.clock import SystemClock
-from kernel.kafka_settings import KafkaSettings
-from launcher.consumed_intents import consumed_intents
+from launcher.consumed_intents import KEPT, Consumed, consumed_intents, kept_intents
 from launcher.kafka_options import (
     NOTHING,
     Bootstrap,
@@ -20,6 +19,7 @@ from launcher.kafka_options import (
     state_directory,
 )
 from launcher.order_journal import JOURNAL, Database, Operator, State, journal_errors, looked_at, place_of, settings_of
+from launcher.running import current
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
@@ -93,17 +93,22 @@ def audit(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Account for every intent of a run: from its tables when it is finished, else from Kafka.
+    """Account for every intent of a run, and say who says what was consumed.
 
+    While it is alive that is Kafka. Afterwards it is what the run kept, or its tables, or with neither Kafka again.
     Exit code 1 when an intent was lost or is still waiting.
     """
     with journal_errors(), reported():
         directory = Path(run) if Path(run).is_dir() else runs / run
         place = state or state_directory() / "runs" / directory.name
-        if (directory / ORDERS).exists():
+        alive = current(state_directory())
+        kept = None if alive is not None and alive.run_id == directory.name else kept_intents(place / KEPT)
+        if kept is not None:
+            ledger = _consumed(kept, place, database)
+        elif (directory / ORDERS).exists():
             ledger = _finished(directory, place, database)
         else:
-            ledger = _running(connection(bootstrap, prefix), place, database)
+            ledger = _consumed(consumed_intents(connection(bootstrap, prefix)), place, database)
         console.print(_counts(ledger))
         for name, end in ledger.open.items():
             console.print(f"{end.value} {name}", markup=False)
@@ -160,14 +165,20 @@ def _finished(directory: Path, place: Path, database: str | None) -> Ledger:
     table = pq.read_table(directory / ORDERS, columns=["intent_id", "status"]).to_pydict()
     told = {UUID(name): ENDS_OF_STATUS.get(status, End.ACKED) for name, status in zip(*table.values(), strict=True)}
     if database is None and not (place / JOURNAL).exists():
+        console.print(f"what was consumed and how it ended: {directory / ORDERS}", markup=False, soft_wrap=True)
         return settled(told, told, ())
+    _tell(str(directory / ORDERS), place, database)
     journaled = _ends(place, database)
     return settled([*told, *journaled], journaled, ())
 
 
-def _running(kafka: KafkaSettings, place: Path, database: str | None) -> Ledger:
-    """What the order plane has consumed from Kafka against its journal and its dead letters."""
-    consumed = consumed_intents(kafka)
+def _consumed(consumed: Consumed, place: Path, database: str | None) -> Ledger:
+    """What the order plane has consumed against its journal and its dead letters."""
+    _tell(consumed.source, place, database)
+    if consumed.unread:
+        console.print(f"published and never consumed, so nothing came of them: {consumed.unread}", markup=False)
+    if consumed.unseen:
+        console.print(f"consumed before anybody took note, so the journal alone answers for them: {consumed.unseen}")
     journaled = _ends(place, database)
     ledger = settled([*consumed.intents, *journaled], journaled, ())
     ledger.counts[End.DEAD_LETTERED] += consumed.refused
@@ -175,6 +186,12 @@ def _running(kafka: KafkaSettings, place: Path, database: str | None) -> Ledger:
     for lost in consumed.vanished:
         console.print(f"{End.LOST.value} {lost}", markup=False)
     return ledger
+
+
+def _tell(source: str, place: Path, database: str | None) -> None:
+    console.print(f"what was consumed: {source}", markup=False, soft_wrap=True)
+    journal = "the journal in the database" if database is not None else place / JOURNAL
+    console.print(f"how it ended: {journal}", markup=False, soft_wrap=True)
 
 
 def _ends(place: Path, database: str | None) -> dict[UUID, End]:

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -12,15 +12,13 @@ from typing import Annotated
 import typer
 from pydantic import JsonValue
 
-from contracts.control import KillAction, KillScope, KillSwitchCommand
+from contracts.control import KillAction, KillScope
 from kernel.clock import SystemClock, monotonic
-from kernel.kafka_errors import BrokerUnavailable
-from kernel.ports import DeliveryFailed
-from kernel.settings import ConfigurationError
-from launcher.kafka_options import NOTHING, Bootstrap, Prefix, connection, console, errors, state_directory
-from launcher.kill_cli import Operator, Reason, publish, send, the_command
+from launcher.kafka_options import NOTHING, console, errors, state_directory
+from launcher.kill_cli import the_command
 from launcher.order_socket import State, socket_of
 from launcher.running import current
+from launcher.wish import Wait, Wish, within
 from order_plane.command_channel import Answer, CommandRefused, NobodyListens, ask
 
 app = typer.Typer(
@@ -28,51 +26,23 @@ app = typer.Typer(
 )
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Wait = Annotated[float, typer.Option(help="Seconds a step may take to come true.", min=0.0, max=600.0)]
 Output = Annotated[Path | None, typer.Option(help="File of the report; default: shown only.")]
 _PAUSE = Event()
 _NOBODY = "no order plane answers here; its orders, if any, must be looked after at the broker"
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """Who wants what undone and why, of which order plane, and where else it can be told."""
-
-    operator: str
-    reason: str
-    state: Path | None
-    bootstrap: str | None
-    prefix: str | None
-
-
 @app.command("cancel-all")
-def cancel_all(
-    operator: Operator,
-    reason: Reason,
-    dry_run: DryRun = False,
-    wait: Wait = 10.0,
-    state: State = None,
-    bootstrap: Bootstrap = None,
-    prefix: Prefix = None,
-) -> None:
+@within(10.0)
+def cancel_all(wish: Wish, *, dry_run: DryRun = False) -> None:
     """Stop new orders and cancel every open one."""
-    wish = _Wish(operator, reason, state, bootstrap, prefix)
-    _verdict("cancel-all", _shown(wait, state) if dry_run else _kill(KillAction.HALT, wish, wait, _no_orders))
+    _verdict("cancel-all", _shown(wish) if dry_run else _kill(KillAction.HALT, wish, _no_orders))
 
 
 @app.command()
-def flatten(
-    operator: Operator,
-    reason: Reason,
-    dry_run: DryRun = False,
-    wait: Wait = 60.0,
-    state: State = None,
-    bootstrap: Bootstrap = None,
-    prefix: Prefix = None,
-) -> None:
+@within(60.0)
+def flatten(wish: Wish, *, dry_run: DryRun = False) -> None:
     """Close every position at the market; waits until nothing is held."""
-    wish = _Wish(operator, reason, state, bootstrap, prefix)
-    _verdict("flatten", _shown(wait, state) if dry_run else _kill(KillAction.HALT_AND_FLATTEN, wish, wait, _flat))
+    _verdict("flatten", _shown(wish) if dry_run else _kill(KillAction.HALT_AND_FLATTEN, wish, _flat))
 
 
 @app.command()
@@ -97,27 +67,19 @@ def report(output: Output = None, state: State = None) -> None:
 
 
 @app.command()
-def run(
-    operator: Operator,
-    reason: Reason,
-    dry_run: DryRun = False,
-    wait: Wait = 60.0,
-    output: Output = None,
-    state: State = None,
-    bootstrap: Bootstrap = None,
-    prefix: Prefix = None,
-) -> None:
+@within(60.0)
+def run(wish: Wish, *, dry_run: DryRun = False, output: Output = None) -> None:
     """Everything in order: cancel-all, flatten, verify, report, disconnect; goes on after a step that failed."""
+    state = wish.state
     if dry_run:
-        _verdict("dry run", _shown(wait, state, everything=True))
+        _verdict("dry run", _shown(wish, everything=True))
         return
-    wish = _Wish(operator, reason, state, bootstrap, prefix)
     steps: dict[str, Callable[[], str | None]] = {
-        "cancel-all": lambda: _kill(KillAction.HALT, wish, min(wait, 10.0), _no_orders),
-        "flatten": lambda: _kill(KillAction.HALT_AND_FLATTEN, wish, wait, _flat),
+        "cancel-all": lambda: _kill(KillAction.HALT, replace(wish, wait=min(wish.wait, 10.0)), _no_orders),
+        "flatten": lambda: _kill(KillAction.HALT_AND_FLATTEN, wish, _flat),
         "verify": lambda: _verify(_status(state)),
         "report": lambda: _report(output, state),
-        "disconnect": lambda: _disconnect(dry_run, min(wait, 30.0), state),
+        "disconnect": lambda: _disconnect(dry_run, min(wish.wait, 30.0), state),
     }
     failed = [name for name, step in steps.items() if not _told(name, step())]
     if failed:
@@ -125,9 +87,9 @@ def run(
     _verdict("run", None)
 
 
-def _shown(wait: float, state: Path | None, *, everything: bool = False) -> str | None:
+def _shown(wish: Wish, *, everything: bool = False) -> str | None:
     """Say what would be done, and with ``everything`` what is not yet as it should be and which run would end."""
-    status = _status(state, wait)
+    status = _status(wish.state, wish.wait)
     if status is None:
         return _NOBODY
     held = json.dumps(status["positions"])
@@ -140,42 +102,24 @@ def _shown(wait: float, state: Path | None, *, everything: bool = False) -> str 
     return None
 
 
-def _kill(action: KillAction, wish: _Wish, wait: float, problem: Callable[[Answer], str | None]) -> str | None:
+def _kill(action: KillAction, wish: Wish, problem: Callable[[Answer], str | None]) -> str | None:
     """Engage the global switch with ``action``, and wait for ``problem`` to vanish.
 
     Nothing is asked before that: an order plane that is busy answers nothing, and heeds a kill all the same.
     """
-    until = monotonic() + wait
-    failure = _latch(the_command(wish.operator, wish.reason, action), wish, until)
-    if failure is not None:
-        return failure
+    until = monotonic() + wish.wait
+    try:
+        outcome = wish.latched(the_command(wish.operator, wish.reason, action), insist=True)
+    except CommandRefused as error:
+        return str(error)
+    if not outcome.holds:
+        return outcome.text
     while True:
         status = _status(wish.state)
         found = "the kill switch is engaged; now the order plane does not answer" if status is None else problem(status)
         if found is None or monotonic() >= until:
             return found
         _PAUSE.wait(0.05)
-
-
-def _latch(command: KillSwitchCommand, wish: _Wish, until: float) -> str | None:
-    """Tell the order plane again and again until it has carried out ``command``, at last through Kafka."""
-    while True:
-        try:
-            send(command, socket_of(wish.state), None, max(1.0, until - monotonic()))
-        except (CommandRefused, NobodyListens) as error:
-            if monotonic() >= until:
-                return f"{error}; {_published(command, wish)}; look after its orders at the broker"
-            _PAUSE.wait(0.1)
-        else:
-            return None
-
-
-def _published(command: KillSwitchCommand, wish: _Wish) -> str:
-    try:
-        publish(command, connection(wish.bootstrap, wish.prefix))
-    except (BrokerUnavailable, DeliveryFailed, ConfigurationError, ValueError) as error:
-        return f"Kafka could not be told either ({error})"
-    return "the command was published, and an order plane carries it out when it reads it"
 
 
 def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:

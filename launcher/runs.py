@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
@@ -16,8 +17,10 @@ from backtest.summary import JSON
 from contracts.control import RunState
 from data_plane.composition import input_files
 from data_plane.store import QUARANTINE, QuarantineFile
+from kernel.kafka_errors import BrokerUnavailable
 from kernel.settings import config_hash, resolved
 from launcher.collector import Collector
+from launcher.consumed_intents import AT_THE_END, KEPT, IntentWitness, committed_positions
 from launcher.endings import RunIncomplete
 from launcher.local import LocalRun
 from launcher.progress import Counts
@@ -59,7 +62,7 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
     """
     strategy, bars = run.settings.strategy, run.state_directory / "bars.parquet"
     record = RunRecord(strategy.initial_cash, bars_to=bars, currencies=strategy.quoted)
-    with Collector(run.kafka, record) as collector:
+    with _collected(run, supervisor, record) as collector:
         follow(supervisor, collector, lambda: on_progress(counts(record, collector)))
         supervisor.stop()
         collector.drain()
@@ -77,11 +80,27 @@ def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoR
     """
     strategy = run.settings.strategy
     record = RunRecord(strategy.initial_cash, currencies=strategy.quoted)
-    with Collector(run.kafka, record) as collector:
+    with _collected(run, supervisor, record) as collector:
         while True:
             collector.collect(0.5)
             supervisor.check()
             on_progress(counts(record, collector))
+
+
+@contextmanager
+def _collected(run: LocalRun, supervisor: Supervisor, record: RunRecord) -> Iterator[Collector]:
+    """Follows the run, and keeps what became of its intents: the broker may not outlive it.
+
+    However it ends, the planes are stopped first, so that all they have consumed is kept.
+    """
+    with IntentWitness(run.state_directory / KEPT) as witness, Collector(run.kafka, record, witness) as collector:
+        try:
+            yield collector
+        finally:
+            supervisor.stop()
+            with suppress(BrokerUnavailable):  # then what was heard so far is all there is
+                collector.drain()
+                witness.committed(committed_positions(run.kafka), AT_THE_END)
 
 
 def counts(record: RunRecord, collector: Collector) -> Counts:

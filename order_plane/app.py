@@ -13,6 +13,7 @@ from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, Order
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
+from kernel.kafka_lookahead import LookAhead
 from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
@@ -57,6 +58,8 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
         learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
+            ahead = LookAhead(kafka, KillSwitchCommand)  # before the history is read: nothing is between the two
+            resources.callback(ahead.close)
 
             def publish(messages: Iterable[Message]) -> None:
                 for message in messages:
@@ -64,7 +67,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
             resources.callback(channel.close)
-            stage.heed(lambda: kills_among(channel.waiting()))
+            stage.heed(lambda: [*ahead.read(), *kills_among(channel.waiting())])
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)

@@ -68,7 +68,7 @@ class CommandChannel:
             try:
                 _send(client, self._answer(bytes(text)))
             except Exception as error:
-                _send(client, {"ok": False, "error": f"the order plane stops: {type(error).__name__}"})
+                _send(client, {"ok": False, "stops": True, "error": type(error).__name__})
                 self._clients += waiting[index + 1 :]
                 raise
             finally:
@@ -129,7 +129,8 @@ def ask(path: Path, command: str, fields: Fields, timeout_seconds: float = 10.0)
     """Have the order plane that listens at ``path`` carry out ``command`` and return its answer.
 
     Raises:
-        NobodyListens: when no plane listens there, or it does not answer in time; then it may still act on it.
+        NobodyListens: when no plane listens there, or it does not answer in time or stops over it; then it may have
+            acted on it, or still do so.
         CommandRefused: when it refuses.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
@@ -147,6 +148,8 @@ def ask(path: Path, command: str, fields: Fields, timeout_seconds: float = 10.0)
     if not line:
         raise NobodyListens(f"the order plane at {path} ended before it answered; it may have acted on it")
     answer: Answer = json.loads(line)
+    if answer.get("stops"):
+        raise NobodyListens(f"the order plane stops: {answer.get('error')}; it may have acted on it")
     if answer.pop("ok", False) is not True:
         raise CommandRefused(str(answer.get("error", "refused")))
     return answer

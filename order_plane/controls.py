@@ -44,6 +44,11 @@ class Controls:
         self._repeated = RepeatedOrder(settings.limits.duplicate_window)
 
     @property
+    def limits(self) -> LimitSettings:
+        """The limits in force."""
+        return self._limits
+
+    @property
     def checks(self) -> tuple[RiskCheck, ...]:
         """The controls that are set."""
         limits = self._limits

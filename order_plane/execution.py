@@ -53,7 +53,7 @@ class Execution:
         self._router = Router(desk, journal, broker)
         self._account = account
         self.supervision = supervision = supervision or Supervision(desk, journal)
-        self._sending = Sending(desk, self._router, supervision)
+        self._sending = Sending(desk, self._router, supervision, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
@@ -90,7 +90,10 @@ class Execution:
         self._published = published
 
     def heed(self, urgent: Callable[[], Iterable[KillSwitchCommand]]) -> None:
-        """Ask ``urgent`` before each order leaves which kills somebody waits for: a batch may take long to send."""
+        """Ask ``urgent`` before each order leaves which commands somebody waits for: a batch may take long to send.
+
+        Of commands that come by one way it must tell all, in their order; they may be handled again in their turn.
+        """
         self._sending.urgent = urgent
 
     def recover(self) -> Sequence[Message]:

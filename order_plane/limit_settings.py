@@ -1,9 +1,11 @@
 """What an operator may set of the controls before every order."""
 
+import json
 from datetime import timedelta
+from hashlib import sha256
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from contracts.base import Symbol
 
@@ -64,6 +66,21 @@ class LimitSettings(Section):
     def needs_equity(self) -> bool:
         """Whether a limit can only be judged by what the account is worth."""
         return any(each is not None for each in (self.max_concentration, self.max_leverage, self.max_daily_loss))
+
+
+def changes(before: LimitSettings, after: LimitSettings) -> dict[str, JsonValue]:
+    """What differs, for a record: each limit that changed with its two values, and a SHA-256 over all of them."""
+    old, new = _plain(before), _plain(after)
+    changed: JsonValue = {name: [old[name], new[name]] for name in old if old[name] != new[name]}
+    return {"changed": changed, "sha256_before": _digest(old), "sha256_after": _digest(new)}
+
+
+def _plain(limits: LimitSettings) -> dict[str, JsonValue]:
+    return {**limits.model_dump(mode="json"), "restricted": [*sorted(limits.restricted)]}
+
+
+def _digest(limits: dict[str, JsonValue]) -> str:
+    return sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()
 
 
 class ThrottleSettings(Section):

@@ -117,13 +117,11 @@ def _resolve(stage: OrderPlane, publish: Publish, resolution: Resolution) -> dic
 
 
 def _cancel(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
-    operator, reason = (str(fields.get(name, "")).strip() for name in ("operator", "reason"))
+    operator, reason = _signature(fields)
     try:
         intent_id = UUID(str(fields.get("intent_id")))
     except ValueError:
         raise CommandRefused("intent_id must be the id of an intent") from None
-    if not operator or not reason:
-        raise CommandRefused("a named operator and a reason are needed")
     try:
         stage.cancel(intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512])
     except NotOpen as refusal:
@@ -155,14 +153,25 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
 
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
+    operator, reason = _signature(fields)
     try:
-        stage.supervision.tighten(LimitSettings.model_validate_json(json.dumps(fields.get("limits"))))
+        limits = LimitSettings.model_validate_json(json.dumps(fields.get("limits")))
+        changed = stage.supervision.tighten(limits, operator, reason)
     except ValidationError as error:
         names = ", ".join(sorted({".".join(map(str, each["loc"])) for each in error.errors()}))
         raise CommandRefused(f"these limits are wrong: {names or 'all'}") from None
     except LooserLimit as error:
         raise CommandRefused(str(error)) from None
-    return {"limits": "tightened"}
+    return {"changed": [*changed]}
+
+
+def _signature(fields: Fields) -> tuple[str, str]:
+    """Who asks and why; raises CommandRefused when one is missing or cannot be written down."""
+    try:
+        signed = _Signature.model_validate({name: fields.get(name) for name in ("operator", "reason")})
+    except ValidationError:
+        raise CommandRefused("a named operator (at most 64 characters) and a reason (400) are needed") from None
+    return signed.operator, signed.reason
 
 
 def _measured(guard: PerformanceGuard) -> JsonValue:
@@ -214,16 +223,21 @@ def fields_of(resolution: Resolution) -> dict[str, JsonValue]:
     }
 
 
-class _Signed(BaseModel):
-    """What a decision must be like before it may become durable: every report on it must be one that can be said."""
+class _Signature(BaseModel):
+    """Who decided and why, in words that every report and record can hold."""
 
     model_config = ConfigDict(str_strip_whitespace=True)
+
+    operator: Annotated[str, Field(min_length=1, max_length=64, pattern=_READABLE)]
+    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=_READABLE)]
+
+
+class _Signed(_Signature):
+    """What a decision must be like before it may become durable: every report on it must be one that can be said."""
 
     intent_id: UUID
     attempt: Annotated[int, Field(ge=1, le=1_000_000)]
     verdict: Verdict
-    operator: Annotated[str, Field(min_length=1, max_length=64, pattern=_READABLE)]
-    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=_READABLE)]
     at: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
     order_id: Annotated[str, Field(pattern=r"^[!-~]{0,64}$")] = ""
 

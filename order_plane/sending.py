@@ -1,9 +1,12 @@
 """Sends what was let through, one order at a time, and looks between two whether trading has been stopped."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from uuid import UUID
 
+from contracts.base import Message
 from contracts.control import KillSwitchCommand
+from kernel.ports import Unprocessable
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.router import Router
@@ -14,13 +17,20 @@ from order_plane.supervision import Supervision
 class Sending:
     """A batch is judged before its first order leaves, and much can happen until the last one would.
 
-    ``urgent`` says which kills somebody waits for.
+    ``urgent`` says which commands somebody waits for, and ``obey`` carries one out.
     """
 
-    def __init__(self, desk: Desk, router: Router, supervision: Supervision) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        router: Router,
+        supervision: Supervision,
+        obey: Callable[[KillSwitchCommand], Sequence[Message]],
+    ) -> None:
         self._desk = desk
         self._router = router
         self._supervision = supervision
+        self._obey = obey
         self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
 
     def send(self, orders: Iterable[SubmitOrder], exempt: Collection[UUID], settlement: Settlement, heard: int) -> int:
@@ -32,7 +42,8 @@ class Sending:
         desk, router, supervision = self._desk, self._router, self._supervision
         for order in orders:
             for command in self.urgent():
-                settlement.outputs += supervision.command(command)
+                with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
+                    settlement.outputs += self._obey(command)
             if order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
                 router.send_if_allowed(order, settlement)
             else:

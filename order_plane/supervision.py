@@ -16,7 +16,7 @@ from order_plane.effects import SubmitOrder
 from order_plane.flattening import Flattening
 from order_plane.journals.port import Journal, Past, Recall
 from order_plane.lifecycle import history_of
-from order_plane.limit_settings import LimitSettings
+from order_plane.limit_settings import LimitSettings, changes
 from order_plane.reports import execution_report, reported
 from order_plane.safety.guards import Guards
 
@@ -79,7 +79,7 @@ class Supervision:
         Raises:
             Unprocessable: when a release is not allowed.
         """
-        refusal = self._refusal(command)
+        refusal = None if command.engage else self._refusal(command)
         if refusal is not None:
             self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
             raise Unprocessable(FieldError("/engage", f"the kill switch stays engaged: {refusal}", _POLICY))
@@ -87,11 +87,24 @@ class Supervision:
             return ()
         return self._obey(command)
 
-    def tighten(self, limits: LimitSettings) -> None:
-        """Judge by ``limits`` from now on; raises LooserLimit when one is looser than before."""
+    def tighten(self, limits: LimitSettings, operator: str, reason: str) -> Sequence[str]:
+        """Judge by ``limits`` from now on, at the wish of ``operator``; returns the names of those that changed.
+
+        Raises:
+            LooserLimit: when one is looser than before, and none has changed.
+        """
         if self.controls is None:
             raise LooserLimit("this order plane has no limits that could be set")
-        self._desk.tighten(self.controls.tighten(limits))
+        before = self.controls.limits
+        told = {"event": "LIMITS", "operator": operator, "reason": reason, **changes(before, limits)}
+        try:
+            checks = self.controls.tighten(limits)
+        except LooserLimit as error:
+            self._journal.witness({**told, "done": False, "refusal": str(error)})
+            raise
+        self._desk.tighten(checks)
+        self._journal.witness({**told, "done": True})
+        return [name for name in LimitSettings.model_fields if getattr(before, name) != getattr(limits, name)]
 
     def remember(self, message: Message) -> None:
         """Take a plan, or a command given before this process or while there was none; `begin` carries that out."""
@@ -183,11 +196,13 @@ class Supervision:
             self.guards.obey(command)
         return self._desk.command(command)
 
-    def _refusal(self, command: KillSwitchCommand) -> str | None:
-        if command.engage:
-            return None
-        engaged = self._desk.switch.engaged_as(command)
-        confirmed = command.second_operator not in (None, command.operator)
+    def _refusal(self, release: KillSwitchCommand) -> str | None:
+        """Why ``release`` is not allowed; what was refused once stays so, however often it is heard."""
+        refused = self._journal.notes().get(f"{_REFUSED}{release.command_id}")
+        if refused is not None:
+            return refused
+        engaged = self._desk.switch.engaged_as(release)
+        confirmed = release.second_operator not in (None, release.operator)
         if engaged is not None and engaged.action is KillAction.HALT_AND_INVESTIGATE and not confirmed:
             return "it asks for an investigation; name the second operator who confirms it"
-        return None if self.guards is None else self.guards.forbids(command)
+        return None if self.guards is None else self.guards.forbids(release)

@@ -122,6 +122,10 @@ class AuditedJournal:
         """Every text by its name."""
         return self._journal.notes()
 
+    def witness(self, entry: Mapping[str, JsonValue]) -> None:
+        """Write what a person did."""
+        self._tell([dict(entry)])
+
     def rest(self) -> None:
         """Let log and journal do what has to be done at some time."""
         self._log.rest()

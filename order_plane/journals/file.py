@@ -4,14 +4,16 @@ import fcntl
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from kernel.clock import monotonic
 from order_plane.journals.database import verify
-from order_plane.journals.port import JournalError
+from order_plane.journals.port import JournalError, JournalHeld
 from order_plane.journals.tables import COUNTERS, SQLITE, VERSION, sealed, statements
 
 _APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
@@ -19,6 +21,8 @@ _LOG_PAGES = 8000
 """Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, in the middle of whatever."""
 _REST_EVERY = 512
 """Transactions after which they are copied in the next `SqliteDatabase.rest`, about 2,100 pages."""
+_MOMENT_SECONDS, _RETRY_SECONDS = 2.0, 0.05
+"""How long a command that writes one decision may hold a journal; an order plane that starts meanwhile waits for it."""
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
 
 
@@ -37,7 +41,6 @@ class SqliteDatabase:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._unrested = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(path)
         try:
             self._connection = _opened(path)
@@ -188,20 +191,37 @@ def rows_of(connection: sqlite3.Connection, query: str, parameters: Sequence[obj
 
 
 def _locked(path: Path) -> FileIO:
-    """The lock file beside ``path``, locked until it is closed; raises JournalError when somebody else has it."""
+    """The lock file beside ``path``, locked until it is closed; raises JournalHeld when somebody else keeps it."""
+    if path.is_dir():
+        raise JournalError(f"journal {path} is a folder; set journal_path to a file, such as {path / 'journal.sqlite'}")
     name = path.with_name(path.name + ".lock")
-    lock = FileIO(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), "r+")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise JournalError(f"journal {path} is held by another order plane; stop that one first") from None
-    return lock
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileIO(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), "r+")
+    except OSError as error:
+        raise JournalError(
+            f"journal {path} cannot be made or locked: {error.strerror}: {error.filename}; make its folder a writable"
+            " one, or set journal_path to another place"
+        ) from None
+    deadline = monotonic() + _MOMENT_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if monotonic() < deadline:
+                time.sleep(_RETRY_SECONDS)
+                continue
+            lock.close()
+            raise JournalHeld(f"journal {path} is held by another order plane; stop that one first") from None
+        return lock
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     """The journal at ``path``, made when there is none and looked through."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.Error as error:
+        raise JournalError(f"journal {path} cannot be opened: {error}; make it a file that can be written") from None
     try:
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             _create(connection)

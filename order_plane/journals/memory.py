@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from uuid import UUID
 
+from pydantic import JsonValue
+
 from contracts.control import KillSwitchCommand
 from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
@@ -182,6 +184,9 @@ class MemoryJournal:
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""
         return dict(self._notes)
+
+    def witness(self, entry: Mapping[str, JsonValue]) -> None:
+        """There is no audit log here."""
 
     def rest(self) -> None:
         """Nothing has to be done."""

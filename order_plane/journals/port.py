@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from pydantic import JsonValue
+
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
@@ -92,6 +94,10 @@ class Past(NamedTuple):
 
 class JournalError(RuntimeError):
     """The journal cannot be trusted or cannot be written; the order plane must stop."""
+
+
+class JournalHeld(JournalError):
+    """Another process holds the journal."""
 
 
 class Journal(Protocol):
@@ -184,6 +190,10 @@ class Journal(Protocol):
 
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""
+        ...
+
+    def witness(self, entry: Mapping[str, JsonValue]) -> None:
+        """Have the audit log, if there is one, hold what a person did that is no transaction of the journal."""
         ...
 
     def rest(self) -> None:

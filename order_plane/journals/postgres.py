@@ -11,7 +11,7 @@ import psycopg
 
 from kernel.clock import monotonic
 from order_plane.journals.database import verify
-from order_plane.journals.port import JournalError
+from order_plane.journals.port import JournalError, JournalHeld
 from order_plane.journals.sql import SqlJournal
 from order_plane.journals.tables import COUNTERS, POSTGRES, VERSION, sealed, statements
 
@@ -90,7 +90,7 @@ class PostgresDatabase:
         deadline = monotonic() + wait_seconds
         while not self.rows("SELECT pg_try_advisory_lock(?)", (_LOCK,))[0][0]:
             if monotonic() >= deadline:
-                raise JournalError("the journal is held by another order plane; stop that one first")
+                raise JournalHeld("the journal is held by another order plane; stop that one first")
             time.sleep(_RETRY_SECONDS)
         with self.transaction():
             (row,) = self.rows(f"SELECT {COUNTERS} FROM meta FOR UPDATE")  # noqa: S608 - own columns

@@ -7,6 +7,8 @@ from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
 
+from pydantic import JsonValue
+
 from contracts.codec import decode, encode
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
@@ -179,6 +181,9 @@ class SqlJournal:
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""
         return dict(self._database.rows("SELECT name, body FROM notes ORDER BY name"))
+
+    def witness(self, entry: Mapping[str, JsonValue]) -> None:
+        """There is no audit log here."""
 
     def rest(self) -> None:
         """Let the database tidy up."""

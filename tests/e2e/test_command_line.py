@@ -93,6 +93,11 @@ def test_planes_and_broker_do_not_outlive_a_command_that_is_killed(session, tmp_
     run.process.kill()
     run.process.wait()
     assert _gone(started, 60)  # a plane waits up to 30 s for what it has sent to become durable
+    (kept,) = (tmp_path / "home" / "runs").iterdir()
+    audit = run.other_terminal("orders", "audit", kept.name)
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert "every intent is accounted for" in audit.stdout
+    assert f"{kept.name}/consumed_intents.jsonl, kept while the run went on" in audit.stdout
 
 
 def test_up_outlives_its_source_restarts_what_crashes_and_is_found_from_another_terminal(session, tmp_path):
@@ -112,8 +117,16 @@ def test_up_outlives_its_source_restarts_what_crashes_and_is_found_from_another_
     (order,) = [pid for pid in _descendants(run.process.pid) if "launcher.plane_cli\0order" in _command(pid)]
     os.kill(order, signal.SIGKILL)
     run.wait_for("order: restarted")
+    audit = run.other_terminal("orders", "audit", name)
+    assert (audit.returncode, "what was consumed: Kafka at" in audit.stdout) == (0, True), audit.stdout + audit.stderr
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(30) == 130, run.said
+    ended = run.other_terminal("orders", "audit", name)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "is from Kafka, once the planes had ended" in ended.stdout
+    assert "never consumed" not in ended.stdout
+    counted = re.compile(r"(?:ACKED|all) +.? *([1-9]\d+)")
+    assert counted.findall(ended.stdout) == counted.findall(audit.stdout) != []
 
 
 def _command(pid: int) -> str:
@@ -134,6 +147,8 @@ def test_a_demo_ends_with_table_verdict_and_report(session, tmp_path):
     assert lines[-1] == f"report: {tmp_path}/runs/first/report.html"
     assert lines[-2].startswith("identical: the Kafka run and the in-memory backtest")
     assert "Final equity" in run.said
+    audit = run.other_terminal("orders", "audit", "first")
+    assert (audit.returncode, "is from Kafka, once the planes had ended" in audit.stdout) == (0, True), audit.stdout
     assert "\x1b" not in run.said
     assert "over Kafka" in (tmp_path / "runs" / "first" / "report.html").read_text()
     shown = run.other_terminal("report", str(tmp_path / "runs" / "first"))

@@ -3,10 +3,11 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,12 @@ def an_intent(number: int, minutes: int, **changes: object) -> OrderIntent:
     return OrderIntent(**{"intent_id": UUID(int=number), "timestamp": at, **fields, **changes})
 
 
+def sent(state: Path) -> list[UUID]:
+    """The intents of which the paper venue has an order."""
+    with closing(sqlite3.connect(state / "paper_venue.sqlite")) as venue:
+        return sorted(UUID(name) for (name,) in venue.execute("SELECT DISTINCT intent_id FROM orders"))
+
+
 def report_on(number: int, status: str) -> Any:
     return lambda each: (
         isinstance(each, ExecutionReport) and (each.intent_id.int, each.status.value) == (number, status)
@@ -213,6 +220,52 @@ def test_a_kill_works_while_kafka_is_down(tmp_path: Path) -> None:
             plane.wait(report_on(number, "CANCELED"))
         plane.process.send_signal(signal.SIGTERM)
         assert plane.process.wait(60) == 0
+
+
+@pytest.mark.fault("F10: Kafka is down and the order plane was killed when somebody kills")
+@pytest.mark.timeout(400)
+def test_a_kill_is_latched_while_kafka_is_down_and_the_order_plane_dead_booting_or_hung(tmp_path: Path) -> None:
+    cluster = MockCluster()
+    cluster.create_topics()
+    kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
+    with ExitStack() as stack:
+        stack.callback(cluster.close)
+        plane = Plane(kafka, tmp_path / "state", stack)
+        plane.start()
+        resting = {"order_type": OrderType.LIMIT, "limit_price": 95.0}
+        plane.say(*a_moment(0, 100.0), an_intent(1, 0, **resting))
+        plane.wait(report_on(1, "ACKNOWLEDGED"))
+        plane.kill()
+        plane.say(an_intent(2, 0, quantity=1.0))
+        cluster.go_down()
+        where = ("--bootstrap", kafka.bootstrap_servers, "--operator", "ann", "--reason", "drill")
+        code, said = plane.ask("kill", "on", *where)
+        assert (code, "latched in the journal" in said) == (0, True), said
+
+        cluster.come_up()
+        plane.start()
+        plane.wait(engaged("MANUAL"))
+        plane.wait(report_on(1, "CANCELED"))
+        refused = plane.wait(report_on(2, "REJECTED"))
+        assert refused.reject_reason.startswith("TRADING_HALTED")
+        assert sent(plane.state) == [UUID(int=1)], "nothing is sent after the kill"
+        assert plane.ask("kill", "off", *where)[0] == 0
+
+        plane.process.send_signal(signal.SIGSTOP)
+        code, said = plane.ask("kill", "on", *where, "--wait", "1")
+        plane.process.send_signal(signal.SIGCONT)
+        assert (code, "NOT LATCHED: an order plane holds the journal" in said) == (1, True), said
+        plane.heard.clear()
+        plane.wait(engaged("MANUAL"))
+        assert plane.ask("kill", "off", *where)[0] == 0
+
+        plane.kill()
+        cluster.go_down()
+        plane.start()
+        code, said = plane.ask("kill", "on", *where, "--wait", "120")
+        assert (code, "latched in the journal" in said) == (0, True), said
+        plane.kill()
+        assert CliRunner().invoke(app, ["kill", "status", "--state", str(plane.state)]).exit_code == 1
 
 
 @pytest.mark.timeout(200)

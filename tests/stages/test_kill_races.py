@@ -7,9 +7,12 @@ from uuid import UUID
 import pytest
 
 from contracts.codec import encode
-from contracts.control import KillAction, KillScope, KillSwitchCommand
+from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from kernel.memory_bus import MemoryBus
+from kernel.ports import Unprocessable
+from kernel.pump import Pump
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, OpenOrder, Snapshot
 from order_plane.command_channel import CommandChannel, ask
 from order_plane.composition import build_stage
@@ -223,3 +226,51 @@ def test_what_closes_a_position_is_not_cancelled_by_the_kill_that_wants_it_close
     tell(stage, a_kill(502))
     assert venue.cancelled == []
     assert len(venue.orders) == 2
+
+
+def test_a_kill_that_was_polled_together_with_intents_stops_all_of_them_whatever_came_first(venue):
+    for number, place in enumerate((0, 7, 50)):
+        stage, wishes = a_plane(venue), [an_intent(100 * number + each) for each in range(1, 51)]
+        bus = MemoryBus()
+        endpoint = bus.connect(stage.handlers)
+        for message in (*wishes[:place], a_kill(), *wishes[place:]):
+            bus.publish(message)
+        assert Pump(stage, endpoint).step(0.0) == 51
+        assert venue.orders == {}, f"an order left beside a kill in place {place}"
+
+
+def test_commands_that_are_heard_ahead_end_as_if_each_had_been_heard_in_its_turn(venue):
+    stage, waiting = a_plane(venue), []
+    stage.heed(lambda: [waiting.pop(0) for _ in tuple(waiting)])
+    heard = [a_kill(500), a_kill(501, engage=False), a_kill(502, scope=KillScope.STRATEGY, target="another")]
+
+    def strike(order):
+        if order.intent.intent_id.int == 3:
+            waiting.extend(heard)
+
+    venue.before_answer = strike
+    said = [*tell(stage, *(an_intent(number) for number in range(1, 6))), *tell(stage)]
+    assert [name.int for name in venue.orders] == [1, 2, 3, 4, 5], "the kill was released again before the next order"
+    assert venue.cancelled == [UUID(int=number) for number in range(1, 4)], "what worked under the kill is cancelled"
+    engaged = stage.desk.switch.engaged
+    assert [each.command_id.int for each in engaged] == [502]
+    assert tell(stage, *heard) == []
+    assert stage.desk.switch.engaged == engaged
+    assert [each.code for each in said if isinstance(each, RiskAlert)].count("KILL_SWITCH_ENGAGED") == 2
+
+
+def test_a_release_that_was_refused_ahead_stays_refused_in_its_turn(venue):
+    stage, waiting = a_plane(venue), []
+    stage.heed(lambda: [waiting.pop(0) for _ in tuple(waiting)])
+    another = {"scope": KillScope.STRATEGY, "target": "another"}
+    release = a_kill(501, engage=False, **another)
+    tell(stage, a_kill(500, action=KillAction.HALT_AND_INVESTIGATE, **another))
+    venue.before_answer = lambda order: waiting.append(release)
+    tell(stage, an_intent(1), an_intent(2))
+    assert sorted(name.int for name in venue.orders) == [1, 2]
+    assert [each.command_id.int for each in stage.desk.switch.engaged] == [500]
+    tell(stage, a_kill(502, engage=False, second_operator="bob", **another))
+    tell(stage, a_kill(503, **another))
+    with pytest.raises(Unprocessable, match="investigation"):
+        tell(stage, release)
+    assert [each.command_id.int for each in stage.desk.switch.engaged] == [503]

@@ -361,7 +361,7 @@ def test_limits_may_only_become_tighter():
     tell(stage, a_bar(0))
     before = settings().limits
     with pytest.raises(LooserLimit, match="max_order_value"):
-        stage.supervision.tighten(before.model_copy(update={"max_order_value": 2e9}))
-    stage.supervision.tighten(before.model_copy(update={"max_order_value": 10.0}))
+        stage.supervision.tighten(before.model_copy(update={"max_order_value": 2e9}), "ann", "drill")
+    stage.supervision.tighten(before.model_copy(update={"max_order_value": 10.0}), "ann", "drill")
     (report,) = tell(stage, an_intent())
     assert report.reject_reason.startswith("NOTIONAL_EXCEEDS_MAX_PER_ORDER")

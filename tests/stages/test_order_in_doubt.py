@@ -183,7 +183,7 @@ def test_the_next_attempt_is_not_sent_when_the_venue_has_the_first_after_all(wor
 def test_the_next_attempt_is_judged_by_every_control_as_things_are_then(doubtful):
     stage, venue = doubtful
     stage.resolve(a_decision(Verdict.SEND_AGAIN))
-    stage.supervision.tighten(LimitSettings(duplicate_window=0, restricted=frozenset({"AAPL"})))
+    stage.supervision.tighten(LimitSettings(duplicate_window=0, restricted=frozenset({"AAPL"})), "ann", "drill")
     (report,) = tell(stage)
     assert (report.status.value, report.reject_reason.partition(":")[0]) == ("REJECTED", "RESTRICTED")
     assert venue.sent == [(1, 1)]

@@ -1,12 +1,25 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
+from backtest.run_record import RunRecord
 from contracts.codec import encode
+from contracts.control import Heartbeat, PlaneName
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side
 from kernel.clock import monotonic
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_producer import DurableProducer
-from launcher.consumed_intents import consumed_intents
+from launcher.collector import Collector
+from launcher.consumed_intents import (
+    AT_THE_END,
+    KEPT,
+    IntentWitness,
+    committed_positions,
+    consumed_intents,
+    kept_intents,
+)
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 
 
 def an_intent(number):
@@ -20,7 +33,7 @@ def an_intent(number):
     )
 
 
-def test_what_was_consumed_is_told_from_what_waits_and_from_dead_letters(embedded_settings):
+def test_what_was_consumed_is_told_from_what_waits_and_from_dead_letters(embedded_settings, tmp_path):
     producer = DurableProducer(embedded_settings)
     topic = embedded_settings.topic("order_intents")
 
@@ -40,4 +53,34 @@ def test_what_was_consumed_is_told_from_what_waits_and_from_dead_letters(embedde
     producer.close()
     consumed = consumed_intents(embedded_settings)
     assert consumed.intents == (UUID(int=1), UUID(int=2))
-    assert (consumed.refused, consumed.vanished) == (1, ())
+    assert (consumed.refused, consumed.vanished, consumed.unread, consumed.unseen) == (1, (), 1, 0)
+    assert "Kafka at" in consumed.source
+
+    with IntentWitness(tmp_path / KEPT) as witness:
+        with Collector(embedded_settings, RunRecord(1.0), witness) as collector:
+            collector.drain()
+        witness.committed(committed_positions(embedded_settings), AT_THE_END)
+    kept = kept_intents(tmp_path / KEPT)
+    assert kept is not None
+    assert replace(kept, source="") == replace(consumed, source="")
+    assert kept.source.endswith(f"is from {AT_THE_END}")
+
+
+def test_what_a_run_kept_is_read_up_to_where_its_process_was_killed(tmp_path):
+    beat = Heartbeat(timestamp=NOON, plane=PlaneName.ORDER, instance="x", positions={"order_intents/0": 5}, ends={})
+    with IntentWitness(tmp_path / KEPT) as witness:
+        for offset, name in enumerate((1, 2, None, 1, 4, 5)):
+            witness.published(0, offset, None if name is None else UUID(int=name))
+        witness.heard(beat)
+        witness.heard(beat.model_copy(update={"plane": PlaneName.STRATEGY, "positions": {"order_intents/0": 6}}))
+    with (tmp_path / KEPT).open("a") as file:
+        file.write('{"committed": {"order_intents/0": 6}, "told')
+    kept = kept_intents(tmp_path / KEPT)
+    assert kept is not None
+    assert kept.intents == tuple(UUID(int=number) for number in (1, 2, 4))
+    assert (kept.refused, kept.vanished, kept.unread) == (0, ("order_intents/0/2",), 1)
+    assert "heartbeats of the order plane" in kept.source
+
+
+def test_nothing_kept_is_no_evidence(tmp_path):
+    assert kept_intents(tmp_path / KEPT) is None

@@ -82,11 +82,17 @@ def test_limits_are_reloaded_only_downwards(plane, tmp_path):
     data = "data: {sources: [{files: [bars.parquet]}], symbols: [AAPL], bar_size: 1min}\n"
     looser = tmp_path / "looser.yaml"
     looser.write_text(data + "order: {limits: {max_order_value: 1e12}}\n")
-    code, text = run("limits", "reload", "-c", str(looser))
+    code, text = run("limits", "reload", *WHO, "-c", str(looser))
     assert (code, "max_order_value" in text) == (1, True)
     tighter = tmp_path / "tighter.yaml"
     tighter.write_text(data + "order: {limits: {max_order_value: 10}}\n")
-    assert run("limits", "reload", "-c", str(tighter))[0] == 0
+    assert run("limits", "reload", *WHO, "-c", str(tighter)) == (
+        0,
+        "the limits are in force; changed: max_order_value\n",
+    )
+    assert run("limits", "reload", "-c", str(tighter))[0] == 2, "nobody signed it"
+    blank = ("--operator", " ", "--reason", "drill")
+    assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 1
 
 
 def test_nobody_listens(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from contracts.trading import OrderIntent, OrderType, Side
 from kernel.audit_trail import entries
 from launcher.cli import app
+from launcher.consumed_intents import AT_THE_END, KEPT, IntentWitness
 from launcher.order_journal import JOURNAL
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
@@ -163,6 +164,25 @@ def test_an_intent_that_vanished_is_found(state, tmp_path):
 def test_a_backtest_answers_for_itself(tmp_path):
     assert orders("audit", a_run(tmp_path / "good", {1: "FILLED", 2: "REJECTED"}), "--state", tmp_path).exit_code == 0
     assert orders("audit", a_run(tmp_path / "bad", {1: "UNANSWERED"}), "--state", tmp_path).exit_code == 1
+
+
+def test_what_a_run_kept_is_held_against_its_journal_when_its_broker_is_gone(state, tmp_path):
+    def kept(*names, committed):
+        with IntentWitness(state / KEPT) as witness:
+            for offset, number in enumerate(names):
+                witness.published(0, offset, UUID(int=number))
+            witness.committed({"order_intents/0": committed}, AT_THE_END)
+        return orders("audit", "some-run", "--runs", tmp_path, "--state", state)
+
+    shown = kept(1, 2, 3, 7, committed=3)
+    assert shown.exit_code == 0, shown.output
+    said = " ".join(shown.output.split())
+    assert "every intent is accounted for" in said
+    assert "never consumed, so nothing came of them: 1" in said
+    assert KEPT in said
+    assert f"how it ended: {state / JOURNAL}" in said
+    lost = kept(1, 2, 3, 7, committed=4)
+    assert (lost.exit_code, f"LOST {UUID(int=7)}" in lost.output) == (1, True)
 
 
 def test_an_audit_log_is_verified_and_an_edit_is_found(state):

@@ -113,7 +113,7 @@ def test_without_a_plane_the_command_is_on_control_and_the_run_is_left_alone(hom
         (True, KillAction.HALT_AND_FLATTEN),
     ]
     assert code == 1
-    assert "the command was published" in text
+    assert "published; the order plane carries it out when it reads it" in text
     assert "failed: cancel-all, flatten, verify, report, disconnect" in text
     assert process.poll() is None
 
@@ -122,9 +122,9 @@ def test_without_a_plane_and_without_kafka_it_says_that_nothing_was_told(home, m
     def unavailable(command, kafka: KafkaSettings):
         raise BrokerUnavailable(kafka.bootstrap_servers, "nobody is there")
 
-    monkeypatch.setattr("launcher.rollback_cli.publish", unavailable)
+    monkeypatch.setattr("launcher.latching.publish", unavailable)
     code, text = run(home, "cancel-all", *WHO, "--wait", "0", "--bootstrap", "127.0.0.1:1")
-    assert (code, "Kafka could not be told either" in text) == (1, True)
+    assert (code, "Kafka could not be told" in text) == (1, True)
 
 
 def test_a_run_is_not_ended_while_nothing_is_latched(home, stage, serve, process):

@@ -1,12 +1,17 @@
 from uuid import UUID
 
+import pytest
+
 from contracts.trading import OrderStatus
+from kernel.audit_trail import entries
+from order_plane.command_channel import CommandRefused
 from order_plane.composition import build_stage, durable_journal
 from order_plane.effects import SubmitOrder
 from order_plane.journals.audited import AuditedJournal
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Answer, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind, History
+from order_plane.operator_commands import operator_commands
 from order_plane.reports import execution_report
 from order_plane.settings import Mode, OrderSettings
 
@@ -70,3 +75,28 @@ def test_a_paper_plane_is_audited_and_a_backtest_is_not(tmp_path):
     build_stage(quiet).close()
     durable_journal(OrderSettings(journal_path=elsewhere / "j.sqlite", audit=False)).close()
     assert not [path for path in elsewhere.iterdir() if "audit" in path.name]
+
+
+def test_a_change_of_limits_is_in_the_chain_with_who_why_and_both_values(tmp_path):
+    settings = OrderSettings(
+        journal_path=tmp_path / "j.sqlite", paper_store_path=tmp_path / "p.sqlite", limits={"restricted": ["X", "A"]}
+    )
+    stage = build_stage(settings)
+    reload = operator_commands(stage, list)["limits"]
+    signed = {"operator": "ann", "reason": "a calmer day"}
+    tighter = settings.limits.model_copy(update={"max_order_value": 10.0, "restricted": frozenset("AXB")})
+    assert reload({"limits": tighter.model_dump(mode="json"), **signed}) == {
+        "changed": ["max_order_value", "restricted"]
+    }
+    with pytest.raises(CommandRefused, match="looser"):
+        reload({"limits": settings.limits.model_dump(mode="json"), **signed})
+    for missing in signed:
+        with pytest.raises(CommandRefused, match="named operator"):
+            reload({"limits": tighter.model_dump(mode="json"), **signed, missing: " "})
+    stage.close()
+    done, refused = [each for each in entries(settings.audit_path) if each["event"] == "LIMITS"]
+    assert (done["operator"], done["reason"], done["done"]) == ("ann", "a calmer day", True)
+    assert done["changed"] == {"max_order_value": [1_000_000.0, 10.0], "restricted": [["A", "X"], ["A", "B", "X"]]}
+    assert (refused["done"], refused["sha256_before"]) == (False, done["sha256_after"])
+    assert refused["sha256_after"] == done["sha256_before"] != done["sha256_after"]
+    assert "looser" in refused["refusal"]

@@ -64,7 +64,7 @@ def test_a_refusal_is_told_with_its_reason(path, listening):
 
 
 def test_an_error_stops_the_plane_and_is_told_without_its_text(path, listening):
-    with pytest.raises(CommandRefused, match="stops: RuntimeError") as refused:
+    with pytest.raises(NobodyListens, match="stops: RuntimeError") as refused:
         ask(path, "burst", {})
     assert "secret" not in str(refused.value)
     assert [str(error) for error in listening] == ["disk full at /secret"]

@@ -1,3 +1,4 @@
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -94,6 +95,33 @@ def test_a_foreign_database_is_no_journal(path):
     connection.close()
     with pytest.raises(JournalError, match="not an order journal"):
         SqliteJournal(path)
+
+
+@pytest.mark.parametrize("place", ["folder", "file/journal.sqlite", "/proc/nobody/writes/journal.sqlite"])
+def test_a_place_where_no_journal_can_be_is_named_with_what_to_do(tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="set journal_path to") as refused:
+        SqliteJournal(tmp_path / place)
+    assert str(tmp_path / place) in str(refused.value)
+
+
+def test_a_folder_in_the_place_of_the_lock_file_is_named(path):
+    path.with_name(path.name + ".lock").mkdir()
+    with pytest.raises(JournalError, match="cannot be made or locked") as refused:
+        SqliteJournal(path)
+    assert f"{path}.lock" in str(refused.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(JournalError, match="writable"):
+        SqliteJournal(tmp_path / "journal.sqlite")
+
+
+def test_a_missing_folder_is_made(tmp_path):
+    SqliteJournal(tmp_path / "a" / "b" / "journal.sqlite").close()
 
 
 def test_another_version_is_refused(path):

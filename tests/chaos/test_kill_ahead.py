@@ -1,0 +1,100 @@
+"""Promise: a kill that comes by Kafka alone waits for the order in hand, not for all that was fetched before it."""
+
+import time
+from datetime import UTC, datetime
+from threading import Event, Thread
+from uuid import UUID
+
+import pytest
+
+from contracts.control import KillSwitchCommand
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from kernel.clock import monotonic
+from kernel.embedded_broker import MockCluster
+from kernel.kafka_bus import KafkaBus
+from kernel.kafka_lookahead import LookAhead
+from kernel.kafka_settings import KafkaSettings
+from kernel.plane import PlaneName, Runtime
+from launcher.latching import publish
+from order_plane.app import run
+from order_plane.brokers.paper import PaperBroker
+from order_plane.settings import OrderSettings
+
+PATIENCE = 90.0
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+INTENTS, STRIKE, SLOW_SECONDS = 600, 20, 0.02
+LIMITS = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
+SETTINGS = OrderSettings(mode="paper", guards=(), reconciliation=None, limits=LIMITS, throttle={"burst": 10_000})
+
+
+@pytest.fixture
+def kafka():
+    cluster = MockCluster()
+    cluster.create_topics()
+    yield KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
+    cluster.close()
+
+
+def a_kill(number, engage=True):
+    at = datetime(2024, 1, 2, 18, tzinfo=UTC)
+    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, operator="ann", reason="drill", timestamp=at)
+
+
+def an_intent(number):
+    terms = {"order_type": OrderType.LIMIT, "limit_price": 50.0, "time_in_force": TimeInForce.GTC}
+    return OrderIntent(
+        intent_id=UUID(int=number), symbol="AAPL", direction=Side.BUY, quantity=float(number), timestamp=NOON, **terms
+    )
+
+
+@pytest.mark.fault("F34: a kill by Kafka while a batch is being sent, and more than a batch waits behind it")
+@pytest.mark.timeout(240)
+def test_a_kill_by_kafka_stops_the_batch_in_hand_and_all_that_was_fetched_before_it(kafka, tmp_path, monkeypatch):
+    left, at_once = [], PaperBroker.submit
+
+    def slowly(broker, order):
+        left.append(order.intent.intent_id.int)
+        if len(left) == STRIKE:
+            publish(a_kill(9_000), kafka)
+        time.sleep(SLOW_SECONDS)
+        return at_once(broker, order)
+
+    monkeypatch.setattr(PaperBroker, "submit", slowly)
+    runtime, stop, heard = Runtime(PlaneName.ORDER, "run", tmp_path), Event(), {}
+    plane = Thread(target=run, args=(SETTINGS, kafka, runtime, stop))
+    with KafkaBus(kafka, "strategy", [ExecutionReport], [BarEvent, OrderIntent]) as others:
+        assert others.wait_ready(PATIENCE)
+        prices = dict.fromkeys(("open", "high", "low", "close"), 100.0)
+        others.publish(BarEvent(symbol="AAPL", timestamp=NOON, volume=1e9, **prices))
+        for number in range(1, INTENTS + 1):
+            others.publish(an_intent(number))
+        others.flush()
+        plane.start()
+        deadline = monotonic() + PATIENCE
+        while monotonic() < deadline and sum(each in ("CANCELED", "REJECTED") for each in heard.values()) < INTENTS:
+            for received in others.poll(0.2):
+                heard[received.message.intent_id.int] = received.message.status.value
+        stop.set()
+        plane.join(PATIENCE)
+    assert STRIKE <= len(left) < INTENTS // 2, "the kill waited for the batch"
+    assert sorted(heard) == list(range(1, INTENTS + 1))
+    assert {number for number, status in heard.items() if status == "CANCELED"} == set(left)
+    assert {heard[number] for number in heard.keys() - set(left)} == {"REJECTED"}
+
+
+def test_what_is_read_ahead_is_what_was_appended_since_in_its_order_and_nothing_else(kafka):
+    publish(a_kill(1), kafka)
+    ahead = LookAhead(kafka, KillSwitchCommand)
+    with KafkaBus(kafka, "data", (), [KillSwitchCommand]) as others:
+        others._producer.send("control", b"rubbish", b"*", [])
+        others.flush()
+    wanted = [a_kill(2), a_kill(3, engage=False), a_kill(4)]
+    for each in wanted:
+        publish(each, kafka)
+    found, deadline = [], monotonic() + PATIENCE
+    while len(found) < len(wanted) and monotonic() < deadline:
+        found += ahead.read()
+        time.sleep(0.01)
+    ahead.close()
+    assert found == wanted

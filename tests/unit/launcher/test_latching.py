@@ -1,0 +1,139 @@
+"""A kill while no order plane answers and Kafka is down."""
+
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.control import KillScope
+from contracts.trading import OrderIntent, OrderType, Side
+from kernel.audit_trail import entries
+from launcher.cli import app
+from launcher.order_journal import JOURNAL
+from order_plane.composition import build_stage
+from order_plane.journals.sqlite import SqliteJournal, view
+from order_plane.settings import OrderSettings
+
+WHO = ("--operator", "ann", "--reason", "drill")
+HOLD = (
+    "import sys; from pathlib import Path; from order_plane.journals.sqlite import SqliteJournal;"
+    "held = SqliteJournal(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_else_is_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setattr("launcher.latching._REACH_SECONDS", 0.2)
+
+
+@pytest.fixture
+def state(tmp_path):
+    """The state directory of an order plane that is dead."""
+    SqliteJournal(tmp_path / "state" / JOURNAL).close()
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def holder(state):
+    """A process that holds the journal and answers nobody."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(state / JOURNAL)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def kill(*words):
+    result = CliRunner().invoke(app, ["kill", *map(str, words)])
+    return result.exit_code, " ".join(result.output.split())
+
+
+def commands(state):
+    with closing(view(state / JOURNAL)) as journal:
+        return journal.commands()
+
+
+def test_the_next_start_is_under_a_kill_that_nobody_but_the_journal_heard(state):
+    code, text = kill("on", *WHO, "--state", state)
+    assert (code, "latched in the journal" in text, str(state / JOURNAL) in text) == (0, True, True)
+    assert "Kafka could not be told" in text
+    (latched,) = commands(state)
+    assert (latched.operator, latched.reason, latched.scope) == ("ann", "drill", KillScope.GLOBAL)
+    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == ["OPENED", "KILL_SWITCH"]
+    code, text = kill("status", "--state", state)
+    assert (code, "ENGAGED GLOBAL * HALT for MANUAL by ann" in text) == (1, True)
+
+    stage = build_stage(OrderSettings(journal_path=state / JOURNAL, paper_store_path=state / "venue.sqlite"))
+    stage.recover()
+    terms = {"quantity": 1.0, "order_type": OrderType.MARKET, "timestamp": datetime(2024, 1, 2, 17, tzinfo=UTC)}
+    wish = OrderIntent(intent_id=UUID(int=1), symbol="AAPL", direction=Side.BUY, **terms)
+    stage.handlers[OrderIntent](wish)
+    (report,) = stage.settle()
+    stage.close()
+    assert (report.reject_reason or "").startswith("TRADING_HALTED")
+
+
+def test_the_newest_journal_is_meant_when_no_run_is_alive_and_that_is_said(tmp_path):
+    place = tmp_path / "home" / "runs" / "up"
+    SqliteJournal(place / JOURNAL).close()
+    code, text = kill("on", *WHO)
+    assert (code, "the newest one here: no run is alive" in text) == (0, True)
+    assert len(commands(place)) == 1
+
+
+def test_a_broken_audit_log_keeps_no_kill_from_being_latched(state):
+    (state / "order_journal.audit.jsonl").write_text("torn and edited\n")
+    code, text = kill("on", *WHO, "--state", state)
+    assert (code, "the audit log does not have it" in text) == (0, True)
+    assert len(commands(state)) == 1
+
+
+def test_a_plane_that_holds_its_journal_and_is_silent_is_named_and_nothing_is_claimed(state, holder):
+    code, text = kill("on", *WHO, "--state", state, "--wait", "3")
+    assert (code, "NOT LATCHED: an order plane holds the journal" in text) == (1, True)
+    assert "trying on for" in text
+    assert "end that process" in text
+    assert commands(state) == []
+
+
+def test_a_kill_is_latched_as_soon_as_the_silent_plane_is_gone(state, holder):
+    end = threading.Timer(3.0, holder.kill)
+    end.start()
+    code, text = kill("on", *WHO, "--state", state, "--wait", "60")
+    end.join()
+    assert (code, "latched in the journal" in text) == (0, True), text
+    assert len(commands(state)) == 1
+
+
+def test_without_a_journal_nothing_is_claimed_and_none_is_made(tmp_path):
+    code, text = kill("on", *WHO, "--state", tmp_path / "nowhere")
+    assert (code, "NOT LATCHED" in text, "name its directory with --state" in text) == (1, True, True)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_journal_that_cannot_be_trusted_is_named(state):
+    (state / JOURNAL).write_bytes(b"rubbish" * 1000)
+    code, text = kill("on", *WHO, "--state", state)
+    assert (code, "NOT LATCHED" in text, "no order plane starts on it either" in text) == (1, True, True)
+
+
+def test_a_release_is_never_written_behind_the_back_of_the_order_plane(state):
+    assert kill("on", *WHO, "--state", state)[0] == 0
+    code, text = kill("off", *WHO, "--state", state)
+    assert (code, "judged by the order plane" in text) == (3, True)
+    assert [each.engage for each in commands(state)] == [True]
+
+
+def test_an_order_plane_that_starts_waits_for_the_moment_that_a_command_takes(state, holder):
+    done = threading.Timer(0.3, holder.kill)
+    done.start()
+    SqliteJournal(state / JOURNAL).close()
+    done.join()
