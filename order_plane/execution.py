@@ -8,9 +8,9 @@ from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import newest
+from kernel.crash_points import crash_point
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import Broker, KeyLife
-from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution, refuse_reports_of_others

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
+from kernel.crash_points import crash_point
 from order_plane.alerts import critical
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
-from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict

@@ -12,8 +12,8 @@ from contracts.codec import encode
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
+from kernel.crash_points import crash_point
 from order_plane.composition import build_stage
-from order_plane.crash_points import crash_point
 from order_plane.settings import OrderSettings
 
 START = datetime(2024, 1, 2, 15, tzinfo=UTC)
