@@ -7,7 +7,7 @@ from contracts.trading import OrderIntent
 from order_plane.brokers.port import BrokerRefused
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import ReplaceOrder
-from order_plane.lifecycle import Status
+from order_plane.lifecycle import Fact, FactKind, Status
 from order_plane.risk.port import Refusal
 from order_plane.unacceptable import NotOpen, NotReplaceable
 from order_plane.working_order import WorkingOrder
@@ -31,10 +31,12 @@ class OrderChanges:
         self._orders = orders
         self._forbids = forbids
 
-    def pending(self, intent_id: UUID) -> bool:
-        """Whether the venue was asked to replace the order, and nobody knows whether it did."""
+    def pending(self, intent_id: UUID, news: Fact | None = None) -> bool:
+        """Whether the venue was asked to replace the order, and nobody knows whether it did, not even from ``news``."""
         order = self._orders.get(intent_id.int)
-        return order is not None and order.history.changing
+        if order is None or not order.history.changing:
+            return False
+        return news is None or news.kind is not FactKind.REPLACED or news.revision < order.history.changes
 
     def at_market(self, intent_id: UUID, request_id: str) -> ReplaceOrder:
         """What is open of an order as a market order; raises as `wished` does."""

@@ -181,8 +181,6 @@ class Desk:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:
             status = self._recount(order, filled)
-        if order.in_doubt and kind is FactKind.REPLACED and not history.changing:
-            self.resolve(fact.intent_id)
         odd = history.rejected or history.filled > history.quantity
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
         if kind in _SILENT or (status is before and kind is _ACK):

@@ -182,7 +182,7 @@ class History:
         if self.submitted and not self.rejected and self.filled <= self.quantity:
             return ()
         found = []
-        if not self.submitted and (self.acked or self.filled or self.cancelled):
+        if not self.submitted and (self.acked or self.filled or self.cancelled or self.replaced):
             found.append(Alarm.ANSWERED_BEFORE_SENT)
         if self.rejected and self.filled:
             found.append(Alarm.FILLED_AND_REJECTED)
@@ -194,7 +194,7 @@ class History:
         if self._requests and self._requests.difference(self._refusals or ()):
             sent = self.submitted or self.acked or self.filled > 0
             return Status.PENDING_CANCEL if sent else Status.CANCELLED
-        if self._asked and self.changing:
+        if self._asked and self.submitted and self.changing:
             return Status.PENDING_REPLACE
         if self.filled:
             return _PARTIALLY_FILLED

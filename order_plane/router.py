@@ -121,7 +121,7 @@ class Router:
     def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
         """A venue that reports on an order has it, or says that it has not; how it works is another matter."""
         attempt = self._desk.doubted_attempt(fact.intent_id)
-        if attempt is not None and not self._desk.changes.pending(fact.intent_id):
+        if attempt is not None and not self._desk.changes.pending(fact.intent_id, fact):
             state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
             settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
             self._desk.resolve(fact.intent_id)

@@ -167,7 +167,7 @@ class PaperBroker:
     def snapshot(self) -> Snapshot:
         """The account as this venue sees it; cash counts from nothing, and of what is over the newest is listed."""
         self._save()
-        working = tuple(order.open() for order in self._working())
+        working = tuple(order.listed() for order in self._working())
         held = {symbol: units for symbol, units in self._positions.items() if units}
         ended = tuple(order.completed() for order in self._store.finished(_LISTED))
         return Snapshot(working, tuple(self._store.executions(_LISTED)), held, ended, self._cash)

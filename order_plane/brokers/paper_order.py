@@ -50,7 +50,7 @@ class PaperOrder:
         """``quantity`` as a change of position."""
         return quantity if self.intent.direction is _BUY else -quantity
 
-    def open(self) -> OpenOrder:
+    def listed(self) -> OpenOrder:
         """The order as a snapshot lists it while it works."""
         intent = self.intent
         return OpenOrder(intent.intent_id, self.order_id, intent.symbol, self.filled, intent.direction, self.wished)
