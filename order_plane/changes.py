@@ -55,7 +55,8 @@ class OrderChanges:
         order, at_market = self._replaceable(intent_id)
         if limit_price is not None and (at_market or order.intent.limit_price is None):
             raise NotReplaceable("TYPE_FIXED: the order has no limit price")
-        change = self._change(order, request_id, quantity, limit_price, at_market=at_market, reason=reason)
+        name = f"{request_id}-{order.history.changes + 1}"  # a person may wish twice at one event time
+        change = self._change(order, name, quantity, limit_price, at_market=at_market, reason=reason)
         return self._allowed(order, change)
 
     def _replaceable(self, intent_id: UUID) -> tuple[WorkingOrder, bool]:

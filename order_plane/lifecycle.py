@@ -194,7 +194,7 @@ class History:
         if self._requests and self._requests.difference(self._refusals or ()):
             sent = self.submitted or self.acked or self.filled > 0
             return Status.PENDING_CANCEL if sent else Status.CANCELLED
-        if self._asked and self.submitted and self.changing:
+        if self._asked and (self.submitted or self.acked or self.filled) and self.changing:
             return Status.PENDING_REPLACE
         if self.filled:
             return _PARTIALLY_FILLED

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import isnan
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
 from contracts.control import KillScope, KillSwitchCommand
+from contracts.trading import ExecutionReport
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
@@ -22,7 +23,8 @@ from order_plane.journals.port import Resolution, Verdict
 from order_plane.limit_settings import LimitSettings
 from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import NotInDoubt, NotOpen
+from order_plane.unacceptable import NotInDoubt, NotOpen, NotReplaceable
+from order_plane.upkeep import Upkeep
 
 _READABLE = r"^[^\x00-\x1f\x7f]+$"
 _FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
@@ -58,6 +60,11 @@ class OrderPlane(Protocol):
         ...
 
     @property
+    def upkeep(self) -> Upkeep:
+        """Its care for orders that work."""
+        ...
+
+    @property
     def uncancelled(self) -> Mapping[UUID, object]:
         """Orders whose cancel is due and could not be asked for."""
         ...
@@ -86,6 +93,7 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         "release": lambda fields: _release(stage, publish, command_of(fields)),
         "resolve": lambda fields: _resolve(stage, publish, resolution_of(fields)),
         "cancel": lambda fields: _cancel(stage, publish, fields),
+        "replace": lambda fields: _replace(stage, publish, fields),
         "limits": lambda fields: _tighten(stage, fields),
     }
 
@@ -117,6 +125,33 @@ def _resolve(stage: OrderPlane, publish: Publish, resolution: Resolution) -> dic
 
 
 def _cancel(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
+    intent_id, request_id, reason = _wish(stage, fields)
+    try:
+        stage.cancel(intent_id, request_id, reason)
+    except NotOpen as refusal:
+        raise CommandRefused(str(refusal)) from None
+    said = list(stage.settle())
+    publish(said)
+    return {"messages": len(said), "waits": intent_id in stage.uncancelled}
+
+
+def _replace(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
+    intent_id, request_id, reason = _wish(stage, fields)
+    try:
+        terms = _Terms.model_validate({name: fields.get(name) for name in _Terms.model_fields})
+        stage.upkeep.wish(intent_id, request_id, terms.quantity, terms.limit_price, reason)
+    except ValidationError:
+        raise CommandRefused("a quantity (units) or a limit_price above 0 is needed, or both") from None
+    except (NotOpen, NotReplaceable) as refusal:
+        raise CommandRefused(str(refusal)) from None
+    said = list(stage.settle())
+    publish(said)
+    told = [each for each in said if isinstance(each, ExecutionReport) and each.intent_id == intent_id]
+    return {"messages": len(said), "outcome": told[-1].reject_reason if told else None}
+
+
+def _wish(stage: OrderPlane, fields: Fields) -> tuple[UUID, str, str]:
+    """Which order somebody wants something of, the name of the wish, and who wants it and why."""
     operator, reason = (str(fields.get(name, "")).strip() for name in ("operator", "reason"))
     try:
         intent_id = UUID(str(fields.get("intent_id")))
@@ -124,13 +159,7 @@ def _cancel(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, Js
         raise CommandRefused("intent_id must be the id of an intent") from None
     if not operator or not reason:
         raise CommandRefused("a named operator and a reason are needed")
-    try:
-        stage.cancel(intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512])
-    except NotOpen as refusal:
-        raise CommandRefused(str(refusal)) from None
-    said = list(stage.settle())
-    publish(said)
-    return {"messages": len(said), "waits": intent_id in stage.uncancelled}
+    return intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512]
 
 
 def _status(stage: OrderPlane) -> dict[str, JsonValue]:
@@ -212,6 +241,19 @@ def fields_of(resolution: Resolution) -> dict[str, JsonValue]:
         "at": resolution.at.isoformat(),
         "order_id": resolution.order_id,
     }
+
+
+class _Terms(BaseModel):
+    """What an order is to become; what is not given stays."""
+
+    quantity: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
+    limit_price: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.quantity is None and self.limit_price is None:
+            raise ValueError("nothing is to be changed")
+        return self
 
 
 class _Signed(BaseModel):

@@ -14,6 +14,7 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.composition import build_stage, calendar_of, commission_of, slippage_of
+from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.memory import MemoryJournal
 from order_plane.lifecycle import FactKind, Status, history_of
 from order_plane.policies import MARKET_REQUEST
@@ -240,8 +241,9 @@ def test_a_person_makes_an_order_smaller_and_it_ends_when_that_much_has_traded()
 def test_a_person_moves_the_price_of_an_order_more_than_once():
     world = a_quiet_world()
     world.wish(limit_price=99.9)
-    world.wish(limit_price=100.5, name="bob")
+    world.wish(limit_price=100.5)
     assert [order.revision for order in world.venue.asked] == [1, 2]
+    assert len({order.request_id for order in world.venue.asked}) == 2
     world.trade(100.0, 100.0, 100.0)
     assert (world.held, world.status()) == (10.0, "FILLED")
     assert all(each.avg_fill_price > 99.9 for each in world.reports() if each.filled_quantity)
@@ -312,4 +314,6 @@ def test_the_journal_shows_an_unanswered_change():
     world = a_quiet_world()
     world.venue.before = BrokerStateUnknown("timeout")
     world.wish(quantity=6.0)
-    assert history_of(10.0, world.journal.past(FIRST).facts).status() is Status.PENDING_REPLACE
+    past = world.journal.past(FIRST)
+    assert history_of(10.0, past.facts).status() is Status.PENDING_REPLACE
+    assert end_of(past) is End.IN_DOUBT
