@@ -84,6 +84,7 @@ def main(directory, database=None):
         paper_store_path=directory / "venue.sqlite",
         limits={"max_order_value": 20_000.0},
         volume_cap=0.1,
+        unfilled={"after": timedelta(minutes=3), "unfilled": "market", "partly": "market"},
     )
     committed = directory / "committed"
     stage = build_stage(settings)

@@ -154,7 +154,9 @@ def slow(kafka):
 def test_a_slow_kafka_loses_and_doubles_nothing(cluster, slow, monkeypatch):
     monkeypatch.setattr(kafka_producer, "Producer", SmallQueue)
     with a_plane(slow) as plane:
-        plane.wish(2 * FEW)
+        plane.wish(1)
+        plane.run(answered(plane))
+        plane.wish(FEW + 5)
         plane.source.flush()
         SmallQueue.refused = 0
         cluster.answer_after(SLOW_MILLISECONDS)
@@ -166,7 +168,7 @@ def test_a_slow_kafka_loses_and_doubles_nothing(cluster, slow, monkeypatch):
 
 @pytest.mark.fault("F11: Kafka is too slow to acknowledge anything in time")
 def test_a_kafka_too_slow_to_acknowledge_stops_the_plane_and_nothing_is_lost(cluster, slow):
-    hasty = slow.model_copy(update={"delivery_timeout_ms": 1000})
+    hasty = slow.model_copy(update={"delivery_timeout_ms": 1000, "session_timeout_ms": 6000})
     with a_plane(hasty) as plane:
         plane.wish(30)
         plane.source.flush()

@@ -33,6 +33,8 @@ LOOP = (
     *("after_flush", "before_commit", "after_commit"),
 )
 SENDING = ("before_intended", "after_intended", "after_submitting", "after_send", "after_acked")
+REPLACING = ("after_change_asked", "after_change")
+"""No order of the run is replaced; test_replaced_orders.py reaches these."""
 MARKERS = ("before_marker", "after_marker")
 """The beginning and the end of a run, so the second passage is the end of it."""
 POINTS = {
@@ -219,4 +221,4 @@ def test_every_named_moment_of_every_plane_is_on_the_list():
     assert of["kernel"] == {*BOOT, *LOOP}
     assert of["data_plane"] == set(POINTS["data"])
     assert of["strategy_plane"] == set()
-    assert of["order_plane"] == set(SENDING)
+    assert of["order_plane"] == {*SENDING, *REPLACING}
