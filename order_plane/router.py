@@ -164,7 +164,8 @@ class Router:
         if past.state is not RowState.ACKED:
             order_id = facts[0].order_id if facts else ""
             settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
-        self._desk.resolve(intent_id)
+        if not self._desk.changes.pending(intent_id):
+            self._desk.resolve(intent_id)
         said = len(settlement.reports)
         self._learn_news(past, facts, settlement)
         if self._doubt_change(intent_id, settlement):

@@ -13,6 +13,7 @@ from lives import begin, end
 
 from domain.ids import replacement_id
 from order_plane.brokers.faulty import Faults
+from order_plane.brokers.paper import PaperBroker
 from order_plane.journals.memory import MemoryJournal
 from order_plane.lifecycle import FactKind
 from order_plane.policies import MARKET_REQUEST
@@ -48,7 +49,9 @@ def wish(drill, chance):
 
 
 @pytest.mark.fault("F19 F21: orders are replaced over a line that loses requests and answers, and the plane is killed")
-def test_an_order_that_is_replaced_never_trades_more_than_was_wished_for():
+@pytest.mark.parametrize("converts", [True, False])
+def test_an_order_that_is_replaced_never_trades_more_than_was_wished_for(monkeypatch, converts):
+    monkeypatch.setattr(PaperBroker, "converts", converts)
     settings = OrderSettings.model_validate({**SETTINGS.model_dump(), "unfilled": POLICY})
     heard = set()
     for seed in range(FIRST, FIRST + SCHEDULES // 10):
