@@ -17,11 +17,12 @@ from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.port import Broker
 from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.command_channel import SOCKET, CommandChannel, ask
+from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage, durable_journal, paper_broker
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.execution import Execution
 from order_plane.lifecycle import Fact
-from order_plane.operator_commands import kills_among, operator_commands
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
 TARGET_SECONDS = 2.0

@@ -21,6 +21,7 @@ from data_plane.pipeline import DataStage
 from data_plane.settings import DataSettings, IbkrSourceSettings, PaceMode, PaceSettings
 from data_plane.store import QUARANTINE, EventStore, QuarantineFile
 from kernel.clock import SystemClock, monotonic
+from kernel.crash_points import crash_point
 from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Stopped, Wait, Window, waiter
 from kernel.heartbeat import Beat
 from kernel.kafka_bus import KafkaBus
@@ -54,11 +55,14 @@ class _Process:
 
     def publish(self, event: Message) -> None:
         """Send an event and count it."""
+        crash_point("before_publish")
         self.bus.publish(event)
+        crash_point("after_publish")
         self.metrics.published(event)
 
     def mark(self, state: RunState, published: int) -> None:
         """Tell the other end of the run where it is."""
+        crash_point("before_marker")
         self.bus.publish(
             RunMarker(
                 timestamp=SystemClock().now(),
@@ -69,6 +73,7 @@ class _Process:
             )
         )
         self.bus.flush()
+        crash_point("after_marker")
 
 
 def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:
@@ -143,6 +148,7 @@ def _live(settings: DataSettings, ibkr: IbkrSourceSettings, process: _Process) -
 
 
 def _begin(process: _Process, published: int) -> None:
+    crash_point("after_restore")
     structlog.get_logger().info("plane is running", already_published=published)
     if not published:
         process.mark(RunState.STARTED, published)
@@ -199,6 +205,7 @@ def _waiter(bus: KafkaBus, progress: Progress, listen: Callable[[float], None], 
 
     def wait(condition: Callable[[], bool]) -> None:
         bus.flush()
+        crash_point("after_flush")
         progress.wrote(bus.ends)
         listen(0.0)
         listen_until(condition)

@@ -60,6 +60,11 @@ class TimedBroker:
         return self._broker.key_life
 
     @property
+    def converts(self) -> bool:
+        """As the broker behind it."""
+        return self._broker.converts
+
+    @property
     def dormant(self) -> bool:
         """As the broker behind it."""
         return self._broker.dormant

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from kernel.clock import monotonic
+from kernel.crash_points import crash_point
 from kernel.kafka_consumer import GroupConsumer
 from kernel.kafka_offsets import Partition
 from kernel.kafka_producer import Consignment, DurableProducer
@@ -48,7 +49,9 @@ class Outstanding:
         self._take_in()
         if self._group.recording and monotonic() >= self._commit_at:
             self._commit_at = monotonic() + self._delay
+            crash_point("before_commit")
             self._group.commit_soon()
+            crash_point("after_commit")
 
     def wait(self) -> None:
         """Return when everything sent is durable and everything handled is recorded.
@@ -59,7 +62,9 @@ class Outstanding:
         """
         self._producer.flush()
         self._take_in()
+        crash_point("before_commit")
         self._group.commit()
+        crash_point("after_commit")
 
     def patience(self) -> float:
         """Seconds until there is something else to do than to wait for messages."""
@@ -71,4 +76,5 @@ class Outstanding:
         on_the_way = self._on_the_way
         while on_the_way and not on_the_way[0][0].outstanding:
             _, handled, self.durable = on_the_way.popleft()
+            crash_point("after_flush")
             self._group.finish(handled)

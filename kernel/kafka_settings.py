@@ -74,7 +74,7 @@ def client_config(settings: KafkaSettings) -> ClientConfig:
         "client.id": "algotrade",
         "security.protocol": settings.security_protocol,
         "socket.timeout.ms": 10_000,
-        "socket.connection.setup.timeout.ms": 5_000,
+        "socket.connection.setup.timeout.ms": 10_000,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "message.max.bytes": _LARGEST_REQUEST_BYTES,

@@ -15,6 +15,7 @@ import structlog
 from contracts.base import Message
 from contracts.control import PartitionOffsets, PlaneName
 from kernel.clock import SystemClock, monotonic
+from kernel.crash_points import crash_point
 from kernel.health import Check, HealthServer, Pulse
 from kernel.heartbeat import Beat
 from kernel.kafka_errors import BrokerUnavailable
@@ -140,14 +141,17 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
         recorder = stack.enter_context(_recording(runtime))
         restored = _restore(stage, recovery.history(), recorder, pulse)
         log.info("state restored", messages=restored)
+        crash_point("after_restore")
         for message in recovery.opening():
             bus.publish(message)
         bus.flush()
+        crash_point("after_opening")
         bus.finish(recovery.mark())
         if not bus.wait_ready(_READY_SECONDS):
             raise BrokerUnavailable("kafka.bootstrap_servers", "no partitions were assigned to this process")
         beat = Beat(bus, runtime.plane, runtime.instance, SystemClock(), runtime.heartbeat_seconds)
         beat.send()
+        crash_point("after_join")
         told_at = 0.0
 
         def after_step(handled: int) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from contracts.base import Message
 from contracts.codec import FieldError
 from kernel.clock import monotonic
+from kernel.crash_points import crash_point
 from kernel.ports import Bus, Received, Stage, Unprocessable
 
 HANDLING: ContextVar[Received | None] = ContextVar("handling", default=None)
@@ -66,12 +67,15 @@ class Pump:
     def step(self, timeout_seconds: float) -> int:
         """Handle one batch and return how many messages it held."""
         batch = self._bus.poll(timeout_seconds)
+        if batch:
+            crash_point("after_poll")
         for received in batch:
             HANDLING.set(received)  # stays set when the handler raises, so that the last log line names the cause
             self._handle(received)
         HANDLING.set(None)
         outputs = self._settle()
         if batch or outputs:
+            crash_point("before_finish")
             self._bus.finish(self._mark())
         self._after_step(len(batch))
         return len(batch)
@@ -87,8 +91,9 @@ class Pump:
             self._refuse(received, verdict.error)
             return
         seconds = monotonic() - started
+        crash_point("after_handle")
         for output in outputs:
-            self._bus.publish(output, received)
+            self._publish(output, received)
         for observer in self._observers:
             observer.handled(received, outputs, seconds)
 
@@ -97,12 +102,17 @@ class Pump:
         for observer in self._observers:
             observer.refused(received, error)
 
+    def _publish(self, output: Message, cause: Received | None = None) -> None:
+        crash_point("before_publish")
+        self._bus.publish(output, cause)
+        crash_point("after_publish")
+
     def _settle(self) -> Sequence[Message]:
         started = monotonic()
         outputs = self._stage.settle()
         seconds = monotonic() - started
         for output in outputs:
-            self._bus.publish(output)
+            self._publish(output)
         for observer in self._observers:
             observer.settled(outputs, seconds)
         return outputs

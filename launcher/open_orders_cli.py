@@ -1,4 +1,4 @@
-"""Look at the orders of an account, and have one cancelled."""
+"""Look at the orders of an account, and have one cancelled or replaced."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -58,6 +58,25 @@ def cancel(
         console.print("the venue cannot be reached; the cancel is asked for again as soon as it can")
     else:
         console.print("asked for; `algotrade orders list --all` shows how it ended")
+
+
+def replace(
+    intent: Annotated[UUID, typer.Argument(help="The intent's id; see `algotrade orders list`.")],
+    operator: Operator,
+    reason: Annotated[str, typer.Option(help="Why.")],
+    quantity: Annotated[float | None, typer.Option(help="Its size from now on in units, what traded included.")] = None,
+    limit_price: Annotated[float | None, typer.Option(help="Its limit price from now on.")] = None,
+    state: State = None,
+) -> None:
+    """Have one order work on with another size or limit price, if every control lets the new terms pass."""
+    with journal_errors():
+        terms = {"quantity": quantity, "limit_price": limit_price}
+        fields = {"intent_id": str(intent), "operator": operator, "reason": reason, **terms}
+        try:
+            answer = ask(place_of(state, None) / SOCKET, "replace", fields)
+        except NobodyListens:
+            raise CommandRefused("no order plane runs here; start it, or change the order at the venue") from None
+    console.print(str(answer.get("outcome") or "asked for; `algotrade orders list --all` shows how the order works"))
 
 
 def _history(past: Past) -> History:

@@ -22,10 +22,10 @@ from launcher.order_journal import JOURNAL, Database, Operator, State, journal_e
 from launcher.running import current
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
+from order_plane.command_fields import fields_of, resolution_of
 from order_plane.composition import durable_journal
 from order_plane.journals.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
 from order_plane.journals.port import Past, Resolution, RowState, Verdict
-from order_plane.operator_commands import fields_of, resolution_of
 
 app = typer.Typer(
     name="orders",

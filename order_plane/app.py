@@ -20,11 +20,12 @@ from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
 from order_plane.checking import checking_of
 from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
 from order_plane.learning import CostLearner, Learning
-from order_plane.operator_commands import kills_among, operator_commands
+from order_plane.operator_commands import operator_commands
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import Mode, OrderSettings
 

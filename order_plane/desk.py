@@ -10,6 +10,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from domain.currency import ONE_CURRENCY, Currencies
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
+from order_plane.changes import OrderChanges
 from order_plane.effects import SubmitOrder
 from order_plane.exposure import Exposure
 from order_plane.journals.port import Past, RowState
@@ -25,7 +26,9 @@ from order_plane.safety.symbol_halts import ODD_FACTS, SymbolHalts
 from order_plane.throttle import TokenBucket
 from order_plane.working_order import WorkingOrder
 
-_SILENT = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
+_SILENT = frozenset(
+    {FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED, FactKind.REPLACE_REQUESTED}
+)
 """Facts that no report follows from."""
 _NOTHING: frozenset[tuple[str, Side]] = frozenset()
 # Looking a member up by name costs more than what is done with it.
@@ -54,6 +57,7 @@ class Desk:
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: market.now)
+        self.changes = OrderChanges(account, self._orders, self._forbids)
         self.halts = SymbolHalts()
         self.cash = 0.0
         self._doubtful: set[UUID] = set()
@@ -145,11 +149,14 @@ class Desk:
         """
         if order.attempt == 1:
             return self._judge.objection(order.intent, self._blocked())
-        mine = self._orders[order.intent.intent_id.int]
+        return self._forbids(order.intent)
+
+    def _forbids(self, terms: OrderIntent) -> Refusal | None:
+        mine = self._orders[terms.intent_id.int]
         counted = mine.working
         self._count(mine, 0.0)  # the controls add the order to what works already
         try:
-            return self._judge.second_refusal(order.intent, self._blocked())
+            return self._judge.second_refusal(terms, self._blocked(but=terms.intent_id))
         finally:
             self._count(mine, counted)
 
@@ -273,11 +280,12 @@ class Desk:
             self._exposure.work(intent.symbol, working - order.working, buying=intent.direction is _BUY)
             order.working = working
 
-    def _blocked(self) -> Set[tuple[str, Side]]:
-        """The symbols and sides of which the outcome of an order is unknown."""
+    def _blocked(self, but: UUID | None = None) -> Set[tuple[str, Side]]:
+        """The symbols and sides of which the outcome of an order, ``but`` for one, is unknown."""
         if not self._doubtful:
             return _NOTHING
-        return {(each.symbol, each.direction) for each in (self._orders[key.int].intent for key in self._doubtful)}
+        intents = [self._orders[key.int].intent for key in self._doubtful if key != but]
+        return {(each.symbol, each.direction) for each in intents}
 
     def _alarmed(self, order: WorkingOrder, at: datetime) -> tuple[Message, ...]:
         alarms = order.history.alarms()

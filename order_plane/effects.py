@@ -33,7 +33,9 @@ class CancelOrder:
 class ReplaceOrder:
     """Let what is open of the order for ``intent`` work on with another size and other prices, under the same order id.
 
-    ``intent`` is as it was sent; ``quantity`` is the new size in units, what has traded included.
+    ``intent`` is as it was sent; ``quantity`` is the new size in units, what has traded included. ``at_market`` makes
+    it a market order. ``request_id`` names the wish and ``revision`` counts those of the order from 1; ``reason`` is
+    what the person who wishes it gave.
     """
 
     intent: OrderIntent
@@ -41,3 +43,7 @@ class ReplaceOrder:
     quantity: float
     limit_price: float | None = None
     stop_price: float | None = None
+    at_market: bool = False
+    request_id: str = "replace"
+    revision: int = 1
+    reason: str = ""

@@ -8,9 +8,9 @@ from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import newest
+from kernel.crash_points import crash_point
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import Broker, KeyLife
-from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution
@@ -83,10 +83,7 @@ class Execution:
         return self._journal.appended
 
     def follow(self, published: Callable[[], int]) -> None:
-        """Ask ``published`` how many reports have reached their readers; else each settlement counts those before it.
-
-        For a bus that is still sending the reports of one settlement while the next one is under way.
-        """
+        """Ask ``published`` how many reports have reached their readers; else those of earlier settlements count."""
         self._published = published
 
     def heed(self, urgent: Callable[[], Iterable[KillSwitchCommand]]) -> None:
@@ -146,21 +143,21 @@ class Execution:
     def settle(self) -> Sequence[Message]:
         """Book what the broker did, cancel what must be cancelled, and send the intents collected.
 
-        At most two durable transactions, however many intents there are.
+        At most two durable transactions, however many intents there are, and one for each order that is replaced.
         """
         facts = self._drain()
         if self.upkeep.policed:
             self.upkeep.police(self._pending, self.uncancelled, facts)
         alert = self.supervision.alert
-        if not (facts or self._pending or self.uncancelled or self._repeated or self._again or alert):
+        idle = not (facts or self._pending or self.uncancelled or self._repeated or self._again)
+        if idle and not (alert or self.upkeep.changes):
             return ()
         settlement = Settlement(self._published())
         for fact in facts:
             self._router.learn(fact, settlement)
         self._collect(self._desk.cancels.of_found())
         heard = self._supervise(settlement) if alert else 0
-        if self.uncancelled:
-            self._cancel(settlement)
+        self._change_and_cancel(settlement)
         if self._pending or self._again or self.supervision.alert:
             heard = self._send(settlement, heard)
         if self.supervision.watches:
@@ -263,7 +260,9 @@ class Execution:
         self._collect(self._desk.cancels.due())
         return len(settlement.outputs)
 
-    def _cancel(self, settlement: Settlement) -> None:
+    def _change_and_cancel(self, settlement: Settlement) -> None:
+        if self.upkeep.changes:
+            self.upkeep.change(settlement, self.uncancelled)
         due, self.uncancelled = self.uncancelled, {}
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
 

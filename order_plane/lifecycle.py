@@ -24,16 +24,20 @@ class FactKind(StrEnum):
     CANCEL_REQUESTED = "CANCEL_REQUESTED"
     CANCELLED = "CANCELLED"
     CANCEL_REFUSED = "CANCEL_REFUSED"
+    REPLACE_REQUESTED = "REPLACE_REQUESTED"
+    REPLACED = "REPLACED"
+    REPLACE_REFUSED = "REPLACE_REFUSED"
     EXPIRED = "EXPIRED"
 
 
 class Fact(NamedTuple):
     """One thing that became known about the order of an intent.
 
-    ``fact_id`` is unique for its kind within the order: the execution for FILL, the request for
-    CANCEL_REQUESTED and CANCEL_REFUSED. ``quantity`` (units), ``price`` (per unit) and ``commission``
-    (currency units) belong to this one execution; a higher ``revision`` of an execution replaces a lower
-    one, and a quantity of zero busts it. ``reason`` is ``CODE: sentence``.
+    ``fact_id`` is unique for its kind within the order: the execution for FILL, the request for those of
+    cancelling and replacing. ``quantity`` (units), ``price`` (per unit) and ``commission`` (currency units) belong to
+    this one execution; a higher ``revision`` of an execution replaces a lower one, and a quantity of zero busts it.
+    REPLACE_REQUESTED and REPLACED hold the size of the order, what traded included, and its limit price (0 for none)
+    as they are to be, and count the requests in ``revision``. ``reason`` is ``CODE: sentence``.
     """
 
     intent_id: UUID
@@ -63,6 +67,7 @@ class Status(StrEnum):
     ACCEPTED = "Accepted"
     PARTIALLY_FILLED = "PartiallyFilled"
     PENDING_CANCEL = "PendingCancel"
+    PENDING_REPLACE = "PendingReplace"
     FILLED = "Filled"
     CANCELLED = "Cancelled"
     EXPIRED = "Expired"
@@ -95,6 +100,7 @@ class History:
     """
 
     __slots__ = (
+        "_asked",
         "_executions",
         "_refusals",
         "_requests",
@@ -106,6 +112,7 @@ class History:
         "filled",
         "quantity",
         "rejected",
+        "replaced",
         "submitted",
         "value",
     )
@@ -118,6 +125,8 @@ class History:
         self._executions: dict[str, Fact] = {}
         self._requests: set[str] | None = None
         self._refusals: set[str] | None = None
+        self._asked: dict[str, Fact] | None = None
+        self.replaced: Fact | None = None
 
     def fold(self, fact: Fact) -> bool:
         """Add ``fact``; False when it says nothing new."""
@@ -133,11 +142,23 @@ class History:
         if kind is FactKind.CANCEL_REFUSED:
             self._refusals = self._refusals or set()
             return _include(self._refusals, fact.fact_id)
+        if kind in _REPLACING:
+            return self._change(fact)
         flag = _FLAGS[kind]
         if getattr(self, flag):
             return False
         setattr(self, flag, True)
         return True
+
+    @property
+    def changing(self) -> bool:
+        """Whether a replacement was asked for, and neither it nor a later one was answered."""
+        return self._asked is not None and any(self._waits(fact) for fact in self._asked.values())
+
+    @property
+    def changes(self) -> int:
+        """How many replacements were asked for, as far as is known."""
+        return max((fact.revision for fact in (self._asked or {}).values()), default=0)
 
     @property
     def remaining(self) -> float:
@@ -161,7 +182,7 @@ class History:
         if self.submitted and not self.rejected and self.filled <= self.quantity:
             return ()
         found = []
-        if not self.submitted and (self.acked or self.filled or self.cancelled):
+        if not self.submitted and (self.acked or self.filled or self.cancelled or self.replaced):
             found.append(Alarm.ANSWERED_BEFORE_SENT)
         if self.rejected and self.filled:
             found.append(Alarm.FILLED_AND_REJECTED)
@@ -173,11 +194,30 @@ class History:
         if self._requests and self._requests.difference(self._refusals or ()):
             sent = self.submitted or self.acked or self.filled > 0
             return Status.PENDING_CANCEL if sent else Status.CANCELLED
+        if self._asked and (self.submitted or self.acked or self.filled) and self.changing:
+            return Status.PENDING_REPLACE
         if self.filled:
             return _PARTIALLY_FILLED
         if self.acked:
             return _ACCEPTED
         return Status.SUBMITTED if self.submitted else Status.CREATED
+
+    def _change(self, fact: Fact) -> bool:
+        """Book what is known of a request; the newest that the venue took says how large the order is."""
+        asked = self._asked = self._asked or {}
+        name = fact.fact_id
+        known = asked.get(name)
+        if known is not None and (known.kind is fact.kind or _REPLACING[known.kind] > _REPLACING[fact.kind]):
+            return False
+        asked[name] = fact
+        if fact.kind is FactKind.REPLACED:
+            newest = self.replaced or fact
+            self.replaced = max(newest, fact, key=lambda each: (each.revision, each.fact_id))
+        return True
+
+    def _waits(self, asked: Fact) -> bool:
+        taken = 0 if self.replaced is None else self.replaced.revision
+        return asked.kind is FactKind.REPLACE_REQUESTED and asked.revision > taken
 
     def _book(self, fact: Fact) -> bool:
         known = self._executions
@@ -198,6 +238,8 @@ class History:
         return True
 
 
+_REPLACING = {FactKind.REPLACE_REQUESTED: 0, FactKind.REPLACE_REFUSED: 1, FactKind.REPLACED: 2}
+"""What is known of a replacement; the later of two counts."""
 _FLAGS = {
     FactKind.SUBMITTING: "submitted",
     FactKind.REJECT: "rejected",

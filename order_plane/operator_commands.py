@@ -2,30 +2,28 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from math import isnan
-from typing import Annotated, Protocol
+from typing import Protocol
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from contracts.base import Message
-from contracts.codec import ContractViolation, decode
 from contracts.control import KillScope, KillSwitchCommand
+from contracts.trading import ExecutionReport
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
+from order_plane.command_fields import command_of, resolution_of, signature_of, terms_of
 from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
-from order_plane.journals.port import Resolution, Verdict
+from order_plane.journals.port import Resolution
 from order_plane.limit_settings import LimitSettings
 from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import NotInDoubt, NotOpen
+from order_plane.unacceptable import NotInDoubt, NotOpen, NotReplaceable
+from order_plane.upkeep import Upkeep
 
-_READABLE = r"^[^\x00-\x1f\x7f]+$"
-_FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 Publish = Callable[[Iterable[Message]], None]
 
 
@@ -58,6 +56,11 @@ class OrderPlane(Protocol):
         ...
 
     @property
+    def upkeep(self) -> Upkeep:
+        """Its care for orders that work."""
+        ...
+
+    @property
     def uncancelled(self) -> Mapping[UUID, object]:
         """Orders whose cancel is due and could not be asked for."""
         ...
@@ -86,6 +89,7 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         "release": lambda fields: _release(stage, publish, command_of(fields)),
         "resolve": lambda fields: _resolve(stage, publish, resolution_of(fields)),
         "cancel": lambda fields: _cancel(stage, publish, fields),
+        "replace": lambda fields: _replace(stage, publish, fields),
         "limits": lambda fields: _tighten(stage, fields),
     }
 
@@ -117,18 +121,37 @@ def _resolve(stage: OrderPlane, publish: Publish, resolution: Resolution) -> dic
 
 
 def _cancel(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
-    operator, reason = _signature(fields)
+    intent_id, request_id, reason = _wish(stage, fields)
     try:
-        intent_id = UUID(str(fields.get("intent_id")))
-    except ValueError:
-        raise CommandRefused("intent_id must be the id of an intent") from None
-    try:
-        stage.cancel(intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512])
+        stage.cancel(intent_id, request_id, reason)
     except NotOpen as refusal:
         raise CommandRefused(str(refusal)) from None
     said = list(stage.settle())
     publish(said)
     return {"messages": len(said), "waits": intent_id in stage.uncancelled}
+
+
+def _replace(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
+    intent_id, request_id, reason = _wish(stage, fields)
+    terms = terms_of(fields)
+    try:
+        stage.upkeep.wish(intent_id, request_id, terms.quantity, terms.limit_price, reason)
+    except (NotOpen, NotReplaceable) as refusal:
+        raise CommandRefused(str(refusal)) from None
+    said = list(stage.settle())
+    publish(said)
+    told = [each for each in said if isinstance(each, ExecutionReport) and each.intent_id == intent_id]
+    return {"messages": len(said), "outcome": told[-1].reject_reason if told else None}
+
+
+def _wish(stage: OrderPlane, fields: Fields) -> tuple[UUID, str, str]:
+    """Which order somebody wants something of, the name of the wish, and who wants it and why."""
+    operator, reason = signature_of(fields)
+    try:
+        intent_id = UUID(str(fields.get("intent_id")))
+    except ValueError:
+        raise CommandRefused("intent_id must be the id of an intent") from None
+    return intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512]
 
 
 def _status(stage: OrderPlane) -> dict[str, JsonValue]:
@@ -153,7 +176,7 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
 
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
-    operator, reason = _signature(fields)
+    operator, reason = signature_of(fields)
     try:
         limits = LimitSettings.model_validate_json(json.dumps(fields.get("limits")))
         changed = stage.supervision.tighten(limits, operator, reason)
@@ -163,15 +186,6 @@ def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
     except LooserLimit as error:
         raise CommandRefused(str(error)) from None
     return {"changed": [*changed]}
-
-
-def _signature(fields: Fields) -> tuple[str, str]:
-    """Who asks and why; raises CommandRefused when one is missing or cannot be written down."""
-    try:
-        signed = _Signature.model_validate({name: fields.get(name) for name in ("operator", "reason")})
-    except ValidationError:
-        raise CommandRefused("a named operator (at most 64 characters) and a reason (400) are needed") from None
-    return signed.operator, signed.reason
 
 
 def _measured(guard: PerformanceGuard) -> JsonValue:
@@ -188,70 +202,3 @@ def _measured(guard: PerformanceGuard) -> JsonValue:
         "tripped": [*guard.tripped],
         "holding": [cause for cause in guard.tripped if guard.holds(cause)],
     }
-
-
-def command_of(fields: Fields) -> KillSwitchCommand:
-    """The kill switch command in the fields of a command; raises CommandRefused when there is none."""
-    try:
-        command = decode(str(fields.get("message", "")).encode(), (KillSwitchCommand,))
-    except ContractViolation as violation:
-        raise CommandRefused(f"no kill switch command: {violation.first}") from None
-    assert isinstance(command, KillSwitchCommand)  # noqa: S101 - nothing else is decoded
-    return command
-
-
-def kills_among(requests: Iterable[Fields]) -> list[KillSwitchCommand]:
-    """The kills that wait to be carried out: what must be known before the next order leaves."""
-    found = []
-    for fields in requests:
-        if fields.get("command") == "kill":
-            with suppress(CommandRefused):  # it is answered when its turn comes
-                found.append(command_of(fields))
-    return [command for command in found if command.engage]
-
-
-def fields_of(resolution: Resolution) -> dict[str, JsonValue]:
-    """A decision as the fields of a command."""
-    return {
-        "intent_id": str(resolution.intent_id),
-        "attempt": resolution.attempt,
-        "verdict": resolution.verdict.value,
-        "operator": resolution.operator,
-        "reason": resolution.reason,
-        "at": resolution.at.isoformat(),
-        "order_id": resolution.order_id,
-    }
-
-
-class _Signature(BaseModel):
-    """Who decided and why, in words that every report and record can hold."""
-
-    model_config = ConfigDict(str_strip_whitespace=True)
-
-    operator: Annotated[str, Field(min_length=1, max_length=64, pattern=_READABLE)]
-    reason: Annotated[str, Field(min_length=1, max_length=400, pattern=_READABLE)]
-
-
-class _Signed(_Signature):
-    """What a decision must be like before it may become durable: every report on it must be one that can be said."""
-
-    intent_id: UUID
-    attempt: Annotated[int, Field(ge=1, le=1_000_000)]
-    verdict: Verdict
-    at: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
-    order_id: Annotated[str, Field(pattern=r"^[!-~]{0,64}$")] = ""
-
-
-def resolution_of(fields: Fields) -> Resolution:
-    """The decision in the fields of a command; raises CommandRefused when a field is missing or wrong."""
-    try:
-        signed = _Signed.model_validate(fields)
-    except ValidationError as error:
-        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
-        raise CommandRefused(
-            f"{wrong}: wrong or missing. A decision is signed with a name (at most 64 characters) and a reason (400), "
-            "of an attempt, at a time with an offset; an order id has no blanks and at most 64 characters"
-        ) from None
-    if (signed.verdict is Verdict.ADOPTED) != bool(signed.order_id):
-        raise CommandRefused("an adopted order needs the venue's order id, and only that")
-    return Resolution(**dict(signed))

@@ -22,7 +22,8 @@ class Remainder(StrEnum):
     LEAVE = "leave"
     CANCEL = "cancel"
     MARKET = "market"
-    """Cancel them, and once the venue confirms it send what is left as a market order."""
+    """Make a market order of it where the venue can; else cancel it, and once the venue confirms that send what is left
+    as a market order."""
 
 
 class UnfilledPolicy(NamedTuple):
@@ -69,7 +70,9 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
     """
     wanted = [fact for fact in past.facts if fact.fact_id == MARKET_REQUEST]
     history = history_of(past.intent.quantity, past.facts)
-    if not wanted or history.status() is not Status.CANCELLED or not history.remaining:
+    size = past.intent.quantity if history.replaced is None else history.replaced.quantity
+    remaining = max(0.0, size - history.filled)
+    if not wanted or history.status() is not Status.CANCELLED or not remaining:
         return None
     at = max((fact.timestamp for fact in past.facts if fact.kind is FactKind.CANCELLED), default=None)
     if at is None:
@@ -78,7 +81,7 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
         intent_id=replacement_id(past.intent.intent_id, MARKET_REQUEST),
         symbol=past.intent.symbol,
         direction=past.intent.direction,
-        quantity=history.remaining,
+        quantity=remaining,
         order_type=OrderType.MARKET,
         timestamp=at,
         strategy_id=past.intent.strategy_id,

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from contracts.control import RiskAlert
+from contracts.trading import OrderIntent
+from order_plane.alerts import critical
 from order_plane.desk import Desk
 from order_plane.journals.port import Answer, Journal, Past, RowState
 from order_plane.lifecycle import FactKind
@@ -28,7 +31,18 @@ def take_up(
         elif past.state is RowState.IN_DOUBT:  # its facts have ended it since
             settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.ACKED, past.order_id))
     _resolve(unresolved, journal, router, settlement)
+    settlement.outputs += [_still_in_doubt(past.intent, desk) for past in unresolved if _was_and_is(past, desk)]
     return unbegun
+
+
+def _was_and_is(past: Past, desk: Desk) -> bool:
+    return past.state is RowState.IN_DOUBT and past.intent.intent_id in desk.doubtful
+
+
+def _still_in_doubt(intent: OrderIntent, desk: Desk) -> RiskAlert:
+    """The alarm again: the last run may have ended before it was heard."""
+    at = max(desk.now, intent.timestamp)
+    return critical("ORDER_IN_DOUBT", "nobody has found out yet what became of the order", at, intent.symbol)
 
 
 def _resolve(unresolved: Sequence[Past], journal: Journal, router: Router, settlement: Settlement) -> None:

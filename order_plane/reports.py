@@ -12,7 +12,8 @@ NO_ORDER = "none"
 NOTHING_FILLED = History(0.0)
 """The history of an order that never came to be."""
 
-_FILL, _PENDING_CANCEL = FactKind.FILL, Status.PENDING_CANCEL  # looking members up costs more than comparing them
+_FILL = FactKind.FILL  # looking a member up by name costs more than comparing it
+_PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 _REPORTED = {
     Status.CREATED: OrderStatus.SUBMITTED,
     Status.SUBMITTED: OrderStatus.SUBMITTED,
@@ -26,8 +27,8 @@ _REPORTED = {
 
 
 def reported(status: Status, history: History) -> OrderStatus:
-    """The word of the contract for ``status``; a pending cancel still works and is reported as that."""
-    if status is _PENDING_CANCEL:
+    """The word of the contract for ``status``; what is to be cancelled or replaced still works, and is reported so."""
+    if status in _PENDING:
         return OrderStatus.PARTIAL_FILL if history.filled else OrderStatus.ACKNOWLEDGED
     return _REPORTED[status]
 

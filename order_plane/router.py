@@ -1,12 +1,13 @@
 """Carries the desk's wishes to the broker and the broker's facts to the desk."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
+from kernel.crash_points import crash_point
 from order_plane.alerts import critical
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
-from order_plane.crash_points import crash_point
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
@@ -15,7 +16,12 @@ from order_plane.safety.symbol_halts import ODD_FACTS
 from order_plane.settlement import Settlement
 
 _ACKED, _FILL = RowState.ACKED, FactKind.FILL  # looking a member up by name costs more than using it
-_FROM_US = frozenset({FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED})
+_FROM_US = frozenset(
+    {
+        *(FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED),
+        *(FactKind.REPLACE_REQUESTED, FactKind.REPLACE_REFUSED),
+    }
+)
 """Facts that are no sign of life from the venue."""
 
 
@@ -113,9 +119,9 @@ class Router:
             settlement.outputs.append(critical(ODD_FACTS, detail, at, symbol))
 
     def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
-        """A venue that reports on an order has it, or says that it has not."""
+        """A venue that reports on an order has it, or says that it has not; how it works is another matter."""
         attempt = self._desk.doubted_attempt(fact.intent_id)
-        if attempt is not None:
+        if attempt is not None and not self._desk.changes.pending(fact.intent_id, fact):
             state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
             settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
             self._desk.resolve(fact.intent_id)
@@ -150,6 +156,7 @@ class Router:
         except (BrokerUnavailable, BrokerStateUnknown):
             if past.state is RowState.SUBMITTING:
                 self._leave_in_doubt(past, "the broker could not be asked whether it has the order", settlement)
+            self._doubt_change(intent_id, settlement)
             return
         if facts is None:
             self._reconcile_absent(past, settlement)
@@ -157,22 +164,34 @@ class Router:
         if past.state is not RowState.ACKED:
             order_id = facts[0].order_id if facts else ""
             settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
-        self._desk.resolve(intent_id)
-        known, said = set(past.facts), len(settlement.reports)
-        for fact in facts:
-            if fact not in known:
-                self.learn(fact, settlement)
+        if not self._desk.changes.pending(intent_id):
+            self._desk.resolve(intent_id)
+        said = len(settlement.reports)
+        self._learn_news(past, facts, settlement)
+        if self._doubt_change(intent_id, settlement):
+            return
         told = self._journal.reports_of(intent_id)
         if len(settlement.reports) == said and told and told[-1].status is OrderStatus.IN_DOUBT:
             settlement.say((self._desk.restated(intent_id),))
+
+    def _doubt_change(self, intent_id: UUID, settlement: Settlement) -> bool:
+        """Leave an order in doubt of which the venue does not say whether it was replaced, when the last run ended."""
+        if not self._desk.changes.pending(intent_id):
+            return False
+        settlement.say(self._desk.doubt(intent_id, "nobody knows whether the order was replaced"))
+        return True
 
     def catch_up(self, past: Past, settlement: Settlement) -> None:
         """Ask the venue again about an order, whatever became of it here."""
         if self._desk.knows(past.intent.intent_id):
             self.reconcile(past, settlement)
             return
-        for fact in self._facts_at_broker(past.intent.intent_id):
-            if fact not in past.facts:
+        self._learn_news(past, self._facts_at_broker(past.intent.intent_id), settlement)
+
+    def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement) -> None:
+        known = set(past.facts)
+        for fact in facts:
+            if fact not in known:
                 self.learn(fact, settlement)
 
     def _reconcile_absent(self, past: Past, settlement: Settlement) -> None:

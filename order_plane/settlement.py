@@ -46,3 +46,8 @@ class Settlement:
         """Make all of it durable in one transaction; only then may anyone hear of it."""
         if self.answers or self.facts or self.reports:
             journal.conclude(self.answers, self.facts, self.reports, self.published)
+
+    def write_down(self, journal: Journal) -> None:
+        """Make durable what there is so far, before something is done that must not be done without."""
+        self.conclude(journal)
+        self.answers, self.facts, self.reports = [], [], []

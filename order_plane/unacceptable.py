@@ -15,3 +15,7 @@ class NotOpen(ValueError):
 
 class NotInDoubt(ValueError):
     """A person decided on an order whose outcome is known."""
+
+
+class NotReplaceable(ValueError):
+    """An order cannot be changed as somebody wants it; the text is ``CODE: sentence``."""

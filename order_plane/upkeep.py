@@ -8,15 +8,18 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.trading import OrderIntent
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable
+from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.desk import Desk
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.journals.port import Journal, Past, Recall
 from order_plane.lifecycle import Fact, FactKind, history_of
 from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST, Deadlines, Remainder, UnfilledPolicy, replacement
 from order_plane.reconciler import Reconciler, ReconciliationOptions
+from order_plane.replacing import Replacing
 from order_plane.reports import NO_ORDER
 from order_plane.router import Router
 from order_plane.settlement import Settlement
+from order_plane.unacceptable import NotOpen, NotReplaceable
 
 
 class Options(NamedTuple):
@@ -46,6 +49,9 @@ class Upkeep:
         self._policy = options.unfilled
         self._deadlines = Deadlines(timedelta(0) if self._policy is None else self._policy.after)
         self._replaced: set[UUID] = set()
+        self._replacing = Replacing(desk, journal, broker, router)
+        self.changes: dict[UUID, ReplaceOrder] = {}
+        """What the venue is to be asked to replace in the settlement under way, or in the next one."""
         self.policed = self._policy is not None
         """Whether unfilled orders are looked after; then `sent`, `take_over` and `police` are to be called."""
 
@@ -72,15 +78,45 @@ class Upkeep:
             past = self._journal.past(intent_id) if self._desk.knows(intent_id) else None
             if past is None or self._policy is None:
                 continue
-            if intent_id in self._desk.doubtful:
+            if intent_id in self._desk.doubtful and not self._desk.changes.pending(intent_id):
                 self._deadlines.add(intent_id, self._desk.now)
                 continue
             wish = self._policy.decide(past.intent, history_of(past.intent.quantity, past.facts).filled)
-            if wish is not Remainder.LEAVE:
-                request = MARKET_REQUEST if wish is Remainder.MARKET else CANCEL_REQUEST
-                cancels[intent_id] = CancelOrder(intent_id, past.order_id or NO_ORDER, self._account, request)
-                if wish is Remainder.MARKET:
-                    self._replaced.add(intent_id)
+            if wish is Remainder.CANCEL:
+                cancels[intent_id] = CancelOrder(intent_id, past.order_id or NO_ORDER, self._account, CANCEL_REQUEST)
+            elif wish is Remainder.MARKET and not self._goes_to_market(past):
+                cancels[intent_id] = self._cancel_to_replace(intent_id, past.order_id)
+
+    def wish(
+        self, intent_id: UUID, request_id: str, quantity: float | None, limit_price: float | None, reason: str
+    ) -> None:
+        """Have an order changed in the next settlement, as a person wants it; raises NotOpen and NotReplaceable."""
+        self.changes[intent_id] = self._desk.changes.wished(intent_id, request_id, quantity, limit_price, reason)
+
+    def change(self, settlement: Settlement, cancels: dict[UUID, CancelOrder]) -> None:
+        """Carry out the `changes`; what was to go to the market and does not is added to ``cancels``."""
+        due, self.changes = self.changes, {}
+        for intent_id, order in due.items():
+            if intent_id in cancels or not self._desk.knows(intent_id):
+                continue
+            if not self._replacing.replace(order, settlement) and order.at_market:
+                cancels[intent_id] = self._cancel_to_replace(intent_id, "")
+
+    def _goes_to_market(self, past: Past) -> bool:
+        """Whether the venue works it as a market order, or is asked now to do so: it is asked only once."""
+        asked = [fact.kind for fact in past.facts if fact.fact_id == AT_MARKET_REQUEST]
+        if asked or not self._broker.converts:
+            return FactKind.REPLACED in asked
+        intent_id = past.intent.intent_id
+        try:
+            self.changes[intent_id] = self._desk.changes.at_market(intent_id, AT_MARKET_REQUEST)
+        except (NotOpen, NotReplaceable):
+            return False
+        return True
+
+    def _cancel_to_replace(self, intent_id: UUID, order_id: str) -> CancelOrder:
+        self._replaced.add(intent_id)
+        return CancelOrder(intent_id, order_id or NO_ORDER, self._account, MARKET_REQUEST)
 
     def _replace(self, intent_id: UUID, pending: dict[UUID, OrderIntent]) -> None:
         if self._desk.knows(intent_id) or self._policy is None:
@@ -111,7 +147,7 @@ class Upkeep:
     @property
     def waits(self) -> bool:
         """Whether a replacement may have to be sent before the venue says anything new."""
-        return bool(self._replaced)
+        return bool(self._replaced or self.changes)
 
     @property
     def reconciled(self) -> bool:

@@ -13,7 +13,7 @@ from order_plane.brokers.port import (
     KeyLife,
     Snapshot,
 )
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact
 
 
@@ -52,6 +52,11 @@ class FaultyBroker:
         return KeyLife.NONE
 
     @property
+    def converts(self) -> bool:
+        """As the venue behind the line."""
+        return self._broker.converts
+
+    @property
     def dormant(self) -> bool:
         """Never: a late report may come at any time."""
         return False
@@ -63,6 +68,10 @@ class FaultyBroker:
     def cancel(self, order: CancelOrder) -> Sequence[Fact]:
         """Send a cancel, if it gets through."""
         return self._asked(lambda: self._broker.cancel(order))
+
+    def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
+        """Send a change, if it gets through."""
+        return self._asked(lambda: self._broker.replace(order))
 
     def drain(self) -> Sequence[Fact]:
         """The reports that came through by now."""

@@ -126,6 +126,11 @@ class IbkrBroker:
         return KeyLife.NONE
 
     @property
+    def converts(self) -> bool:
+        """The gateway advises against changing anything but size, prices and time in force of an order."""
+        return False
+
+    @property
     def dormant(self) -> bool:
         """Never: a gateway may speak at any time."""
         return False

@@ -71,6 +71,8 @@ class Session:
         tracked = venue.book.of_intent(intent_id)
         if tracked is None or tracked.ended:
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
+        if order.at_market:
+            raise BrokerRefused("TYPE_FIXED: the gateway advises against changing the type of an order that works")
         terms = new_terms(order, tracked.filled)
         contract = await self._contract(connection, terms.symbol)
         form = order_form(terms, self._terms.account, contract, self._terms.adaptive_priority)

@@ -14,10 +14,10 @@ from domain.instrument import Instrument, round_down
 from order_plane.brokers.fills import Pricing, execution_price, is_triggered
 from order_plane.brokers.paper_order import PaperOrder
 from order_plane.brokers.paper_store import PaperStore
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, CompletedOrder, KeyLife, OpenOrder, Snapshot
-from order_plane.brokers.replacement import new_terms
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, Snapshot
+from order_plane.brokers.replacement import new_terms, replaced
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import Fact, FactKind, history_of
+from order_plane.lifecycle import Fact, FactKind
 
 _LISTED = 1000
 """How many completed orders and executions a snapshot lists."""
@@ -80,6 +80,11 @@ class PaperBroker:
         return KeyLife.LIFETIME
 
     @property
+    def converts(self) -> bool:
+        """An order may become any other."""
+        return True
+
+    @property
     def dormant(self) -> bool:
         """Whether no order works and nothing is left to say, or to write down."""
         return not (self._books or self._changed or self._news or self._durable)
@@ -140,9 +145,10 @@ class PaperBroker:
             BrokerRefused: when no such order works here, or the change is none that is possible.
         """
         found = self._find(order.intent.intent_id)
-        found.intent = new_terms(order, found.filled)
+        intent = found.intent = new_terms(order, found.filled)
         found.stored = False
-        self._changed.append(found)
+        at = max(found.accepted_at, self._seen.get(intent.symbol, found.accepted_at))
+        self._record(found, replaced(order, at, found.order_id))
         self._save()
         return ()
 
@@ -161,19 +167,9 @@ class PaperBroker:
     def snapshot(self) -> Snapshot:
         """The account as this venue sees it; cash counts from nothing, and of what is over the newest is listed."""
         self._save()
-        working = tuple(
-            OpenOrder(
-                order.intent.intent_id,
-                order.order_id,
-                order.intent.symbol,
-                order.filled,
-                order.intent.direction,
-                order.wished,
-            )
-            for order in self._working()
-        )
+        working = tuple(order.listed() for order in self._working())
         held = {symbol: units for symbol, units in self._positions.items() if units}
-        ended = tuple(_completed(order) for order in self._store.finished(_LISTED))
+        ended = tuple(order.completed() for order in self._store.finished(_LISTED))
         return Snapshot(working, tuple(self._store.executions(_LISTED)), held, ended, self._cash)
 
     def rest(self) -> None:
@@ -292,9 +288,3 @@ class PaperBroker:
             return end if end is not None and end > at else self._calendar.following_close(at)
         except OutsideCalendarError:
             raise BrokerRefused(f"MARKET_CLOSED: calendar {self._calendar.name} has no session for the order") from None
-
-
-def _completed(order: PaperOrder) -> CompletedOrder:
-    intent = order.intent
-    status = history_of(order.wished, order.facts).status()
-    return CompletedOrder(intent.intent_id, order.order_id, intent.symbol, order.filled, status)

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from contracts.trading import OrderIntent, Side
-from order_plane.lifecycle import Fact
+from order_plane.brokers.port import CompletedOrder, OpenOrder
+from order_plane.lifecycle import Fact, history_of
 
 _BUY = Side.BUY  # looking a member up by name costs more than comparing it
 
@@ -48,3 +49,13 @@ class PaperOrder:
     def signed(self, quantity: float) -> float:
         """``quantity`` as a change of position."""
         return quantity if self.intent.direction is _BUY else -quantity
+
+    def listed(self) -> OpenOrder:
+        """The order as a snapshot lists it while it works."""
+        intent = self.intent
+        return OpenOrder(intent.intent_id, self.order_id, intent.symbol, self.filled, intent.direction, self.wished)
+
+    def completed(self) -> CompletedOrder:
+        """The order as a snapshot lists it once it has ended."""
+        status = history_of(self.wished, self.facts).status()
+        return CompletedOrder(self.intent.intent_id, self.order_id, self.intent.symbol, self.filled, status)

@@ -90,6 +90,11 @@ class Broker(Protocol):
         ...
 
     @property
+    def converts(self) -> bool:
+        """Whether `replace` can make a market order of one that works, under its order id."""
+        ...
+
+    @property
     def dormant(self) -> bool:
         """Whether nothing can happen here until an order comes; only a simulated venue can know that."""
         ...
@@ -109,12 +114,14 @@ class Broker(Protocol):
         ...
 
     def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
-        """Change size and prices of an order that works; returns what is known at once.
+        """Change size and prices of an order that works; returns what is known at once, and then they are changed.
+
+        The terms are absolute: a venue that is told them twice does what it would have done.
 
         Raises:
             BrokerRefused: the order goes on as it was, or has ended.
             BrokerUnavailable: nothing was sent.
-            BrokerStateUnknown: the order works, as it was or as it was to be; `lookup` says what became of it.
+            BrokerStateUnknown: the order works, as it was or as it was to be; `lookup` may say what became of it.
         """
         ...
 

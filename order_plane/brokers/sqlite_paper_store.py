@@ -39,7 +39,8 @@ CREATE TABLE IF NOT EXISTS facts (
     quantity REAL NOT NULL,
     price REAL NOT NULL,
     commission REAL NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    revision INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS facts_by_intent ON facts (intent_id);
 CREATE TABLE IF NOT EXISTS last_bars (symbol TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -48,7 +49,7 @@ _LOG_PAGES = 8000
 """Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, which waits for the disk."""
 _REST_EVERY = 1024
 """Savings after which they are copied in the next `SqlitePaperStore.rest`, about 5,000 pages."""
-_FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason"
+_FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason, revision"
 
 
 class SqlitePaperStore:
@@ -59,9 +60,9 @@ class SqlitePaperStore:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _SCHEMA)
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-        if not any(name == "wished" for _, name, *_ in self._connection.execute("PRAGMA table_info (orders)")):
-            # A file from before orders could be replaced: what each has left is what it began with.
-            self._connection.execute("ALTER TABLE orders ADD COLUMN wished REAL NOT NULL DEFAULT 0")
+        # A file from before orders could be replaced: what each has left is what it began with.
+        self._add("orders", "wished REAL NOT NULL DEFAULT 0")
+        self._add("facts", "revision INTEGER NOT NULL DEFAULT 0")
         self._unrested = 0
 
     @property
@@ -137,7 +138,7 @@ class SqlitePaperStore:
             self._save_orders(orders)
             write.executemany(
                 f"INSERT INTO facts (symbol, signed_quantity, {_FACT_COLUMNS})"  # noqa: S608 - own columns
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [_fact_row(order, fact) for order, fact in news],
             )
             write.executemany(
@@ -161,6 +162,11 @@ class SqlitePaperStore:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _add(self, table: str, column: str) -> None:
+        name = column.partition(" ")[0]
+        if not any(name == known for _, known, *_ in self._connection.execute(f"PRAGMA table_info ({table})")):
+            self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def _save_orders(self, orders: Collection[PaperOrder]) -> None:
         write = self._connection
@@ -216,16 +222,16 @@ def _order(row: tuple[bytes, str, str | None, int, float, float, float, int, flo
     return order
 
 
-def _fact(row: tuple[str, str, str, str, str, float, float, float, str]) -> Fact:
-    intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason = row
+def _fact(row: tuple[str, str, str, str, str, float, float, float, str, int]) -> Fact:
+    intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason, revision = row
     when = datetime.fromisoformat(at)
-    return Fact(UUID(intent_id), FactKind(kind), fact_id, when, order_id, quantity, price, commission, reason=reason)
+    return Fact(UUID(intent_id), FactKind(kind), fact_id, when, order_id, quantity, price, commission, revision, reason)
 
 
 def _fact_row(order: PaperOrder, fact: Fact) -> tuple[object, ...]:
     return (
         order.intent.symbol,
-        order.signed(fact.quantity),
+        order.signed(fact.quantity) if fact.kind is FactKind.FILL else 0.0,
         str(fact.intent_id),
         fact.kind.value,
         fact.fact_id,
@@ -235,4 +241,5 @@ def _fact_row(order: PaperOrder, fact: Fact) -> tuple[object, ...]:
         fact.price,
         fact.commission,
         fact.reason,
+        fact.revision,
     )

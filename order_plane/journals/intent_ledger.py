@@ -53,6 +53,8 @@ def end_of(past: Past) -> End:
     if past.state in (RowState.REJECTED, RowState.NOT_SENT):
         return End.REJECTED
     status = history_of(past.intent.quantity, past.facts).status()
+    if status is Status.PENDING_REPLACE:  # in the journal it is that only while nobody knows how the order works
+        return End.IN_DOUBT
     return End.EXPIRED if status is Status.EXPIRED else End.ACKED
 
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from contracts.codec import decode, encode
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
-from order_plane.crash_points import crash_point
+from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
 from order_plane.journals.database import Database
 from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict

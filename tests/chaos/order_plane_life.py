@@ -12,8 +12,8 @@ from contracts.codec import encode
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
+from kernel.crash_points import crash_point
 from order_plane.composition import build_stage
-from order_plane.crash_points import crash_point
 from order_plane.settings import OrderSettings
 
 START = datetime(2024, 1, 2, 15, tzinfo=UTC)
@@ -84,6 +84,7 @@ def main(directory, database=None):
         paper_store_path=directory / "venue.sqlite",
         limits={"max_order_value": 20_000.0},
         volume_cap=0.1,
+        unfilled={"after": timedelta(minutes=3), "unfilled": "market", "partly": "market"},
     )
     committed = directory / "committed"
     stage = build_stage(settings)

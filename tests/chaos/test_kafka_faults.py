@@ -11,6 +11,7 @@ from contracts.codec import decode
 from contracts.control import RiskAlert
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent
+from kernel import kafka_producer
 from kernel.clock import monotonic
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import read_logs
@@ -23,15 +24,19 @@ from order_plane.journals.memory import MemoryJournal
 
 AUTHORIZATION_FAILED = 29
 PATIENCE = 60.0
+SLOW_MILLISECONDS = 5_000
+FEW = 20
+"""Records that the client holds, where it is to be full soon."""
 
 
 class Plane:
     """An order plane on Kafka with a producer of intents beside it."""
 
-    def __init__(self, kafka, stack):
+    def __init__(self, kafka, stack, before=None):
         self.kafka = kafka
-        self.venue = paper_broker(SETTINGS, MemoryPaperStore(retain=10_000))
-        self.stage = build_stage(SETTINGS, MemoryJournal(retain=10_000), self.venue)
+        self.venue = before.venue if before else paper_broker(SETTINGS, MemoryPaperStore(retain=10_000))
+        self.journal = before.journal if before else MemoryJournal(retain=10_000)
+        self.stage = build_stage(SETTINGS, self.journal, self.venue)
         said = (ExecutionReport, RiskAlert)
         self.bus = stack.enter_context(KafkaBus(kafka, "order", self.stage.handlers, said, stamp=self.stage.stamp))
         self.source = stack.enter_context(KafkaBus(kafka, "data", (), (BarEvent, OrderIntent)))
@@ -41,7 +46,7 @@ class Plane:
         self.stage.follow(lambda: self.bus.durable)
         self.pump = Pump(self.stage, self.bus, mark=lambda: self.stage.appended)
         self.chance = Random(FIRST)
-        self.wishes = []
+        self.wishes = before.wishes if before else []
         for symbol in SYMBOLS:
             self.source.publish(a_bar(symbol, 0, self.chance))
         self.source.flush()
@@ -75,9 +80,10 @@ class Plane:
 
 
 @contextmanager
-def a_plane(kafka):
+def a_plane(kafka, before=None):
+    """An order plane, or the next life of the one ``before``."""
     with ExitStack() as stack:
-        yield Plane(kafka, stack)
+        yield Plane(kafka, stack, before)
 
 
 def run_for_ever(kafka):
@@ -105,14 +111,60 @@ def test_kafka_down_and_up_again_loses_and_doubles_nothing(cluster, kafka):
         plane.check()
 
 
-@pytest.mark.fault("F11: Kafka answers slowly")
-def test_a_slow_kafka_loses_and_doubles_nothing(cluster, kafka):
-    with a_plane(kafka) as plane:
-        cluster.answer_after(400)
-        plane.wish(30)
+class SmallQueue(kafka_producer.Producer):
+    """A client whose queue is full after a few records."""
+
+    refused = 0
+
+    def __init__(self, config):
+        super().__init__({**config, "queue.buffering.max.messages": FEW})
+
+    def produce(self, *arguments):
+        try:
+            super().produce(*arguments)
+        except BufferError:
+            SmallQueue.refused += 1
+            raise
+
+
+@pytest.fixture
+def slow(kafka):
+    """A member that is not taken for dead while its answers are on their way."""
+    return kafka.model_copy(
+        update={"group_protocol": "classic", "session_timeout_ms": 60_000, "start_timeout_seconds": 60.0}
+    )
+
+
+@pytest.mark.fault("F11: Kafka answers after five seconds")
+def test_a_slow_kafka_loses_and_doubles_nothing(cluster, slow, monkeypatch):
+    monkeypatch.setattr(kafka_producer, "Producer", SmallQueue)
+    with a_plane(slow) as plane:
+        plane.wish(1)
+        plane.run(answered(plane))
+        plane.wish(FEW + 5)
+        plane.source.flush()
+        SmallQueue.refused = 0
+        cluster.answer_after(SLOW_MILLISECONDS)
         plane.run(answered(plane))
         cluster.answer_after(0)
+        assert SmallQueue.refused, "the queue was never full"
         plane.check()
+
+
+@pytest.mark.fault("F11: Kafka is too slow to acknowledge anything in time")
+def test_a_kafka_too_slow_to_acknowledge_stops_the_plane_and_nothing_is_lost(cluster, slow):
+    hasty = slow.model_copy(update={"delivery_timeout_ms": 1000, "session_timeout_ms": 6000})
+    with a_plane(hasty) as plane:
+        plane.wish(30)
+        plane.source.flush()
+        cluster.answer_after(SLOW_MILLISECONDS)
+        with pytest.raises(DeliveryFailed):
+            plane.run(lambda: False)
+        cluster.answer_after(0)
+        assert not any(high for name, high in plane.bus.positions.items() if name.startswith("order_intents"))
+    with a_plane(slow, plane) as again:
+        again.run(answered(again))
+        again.check()
 
 
 @pytest.mark.fault("F12: the dead-letter topic refuses")

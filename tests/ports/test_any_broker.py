@@ -176,6 +176,21 @@ def test_an_order_is_replaced_under_its_own_id_and_trades_as_it_is_then(harness,
     assert harness.broker.snapshot().positions == {"AAPL": 6.0}
 
 
+def test_an_order_becomes_a_market_order_where_the_venue_says_so(harness):
+    harness.submit(a_resting_order())
+    change = ReplaceOrder(a_resting_order().intent, ACCOUNT, 10.0, at_market=True, request_id="r1")
+    if not harness.broker.converts:
+        with pytest.raises(BrokerRefused):
+            harness.broker.replace(change)
+        return
+    harness.facts += harness.broker.replace(change)
+    harness.trade()
+    assert history_of(10.0, harness.wait("ACK", "FILL")).status() is Status.FILLED
+    told = [fact for fact in harness.broker.lookup(UUID(int=1)) if fact.kind is FactKind.REPLACED]
+    assert [(fact.fact_id, fact.quantity, fact.revision) for fact in told] == [("r1", 10.0, 1)]
+    assert harness.broker.snapshot().positions == {"AAPL": 10.0}
+
+
 def test_a_change_that_cannot_be_leaves_the_order_as_it_was(harness):
     terms = {"order_type": OrderType.LIMIT, "limit_price": 10.0}
     harness.submit(an_order(**terms))

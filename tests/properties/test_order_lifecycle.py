@@ -26,7 +26,12 @@ cancels = st.builds(
     st.sampled_from([FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED]),
     st.sampled_from(["c1", "c2"]),
 )
-histories = st.lists(st.one_of(fills, flags, cancels), max_size=12)
+changes = st.builds(
+    lambda kind, number: Fact(INTENT, kind, f"r{number}", AT, quantity=20.0 + number, revision=number),
+    st.sampled_from([FactKind.REPLACE_REQUESTED, FactKind.REPLACED, FactKind.REPLACE_REFUSED]),
+    st.integers(1, 3),
+)
+histories = st.lists(st.one_of(fills, flags, cancels, changes), max_size=12)
 
 
 def _seen(facts):
@@ -38,6 +43,9 @@ def _seen(facts):
         history.commission,
         history.average_price,
         history.alarms(),
+        history.replaced,
+        history.changing,
+        history.changes,
     )
 
 
@@ -48,7 +56,7 @@ def test_shuffled_and_repeated_facts_give_the_same_order(facts, data):
     assert _seen(told) == _seen(facts)
 
 
-@given(histories, st.one_of(flags, cancels, fills))
+@given(histories, st.one_of(flags, cancels, changes, fills))
 def test_a_finished_order_only_changes_into_another_finished_one(facts, news):
     sent = [Fact(INTENT, FactKind.SUBMITTING, "x", AT), *facts]
     before, after = history_of(50.0, sent), history_of(50.0, [*sent, news])

@@ -94,6 +94,12 @@ def state_of(stage, number=1):
     return past.state, past.attempt
 
 
+def test_a_doubt_that_goes_on_is_alarmed_again_at_each_start(world, doubtful):
+    for _ in range(2):
+        stage, _ = world()
+        assert [each.code for each in stage.recover() if isinstance(each, RiskAlert)] == ["ORDER_IN_DOUBT"]
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_adopted_order_works_on(world, doubtful, restart):
     stage, venue = doubtful

@@ -16,7 +16,6 @@ from order_plane.composition import (
     build_stage,
     calendar_of,
     commission_of,
-    paper_broker,
     slippage_of,
 )
 from order_plane.journals.memory import MemoryJournal
@@ -33,6 +32,25 @@ def settings(**policy):
     return OrderSettings(
         limits={"duplicate_window": 0}, volume_cap=0.004, unfilled={"after": timedelta(minutes=3), **policy}
     )
+
+
+class Rigid(PaperBroker):
+    """A paper venue that cannot make a market order of another one."""
+
+    @property
+    def converts(self):
+        return False
+
+
+def rigid(wanted, kind=Rigid):
+    parts = (calendar_of(wanted), commission_of(wanted.costs), slippage_of(wanted.costs), MemoryPaperStore())
+    return kind(*parts, None, wanted.volume_cap)
+
+
+def on_rigid(wanted):
+    stage = build_stage(wanted, MemoryJournal(), rigid(wanted))
+    stage.recover()
+    return stage
 
 
 def a_bar(minutes, price=100.0):
@@ -81,10 +99,18 @@ def test_the_rest_of_an_order_is_cancelled_when_its_time_is_up():
 
 
 def test_what_is_left_of_a_partly_filled_order_goes_to_the_market():
-    stage = build_simulation(settings(partly="market"))
+    stage = on_rigid(settings(partly="market"))
     said = lived(stage, (1, 99.0), (2, 110.0), (3, 110.0), (4, 100.0), (5, 100.0), (6, 100.0))
     assert said[1:3] == [(FIRST, "PARTIAL_FILL", 4.0), (FIRST, "CANCELED", 4.0)]
     assert [each for each in said if each[0] == SECOND][-1] == (SECOND, "FILLED", 6.0)
+    assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_where_the_venue_can_the_order_itself_goes_to_the_market():
+    stage = build_simulation(settings(partly="market"))
+    said = lived(stage, (1, 99.0), (2, 110.0), (3, 110.0), (4, 100.0), (5, 100.0), (6, 100.0))
+    fills = [("PARTIAL_FILL", 4.0), ("PARTIAL_FILL", 4.0), ("PARTIAL_FILL", 8.0), ("FILLED", 10.0)]
+    assert said[1:] == [(FIRST, *each) for each in fills]
     assert stage.desk.positions == {"AAPL": 10.0}
 
 
@@ -96,7 +122,7 @@ def test_an_order_that_did_not_trade_may_have_another_fate_than_one_that_did():
 @pytest.mark.parametrize("killed_after", [3, 4])
 def test_a_replacement_is_made_once_whatever_a_restart_interrupts(killed_after):
     wanted = settings(unfilled="market")
-    journal, venue = MemoryJournal(), paper_broker(wanted, MemoryPaperStore())
+    journal, venue = MemoryJournal(), rigid(wanted)
     stage = build_stage(wanted, journal, venue)
     stage.recover()
     lived(stage, *FAR[:killed_after])
@@ -111,8 +137,8 @@ def test_a_replacement_is_made_once_whatever_a_restart_interrupts(killed_after):
     assert journal.past(SECOND).intent.quantity == 10.0
 
 
-class Slow(PaperBroker):
-    """A paper venue whose newest execution reaches us late, or that cannot be asked."""
+class Slow(Rigid):
+    """Such a venue whose newest execution reaches us late, or that cannot be asked."""
 
     late: tuple[Fact, ...] = ()
     reachable = True
@@ -132,8 +158,7 @@ class Slow(PaperBroker):
 def replacing():
     """A plane that has cancelled its order to replace it, and the venue."""
     wanted = settings(unfilled="market", partly="market")
-    parts = (calendar_of(wanted), commission_of(wanted.costs), slippage_of(wanted.costs), MemoryPaperStore())
-    venue = Slow(*parts, None, wanted.volume_cap)
+    venue = rigid(wanted, Slow)
     stage = build_stage(wanted, MemoryJournal(), venue)
     stage.recover()
     lived(stage, *FAR[:2])

@@ -22,8 +22,9 @@ from kernel.kafka_settings import KafkaSettings
 from launcher.cli import app
 from launcher.running import FILE, Running
 from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.command_fields import kills_among
 from order_plane.composition import build_simulation
-from order_plane.operator_commands import kills_among, operator_commands
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

@@ -87,6 +87,7 @@ class Gateway:
 
     key_life = KeyLife.NONE
     dormant = False
+    converts = False
 
     def __init__(self, venue):
         self.venue, self.quantities = venue, []

@@ -24,6 +24,9 @@ ASKED = fact(FactKind.CANCEL_REQUESTED, "c1")
 CANCELLED = fact(FactKind.CANCELLED)
 REFUSED = fact(FactKind.CANCEL_REFUSED, "c1")
 EXPIRED = fact(FactKind.EXPIRED)
+CHANGE = fact(FactKind.REPLACE_REQUESTED, "r1", 80.0, revision=1)
+CHANGED = fact(FactKind.REPLACED, "r1", 80.0, revision=1)
+UNCHANGED = fact(FactKind.REPLACE_REFUSED, "r1", revision=1)
 
 FACTS = {
     "ack": ACK,
@@ -34,6 +37,9 @@ FACTS = {
     "cancelled": CANCELLED,
     "cancel_rej": REFUSED,
     "expired": EXPIRED,
+    "replace_req": CHANGE,
+    "replaced": CHANGED,
+    "replace_rej": UNCHANGED,
 }
 
 # The transition table of the order lifecycle: from a status, by a fact, to every status that can follow.
@@ -48,6 +54,9 @@ TABLE = {
         "cancelled": "Cancelled !",
         "cancel_rej": "Created",
         "expired": "Expired",
+        "replace_req": "Created",
+        "replaced": "Created !",
+        "replace_rej": "Created",
     },
     "Submitted": {
         "ack": "Accepted",
@@ -58,6 +67,9 @@ TABLE = {
         "cancelled": "Cancelled",
         "cancel_rej": "Submitted",
         "expired": "Expired",
+        "replace_req": "PendingReplace",
+        "replaced": "Submitted",
+        "replace_rej": "Submitted",
     },
     "Accepted": {
         "ack": "Accepted",
@@ -68,6 +80,9 @@ TABLE = {
         "cancelled": "Cancelled",
         "cancel_rej": "Accepted",
         "expired": "Expired",
+        "replace_req": "PendingReplace",
+        "replaced": "Accepted",
+        "replace_rej": "Accepted",
     },
     "PartiallyFilled": {
         "ack": "PartiallyFilled",
@@ -78,6 +93,9 @@ TABLE = {
         "cancelled": "Cancelled",
         "cancel_rej": "PartiallyFilled",
         "expired": "Expired",
+        "replace_req": "PendingReplace",
+        "replaced": "PartiallyFilled",
+        "replace_rej": "PartiallyFilled",
     },
     "PendingCancel": {
         "ack": "PendingCancel",
@@ -86,8 +104,24 @@ TABLE = {
         "all": "Filled ?",
         "cancel_req": "PendingCancel",
         "cancelled": "Cancelled",
-        "cancel_rej": "Submitted|Accepted|PartiallyFilled",
+        "cancel_rej": "Submitted|Accepted|PartiallyFilled|PendingReplace",
         "expired": "Expired",
+        "replace_req": "PendingCancel",
+        "replaced": "PendingCancel",
+        "replace_rej": "PendingCancel",
+    },
+    "PendingReplace": {
+        "ack": "PendingReplace",
+        "reject": "Rejected|Cancelled ?",
+        "part": "PendingReplace",
+        "all": "Filled ?",
+        "cancel_req": "PendingCancel",
+        "cancelled": "Cancelled",
+        "cancel_rej": "PendingReplace",
+        "expired": "Expired",
+        "replace_req": "PendingReplace",
+        "replaced": "Submitted|Accepted|PartiallyFilled",
+        "replace_rej": "Submitted|Accepted|PartiallyFilled",
     },
     "Filled": {
         "ack": "Filled",
@@ -98,6 +132,9 @@ TABLE = {
         "cancelled": "Filled",
         "cancel_rej": "Filled",
         "expired": "Filled",
+        "replace_req": "Filled",
+        "replaced": "Filled",
+        "replace_rej": "Filled",
     },
     "Cancelled": {
         "ack": "Cancelled",
@@ -108,6 +145,9 @@ TABLE = {
         "cancelled": "Cancelled",
         "cancel_rej": "Cancelled",
         "expired": "Cancelled|Expired",
+        "replace_req": "Cancelled",
+        "replaced": "Cancelled",
+        "replace_rej": "Cancelled",
     },
     "Expired": {
         "ack": "Expired",
@@ -118,6 +158,9 @@ TABLE = {
         "cancelled": "Cancelled",
         "cancel_rej": "Expired",
         "expired": "Expired",
+        "replace_req": "Expired",
+        "replaced": "Expired",
+        "replace_rej": "Expired",
     },
     "Rejected": {
         "ack": "Rejected",
@@ -128,15 +171,22 @@ TABLE = {
         "cancelled": "Cancelled",
         "cancel_rej": "Rejected",
         "expired": "Expired",
+        "replace_req": "Rejected",
+        "replaced": "Rejected",
+        "replace_rej": "Rejected",
     },
 }
 
 
 def known_sets():
     """Every set of facts about a sent order, and the empty one of an order that was not."""
-    pool = [ACK, REJECT, PART, ALL, ASKED, CANCELLED, REFUSED, EXPIRED]
+    pool = [ACK, REJECT, PART, ALL, ASKED, CANCELLED, REFUSED, EXPIRED, CHANGE, CHANGED, UNCHANGED]
     sets = chain.from_iterable(combinations(pool, size) for size in range(len(pool) + 1))
-    return [(), *((SUBMITTING, *each) for each in sets if not (REFUSED in each and ASKED not in each))]
+    answers = ((REFUSED, ASKED), (CHANGED, CHANGE), (UNCHANGED, CHANGE))
+    return [
+        (),
+        *((SUBMITTING, *each) for each in sets if not any(one in each and to not in each for one, to in answers)),
+    ]
 
 
 def derived():
@@ -228,3 +278,17 @@ def test_a_fact_that_is_known_says_nothing_new():
 
 def test_terminal_statuses_are_the_four_ends():
     assert {status.value for status in TERMINAL} == {"Filled", "Cancelled", "Expired", "Rejected"}
+
+
+def test_a_later_change_that_the_venue_took_answers_an_earlier_one_that_nobody_answered():
+    again = fact(FactKind.REPLACE_REQUESTED, "r2", 60.0, revision=2)
+    taken = fact(FactKind.REPLACED, "r2", 60.0, revision=2)
+    assert history_of(QUANTITY, [SUBMITTING, ACK, CHANGE, again]).changing
+    history = history_of(QUANTITY, [SUBMITTING, ACK, CHANGE, again, taken])
+    assert (history.changing, history.replaced, history.changes) == (False, taken, 2)
+    assert history_of(QUANTITY, [SUBMITTING, ACK, CHANGED, again]).changing
+
+
+def test_an_order_that_was_replaced_still_counts_against_what_its_intent_wished_for():
+    history = history_of(QUANTITY, [SUBMITTING, ACK, CHANGE, CHANGED, PART])
+    assert (history.quantity, history.remaining) == (QUANTITY, 60.0)

@@ -1,4 +1,4 @@
-"""Open orders are listed whether or not the order plane runs, and one is cancelled where it does."""
+"""Open orders are listed whether or not the order plane runs, and one is cancelled or replaced where it does."""
 
 import threading
 import time
@@ -94,3 +94,36 @@ def test_a_cancel_needs_a_name_and_a_reason(stage, tmp_path):
     done, said = served(stage, tmp_path, "cancel", UUID(int=1), "--operator", " ", "--reason", "x")
     assert (done.exit_code, said) == (1, [])
     assert "a named operator" in done.output
+
+
+def test_an_order_is_replaced_and_the_journal_knows_who_wished_it(stage, tmp_path):
+    done, said = served(stage, tmp_path, "replace", UUID(int=1), "--quantity", 4, "--limit-price", 91.5, *SIGNED)
+    assert done.exit_code == 0, done.output
+    assert "REPLACED: 4 units limit 91.5" in done.output
+    assert [each.status.value for each in said] == ["ACKNOWLEDGED"]
+    facts = stage._journal.past(UUID(int=1)).facts
+    (wish,) = [fact for fact in facts if fact.kind is FactKind.REPLACE_REQUESTED]
+    assert (wish.reason, wish.quantity, wish.price) == ("ann: no longer wanted", 4.0, 91.5)
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ((), "a quantity (units) or a limit_price above 0"),
+        (("--quantity", "-3"), "a quantity (units) or a limit_price above 0"),
+        (("--limit-price", "nan"), "a quantity (units) or a limit_price above 0"),
+        (("--quantity", "1e9"), "QUANTITY_ABOVE_INTENT"),
+        (("--limit-price", "900"), "PRICE_COLLAR"),
+    ],
+)
+def test_terms_that_may_not_be_change_nothing(stage, tmp_path, terms, words):
+    done, said = served(stage, tmp_path, "replace", UUID(int=1), *terms, *SIGNED)
+    assert (done.exit_code, said) == (1, [])
+    assert words in done.output
+    assert all(fact.kind is not FactKind.REPLACE_REQUESTED for fact in stage._journal.past(UUID(int=1)).facts)
+
+
+def test_without_a_plane_nothing_is_replaced_and_that_is_said(stage, tmp_path):
+    done = orders("replace", UUID(int=1), "--quantity", 4, *SIGNED, "--state", tmp_path)
+    assert done.exit_code == 1
+    assert "no order plane runs here" in done.output

@@ -6,9 +6,10 @@ from contracts.codec import encode
 from contracts.control import RiskAlert
 from contracts.trading import ExecutionReport, OrderIntent, TimeInForce
 from order_plane.command_channel import CommandRefused
+from order_plane.command_fields import fields_of, resolution_of
 from order_plane.composition import build_simulation
 from order_plane.journals.port import Resolution, Verdict
-from order_plane.operator_commands import fields_of, operator_commands, resolution_of
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import Mode, OrderSettings
 
 
