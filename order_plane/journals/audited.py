@@ -14,7 +14,7 @@ from order_plane.journals.port import Answer, Journal, Past, Recall, Refused, Re
 from order_plane.lifecycle import Fact
 
 Entry = dict[str, JsonValue]
-_PLAIN = frozenset({int, float, bool, str})
+_PLAIN = (int, float, str)
 
 
 class AuditSink(Protocol):
@@ -176,7 +176,7 @@ def _report(report: ExecutionReport) -> Entry:
 
 def _plain(fields: Mapping[str, object]) -> Entry:
     """Numbers and texts as they are, everything else as its text."""
-    return {name: value if type(value) in _PLAIN else _text(value) for name, value in fields.items()}
+    return {name: value if isinstance(value, _PLAIN) else _text(value) for name, value in fields.items()}
 
 
 def _text(value: object) -> str:
