@@ -1,6 +1,7 @@
 """Identifiers derived from their cause, so that the same decision always has the same name."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha1
 from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
 
@@ -55,6 +56,16 @@ def plan_id(strategy_id: str, decided_at: datetime) -> UUID:
 def kill_id(cause: str, scope: str, target: str, at: datetime) -> UUID:
     """Name of the command that an automatic kill switch gives at a moment, in any zone (RFC 9562, version 5)."""
     return uuid5(_PLATFORM, f"kill {cause} {scope} {target} {at.astimezone(UTC).isoformat()}")
+
+
+def text_of(name: UUID) -> str:
+    """``str(name)``, remembered: one order writes its intent's name a dozen times."""
+    return _spelled(name.int)
+
+
+@lru_cache(maxsize=1024)
+def _spelled(number: int) -> str:
+    return str(UUID(int=number))
 
 
 def _uuid5(digest: bytes) -> UUID:

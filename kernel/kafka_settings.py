@@ -52,7 +52,7 @@ class KafkaSettings(BaseModel):
     """How long the broker may hold an empty fetch; unset: 2 on the embedded broker, which never wakes one, else 100."""
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """How long a message may wait for company; what comes while others are on their way travels together anyhow."""
-    commit_delay_ms: Annotated[float, Field(ge=0, le=100)] = 20.0
+    commit_delay_ms: Annotated[float, Field(ge=0, le=100)] = 100.0
     """Least time between two records of a plane's progress; 0, for lock-step, records each batch before the next."""
     batch_max: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Most messages handled at a time."""

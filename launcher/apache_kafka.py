@@ -23,6 +23,12 @@ _MAIN_CLASS = "kafka.Kafka"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _FETCH_SECONDS = 600.0
+_JVM = (
+    *("-Xms256m", "-Xmx512m"),
+    # The optimising compiler and a concurrent collector take more of a small machine than one broker's work does.
+    *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
 _PROPERTIES: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -38,6 +44,9 @@ _PROPERTIES: Mapping[str, str] = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # A few clients on one machine; more threads only wake each other.
+    "num.network.threads": "1",
+    "num.io.threads": "2",
     # A member that died hands over its partitions within seconds; the defaults take 45.
     "group.consumer.min.session.timeout.ms": "3000",
     "group.consumer.session.timeout.ms": "6000",
@@ -132,10 +141,7 @@ class ApacheKafka:
             self._format(jars)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    *("java", "-Xms256m", "-Xmx512m", "-XX:+UseG1GC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
-                    *("-cp", f"{jars}/*", _MAIN_CLASS, str(self._config)),
-                ],
+                ["java", *_JVM, "-cp", f"{jars}/*", _MAIN_CLASS, str(self._config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

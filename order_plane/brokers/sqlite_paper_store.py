@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.codec import decode, encode
 from contracts.trading import OrderIntent
+from domain.ids import text_of as spelled
 from order_plane.brokers.paper_order import PaperOrder
 from order_plane.lifecycle import Fact, FactKind
 
@@ -96,12 +97,12 @@ class SqlitePaperStore:
     def has(self, intent_id: UUID) -> bool:
         """Whether an order of this intent was ever accepted."""
         query = "SELECT 1 FROM orders WHERE intent_id = ?"
-        return self._connection.execute(query, (str(intent_id),)).fetchone() is not None
+        return self._connection.execute(query, (spelled(intent_id),)).fetchone() is not None
 
     def facts_of(self, intent_id: UUID) -> Sequence[Fact]:
         """Every fact of one order."""
         query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE intent_id = ? ORDER BY position"  # noqa: S608 - own columns
-        return [_fact(row) for row in self._connection.execute(query, (str(intent_id),))]
+        return [_fact(row) for row in self._connection.execute(query, (spelled(intent_id),))]
 
     def executions(self, newest: int) -> Sequence[Fact]:
         """The newest executions, oldest first."""
@@ -206,7 +207,7 @@ def _progress(order: PaperOrder) -> tuple[object, ...]:
         order.commission,
         order.executions,
         order.finished,
-        str(order.intent.intent_id),
+        spelled(order.intent.intent_id),
     )
 
 
@@ -232,7 +233,7 @@ def _fact_row(order: PaperOrder, fact: Fact) -> tuple[object, ...]:
     return (
         order.intent.symbol,
         order.signed(fact.quantity) if fact.kind is FactKind.FILL else 0.0,
-        str(fact.intent_id),
+        spelled(fact.intent_id),
         fact.kind.value,
         fact.fact_id,
         fact.timestamp.isoformat(),

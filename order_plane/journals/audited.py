@@ -8,12 +8,13 @@ from pydantic import JsonValue
 
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
+from domain.ids import text_of as spelled
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Answer, Journal, Past, Recall, Refused, Resolution
 from order_plane.lifecycle import Fact
 
 Entry = dict[str, JsonValue]
-_NUMBERS = (int, float)
+_PLAIN = (int, float, str)
 
 
 class AuditSink(Protocol):
@@ -147,7 +148,7 @@ class AuditedJournal:
 def _verdict(intent: OrderIntent, verdict: str, attempt: int) -> Entry:
     return {
         "event": "INTENT",
-        "intent_id": str(intent.intent_id),
+        "intent_id": spelled(intent.intent_id),
         "attempt": attempt,
         "strategy": intent.strategy_id,
         "symbol": intent.symbol,
@@ -160,7 +161,7 @@ def _verdict(intent: OrderIntent, verdict: str, attempt: int) -> Entry:
 
 
 def _submission(order: SubmitOrder) -> Entry:
-    name = str(order.intent.intent_id)
+    name = spelled(order.intent.intent_id)
     return {"event": "SUBMIT", "intent_id": name, "attempt": order.attempt, "account": order.account}
 
 
@@ -173,10 +174,14 @@ def _fact(fact: Fact) -> Entry:
 
 
 def _report(report: ExecutionReport) -> Entry:
-    name = str(report.intent_id)
+    name = spelled(report.intent_id)
     return {"event": "REPORT", "intent_id": name, "sequence": report.sequence, "status": report.status.value}
 
 
 def _plain(fields: Mapping[str, object]) -> Entry:
     """Numbers and texts as they are, everything else as its text."""
-    return {name: value if isinstance(value, _NUMBERS) else str(value) for name, value in fields.items()}
+    return {name: value if isinstance(value, _PLAIN) else _text(value) for name, value in fields.items()}
+
+
+def _text(value: object) -> str:
+    return spelled(value) if isinstance(value, UUID) else str(value)

@@ -69,21 +69,10 @@ class SqliteDatabase:
     def transaction(self, *, synced: bool = True) -> Iterator[None]:
         """All or nothing, and on the disk at the end; unless ``synced``, handed to the operating system."""
         self._unrested += 1
-        if synced:
-            with self._whole():
-                yield
-            return
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            with self._whole():
-                yield
-        finally:
-            self._connection.execute("PRAGMA synchronous = FULL")
-
-    @contextmanager
-    def _whole(self) -> Iterator[None]:
         connection = self._connection
         try:
+            if not synced:
+                connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             yield
             connection.execute("COMMIT")
@@ -93,6 +82,9 @@ class SqliteDatabase:
             if isinstance(error, sqlite3.Error):
                 raise JournalError(f"the journal cannot be written: {error}; free disk space or repair it") from error
             raise
+        finally:
+            if not synced:
+                connection.execute("PRAGMA synchronous = FULL")
 
     def written(self, journal_id: str, sequence: int) -> None:
         """Note in the lock file how far the journal is."""

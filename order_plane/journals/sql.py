@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from contracts.codec import decode, encode
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
+from domain.ids import text_of as spelled
 from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
 from order_plane.journals.database import Database
@@ -79,7 +80,7 @@ class SqlJournal:
         """What is remembered of an intent."""
         rows = self._database.rows(
             "SELECT content_hash, state, attempt FROM intents WHERE intent_id = ? ORDER BY attempt DESC LIMIT 1",
-            (str(intent.intent_id),),
+            (spelled(intent.intent_id),),
         )
         if not rows:
             return Recall.NEW
@@ -107,7 +108,7 @@ class SqlJournal:
         """Write what the broker said and what is to be reported."""
         with self._transaction(published):
             for answer in answers:
-                self._move(str(answer.intent_id), answer.attempt, answer.state, answer.order_id)
+                self._move(spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id)
             self._database.change_many(
                 f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [fact_row(fact) for fact in facts],
@@ -234,7 +235,7 @@ class SqlJournal:
         return changed == 1
 
     def _win(self, order: SubmitOrder) -> bool:
-        name = str(order.intent.intent_id)
+        name = spelled(order.intent.intent_id)
         changed = self._database.change(
             "UPDATE intents SET state = 'SUBMITTING', state_seal = ?"
             " WHERE intent_id = ? AND attempt = ? AND state = 'INTENDED'",
@@ -244,7 +245,7 @@ class SqlJournal:
 
     def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
         body = encode(intent)
-        name, side = str(intent.intent_id), intent.direction.value
+        name, side = spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
         )
@@ -258,7 +259,7 @@ class SqlJournal:
         self._database.change_many(
             "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
             [
-                sealed(position, str(report.report_id), str(report.intent_id), encode(report))
+                sealed(position, str(report.report_id), spelled(report.intent_id), encode(report))
                 for position, report in enumerate(reports, start=first)
             ],
         )

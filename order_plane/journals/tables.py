@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
 
+from domain.ids import text_of as spelled
 from order_plane.lifecycle import Fact
 
 VERSION = 4
@@ -122,9 +123,11 @@ def statements(words: dict[str, str]) -> Iterator[str]:
 
 def seal(*values: Any) -> int:  # noqa: ANN401 - any value of a column
     """A checksum of a row's columns: a database notices a broken page, but not a flipped bit inside of a text."""
-    texts = [value for value in values if not isinstance(value, bytes)]
-    blobs = [value for value in values if isinstance(value, bytes)]
-    return crc32(b"".join(blobs), crc32(repr(texts).encode()))
+    texts = [value for value in values if type(value) is not bytes]
+    checksum = crc32(repr(texts).encode())
+    if len(texts) == len(values):
+        return checksum
+    return crc32(b"".join([value for value in values if type(value) is bytes]), checksum)
 
 
 def sealed(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any value of a column
@@ -145,7 +148,7 @@ def text_of(words: str) -> str:
 def fact_row(fact: Fact) -> tuple[object, ...]:
     """The columns of a fact and their seal."""
     return sealed(
-        str(fact.intent_id),
+        spelled(fact.intent_id),
         fact.kind.value,
         text_of(fact.fact_id),
         fact.revision,

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
 from uuid import UUID, uuid5
 
-from domain.ids import intent_id, report_id
+from domain.ids import intent_id, report_id, text_of
 
 MOMENT = datetime(2024, 1, 2, 21, 0, tzinfo=UTC)
 
@@ -35,3 +35,9 @@ def test_different_causes_have_different_names():
 
 def test_names_are_name_based_uuids():
     assert intent_id("s", "AAPL", MOMENT).version == 5
+
+
+def test_a_name_is_spelled_as_everywhere_else():
+    names = [UUID(int=0), UUID(int=2**128 - 1), *(intent_id("s", "AAPL", MOMENT, number) for number in range(2000))]
+
+    assert [text_of(name) for name in names + names] == [str(name) for name in names + names]
