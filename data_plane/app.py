@@ -13,7 +13,9 @@ from contracts.base import Message
 from contracts.control import Heartbeat, PlaneName, RunMarker, RunState
 from contracts.market import BarEvent, FactEvent, SliceEvent
 from contracts.topics import TOPICS
+from data_plane.backfill_note import BackfillNote
 from data_plane.composition import build_connector, build_live_source, build_stage
+from data_plane.connectors.ibkr_history import Step
 from data_plane.feed import Feed, LiveFeed
 from data_plane.freshness import Overdue
 from data_plane.live import Outside, play
@@ -71,8 +73,16 @@ class _Process:
         self.bus.flush()
 
 
-def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:
+def run(
+    settings: DataSettings,
+    kafka: KafkaSettings,
+    runtime: Runtime,
+    stop: Event,
+    fetching: Callable[[Step], None] | None = None,
+) -> None:
     """Publish the source's events until it ends or ``stop`` is set.
+
+    ``fetching`` is told how far the back-fill of a gateway is; without it that is a log line.
 
     Raises:
         ConsumersStalled: when the other planes show no progress for two minutes.
@@ -100,7 +110,7 @@ def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Ev
             if settings.ibkr is None:
                 _replay(settings, process)
             else:
-                _live(settings, settings.ibkr, process)
+                _live(settings, settings.ibkr, process, fetching)
         bus.flush()
 
 
@@ -117,7 +127,12 @@ def _replay(settings: DataSettings, process: _Process) -> None:
         process.mark(RunState.FINISHED, feed.published)
 
 
-def _live(settings: DataSettings, ibkr: IbkrSourceSettings, process: _Process) -> None:
+def _live(
+    settings: DataSettings,
+    ibkr: IbkrSourceSettings,
+    process: _Process,
+    fetching: Callable[[Step], None] | None,
+) -> None:
     """Play a gateway; what the store holds of one life of the process has a directory of its own."""
     with closing(build_live_source(settings, ibkr)) as source:
         paces = [Window(process.progress, process.wait, settings.pace.window)]
@@ -134,7 +149,12 @@ def _live(settings: DataSettings, ibkr: IbkrSourceSettings, process: _Process) -
             if store is not None and said is not None:
                 store.append(said)
 
-        outside = Outside(send, process.listen, process.stop.is_set, _say_stale)
+        def stale(overdue: tuple[Overdue, ...]) -> None:
+            process.metrics.stale_symbols.set(len(overdue))
+            _say_stale(overdue)
+
+        note = BackfillNote(process.runtime.state_directory, fetching)
+        outside = Outside(send, process.listen, process.stop.is_set, stale, note)
         try:
             play(source, process.stage, first, settings.grace, timedelta(seconds=ibkr.stale_seconds), outside)
         finally:

@@ -249,6 +249,7 @@ def _order_state(order_id: int, contract: Any, order: Any, state: Any) -> OrderS
         state.status,
         _price(order.lmtPrice),
         _price(order.auxPrice),
+        order.tif,
     )
 
 

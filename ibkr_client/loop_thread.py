@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -24,8 +24,19 @@ class LoopThread:
         Raises:
             TimeoutError: when it takes longer than ``timeout`` seconds; it is cancelled then.
         """
-        future: Future[Result] = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout), self._loop)
-        return future.result()
+        answer: Future[Result] = Future()
+        tasks: list[asyncio.Task[None]] = []
+        self._loop.call_soon_threadsafe(lambda: tasks.append(self._loop.create_task(_answered(work, answer))))
+        try:
+            return answer.result(timeout)
+        except TimeoutError:
+            if answer.done():
+                raise
+        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+        try:
+            return answer.result(_JOIN_SECONDS)  # it may have come at the last moment
+        except CancelledError:
+            raise TimeoutError from None
 
     def start(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
         """Begin ``work``; its result comes when it comes."""
@@ -44,6 +55,19 @@ class LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
+
+
+async def _answered(work: Coroutine[Any, Any, Result], answer: "Future[Result]") -> None:
+    """Answer within the task itself: each further callback would cost the waiting thread a turn of the loop."""
+    try:
+        result = await work
+    except asyncio.CancelledError:
+        answer.cancel()
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+        answer.set_exception(error)
+    else:
+        answer.set_result(result)
 
 
 async def _cancel_all() -> None:

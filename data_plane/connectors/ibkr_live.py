@@ -15,7 +15,7 @@ from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Contracts
 from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN, LINK_DOWN
-from ibkr_client.messages import Deaf, HistoryBar, Listener, Notice
+from ibkr_client.messages import HistoryBar, Listener, Notice
 
 _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
@@ -85,7 +85,7 @@ class _Series:
     refused: bool = False
 
 
-class UpdatedBars(Deaf):
+class UpdatedBars(Listener):
     """Subscribes each symbol and gives every bar once, when the next one begins, or a while after its end.
 
     After a reconnect, a loss of the gateway's link, or a long silence, each series is asked for again, with as much of

@@ -4,20 +4,18 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from contracts.trading import TimeInForce
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Qualified
 from order_plane.brokers.ibkr_account import Account
 from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
-from order_plane.brokers.ibkr_venue import NO_ANSWER, Change, Terms, Venue, named
+from order_plane.brokers.ibkr_venue import LAPSING, NO_ANSWER, Change, Terms, Venue, named
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind
 
-_LAPSING = frozenset({TimeInForce.DAY, TimeInForce.GTD})
 
 
 class Session:
@@ -47,7 +45,7 @@ class Session:
             intent.quantity,
             contract.size_down(intent.quantity),
             intent.timestamp,
-            lapses=intent.time_in_force in _LAPSING,
+            lapses=intent.time_in_force.value in LAPSING,
         )
         form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
         try:
@@ -166,12 +164,15 @@ class Session:
             raise BrokerUnavailable("the connection was lost before anything was sent") from None
 
     async def _answer_to(self, tracked: Tracked, answer: "asyncio.Future[None]") -> None:
+        alarm = asyncio.get_running_loop().call_later(self._terms.answer_seconds, _give_up, answer)
         try:
-            await asyncio.wait_for(answer, self._terms.answer_seconds)
+            await answer
         except ConnectionLost as lost:
             raise BrokerStateUnknown(str(lost)) from None
         except TimeoutError:
             await self._search(tracked)
+        finally:
+            alarm.cancel()
 
     async def _search(self, tracked: Tracked) -> None:
         """The gateway did not answer: ask whether it has the order."""
@@ -183,3 +184,8 @@ class Session:
             raise BrokerStateUnknown(f"no answer to the order, nor to a question about it: {named(error)}") from None
         if not tracked.facts:
             raise BrokerStateUnknown(f"no answer within {self._terms.answer_seconds:g} s, and the order is not listed")
+
+
+def _give_up(answer: "asyncio.Future[None]") -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())
