@@ -3,11 +3,38 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 _JOIN_SECONDS = 10.0
+
+
+class _Answer(Generic[Result]):
+    """What one thread waits for and a task of another gives; a bare lock wakes up sooner than a future of threads."""
+
+    __slots__ = ("_pending", "error", "result")
+    result: Result
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self._pending = threading.Lock()
+        self._pending.acquire()
+
+    async def come(self, work: Coroutine[Any, Any, Result]) -> None:
+        """Do ``work`` and give its result, or what it raised."""
+        try:
+            self.result = await work
+        except BaseException as error:
+            self.error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._pending.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the answer came within ``timeout`` seconds."""
+        return self._pending.acquire(timeout=timeout)
 
 
 class LoopThread:
@@ -24,19 +51,16 @@ class LoopThread:
         Raises:
             TimeoutError: when it takes longer than ``timeout`` seconds; it is cancelled then.
         """
-        answer: Future[Result] = Future()
+        answer: _Answer[Result] = _Answer()
         tasks: list[asyncio.Task[None]] = []
-        self._loop.call_soon_threadsafe(lambda: tasks.append(self._loop.create_task(_answered(work, answer))))
-        try:
-            return answer.result(timeout)
-        except TimeoutError:
-            if answer.done():
-                raise
-        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
-        try:
-            return answer.result(_JOIN_SECONDS)  # it may have come at the last moment
-        except CancelledError:
-            raise TimeoutError from None
+        self._loop.call_soon_threadsafe(lambda: tasks.append(self._loop.create_task(answer.come(work))))
+        if not answer.wait(timeout):
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            if not answer.wait(_JOIN_SECONDS) or isinstance(answer.error, asyncio.CancelledError):
+                raise TimeoutError
+        if answer.error is not None:
+            raise answer.error
+        return answer.result
 
     def start(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
         """Begin ``work``; its result comes when it comes."""
@@ -55,19 +79,6 @@ class LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
-
-
-async def _answered(work: Coroutine[Any, Any, Result], answer: "Future[Result]") -> None:
-    """Answer within the task itself: each further callback would cost the waiting thread a turn of the loop."""
-    try:
-        result = await work
-    except asyncio.CancelledError:
-        answer.cancel()
-        raise
-    except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
-        answer.set_exception(error)
-    else:
-        answer.set_result(result)
 
 
 async def _cancel_all() -> None:

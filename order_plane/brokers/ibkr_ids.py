@@ -40,10 +40,10 @@ class OrderIds:
     """Gives each attempt of an intent one order id that no other order ever had.
 
     The sequence of a client id goes on over restarts, and above every id that the gateway has seen: ``newest`` in the
-    file is a mark up to which every id counts as used, and it is durable before the first id below it is given. The row
-    of an order is written before the order leaves and outlives the process. A loss of power may take the newest rows,
-    not the mark: the journal had those attempts durably before, so none is sent again, and the gateway lists the
-    orders under the label of their intent.
+    file is a mark up to which every id counts as used, and it is durable before the first id below it is given. What was
+    sent is written down while the gateway works on it. A kill in that moment, or a loss of power, may take the newest
+    rows and never the mark: the journal had those attempts durably before, so none is sent again, and the gateway
+    lists the orders under the label of their intent.
     """
 
     def __init__(self, path: Path, account: str, client_id: int) -> None:
@@ -56,6 +56,10 @@ class OrderIds:
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         self._next = self._beyond = 0
         self._unrested = 0
+        self._unsent: set[tuple[UUID, int]] = set()
+        rows = self._connection.execute("SELECT intent_id, attempt FROM orders WHERE account = ?", (account,))
+        # Hashes take little room, and spare the question to the file for every attempt that is new.
+        self._taken = set(map(hash, rows))
 
     def begin_at(self, order_id: int) -> None:
         """Use no id below ``order_id``."""
@@ -65,38 +69,41 @@ class OrderIds:
             if self._next >= self._beyond:
                 self._reserve()
 
-    def take(self, order: Tracked) -> int:
-        """A new id for ``order``, reserved durably.
+    def take(self, intent_id: UUID, attempt: int) -> int:
+        """A new id for an attempt, reserved durably; `keep` must follow once it was sent.
 
         Raises:
             AlreadySent: when the attempt has one.
         """
         with self._lock:
+            name = hash((str(intent_id), attempt))
+            if name in self._taken and self._was_taken(intent_id, attempt):
+                raise AlreadySent("this attempt was sent before")
             if self._next >= self._beyond:
                 self._reserve()
-            number = self._next
-            try:
-                self._connection.execute(
-                    "INSERT INTO orders (intent_id, attempt, account, client_id, order_id, symbol, wished, sent,"
-                    " decided_at, lapses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        *(str(order.intent_id), order.attempt, self._account, self._client_id, number, order.symbol),
-                        *(order.wished, order.sent, order.decided_at.isoformat(), order.lapses),
-                    ),
-                )
-            except sqlite3.IntegrityError:
-                raise AlreadySent("this attempt was sent before") from None
-            self._next = number + 1
-            self._unrested += 1
+            number, self._next = self._next, self._next + 1
+            self._taken.add(name)
+            self._unsent.add((intent_id, attempt))
         return number
+
+    def keep(self, order: Tracked) -> None:
+        """Write down what was sent under an id; it outlives the process, and a loss of power unless that is soon."""
+        with self._lock:
+            self._connection.execute(
+                "INSERT INTO orders (intent_id, attempt, account, client_id, order_id, symbol, wished, sent,"
+                " decided_at, lapses) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(str(order.intent_id), order.attempt, self._account, self._client_id, order.order_id),
+                    *(order.symbol, order.wished, order.sent, order.decided_at.isoformat(), order.lapses),
+                ),
+            )
+            self._unsent.discard((order.intent_id, order.attempt))
+            self._unrested += 1
 
     def give_back(self, order: Tracked) -> None:
         """Nothing was sent for ``order``: its attempt may be made again, with another id."""
         with self._lock:
-            self._connection.execute(
-                "DELETE FROM orders WHERE account = ? AND intent_id = ? AND attempt = ?",
-                (self._account, str(order.intent_id), order.attempt),
-            )
+            self._unsent.discard((order.intent_id, order.attempt))
 
     def resize(self, order: Tracked) -> None:
         """Remember the size that an order was changed to."""
@@ -134,6 +141,11 @@ class OrderIds:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    def _was_taken(self, intent_id: UUID, attempt: int) -> bool:
+        query = "SELECT 1 FROM orders WHERE account = ? AND intent_id = ? AND attempt = ?"
+        row = self._connection.execute(query, (self._account, str(intent_id), attempt)).fetchone()
+        return row is not None or (intent_id, attempt) in self._unsent
 
     def _reserve(self) -> None:
         """Move the mark, durably; ids behind ours that another life reserved meanwhile are passed over."""

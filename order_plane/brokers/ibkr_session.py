@@ -37,21 +37,21 @@ class Session:
         venue, intent = self._venue, order.intent
         connection = venue.connected()
         contract = await self._contract(connection, intent.symbol)
+        form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
+        try:
+            order_id = self._ids.take(intent.intent_id, order.attempt)
+        except AlreadySent:
+            raise BrokerStateUnknown("this attempt was sent before; it is never sent twice") from None
         tracked = Tracked(
             intent.intent_id,
             order.attempt,
-            0,
+            order_id,
             intent.symbol,
             intent.quantity,
-            contract.size_down(intent.quantity),
+            form.quantity,
             intent.timestamp,
             lapses=intent.time_in_force.value in LAPSING,
         )
-        form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
-        try:
-            tracked.order_id = self._ids.take(tracked)
-        except AlreadySent:
-            raise BrokerStateUnknown("this attempt was sent before; it is never sent twice") from None
         venue.book.add(tracked)
         answer = venue.sending[tracked.intent_id] = asyncio.get_running_loop().create_future()
         try:
@@ -162,6 +162,7 @@ class Session:
             self._ids.give_back(tracked)
             self._venue.book.drop(tracked)
             raise BrokerUnavailable("the connection was lost before anything was sent") from None
+        self._ids.keep(tracked)
 
     async def _answer_to(self, tracked: Tracked, answer: "asyncio.Future[None]") -> None:
         alarm = asyncio.get_running_loop().call_later(self._terms.answer_seconds, _give_up, answer)

@@ -15,6 +15,13 @@ def an_order(number=1, attempt=1):
     return Tracked(UUID(int=number), attempt, 0, "AAPL", 10.0, 10.0, at, lapses=True)
 
 
+def take(ids, order):
+    """An order that is sent."""
+    order.order_id = ids.take(order.intent_id, order.attempt)
+    ids.keep(order)
+    return order.order_id
+
+
 @pytest.fixture
 def make(tmp_path):
     made = []
@@ -32,24 +39,24 @@ def make(tmp_path):
 def test_ids_follow_each_other_and_what_the_gateway_has_seen(make):
     ids = make()
     ids.begin_at(7)
-    assert [ids.take(an_order(number)) for number in (1, 2)] == [7, 8]
+    assert [take(ids, an_order(number)) for number in (1, 2)] == [7, 8]
     ids.begin_at(9)
-    assert ids.take(an_order(3)) == 9
+    assert take(ids, an_order(3)) == 9
     ids.begin_at(50)
-    assert ids.take(an_order(4)) == 50
-    assert make(client_id=2).take(an_order(5)) == 1
+    assert take(ids, an_order(4)) == 50
+    assert take(make(client_id=2), an_order(5)) == 1
 
 
 def test_a_restart_begins_above_everything_that_was_reserved(make):
     first = make()
-    used = [first.take(an_order(number)) for number in (1, 2)]
+    used = [take(first, an_order(number)) for number in (1, 2)]
     assert used == [1, 2]
     second = make()
     second.begin_at(3)
-    assert second.take(an_order(3)) == RESERVED + 1
+    assert take(second, an_order(3)) == RESERVED + 1
     third = make()
     third.begin_at(5 * RESERVED)
-    assert third.take(an_order(4)) == 5 * RESERVED
+    assert take(third, an_order(4)) == 5 * RESERVED
 
 
 @pytest.mark.parametrize("rests", [False, True], ids=["busy", "resting"])
@@ -57,7 +64,7 @@ def test_no_id_is_given_twice_however_lives_take_turns(make, rests):
     lives, taken = [make(), make()], []
     for number in range(2 * RESERVED + 20):
         life = lives[number // 7 % 2]
-        taken.append(life.take(an_order(number)))
+        taken.append(take(life, an_order(number)))
         if rests:
             life.rest()
     assert len(set(taken)) == len(taken)
@@ -71,32 +78,34 @@ def test_no_order_id_waits_for_the_disk_but_the_first_of_a_range(make, tmp_path)
     durable = sqlite3.connect(f"file:{tmp_path / 'ids.sqlite'}?mode=ro", uri=True)
     marks = set()
     for number in range(RESERVED // 2):
-        assert ids.take(an_order(number)) <= (mark := durable.execute("SELECT newest FROM sequence").fetchone()[0])
+        assert take(ids, an_order(number)) <= (mark := durable.execute("SELECT newest FROM sequence").fetchone()[0])
         marks.add(mark)
     assert marks == {RESERVED}
     for _ in range(3):
         ids.rest()
-    assert ids.take(an_order(RESERVED)) == RESERVED // 2 + 1
+    assert take(ids, an_order(RESERVED)) == RESERVED // 2 + 1
     ids.rest()
     assert durable.execute("SELECT newest FROM sequence").fetchone()[0] == 2 * RESERVED
     durable.close()
 
 
 def test_an_attempt_has_one_id_unless_nothing_was_sent(make):
-    ids = make()
-    ids.take(an_order())
+    ids, order = make(), an_order()
+    order.order_id = ids.take(order.intent_id, order.attempt)
     with pytest.raises(AlreadySent):
-        make().take(an_order())
-    ids.give_back(an_order())
-    assert ids.take(an_order()) == 2
-    assert ids.take(an_order(attempt=2)) == 3
-    assert make().take(an_order(attempt=3)) > RESERVED
+        take(ids, an_order())
+    ids.give_back(order)
+    assert take(ids, order) == 2
+    for life in (ids, make()):
+        with pytest.raises(AlreadySent):
+            take(life, an_order())
+    assert take(ids, an_order(attempt=2)) == 3
 
 
 def test_an_order_is_found_again_by_its_intent(make):
     ids = make()
-    number = ids.take(an_order())
-    ids.take(an_order(2))
+    number = take(ids, an_order())
+    take(ids, an_order(2))
     found = make().find(UUID(int=1))
     assert found is not None
     assert (found.attempt, found.symbol, found.wished, found.lapses) == (1, "AAPL", 10.0, True)
