@@ -97,7 +97,12 @@ def config(data_port: int, order_port: int, folder: Path) -> dict:
     """The shipped configuration, trading on every second close or so, with bars built from trades."""
     settings = yaml.safe_load((Path(__file__).parents[1] / "config" / "ibkr.yaml").read_text())
     settings["run"] = {"directory": str(folder / "runs")}
-    settings["data"]["ibkr"] |= {"port": data_port, "backfill_days": 2, "cache": str(folder / "cache"), "bars": "trades"}
+    settings["data"]["ibkr"] |= {
+        "port": data_port,
+        "backfill_days": 2,
+        "cache": str(folder / "cache"),
+        "bars": "trades",
+    }
     settings["data"]["symbols"], settings["strategy"]["universe"] = list(SYMBOLS), list(SYMBOLS)
     settings["order"]["ibkr"] |= {"port": order_port, "paper_ports": [order_port]}
     settings["order"]["instruments"] = {symbol: {"lot_size": 1} for symbol in SYMBOLS}

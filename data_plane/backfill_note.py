@@ -17,7 +17,7 @@ Told = Callable[[Step], None]
 
 
 class BackfillNote:
-    """Takes each step and keeps the newest in ``directory`` until the back-fill is complete; ``tell`` hears all of them.
+    """Takes each step and keeps the newest in ``directory`` until the back-fill is complete; ``tell`` hears them all.
 
     By default ``tell`` writes a log line every five seconds and at the end.
     """

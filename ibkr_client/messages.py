@@ -145,30 +145,39 @@ class Listener(Protocol):
 
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""
+        return
 
     def order_progress(self, progress: OrderProgress) -> None:
         """An order's status was told."""
+        return
 
     def execution(self, execution: Execution) -> None:
         """Something traded, or a trade was corrected."""
+        return
 
     def commission(self, commission: Commission) -> None:
         """What an execution cost."""
+        return
 
     def notice(self, notice: Notice) -> None:
         """An error or notice that answers no request."""
+        return
 
     def bar_update(self, number: int, bar: HistoryBar) -> None:
         """A bar that is kept up to date by request ``number`` changed or began."""
+        return
 
     def quote(self, change: QuoteChange) -> None:
         """A number of a best quote changed, or was told again."""
+        return
 
     def trade(self, trade: Trade) -> None:
         """Something traded in a subscribed market."""
+        return
 
     def lost(self) -> None:
         """The connection is gone; nothing else will come of it."""
+        return
 
 
 class Deaf(Listener):

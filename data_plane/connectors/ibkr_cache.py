@@ -41,24 +41,24 @@ class BarCache:
         They are kept as columns, with their closes, or the trading days of daily bars.
         """
         starts, *numbers = zip(*bars, strict=True) if bars else [()] * (1 + len(_NUMBERS))
-        moments, inside = self._moments(starts, asked)
+        moments, first, beyond = self._moments(starts, asked)
         columns = {
-            "symbol": pa.repeat(pa.scalar(symbol, pa.string()), inside.stop - inside.start),
-            "timestamp": moments[inside],
-            **{name: np.array(each, np.float64)[inside] for name, each in zip(_NUMBERS, numbers, strict=True)},
+            "symbol": pa.repeat(pa.scalar(symbol, pa.string()), beyond - first),
+            "timestamp": moments[first:beyond],
+            **{name: np.array(each, np.float64)[first:beyond] for name, each in zip(_NUMBERS, numbers, strict=True)},
         }
         path = self.path(symbol, window)
         unfinished = path.with_suffix(".partial")
         pq.write_table(pa.table(columns), unfinished, compression="zstd")
         unfinished.rename(path)
-        return inside.stop - inside.start
+        return beyond - first
 
-    def _moments(self, starts: Sequence[str], asked: Window) -> tuple[pa.Array, slice]:
-        """The closes of bars that begin at ``starts``, and the place of those in ``asked``."""
+    def _moments(self, starts: Sequence[str], asked: Window) -> tuple[pa.Array, int, int]:
+        """The closes of bars that begin at ``starts``, and where those of ``asked`` begin and end."""
         if self._step is None:
             days = [day(start) for start in starts]
-            return pa.array(days, pa.date32()), slice(bisect_left(days, asked.first), bisect_left(days, asked.beyond))
+            return pa.array(days, pa.date32()), bisect_left(days, asked.first), bisect_left(days, asked.beyond)
         seconds = np.array([int(start) for start in starts], np.int64)
         first, beyond = np.searchsorted(seconds, [epoch(asked.first), epoch(asked.beyond)])
         closes = (seconds + int(self._step.total_seconds())) * _MICROS
-        return pa.array(closes, pa.timestamp("us", "UTC")), slice(int(first), int(beyond))
+        return pa.array(closes, pa.timestamp("us", "UTC")), int(first), int(beyond)

@@ -25,7 +25,7 @@ _DAY = timedelta(days=1)
 
 
 class Step(NamedTuple):
-    """How far a back-fill is: windows ``done``, of how many, and the ``symbol`` of the newest; ``done`` 0 while it waits.
+    """How far a back-fill is: windows ``done``, of how many, the ``symbol`` of the newest; ``done`` 0 while it waits.
 
     ``symbols`` of ``of_symbols`` are complete, ``bars`` were fetched, and pacing rules hold the next request back for
     another ``held_back`` seconds.

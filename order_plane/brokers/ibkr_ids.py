@@ -40,10 +40,10 @@ class OrderIds:
     """Gives each attempt of an intent one order id that no other order ever had.
 
     The sequence of a client id goes on over restarts, and above every id that the gateway has seen: ``newest`` in the
-    file is a mark up to which every id counts as used, and it is durable before the first id below it is given. What was
-    sent is written down while the gateway works on it. A kill in that moment, or a loss of power, may take the newest
-    rows and never the mark: the journal had those attempts durably before, so none is sent again, and the gateway
-    lists the orders under the label of their intent.
+    file is a mark up to which every id counts as used, durable before the first id below it is given. What was sent is
+    written down while the gateway works on it. A kill in that moment, or a loss of power, may take the newest rows and
+    never the mark: the journal had those attempts durably before, so none is sent again, and the gateway lists the
+    orders under the label of their intent.
     """
 
     def __init__(self, path: Path, account: str, client_id: int) -> None:
@@ -64,8 +64,7 @@ class OrderIds:
     def begin_at(self, order_id: int) -> None:
         """Use no id below ``order_id``."""
         with self._lock:
-            if self._next < order_id:
-                self._next = order_id
+            self._next = max(self._next, order_id)
             if self._next >= self._beyond:
                 self._reserve()
 

@@ -17,7 +17,6 @@ from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind
 
 
-
 class Session:
     """The asynchronous broker; every method belongs to the loop of its venue."""
 

@@ -18,9 +18,9 @@ from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import (
     Commission,
-    Listener,
     Execution,
     Hello,
+    Listener,
     Notice,
     OrderProgress,
     OrderState,

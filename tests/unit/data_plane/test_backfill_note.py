@@ -46,7 +46,10 @@ def test_without_anybody_to_tell_it_is_a_log_line_now_and_then_and_at_the_end(tm
         moment[0] += 6.0
         note(HALF)
         note(HALF._replace(done=4, symbols=2))
-    assert [(line["windows"], line["symbols"], line["bars"]) for line in lines] == [(2, "1 of 2", 780), (4, "2 of 2", 780)]
+    assert [(line["windows"], line["symbols"], line["bars"]) for line in lines] == [
+        (2, "1 of 2", 780),
+        (4, "2 of 2", 780),
+    ]
 
 
 def test_whoever_is_told_hears_every_step_and_nothing_is_logged(tmp_path, moment):

@@ -136,9 +136,7 @@ def test_units_that_traded_before_the_cancel_are_not_ordered_again(venue):
 
 
 def listed(intent_id=FIRST, client_id=1, account="DU1", status="Submitted"):
-    return OrderState(
-        5, 905, client_id, str(intent_id), account, 7, "AAPL", "BUY", 10.0, status, time_in_force="DAY"
-    )
+    return OrderState(5, 905, client_id, str(intent_id), account, 7, "AAPL", "BUY", 10.0, status, time_in_force="DAY")
 
 
 @pytest.fixture
