@@ -49,7 +49,8 @@ class BarCache:
         }
         path = self.path(symbol, window)
         unfinished = path.with_suffix(".partial")
-        pq.write_table(pa.table(columns), unfinished, compression="zstd")
+        # Numbers hardly repeat: a dictionary of them would cost time and room.
+        pq.write_table(pa.table(columns), unfinished, compression="zstd", use_dictionary=["symbol"])
         unfinished.rename(path)
         return beyond - first
 
