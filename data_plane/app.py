@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from threading import Event
 
@@ -149,12 +150,8 @@ def _live(
             if store is not None and said is not None:
                 store.append(said)
 
-        def stale(overdue: tuple[Overdue, ...]) -> None:
-            process.metrics.stale_symbols.set(len(overdue))
-            _say_stale(overdue)
-
         note = BackfillNote(process.runtime.state_directory, fetching)
-        outside = Outside(send, process.listen, process.stop.is_set, stale, note)
+        outside = Outside(send, process.listen, process.stop.is_set, partial(_say_stale, process.metrics), note)
         try:
             play(source, process.stage, first, settings.grace, timedelta(seconds=ibkr.stale_seconds), outside)
         finally:
@@ -168,7 +165,8 @@ def _begin(process: _Process, published: int) -> None:
         process.mark(RunState.STARTED, published)
 
 
-def _say_stale(overdue: tuple[Overdue, ...]) -> None:
+def _say_stale(metrics: PlaneMetrics, overdue: tuple[Overdue, ...]) -> None:
+    metrics.stale_symbols.set(len(overdue))
     log = structlog.get_logger()
     if overdue:
         log.warning("market data is stale", symbols=[each.symbol for each in overdue], due=str(overdue[0].due))
