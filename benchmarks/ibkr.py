@@ -32,8 +32,8 @@ from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address
 from ibkr_client.loop_thread import LoopThread
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
-from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.effects import SubmitOrder
 
 ROUNDS, ORDERS, PIECES = 5, 60, 2_000

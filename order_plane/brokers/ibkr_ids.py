@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from order_plane.brokers.ibkr_book import Tracked
+from order_plane.brokers.ibkr_tracked import Tracked
 
 RESERVED = 1_000
 """Ids that one durable write reserves; a restart passes over those of them that were not used."""

@@ -7,9 +7,9 @@ from uuid import UUID
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Qualified
 from order_plane.brokers.ibkr_account import Account
-from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
+from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import LAPSING, NO_ANSWER, Change, Terms, Venue, named
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.brokers.replacement import new_terms

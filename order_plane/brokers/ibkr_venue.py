@@ -26,8 +26,9 @@ from ibkr_client.messages import (
     OrderState,
 )
 from order_plane.brokers.ibkr_account import Account
-from order_plane.brokers.ibkr_book import ENDS, Book, Tracked
+from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.ibkr_tracked import ENDS, Tracked
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.lifecycle import Fact
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_ids import RESERVED, AlreadySent, OrderIds
+from order_plane.brokers.ibkr_tracked import Tracked
 
 
 def an_order(number=1, attempt=1):

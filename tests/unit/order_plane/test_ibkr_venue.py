@@ -12,7 +12,7 @@ from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, Execution, OrderProgress, OrderState, Position
 from order_plane.brokers.ibkr_account import snapshot_of
-from order_plane.brokers.ibkr_book import Tracked
+from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import KeyLife
 from order_plane.composition import build_stage
