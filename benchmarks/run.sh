@@ -41,6 +41,13 @@ measure "the order journal" "$PYTHON" -m benchmarks.journal
 measure "a kill switch" "$PYTHON" -m benchmarks.kill
 measure "latency over Kafka" "$PYTHON" -m benchmarks.kafka_latency
 measure "throughput over Kafka" "$PYTHON" -m benchmarks.kafka_throughput
+if "$PYTHON" -c 'from ibkr_client.library import find_library; find_library()' 2>/dev/null; then
+    measure "Interactive Brokers" "$PYTHON" -m benchmarks.ibkr
+    measure "from the close of a bar to the order at the gateway" "$PYTHON" -m benchmarks.ibkr_over_kafka
+else
+    echo
+    echo "== Interactive Brokers: not measured; pip install -e '.[ibkr-async]'"
+fi
 
 echo
 [ "$failed" -eq 0 ] && echo "PASS: every target is met" || echo "FAIL: see above"

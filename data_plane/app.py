@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from threading import Event
 
@@ -13,7 +14,9 @@ from contracts.base import Message
 from contracts.control import Heartbeat, PlaneName, RunMarker, RunState
 from contracts.market import BarEvent, FactEvent, SliceEvent
 from contracts.topics import TOPICS
+from data_plane.backfill_note import BackfillNote
 from data_plane.composition import build_connector, build_live_source, build_stage
+from data_plane.connectors.ibkr_history import Step
 from data_plane.feed import Feed, LiveFeed
 from data_plane.freshness import Overdue
 from data_plane.live import Outside, play
@@ -76,8 +79,16 @@ class _Process:
         crash_point("after_marker")
 
 
-def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:
+def run(
+    settings: DataSettings,
+    kafka: KafkaSettings,
+    runtime: Runtime,
+    stop: Event,
+    fetching: Callable[[Step], None] | None = None,
+) -> None:
     """Publish the source's events until it ends or ``stop`` is set.
+
+    ``fetching`` is told how far the back-fill of a gateway is; without it that is a log line.
 
     Raises:
         ConsumersStalled: when the other planes show no progress for two minutes.
@@ -105,7 +116,7 @@ def run(settings: DataSettings, kafka: KafkaSettings, runtime: Runtime, stop: Ev
             if settings.ibkr is None:
                 _replay(settings, process)
             else:
-                _live(settings, settings.ibkr, process)
+                _live(settings, settings.ibkr, process, fetching)
         bus.flush()
 
 
@@ -122,7 +133,12 @@ def _replay(settings: DataSettings, process: _Process) -> None:
         process.mark(RunState.FINISHED, feed.published)
 
 
-def _live(settings: DataSettings, ibkr: IbkrSourceSettings, process: _Process) -> None:
+def _live(
+    settings: DataSettings,
+    ibkr: IbkrSourceSettings,
+    process: _Process,
+    fetching: Callable[[Step], None] | None,
+) -> None:
     """Play a gateway; what the store holds of one life of the process has a directory of its own."""
     with closing(build_live_source(settings, ibkr)) as source:
         paces = [Window(process.progress, process.wait, settings.pace.window)]
@@ -139,7 +155,8 @@ def _live(settings: DataSettings, ibkr: IbkrSourceSettings, process: _Process) -
             if store is not None and said is not None:
                 store.append(said)
 
-        outside = Outside(send, process.listen, process.stop.is_set, _say_stale)
+        note = BackfillNote(process.runtime.state_directory, fetching)
+        outside = Outside(send, process.listen, process.stop.is_set, partial(_say_stale, process.metrics), note)
         try:
             play(source, process.stage, first, settings.grace, timedelta(seconds=ibkr.stale_seconds), outside)
         finally:
@@ -154,7 +171,8 @@ def _begin(process: _Process, published: int) -> None:
         process.mark(RunState.STARTED, published)
 
 
-def _say_stale(overdue: tuple[Overdue, ...]) -> None:
+def _say_stale(metrics: PlaneMetrics, overdue: tuple[Overdue, ...]) -> None:
+    metrics.stale_symbols.set(len(overdue))
     log = structlog.get_logger()
     if overdue:
         log.warning("market data is stale", symbols=[each.symbol for each in overdue], due=str(overdue[0].due))

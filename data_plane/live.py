@@ -8,28 +8,29 @@ import structlog
 
 from contracts.base import Message
 from data_plane.connectors.ibkr import LiveSource
+from data_plane.connectors.ibkr_history import Step
 from data_plane.connectors.port import RawBar
 from data_plane.freshness import Overdue
 from data_plane.pipeline import DataStage
-from kernel.clock import monotonic
 from kernel.flow import Stopped
 
 _LOG = structlog.get_logger()
 _WAIT_SECONDS = 0.1
-_TELL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
     """What playing needs of its process: where messages go, what must happen in between, and when to end.
 
-    ``stale`` is told the symbols of which a bar is overdue whenever they are others than before.
+    ``stale`` is told the symbols of which a bar is overdue whenever they are others than before, ``fetching`` several
+    times a second how far the back-fill is.
     """
 
     send: Callable[[Message], None]
     listen: Callable[[float], None]
     stopped: Callable[[], bool]
     stale: Callable[[tuple[Overdue, ...]], None]
+    fetching: Callable[[Step], None] = lambda step: None
 
     def pause(self, timeout_seconds: float = 0.0) -> None:
         """Let the process live; raises Stopped when it is to end."""
@@ -81,12 +82,11 @@ def _tell_past(source: LiveSource, stage: DataStage, first: date, outside: Outsi
 
 
 def _fetch(source: LiveSource, first: date, outside: Outside) -> None:
-    told_at = monotonic()
+    known = Step(0, 0, "")
     for step in source.backfill(first):
         outside.pause()
-        if step.done and (monotonic() - told_at > _TELL_SECONDS or step.done == step.of):
-            told_at = monotonic()
-            _LOG.info("back-fill", windows=step.done, of=step.of, symbol=step.symbol)
+        known = step if step.done else known._replace(held_back=step.held_back)
+        outside.fetching(known)
 
 
 def _send(events: Iterable[Message], outside: Outside) -> None:

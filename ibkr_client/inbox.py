@@ -90,12 +90,13 @@ class Inbox:
             "tickSize": self._on_size,
             "tickByTickAllLast": self._on_trade,
         }
+        vars(self).update(self._calls)  # looked up for every bar of an answer of thousands
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         # The client asks whether these exist, and then calls them for every packet.
         if name.startswith("_") or name in {"tcpDataArrived", "tcpDataProcessed"}:
             raise AttributeError(name)
-        return self._calls.get(name, _ignore)
+        return _ignore
 
     def expect(self, key: Hashable) -> asyncio.Future[list[Any]]:
         """The answer to a request; a second request with the same key must wait for the first."""
@@ -249,6 +250,7 @@ def _order_state(order_id: int, contract: Any, order: Any, state: Any) -> OrderS
         state.status,
         _price(order.lmtPrice),
         _price(order.auxPrice),
+        order.tif,
     )
 
 

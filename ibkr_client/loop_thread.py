@@ -4,10 +4,37 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 _JOIN_SECONDS = 10.0
+
+
+class _Answer(Generic[Result]):
+    """What one thread waits for and a task of another gives; a bare lock wakes up sooner than a future of threads."""
+
+    __slots__ = ("_pending", "error", "result")
+    result: Result
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self._pending = threading.Lock()
+        self._pending.acquire()
+
+    async def come(self, work: Coroutine[Any, Any, Result]) -> None:
+        """Do ``work`` and give its result, or what it raised."""
+        try:
+            self.result = await work
+        except BaseException as error:
+            self.error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._pending.release()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether the answer came within ``timeout`` seconds."""
+        return self._pending.acquire(timeout=timeout)
 
 
 class LoopThread:
@@ -24,8 +51,16 @@ class LoopThread:
         Raises:
             TimeoutError: when it takes longer than ``timeout`` seconds; it is cancelled then.
         """
-        future: Future[Result] = asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, timeout), self._loop)
-        return future.result()
+        answer: _Answer[Result] = _Answer()
+        tasks: list[asyncio.Task[None]] = []
+        self._loop.call_soon_threadsafe(lambda: tasks.append(self._loop.create_task(answer.come(work))))
+        if not answer.wait(timeout):
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            if not answer.wait(_JOIN_SECONDS) or isinstance(answer.error, asyncio.CancelledError):
+                raise TimeoutError
+        if answer.error is not None:
+            raise answer.error
+        return answer.result
 
     def start(self, work: Coroutine[Any, Any, Result]) -> "Future[Result]":
         """Begin ``work``; its result comes when it comes."""

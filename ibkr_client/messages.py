@@ -24,6 +24,7 @@ class OrderState(NamedTuple):
     status: str
     limit_price: float = 0.0
     stop_price: float = 0.0
+    time_in_force: str = ""
 
 
 class OrderProgress(NamedTuple):
@@ -140,71 +141,44 @@ class Hello:
 
 
 class Listener(Protocol):
-    """Hears what the gateway says on its own account."""
+    """Hears what the gateway says on its own account; who inherits from it hears nothing but what it overrides."""
 
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""
-        ...
+        return
 
     def order_progress(self, progress: OrderProgress) -> None:
         """An order's status was told."""
-        ...
+        return
 
     def execution(self, execution: Execution) -> None:
         """Something traded, or a trade was corrected."""
-        ...
+        return
 
     def commission(self, commission: Commission) -> None:
         """What an execution cost."""
-        ...
+        return
 
     def notice(self, notice: Notice) -> None:
         """An error or notice that answers no request."""
-        ...
+        return
 
     def bar_update(self, number: int, bar: HistoryBar) -> None:
         """A bar that is kept up to date by request ``number`` changed or began."""
-        ...
+        return
 
     def quote(self, change: QuoteChange) -> None:
         """A number of a best quote changed, or was told again."""
-        ...
+        return
 
     def trade(self, trade: Trade) -> None:
         """Something traded in a subscribed market."""
-        ...
+        return
 
     def lost(self) -> None:
         """The connection is gone; nothing else will come of it."""
-        ...
+        return
 
 
-class Deaf:
-    """A listener that cares for nothing, to begin others with."""
-
-    def order_state(self, order: OrderState) -> None:
-        """Ignored."""
-
-    def order_progress(self, progress: OrderProgress) -> None:
-        """Ignored."""
-
-    def execution(self, execution: Execution) -> None:
-        """Ignored."""
-
-    def commission(self, commission: Commission) -> None:
-        """Ignored."""
-
-    def notice(self, notice: Notice) -> None:
-        """Ignored."""
-
-    def bar_update(self, number: int, bar: HistoryBar) -> None:
-        """Ignored."""
-
-    def quote(self, change: QuoteChange) -> None:
-        """Ignored."""
-
-    def trade(self, trade: Trade) -> None:
-        """Ignored."""
-
-    def lost(self) -> None:
-        """Ignored."""
+class Deaf(Listener):
+    """Hears nothing: for a connection of which only answers are wanted."""

@@ -42,6 +42,7 @@ class PlaneMetrics:
             "bar_close_to_submit_seconds", "From the close of a bar to the order at the broker"
         )
         in_doubt = self._gauge("orders_in_doubt", "Orders whose fate at the broker is unknown")
+        stale = self._gauge("stale_symbols", "Symbols whose bar is overdue")
         killed = self._gauge("kill_switch_engaged", "1 while a kill switch stops new orders")
         self._triggered = self._counter("kill_switch_triggered", "Kill switches engaged, by cause", "type")
         self._guarded = {
@@ -55,6 +56,7 @@ class PlaneMetrics:
         self._settling = settling.labels(plane)
         self.bar_close_to_submit_seconds = submitting.labels(plane)
         self.orders_in_doubt = in_doubt.labels(plane)
+        self.stale_symbols = stale.labels(plane)
         self.kill_switch_engaged = killed.labels(plane)
         self._lagging: set[str] = set()
         self._dead_seen: dict[tuple[str, str], int] = {}

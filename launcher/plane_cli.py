@@ -99,8 +99,10 @@ def _start(name: PlaneName, settings: Settings, runtime: Runtime, stop: Event) -
     # Each process imports its own plane only: an optimizer has no business in the order plane's memory.
     if name is PlaneName.DATA:
         from data_plane import app as data  # noqa: PLC0415
+        from launcher.progress import terminal_backfill  # noqa: PLC0415
 
-        data.run(settings.data, settings.kafka, runtime, stop)
+        with terminal_backfill() as fetching:
+            data.run(settings.data, settings.kafka, runtime, stop, fetching)
     elif name is PlaneName.STRATEGY:
         from strategy_plane import app as strategy  # noqa: PLC0415
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,6 +13,9 @@ from rich.text import Text
 
 from kernel.clock import monotonic
 
+if TYPE_CHECKING:
+    from data_plane.connectors.ibkr_history import Step
+
 LINE_SECONDS = 5.0
 """Least time between two lines where lines cannot be replaced."""
 _REFRESH_SECONDS = 0.25
@@ -20,13 +24,14 @@ _BAR_WIDTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What has happened so far; equity in account currency."""
+    """What has happened so far; equity in account currency, ``backfill`` while one is under way."""
 
     bars: int
     intents: int
     fills: int
     dead_letters: int
     equity: float
+    backfill: "Step | None" = None
 
     def __str__(self) -> str:
         return (
@@ -82,11 +87,11 @@ def clock(seconds: float) -> str:
 @contextmanager
 def shown(console: Console, total: int | None) -> Iterator[Show]:
     """Show the counts that the yielded function is given, as often as a reader can follow."""
-    pace = Pace(total)
+    pace, backfill = Pace(total), Backfill()
     if console.is_terminal and not console.is_dumb_terminal:
         with (
             Live(console=console, auto_refresh=False) as live,
-            _seldom(_REFRESH_SECONDS, lambda counts: live.update(_panel(pace, counts), refresh=True)) as show,
+            _seldom(_REFRESH_SECONDS, lambda counts: live.update(_panel(pace, backfill, counts), refresh=True)) as show,
         ):
             yield show
     else:
@@ -95,16 +100,58 @@ def shown(console: Console, total: int | None) -> Iterator[Show]:
             yield show
 
 
-def _panel(pace: Pace, counts: Counts) -> Group:
+class Backfill:
+    """Shows how far a back-fill is; the time left is that of its windows at the rate so far."""
+
+    def __init__(self) -> None:
+        self._pace = Pace(None)
+
+    def panel(self, step: "Step") -> Group:
+        """A bar of the windows, and a line of what it fetches."""
+        if self._pace.total != step.of:
+            self._pace = Pace(step.of)
+        what = f"back-fill: {step.symbols} of {step.of_symbols} symbols  {step.bars:,} bars"
+        if step.held_back > 0:
+            what += f"  waiting {clock(step.held_back)} for the gateway's pacing rules"
+        return Group(_bar(self._pace, step.done), Text(what, no_wrap=True, overflow="ellipsis"))
+
+
+@contextmanager
+def terminal_backfill() -> "Iterator[Callable[[Step], None] | None]":
+    """Shows a back-fill on standard error where that is a terminal; yields None where it is not."""
+    console = Console(stderr=True)
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield None
+        return
+    shown, live = Backfill(), Live(console=console, auto_refresh=False, transient=True)
+
+    def show(step: "Step") -> None:
+        if step.done < step.of:
+            live.start()
+            live.update(shown.panel(step), refresh=True)
+        else:
+            live.stop()
+
+    try:
+        yield show
+    finally:
+        live.stop()
+
+
+def _panel(pace: Pace, backfill: Backfill, counts: Counts) -> Group:
+    below = Text(str(counts), "yellow" if counts.dead_letters else "", no_wrap=True, overflow="ellipsis")
+    if counts.backfill is not None and counts.backfill.of:
+        return Group(backfill.panel(counts.backfill), below)
+    return Group(_bar(pace, counts.bars), below)
+
+
+def _bar(pace: Pace, done: int) -> Table:
     head = Table.grid(padding=(0, 1))
     bar = ProgressBar(
-        total=pace.total or None,
-        completed=min(counts.bars, pace.total or 0),
-        width=_BAR_WIDTH,
-        pulse=pace.total is None,
+        total=pace.total or None, completed=min(done, pace.total or 0), width=_BAR_WIDTH, pulse=pace.total is None
     )
-    head.add_row(bar, Text(pace.text(counts.bars)))
-    return Group(head, Text(str(counts), "yellow" if counts.dead_letters else "", no_wrap=True, overflow="ellipsis"))
+    head.add_row(bar, Text(pace.text(done)))
+    return head
 
 
 def _line(pace: Pace, counts: Counts) -> str:

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +15,7 @@ from backtest.run_record import RunRecord
 from backtest.simulation import simulate
 from backtest.summary import JSON
 from contracts.control import RunState
+from data_plane.backfill_note import read_note
 from data_plane.composition import input_files
 from data_plane.store import QUARANTINE, QuarantineFile
 from kernel.kafka_errors import BrokerUnavailable
@@ -84,7 +85,7 @@ def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoR
         while True:
             collector.collect(0.5)
             supervisor.check()
-            on_progress(counts(record, collector))
+            on_progress(replace(counts(record, collector), backfill=read_note(run.state_directory)))
 
 
 @contextmanager

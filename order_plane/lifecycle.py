@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from math import fsum
 from typing import NamedTuple
 from uuid import UUID
+
+from domain.exact_sum import ExactSum
 
 _RELATIVE_TOLERANCE = 1e-9
 """Filled and ordered quantity count as equal within this fraction: partial fills are binary fractions."""
@@ -104,6 +105,7 @@ class History:
         "_executions",
         "_refusals",
         "_requests",
+        "_sums",
         "acked",
         "average_price",
         "cancelled",
@@ -127,6 +129,7 @@ class History:
         self._refusals: set[str] | None = None
         self._asked: dict[str, Fact] | None = None
         self.replaced: Fact | None = None
+        self._sums: tuple[ExactSum, ExactSum, ExactSum] | None = None
 
     def fold(self, fact: Fact) -> bool:
         """Add ``fact``; False when it says nothing new."""
@@ -220,7 +223,7 @@ class History:
         return asked.kind is FactKind.REPLACE_REQUESTED and asked.revision > taken
 
     def _book(self, fact: Fact) -> bool:
-        known = self._executions
+        known, earlier = self._executions, None
         if known:
             earlier = known.get(fact.fact_id)
             if earlier is not None and earlier.revision >= fact.revision:
@@ -230,12 +233,22 @@ class History:
             self.filled, self.value, self.commission = fact.quantity, fact.quantity * fact.price, fact.commission
             self.average_price = fact.price if fact.quantity else None
         else:
-            executions = known.values()
-            self.filled = fsum([each.quantity for each in executions])
-            self.value = fsum([each.quantity * each.price for each in executions])
-            self.commission = fsum([each.commission for each in executions])
-            self.average_price = self.value / self.filled if self.filled else None
+            self._add(fact, earlier)
         return True
+
+    def _add(self, fact: Fact, earlier: Fact | None) -> None:
+        """Add an execution to the sums, in place of an earlier revision of it: an order may have thousands."""
+        new: Iterable[Fact] = (fact,)
+        if self._sums is None:  # this is the second one
+            self._sums, new = (ExactSum(), ExactSum(), ExactSum()), self._executions.values()
+        elif earlier is not None:
+            for total, amount in zip(self._sums, _amounts(earlier), strict=True):
+                total.add(-amount)
+        for each in new:
+            for total, amount in zip(self._sums, _amounts(each), strict=True):
+                total.add(amount)
+        self.filled, self.value, self.commission = (total.value for total in self._sums)
+        self.average_price = self.value / self.filled if self.filled else None
 
 
 _REPLACING = {FactKind.REPLACE_REQUESTED: 0, FactKind.REPLACE_REFUSED: 1, FactKind.REPLACED: 2}
@@ -246,6 +259,10 @@ _FLAGS = {
     FactKind.CANCELLED: "cancelled",
     FactKind.EXPIRED: "expired",
 }
+
+
+def _amounts(fact: Fact) -> tuple[float, float, float]:
+    return fact.quantity, fact.quantity * fact.price, fact.commission
 
 
 def _include(names: set[str], name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from data_plane.connectors.arrival import InOrder
 from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache
-from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
+from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
 from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
 from data_plane.connectors.ibkr_trades import Building, TradeBars
@@ -27,7 +27,7 @@ from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.loop_thread import LoopThread
-from ibkr_client.messages import Deaf, Hello, HistoryBar, Listener, Notice, QuoteChange, Trade
+from ibkr_client.messages import Hello, HistoryBar, Listener, Notice, QuoteChange, Trade
 
 _SLACK_SECONDS = 60.0
 _STEP_SECONDS = 0.25
@@ -36,17 +36,6 @@ _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 class UnknownSymbol(GatewayRefused):
     """A symbol fits no contract, or several."""
-
-
-class Step(NamedTuple):
-    """How far a back-fill is: windows done, of how many, and the symbol of the newest; ``done`` 0 while it waits."""
-
-    done: int
-    of: int
-    symbol: str
-
-
-_WAITING = Step(0, 0, "")
 
 
 class Batch(NamedTuple):
@@ -72,7 +61,7 @@ class SourceTerms:
     pause: float = 15.0
 
 
-class _Ears(Deaf):
+class _Ears(Listener):
     """Passes on what concerns market data."""
 
     def __init__(self) -> None:
@@ -159,14 +148,14 @@ class LiveSource:
             RequestRefused: what the gateway refuses for good.
         """
         told: SimpleQueue[Step] = SimpleQueue()
-        wanted = self._wanted(first)
-        work: Future[None] = self._thread.start(self._load(wanted, told.put))
-        work.add_done_callback(lambda _: told.put(_WAITING))
+        loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
+        work: Future[None] = self._thread.start(self._load(loader, self._wanted(first), told.put))
+        work.add_done_callback(lambda _: told.put(Step(0, 0, "")))
         while not work.done() or not told.empty():
             try:
                 yield told.get(timeout=_STEP_SECONDS)
             except Empty:
-                yield _WAITING
+                yield Step(0, 0, "", held_back=loader.held_back)
         work.result()
 
     def past(self, first: date) -> ReplayConnector:
@@ -227,12 +216,11 @@ class LiveSource:
         if self._order is not None:
             self._hand_over()
 
-    async def _load(self, wanted: Wanted, progress: Callable[[Step], None]) -> None:
-        loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
+    async def _load(self, loader: HistoryLoader, wanted: Wanted, progress: Callable[[Step], None]) -> None:
         while True:
             connection = await self._lifeline.ready()
             try:
-                await loader.load(connection, wanted, lambda *step: progress(Step(*step)))
+                await loader.load(connection, wanted, progress)
             except (ConnectionLost, TimeoutError):
                 await asyncio.sleep(_STEP_SECONDS)
             else:

@@ -1,6 +1,6 @@
 """Bars of Interactive Brokers as rows: their sizes, the windows they are asked for in, and their close times."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -50,14 +50,6 @@ def row_of(bar: HistoryBar, symbol: str, bar_size: str, line: int = 0) -> RawBar
     return RawBar(symbol, stamp, bar.open, bar.high, bar.low, bar.close, bar.volume, bar_size, "ibkr", line)
 
 
-def within(bars: Iterable[HistoryBar], window: Window, bar_size: str) -> list[HistoryBar]:
-    """The bars that begin in ``window``."""
-    if step_of(bar_size) is None:
-        return [bar for bar in bars if window.first <= day(bar.start) < window.beyond]
-    first, beyond = _seconds(window.first), _seconds(window.beyond)
-    return [bar for bar in bars if first <= int(bar.start) < beyond]
-
-
 def _days_of_window(bar_size: str) -> int:
     step = step_of(bar_size)
     if step is None:
@@ -70,6 +62,6 @@ def day(text: str) -> date:
     return date(int(text[:4]), int(text[4:6]), int(text[6:8]))
 
 
-def _seconds(start: date) -> int:
+def epoch(start: date) -> int:
     """From 1970 to the beginning of a UTC day."""
     return (start.toordinal() - date(1970, 1, 1).toordinal()) * 86_400

@@ -1,5 +1,6 @@
 """Bars that were fetched once, in Parquet files that the replay connector reads."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_plane.connectors.ibkr_bars import Window, day
+from data_plane.connectors.ibkr_bars import Window, day, epoch
 from data_plane.session_grid import step_of
 from ibkr_client.messages import HistoryBar
 
@@ -34,21 +35,31 @@ class BarCache:
         """Whether a window was fetched."""
         return self.path(symbol, window).exists()
 
-    def write(self, symbol: str, window: Window, bars: Sequence[HistoryBar]) -> None:
-        """Keep the bars of a window, oldest first, as columns: their closes, or the trading days of daily bars."""
-        numbers = np.array([bar[1:] for bar in bars], dtype=np.float64).reshape(len(bars), len(_NUMBERS))
+    def write(self, symbol: str, window: Window, bars: Sequence[HistoryBar], asked: Window) -> int:
+        """Keep those of ``bars``, oldest first, that begin in the window that was ``asked`` for; returns how many.
+
+        They are kept as columns, with their closes, or the trading days of daily bars.
+        """
+        starts, *numbers = zip(*bars, strict=True) if bars else [()] * (1 + len(_NUMBERS))
+        moments, first, beyond = self._moments(starts, asked)
         columns = {
-            "symbol": pa.array([symbol] * len(bars), pa.string()),
-            "timestamp": self._moments([bar.start for bar in bars]),
-            **{name: pa.array(numbers[:, place]) for place, name in enumerate(_NUMBERS)},
+            "symbol": pa.repeat(pa.scalar(symbol, pa.string()), beyond - first),
+            "timestamp": moments[first:beyond],
+            **{name: np.array(each, np.float64)[first:beyond] for name, each in zip(_NUMBERS, numbers, strict=True)},
         }
         path = self.path(symbol, window)
         unfinished = path.with_suffix(".partial")
-        pq.write_table(pa.table(columns), unfinished, compression="zstd")
+        # Numbers hardly repeat: a dictionary of them would cost time and room.
+        pq.write_table(pa.table(columns), unfinished, compression="zstd", use_dictionary=["symbol"])
         unfinished.rename(path)
+        return beyond - first
 
-    def _moments(self, starts: list[str]) -> pa.Array:
+    def _moments(self, starts: Sequence[str], asked: Window) -> tuple[pa.Array, int, int]:
+        """The closes of bars that begin at ``starts``, and where those of ``asked`` begin and end."""
         if self._step is None:
-            return pa.array([day(start) for start in starts], pa.date32())
-        closes = (np.array(starts, dtype=np.str_).astype(np.int64) + int(self._step.total_seconds())) * _MICROS
-        return pa.array(closes, pa.timestamp("us", "UTC"))
+            days = [day(start) for start in starts]
+            return pa.array(days, pa.date32()), bisect_left(days, asked.first), bisect_left(days, asked.beyond)
+        seconds = np.array([int(start) for start in starts], np.int64)
+        first, beyond = np.searchsorted(seconds, [epoch(asked.first), epoch(asked.beyond)])
+        closes = (seconds + int(self._step.total_seconds())) * _MICROS
+        return pa.array(closes, pa.timestamp("us", "UTC")), int(first), int(beyond)

@@ -5,20 +5,39 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import product
+from typing import NamedTuple
 
-from data_plane.connectors.ibkr_bars import SMALL, Window, windows, within
+from data_plane.connectors.ibkr_bars import SMALL, Window, windows
 from data_plane.connectors.ibkr_cache import BarCache
 from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, RequestRefused
 from ibkr_client.contracts import Contracts, Qualified
 from ibkr_client.messages import HistoryBar
+from kernel.clock import monotonic
 
-Progress = Callable[[int, int, str], None]
-"""Told how many windows are done, of how many, and the symbol of the last one."""
 _HISTORY_SERVICE = 162
 _ATTEMPTS = 5
+_AT_ONCE = 4
+"""Requests that are open at the same time, so that the gateway works while an answer is decoded and written."""
 _DAY = timedelta(days=1)
+
+
+class Step(NamedTuple):
+    """How far a back-fill is: windows ``done``, of how many, the ``symbol`` of the newest; ``done`` 0 while it waits.
+
+    ``symbols`` of ``of_symbols`` are complete, ``bars`` were fetched, and pacing rules hold the next request back for
+    another ``held_back`` seconds.
+    """
+
+    done: int
+    of: int
+    symbol: str
+    symbols: int = 0
+    of_symbols: int = 0
+    bars: int = 0
+    held_back: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +60,21 @@ class HistoryPacer:
         self._apart = apart
         self._sent: deque[float] = deque()
 
-    async def turn(self, bar_size: str) -> None:
-        """Wait until bars of ``bar_size`` may be asked for; larger bars have no such rule."""
+    def due(self, bar_size: str) -> float:
+        """How many seconds from now bars of ``bar_size`` may be asked for; the turn is taken with that."""
         step = step_of(bar_size)
-        if step is None or step > SMALL:
-            return
-        now = asyncio.get_running_loop().time()
-        while self._sent and now - self._sent[0] >= self._within:
-            self._sent.popleft()
+        if step is None or step > SMALL:  # larger bars have no such rule
+            return 0.0
+        sent, now = self._sent, asyncio.get_running_loop().time()
+        while sent and now - sent[0] >= self._within:
+            sent.popleft()
         due = now
-        if len(self._sent) >= self._most:
-            due = self._sent[0] + self._within
-        if self._sent:
-            due = max(due, self._sent[-1] + self._apart)
-        await asyncio.sleep(max(due - now, 0.0))
-        self._sent.append(max(due, now))
+        if len(sent) >= self._most:
+            due = sent[-self._most] + self._within
+        if sent:
+            due = max(due, sent[-1] + self._apart)
+        sent.append(max(due, now))
+        return max(due - now, 0.0)
 
 
 class HistoryLoader:
@@ -69,34 +88,69 @@ class HistoryLoader:
         self._cache = cache
         self._pacer = pacer
         self._pause = pause
+        self._held_until = 0.0
 
-    async def load(self, connection: Connection, wanted: Wanted, progress: Progress) -> None:
+    @property
+    def held_back(self) -> float:
+        """Seconds for which pacing rules still hold the next request back."""
+        return max(0.0, self._held_until - monotonic())
+
+    async def load(self, connection: Connection, wanted: Wanted, progress: Callable[[Step], None]) -> None:
         """Fetch every window that is missing; the one that is not over yet is fetched anew, up to yesterday.
 
         Raises:
             RequestRefused: what the gateway refuses for good, code 200 for a symbol that it does not know.
             ConnectionLost, TimeoutError: call again on another connection; what was fetched stays.
         """
-        todo = [
-            (symbol, window)
-            for symbol in wanted.symbols
-            for window in windows(wanted.bar_size, wanted.first, min(wanted.last, wanted.today - _DAY))
-        ]
-        for done, (symbol, window) in enumerate(todo, start=1):
-            if window.beyond > wanted.today or not self._cache.has(symbol, window):
-                contract = await self._contracts.qualified(connection, symbol)
-                closed = window._replace(beyond=min(window.beyond, wanted.today))
-                bars = await self._window(connection, contract, closed, wanted.bar_size)
-                self._cache.write(symbol, window, bars)
-            progress(done, len(todo), symbol)
+        spans = list(windows(wanted.bar_size, wanted.first, min(wanted.last, wanted.today - _DAY)))
+        of = len(spans) * len(wanted.symbols)
+        begun: deque[tuple[str, asyncio.Task[int]]] = deque()
+        done = bars = 0
+
+        async def finish() -> None:
+            nonlocal done, bars
+            symbol, fetching = begun[0]
+            bars += await fetching
+            begun.popleft()
+            done += 1
+            progress(Step(done, of, symbol, done // len(spans), len(wanted.symbols), bars, self.held_back))
+
+        try:
+            for symbol, window in product(wanted.symbols, spans):
+                if len(begun) == _AT_ONCE:
+                    await finish()
+                fetching = self._fetched(connection, symbol, window, wanted)
+                begun.append((symbol, asyncio.ensure_future(fetching)))
+            while begun:
+                await finish()
+        finally:
+            for _, task in begun:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in begun), return_exceptions=True)
+
+    async def _fetched(self, connection: Connection, symbol: str, window: Window, wanted: Wanted) -> int:
+        """Have a window in the cache; how many bars had to be fetched for that."""
+        if window.beyond <= wanted.today and self._cache.has(symbol, window):
+            return 0
+        contract = await self._contracts.qualified(connection, symbol)
+        closed = window._replace(beyond=min(window.beyond, wanted.today))
+        bars = await self._window(connection, contract, closed, wanted.bar_size)
+        # What it costs is mostly spent outside of the interpreter, so that the next answer is decoded meanwhile.
+        return await asyncio.to_thread(self._cache.write, symbol, window, bars, closed)
+
+    async def _hold(self, seconds: float) -> None:
+        """Wait for pacing rules."""
+        if seconds > 0:
+            self._held_until = max(self._held_until, monotonic() + seconds)
+            await asyncio.sleep(seconds)
 
     async def _window(
         self, connection: Connection, contract: Qualified, window: Window, bar_size: str
     ) -> Sequence[HistoryBar]:
         for attempt in range(1, _ATTEMPTS + 1):
-            await self._pacer.turn(bar_size)
+            await self._hold(self._pacer.due(bar_size))
             try:
-                bars = await connection.history(
+                return await connection.history(
                     contract.contract_id,
                     contract.terms.exchange,
                     window.end,
@@ -108,9 +162,7 @@ class HistoryLoader:
                     return []
                 if not _is_pacing(refusal) or attempt == _ATTEMPTS:
                     raise
-                await asyncio.sleep(self._pause * attempt)
-            else:
-                return within(bars, window, bar_size)
+                await self._hold(self._pause * attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
 

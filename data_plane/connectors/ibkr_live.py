@@ -13,9 +13,9 @@ from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
-from ibkr_client.contracts import AmbiguousContract, Contracts
+from ibkr_client.contracts import AmbiguousContract, Contracts, Qualified
 from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN, LINK_DOWN
-from ibkr_client.messages import Deaf, HistoryBar, Listener, Notice
+from ibkr_client.messages import HistoryBar, Listener, Notice
 
 _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
@@ -85,7 +85,7 @@ class _Series:
     refused: bool = False
 
 
-class UpdatedBars(Deaf):
+class UpdatedBars(Listener):
     """Subscribes each symbol and gives every bar once, when the next one begins, or a while after its end.
 
     After a reconnect, a loss of the gateway's link, or a long silence, each series is asked for again, with as much of
@@ -109,6 +109,8 @@ class UpdatedBars(Deaf):
         self._by_number: dict[int, _Series] = {}
         self._connection: Connection | None = None
         self._left_over: list[int] = []
+        self._asking = 0
+        self._early: dict[int, list[HistoryBar]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin_after(self, newest: Mapping[str, datetime]) -> None:
@@ -145,6 +147,8 @@ class UpdatedBars(Deaf):
         """The open bar changed, or the next one began."""
         series = self._by_number.get(number)
         if series is None:
+            if self._asking:  # it may have come with the answer that its subscription still waits for
+                self._early.setdefault(number, []).append(bar)
             return
         series.heard_at = asyncio.get_running_loop().time()
         self._take(series, bar)
@@ -185,9 +189,7 @@ class UpdatedBars(Deaf):
         contract = await self._contracts.qualified(connection, series.symbol)
         self._by_number.pop(series.number, None)
         old, series.number = series.number, 0
-        number, bars = await connection.keep_bars(
-            contract.contract_id, contract.terms.exchange, self._duration(series), self._size
-        )
+        number, bars = await self._kept(connection, contract, series)
         if connection is not self._connection:
             return
         for bar in bars:
@@ -196,6 +198,19 @@ class UpdatedBars(Deaf):
         self._by_number[number] = series
         if old:
             await connection.cancel_bars(old)
+
+    async def _kept(self, connection: Connection, contract: Qualified, series: _Series) -> tuple[int, list[HistoryBar]]:
+        """A subscription's number and its bars, with the updates that came before it was known to be one."""
+        self._asking += 1
+        try:
+            number, bars = await connection.keep_bars(
+                contract.contract_id, contract.terms.exchange, self._duration(series), self._size
+            )
+            return number, [*bars, *self._early.pop(number, ())]
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self._early.clear()
 
     def _take(self, series: _Series, bar: HistoryBar) -> None:
         close = self._close(bar)

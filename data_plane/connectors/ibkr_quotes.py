@@ -10,13 +10,13 @@ from data_plane.connectors.ibkr_live import REFUSED
 from data_plane.connectors.port import RawQuote
 from ibkr_client.connection import Connection
 from ibkr_client.contracts import Contracts
-from ibkr_client.messages import Deaf, Notice, QuoteChange
+from ibkr_client.messages import Listener, Notice, QuoteChange
 
 _LOG = structlog.get_logger()
 _FIELDS = ("bid", "bid_size", "ask", "ask_size")
 
 
-class Quotes(Deaf):
+class Quotes(Listener):
     """Gives a quote when its numbers have changed, once all four are known; those that come together change together.
 
     The gateway does not say when a quote changed, so its time is that of ``clock`` when it came. ``delayed`` takes

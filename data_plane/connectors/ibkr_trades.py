@@ -18,7 +18,7 @@ from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost
 from ibkr_client.contracts import Contracts
 from ibkr_client.error_policy import DATA_BACK, DATA_BROKEN, LINK_DOWN, TRADES_REFUSED
-from ibkr_client.messages import Deaf, Notice, Trade
+from ibkr_client.messages import Listener, Notice, Trade
 
 _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
@@ -64,7 +64,7 @@ class _Tape:
     held: list[RawBar] = field(default_factory=list)
 
 
-class TradeBars(Deaf):
+class TradeBars(Listener):
     """Builds bars from trades; ``give`` takes them and every trade, ``told`` is the gateway's time as in `UpdatedBars`.
 
     A bar that had begun when its symbol was subscribed was not seen whole: once it has closed, it is fetched, with all

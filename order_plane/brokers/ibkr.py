@@ -206,7 +206,8 @@ class IbkrBroker:
         self._seen[bar.symbol] = bar.timestamp
 
     def rest(self) -> None:
-        """Nothing has to be done here."""
+        """Do what the file of order ids needs now and then."""
+        self._ids.rest()
 
     def close(self) -> None:
         """Disconnect; orders keep working at the venue."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from contracts.trading import Side
 from domain.ids import foreign_order_id
 from ibkr_client.messages import AccountValue, OrderState, Position
-from order_plane.brokers.ibkr_book import Book, Tracked
+from order_plane.brokers.ibkr_book import Book
+from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.port import CompletedOrder, OpenOrder, Snapshot
 from order_plane.lifecycle import TERMINAL, history_of
 

@@ -1,74 +1,18 @@
 """Turns what the gateway says of our orders into facts, each once, whatever the order it comes in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
-from math import fsum
 from uuid import UUID
 
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
+from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked
 from order_plane.lifecycle import Fact, FactKind
 
 _ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})
 _NOT_ALIVE = frozenset({"Inactive", "ApiPending", "Filled", *_ENDED_BY_CANCEL})
-ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
-"""After these nothing more trades."""
-_DUST = 1e-9
-
-
-class Tracked:
-    """One order of ours: what was sent, and what is known of it.
-
-    ``wished`` and ``sent`` are units, ``decided_at`` the event time of its intent; ``lapses`` whether it ends by
-    itself.
-    """
-
-    __slots__ = (
-        "attempt",
-        "cancel_asked",
-        "decided_at",
-        "executions",
-        "facts",
-        "intent_id",
-        "lapses",
-        "order_id",
-        "refusal",
-        "sent",
-        "symbol",
-        "wished",
-    )
-
-    def __init__(
-        self, intent_id: UUID, attempt: int, order_id: int, symbol: str, wished: float, sent: float,
-        decided_at: datetime, *, lapses: bool,
-    ) -> None:  # fmt: skip
-        self.intent_id = intent_id
-        self.attempt = attempt
-        self.order_id = order_id
-        self.symbol = symbol
-        self.wished = wished
-        self.sent = sent
-        self.decided_at = decided_at
-        self.lapses = lapses
-        self.cancel_asked = False
-        self.refusal = ""
-        self.facts: dict[tuple[FactKind, str], Fact] = {}
-        self.executions: dict[str, tuple[int, Execution]] = {}
-
-    @property
-    def acked(self) -> bool:
-        """Whether the gateway has said that it has the order."""
-        return (FactKind.ACK, "ack") in self.facts
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will trade, as far as is known."""
-        return any(kind in ENDS for kind, _ in self.facts) or self.filled >= self.sent * (1 - _DUST)
-
-    @property
-    def filled(self) -> float:
-        """Units traded."""
-        return fsum(execution.quantity for _, execution in self.executions.values())
+Unclaimed = tuple[OrderState | Execution, Callable[..., None]]
+"""What was told of an order, and who hears it once the order is ours."""
 
 
 class Book:
@@ -96,6 +40,7 @@ class Book:
         self._by_permanent: dict[int, Tracked] = {}
         self._commissions: dict[str, float] = {}
         self._by_execution: dict[str, Tracked] = {}
+        self._unclaimed: dict[UUID, dict[Hashable, Unclaimed]] = {}
 
     def add(self, order: Tracked) -> None:
         """Watch an order that is about to be sent."""
@@ -127,10 +72,22 @@ class Book:
         except ValueError:
             return None
 
+    def unclaimed(self, intent_id: UUID) -> list[OrderState | Execution]:
+        """What was told of an order that bears this label and that no row of ours is known of."""
+        return [told for told, _ in self._unclaimed.get(intent_id, {}).values()]
+
+    def claim(self, order: Tracked) -> None:
+        """It is ours, though its row was lost: book what was told of it."""
+        self.add(order)
+        for told, hear in self._unclaimed.pop(order.intent_id, {}).values():
+            hear(told)
+
     def order_state(self, told: OrderState) -> None:
         """An order was listed as open, or changed."""
         order = self.labelled(told.reference)
         if order is None:
+            if told.client_id == self._client_id:
+                self._keep(told, self.order_state, told.permanent_id)
             return
         self._by_permanent[told.permanent_id] = order
         order.sent = told.quantity  # a change may have been made whose answer was lost
@@ -140,6 +97,7 @@ class Book:
         """An order was listed among those that ended today."""
         order = self.labelled(told.reference) or self._by_permanent.get(told.permanent_id)
         if order is None:
+            self._keep(told, self.completed, told.permanent_id)
             return
         if told.status == "Inactive":
             if not order.ended:
@@ -161,12 +119,14 @@ class Book:
         """Something traded, or a trade was corrected: then only the last digits of its name differ, and are higher."""
         order = self.labelled(told.reference) or self._by_permanent.get(told.permanent_id)
         if order is None:
+            if told.client_id == self._client_id:
+                self._keep(told, self.execution, told.execution_id)
             return
         name, revision = split_execution_id(told.execution_id)
         known = order.executions.get(name)
         if known is not None and known[0] >= revision:
             return
-        order.executions[name] = (revision, told)
+        order.trade(name, revision, told)
         self._by_execution[told.execution_id] = order
         self._ack(order)
         if told.execution_id in self._commissions:
@@ -219,6 +179,14 @@ class Book:
                 order.refusal = reason
             self._ask(order, notice)
 
+    def _keep(self, told: OrderState | Execution, hear: Callable[..., None], number: Hashable) -> None:
+        """Remember the newest word on an order that somebody may claim by its label."""
+        try:
+            intent_id = UUID(told.reference)
+        except ValueError:
+            return
+        self._unclaimed.setdefault(intent_id, {})[hear.__name__, number] = (told, hear)
+
     def _status(self, order: Tracked, status: str) -> None:
         if status in _ENDED_BY_CANCEL:
             self._ack(order)
@@ -234,7 +202,7 @@ class Book:
             self._tell(order, Fact(order.intent_id, FactKind.ACK, "ack", order.decided_at, str(order.order_id)))
 
     def _end(self, order: Tracked, kind: FactKind, reason: str) -> None:
-        if any(known in ENDS for known, _ in order.facts):
+        if order.over:
             return
         at = self._now(order)
         self._tell(order, Fact(order.intent_id, kind, kind.value.lower(), at, str(order.order_id), reason=reason))
@@ -254,7 +222,7 @@ class Book:
                 cost or 0.0, number,
             ),
         )  # fmt: skip
-        if order.sent < order.wished and order.filled >= order.sent * (1 - _DUST):
+        if order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
             self._end(
                 order,
                 FactKind.CANCELLED,
@@ -263,6 +231,7 @@ class Book:
 
     def _tell(self, order: Tracked, fact: Fact) -> None:
         order.facts[fact.kind, fact.fact_id] = fact
+        order.over = order.over or fact.kind in ENDS
         self._say(order, fact)
 
     def _now(self, order: Tracked) -> datetime:

@@ -4,20 +4,17 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from contracts.trading import TimeInForce
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Qualified
 from order_plane.brokers.ibkr_account import Account
-from order_plane.brokers.ibkr_book import Tracked
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
-from order_plane.brokers.ibkr_venue import NO_ANSWER, Change, Terms, Venue, named
+from order_plane.brokers.ibkr_tracked import Tracked
+from order_plane.brokers.ibkr_venue import LAPSING, NO_ANSWER, Change, Terms, Venue, named
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.lifecycle import Fact, FactKind
-
-_LAPSING = frozenset({TimeInForce.DAY, TimeInForce.GTD})
 
 
 class Session:
@@ -39,21 +36,21 @@ class Session:
         venue, intent = self._venue, order.intent
         connection = venue.connected()
         contract = await self._contract(connection, intent.symbol)
+        form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
+        try:
+            order_id = self._ids.take(intent.intent_id, order.attempt)
+        except AlreadySent:
+            raise BrokerStateUnknown("this attempt was sent before; it is never sent twice") from None
         tracked = Tracked(
             intent.intent_id,
             order.attempt,
-            0,
+            order_id,
             intent.symbol,
             intent.quantity,
-            contract.size_down(intent.quantity),
+            form.quantity,
             intent.timestamp,
-            lapses=intent.time_in_force in _LAPSING,
+            lapses=intent.time_in_force.value in LAPSING,
         )
-        form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
-        try:
-            tracked.order_id = self._ids.take(tracked)
-        except AlreadySent:
-            raise BrokerStateUnknown("this attempt was sent before; it is never sent twice") from None
         venue.book.add(tracked)
         answer = venue.sending[tracked.intent_id] = asyncio.get_running_loop().create_future()
         try:
@@ -166,14 +163,18 @@ class Session:
             self._ids.give_back(tracked)
             self._venue.book.drop(tracked)
             raise BrokerUnavailable("the connection was lost before anything was sent") from None
+        self._ids.keep(tracked)
 
     async def _answer_to(self, tracked: Tracked, answer: "asyncio.Future[None]") -> None:
+        alarm = asyncio.get_running_loop().call_later(self._terms.answer_seconds, _give_up, answer)
         try:
-            await asyncio.wait_for(answer, self._terms.answer_seconds)
+            await answer
         except ConnectionLost as lost:
             raise BrokerStateUnknown(str(lost)) from None
         except TimeoutError:
             await self._search(tracked)
+        finally:
+            alarm.cancel()
 
     async def _search(self, tracked: Tracked) -> None:
         """The gateway did not answer: ask whether it has the order."""
@@ -185,3 +186,8 @@ class Session:
             raise BrokerStateUnknown(f"no answer to the order, nor to a question about it: {named(error)}") from None
         if not tracked.facts:
             raise BrokerStateUnknown(f"no answer within {self._terms.answer_seconds:g} s, and the order is not listed")
+
+
+def _give_up(answer: "asyncio.Future[None]") -> None:
+    if not answer.done():
+        answer.set_exception(TimeoutError())

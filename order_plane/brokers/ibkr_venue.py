@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import fsum
 from types import ModuleType
 from typing import TypeVar
 from uuid import UUID
@@ -17,16 +18,17 @@ from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import (
     Commission,
-    Deaf,
     Execution,
     Hello,
+    Listener,
     Notice,
     OrderProgress,
     OrderState,
 )
 from order_plane.brokers.ibkr_account import Account
-from order_plane.brokers.ibkr_book import ENDS, Book, Tracked
+from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.ibkr_tracked import ENDS, Tracked
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.lifecycle import Fact
 
@@ -34,6 +36,8 @@ _LOG = structlog.get_logger()
 _COMMISSION_GRACE = 0.5
 _CANCEL_GRACE = 0.25
 _FRESH_SECONDS = 1.0
+LAPSING = frozenset({"DAY", "GTD"})
+"""Times in force that end an order without a cancel."""
 NO_ANSWER = (ConnectionLost, RequestRefused, TimeoutError)
 Result = TypeVar("Result")
 Waiting = dict[UUID, "asyncio.Future[None]"]
@@ -62,7 +66,7 @@ class Change:
         return all(self.fields.get(name, value) == value for name, value in shown.items())
 
 
-class Venue(Deaf):
+class Venue(Listener):
     """Lives in one event loop. Facts go to ``news``, which another thread may empty.
 
     Nothing may be sent until the gateway was asked for open orders, completed orders and executions, after each
@@ -114,7 +118,7 @@ class Venue(Deaf):
         now = asyncio.get_running_loop().time()
         if now - self._asked_at > _FRESH_SECONDS or sent_at >= self._asked_at:
             await clear(self.inquire(connection))
-        tracked = self.book.of_intent(intent_id)
+        tracked = self.book.of_intent(intent_id) or self._claimed(intent_id)
         if tracked is None:
             return None
         self.book.release_all(tracked)
@@ -149,9 +153,36 @@ class Venue(Deaf):
     def take(self, intent_id: UUID) -> list[Fact]:
         """The news of one intent, which are then news no more."""
         news = list(self.news)
+        mine = [fact for fact in news if fact.intent_id == intent_id]
         self.news.clear()
-        self.news.extend(fact for fact in news if fact.intent_id != intent_id)
-        return [fact for fact in news if fact.intent_id == intent_id]
+        if len(mine) < len(news):
+            self.news.extend(fact for fact in news if fact.intent_id != intent_id)
+        return mine
+
+    def _claimed(self, intent_id: UUID) -> Tracked | None:
+        """The order of an intent of ours that only the gateway knows: its row was lost, with the power or the file.
+
+        What the gateway has of it counts as what was wished, from the moment it is found.
+        """
+        told = [each for each in self.book.unclaimed(intent_id) if each.account == self._terms.account]
+        if not told:
+            return None
+        orders = [each for each in told if isinstance(each, OrderState)]
+        traded = fsum(each.quantity for each in told if isinstance(each, Execution))
+        quantity = max(traded, *(each.quantity for each in orders), 0.0)
+        found = Tracked(
+            intent_id,
+            1,
+            max(each.order_id for each in told),
+            self.contracts.symbol_of(told[0].contract_id, told[0].symbol),
+            quantity,
+            quantity,
+            self.lifeline.clock.now(),
+            lapses=any(each.time_in_force in LAPSING for each in orders),
+        )
+        _LOG.warning("an order of ours is known to the gateway only", intent_id=str(intent_id), order_id=found.order_id)
+        self.book.claim(found)
+        return found
 
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""

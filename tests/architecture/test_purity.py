@@ -13,7 +13,7 @@ SHELL = {
         embedded_broker flow health heartbeat kafka_admin kafka_bus kafka_consumer kafka_decoding kafka_errors
         kafka_history kafka_lookahead kafka_offsets kafka_others kafka_outstanding kafka_producer kafka_progress
         kafka_settings log metrics plane process pump recorder redrive settings signing storm_breaker tally""",
-    "data_plane": """app composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
+    "data_plane": """app backfill_note composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
         connectors.ibkr_history connectors.ibkr_live connectors.ibkr_quotes connectors.ibkr_trades
         connectors.parquet_source connectors.replay connectors.table_source feed live store synthetic
         synthetic_tables""",

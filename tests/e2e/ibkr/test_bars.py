@@ -95,14 +95,31 @@ def test_what_is_in_the_cache_is_not_asked_for_again(simulator, connect):
     source = connect(simulator, bar_size="30s", pause=0.0)
     steps, first = fetched(source)
     simulator.fault(do="pacing_violation", times=100)
-    assert fetched(source) == (steps, first)
+    again, second = fetched(source)
+    assert second == first
     assert len(first) == 2 * 780
-    assert [step.done for step in steps] == [1, 2]
+    assert [(step.done, step.of, step.symbols, step.bars) for step in steps] == [(1, 2, 0, 780), (2, 2, 1, 1560)]
+    assert [step.bars for step in again] == [0, 0]
 
 
-def test_a_pacing_error_is_waited_out(simulator, connect):
+def test_a_pacing_error_is_waited_out_and_the_wait_is_told(simulator, connect):
     simulator.fault(do="pacing_violation", times=2)
-    assert len(fetched(connect(simulator, pause=0.05))[1]) == 780
+    source = connect(simulator, pause=0.4)
+    steps = list(source.backfill(MONDAY))
+    assert len(list(source.past(MONDAY).rows())) == 780
+    assert max(step.held_back for step in steps) > 0
+
+
+def test_windows_of_many_symbols_come_in_turn_and_are_counted(simulator, connect):
+    symbols = ("AAPL", "GOOG", "IBM", "MSFT", "SPY")
+    steps, rows = fetched(connect(simulator, *symbols), date(2024, 6, 24))
+    assert [(step.done, step.symbol) for step in steps] == [
+        (number, symbols[(number - 1) // 4]) for number in range(1, 21)
+    ]
+    assert (steps[-1].symbols, steps[-1].of_symbols, steps[-1].bars) == (5, 5, len(rows))
+    markets = {symbol: truth(symbol) for symbol in symbols}
+    assert len(rows) == 5 * 780
+    assert all(row[2:7] == markets[row.symbol][row.timestamp] for row in rows)
 
 
 def test_a_connection_that_is_lost_during_a_back_fill_is_waited_for(simulator, connect):

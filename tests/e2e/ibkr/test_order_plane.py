@@ -1,5 +1,7 @@
 """The whole order plane on a gateway: cuts and restarts neither double an order nor lose one."""
 
+import sqlite3
+from contextlib import closing
 from uuid import UUID
 
 import pytest
@@ -102,3 +104,22 @@ def test_an_order_that_got_lost_stays_in_doubt_until_a_person_decides(start, des
     second = start(simulator)
     assert second.stage.desk.in_doubt == 1
     assert simulator.state()["orders"] == []
+
+
+def test_orders_whose_rows_were_lost_with_the_power_are_taken_up_from_journal_and_gateway(
+    start, desk, simulator, until, tmp_path
+):
+    plane = start(simulator)
+    plane.trade(desk.order(1), desk.resting(2, limit_price=180.0))
+    until(lambda: plane.statuses().get(1) is OrderStatus.FILLED)
+    plane.stage.close()
+    with closing(sqlite3.connect(tmp_path / "ids.sqlite", isolation_level=None)) as ids:
+        ids.execute("DELETE FROM orders")
+    second = start(simulator)
+    assert second.stage.desk.in_doubt == 0
+    second.stage.cancel(UUID(int=2), "c2", "enough")
+    until(lambda: second.statuses().get(2) is OrderStatus.CANCELED)
+    second.trade(desk.order(3))
+    until(lambda: second.statuses().get(3) is OrderStatus.FILLED)
+    refs = [order["order_ref"] for order in simulator.state()["orders"]]
+    assert sorted(refs) == [str(UUID(int=number)) for number in (1, 2, 3)]

@@ -3,10 +3,10 @@ from types import SimpleNamespace
 import pytest
 
 from ibkr_client.inbox import Inbox
-from ibkr_client.messages import Commission, Deaf
+from ibkr_client.messages import Commission, Listener
 
 
-class Heard(Deaf):
+class Heard(Listener):
     def __init__(self):
         self.told = []
 

@@ -89,14 +89,17 @@ def test_lag_follows_the_assigned_partitions(metrics):
 def test_gauges_that_alerts_watch_are_there_from_the_start(metrics):
     assert value(metrics, "orders_in_doubt") == 0
     assert value(metrics, "kill_switch_engaged") == 0
+    assert value(metrics, "stale_symbols") == 0
     assert value(metrics, "bar_close_to_submit_seconds_count") == 0
 
     metrics.kill_switch_engaged.set(1)
     metrics.orders_in_doubt.set(2)
+    metrics.stale_symbols.set(3)
     metrics.bar_close_to_submit_seconds.observe(0.2)
 
     assert value(metrics, "kill_switch_engaged") == 1
     assert value(metrics, "orders_in_doubt") == 2
+    assert value(metrics, "stale_symbols") == 3
     assert value(metrics, "bar_close_to_submit_seconds_bucket", le="0.25") == 1
 
 

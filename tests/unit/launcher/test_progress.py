@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from launcher.progress import Counts, Pace, clock, shown
+from data_plane.connectors.ibkr_history import Step
+from launcher import progress
+from launcher.progress import Counts, Pace, clock, shown, terminal_backfill
 
 SOME = Counts(bars=4903, intents=287, fills=281, dead_letters=2, equity=1_302_114.4)
 
@@ -50,3 +52,35 @@ def test_a_terminal_of_80_columns_holds_every_count():
     with shown(console, 8780) as show:
         show(Counts(bars=1_234_567, intents=123_456, fills=123_456, dead_letters=12, equity=123_456_789))
     assert "1,234,567 bars  123,456 intents  123,456 fills  12 dead letters  equity 123,4" in out.getvalue()
+
+
+FETCHING = Step(12, 40, "IBM", symbols=1, of_symbols=4, bars=23_400, held_back=8.2)
+
+
+def test_a_back_fill_of_another_process_has_a_bar_of_its_own_above_the_counts():
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, color_system=None)
+    with shown(console, None) as show:
+        show(replace(SOME, backfill=FETCHING))
+    assert " 30%" in out.getvalue()
+    assert "back-fill: 1 of 4 symbols  23,400 bars  waiting 0:08 for the gateway's pacing" in out.getvalue()
+    assert "4,903 bars" in out.getvalue()
+
+
+def test_a_plane_in_a_terminal_shows_its_own_back_fill_and_the_time_left(monkeypatch):
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, color_system=None)
+    monkeypatch.setattr(progress, "Console", lambda **_: console)
+    times = iter([0.0, 2.0, 2.0, 12.0])
+    monkeypatch.setattr(Pace.__init__, "__defaults__", (lambda: next(times, 12.0),))
+    with terminal_backfill() as fetching:
+        for done in (10, 20):
+            fetching(Step(done, 40, "IBM", symbols=1, of_symbols=4))
+    assert " 50%" in out.getvalue()
+    assert "left" in out.getvalue()
+
+
+def test_without_a_terminal_there_is_nothing_to_show_it_on(monkeypatch):
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=io.StringIO()))
+    with terminal_backfill() as fetching:
+        assert fetching is None

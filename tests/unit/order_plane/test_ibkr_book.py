@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
-from order_plane.brokers.ibkr_book import Book, Tracked, split_execution_id
+from order_plane.brokers.ibkr_book import Book, split_execution_id
+from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.lifecycle import FactKind, Status, history_of
 
 NOON = datetime(2024, 7, 10, 16, tzinfo=UTC)

@@ -12,7 +12,7 @@ from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, Execution, OrderProgress, OrderState, Position
 from order_plane.brokers.ibkr_account import snapshot_of
-from order_plane.brokers.ibkr_book import Tracked
+from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import KeyLife
 from order_plane.composition import build_stage
@@ -134,3 +134,38 @@ def test_units_that_traded_before_the_cancel_are_not_ordered_again(venue):
         stage.settle()
     assert gateway.quantities == [10.0, 4.0]
     assert stage.desk.positions == {"AAPL": 6.0}
+
+
+def listed(intent_id=FIRST, client_id=1, account="DU1", status="Submitted"):
+    return OrderState(5, 905, client_id, str(intent_id), account, 7, "AAPL", "BUY", 10.0, status, time_in_force="DAY")
+
+
+@pytest.fixture
+def forgetful(venue):
+    """The venue without a row of any order, at a gateway whose time is known."""
+    venue.lifeline.clock.set(int(NOON.timestamp()))
+    return venue
+
+
+def test_an_order_whose_row_was_lost_is_found_under_its_label_when_its_intent_is_asked_for(forgetful):
+    forgetful.order_state(listed())
+    forgetful.book.execution(execution())
+    assert snapshot_of(asyncio.run(forgetful.account()), forgetful.book, lambda number, symbol: symbol).executions == ()
+    facts = asyncio.run(forgetful.lookup(FIRST, 0.0))
+    assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
+    forgetful.commission(Commission("a.01", 1.0, "USD"))
+    tracked = forgetful.book.of_order(5)
+    assert (tracked.order_id, tracked.sent, tracked.lapses) == (5, 10.0, True)
+    assert [fact.commission for fact in forgetful.news if fact.kind is FactKind.FILL] == [0.0, 1.0]
+
+
+def test_one_that_has_ended_is_found_too(forgetful):
+    forgetful.book.completed(listed()._replace(order_id=0, client_id=0, status="Cancelled", time_in_force="GTC"))
+    facts = asyncio.run(forgetful.lookup(FIRST, 0.0))
+    assert [fact.kind for fact in facts] == [FactKind.ACK, FactKind.CANCELLED]
+
+
+@pytest.mark.parametrize("told", [listed(client_id=2), listed(account="DU2"), listed(UUID(int=2))])
+def test_an_order_of_another_client_account_or_intent_is_never_claimed(forgetful, told):
+    forgetful.order_state(told)
+    assert asyncio.run(forgetful.lookup(FIRST, 0.0)) is None

@@ -1,0 +1,81 @@
+"""What was sent to Interactive Brokers for one attempt of an intent, and what is known of it."""
+
+from datetime import datetime
+from uuid import UUID
+
+from domain.exact_sum import ExactSum
+from ibkr_client.messages import Execution
+from order_plane.lifecycle import Fact, FactKind
+
+ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
+"""After these nothing more trades."""
+DUST = 1e-9
+"""An order is filled when less than this fraction of it is left."""
+
+
+class Tracked:
+    """One order of ours: what was sent, and what is known of it.
+
+    ``wished`` and ``sent`` are units, ``decided_at`` the event time of its intent; ``lapses`` whether it ends by
+    itself.
+    """
+
+    __slots__ = (
+        "_filled",
+        "attempt",
+        "cancel_asked",
+        "decided_at",
+        "executions",
+        "facts",
+        "intent_id",
+        "lapses",
+        "order_id",
+        "over",
+        "refusal",
+        "sent",
+        "symbol",
+        "wished",
+    )
+
+    def __init__(
+        self, intent_id: UUID, attempt: int, order_id: int, symbol: str, wished: float, sent: float,
+        decided_at: datetime, *, lapses: bool,
+    ) -> None:  # fmt: skip
+        self.intent_id = intent_id
+        self.attempt = attempt
+        self.order_id = order_id
+        self.symbol = symbol
+        self.wished = wished
+        self.sent = sent
+        self.decided_at = decided_at
+        self.lapses = lapses
+        self.cancel_asked = False
+        self.refusal = ""
+        self.facts: dict[tuple[FactKind, str], Fact] = {}
+        self.executions: dict[str, tuple[int, Execution]] = {}
+        self.over = False
+        """Whether a fact says that it ended; one that was filled says so by its executions."""
+        self._filled = ExactSum()
+
+    def trade(self, name: str, revision: int, told: Execution) -> None:
+        """Book an execution, in place of an earlier revision of it."""
+        earlier = self.executions.get(name)
+        if earlier is not None:
+            self._filled.add(-earlier[1].quantity)
+        self._filled.add(told.quantity)
+        self.executions[name] = (revision, told)
+
+    @property
+    def acked(self) -> bool:
+        """Whether the gateway has said that it has the order."""
+        return (FactKind.ACK, "ack") in self.facts
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will trade, as far as is known."""
+        return self.over or self.filled >= self.sent * (1 - DUST)
+
+    @property
+    def filled(self) -> float:
+        """Units traded."""
+        return self._filled.value
