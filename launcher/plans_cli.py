@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -29,9 +30,10 @@ _ENDED = (PlanState.COMPLETED, PlanState.REFUSED, PlanState.EXPIRED, PlanState.S
 
 @dataclass(slots=True)
 class PlanOnTopic:
-    """A plan, the first decision on its content, and the newest account of it."""
+    """A plan, when it was written to the topic, the first decision on its content, and the newest account of it."""
 
     plan: RebalancePlan
+    written: datetime
     decision: PlanDecision | None = None
     progress: PlanProgress | None = None
 
@@ -118,8 +120,8 @@ def read_plans(kafka: KafkaSettings) -> list[PlanOnTopic]:
         BrokerUnavailable: when no broker answers.
     """
     said = list(_messages(kafka))
-    found = {each.plan_id: PlanOnTopic(each) for each in reversed(said) if isinstance(each, RebalancePlan)}
-    for each in said:
+    found = {each.plan_id: PlanOnTopic(each, at) for each, at in reversed(said) if isinstance(each, RebalancePlan)}
+    for each, _ in said:
         known = found.get(each.plan_id)
         if known is None:
             continue
@@ -130,12 +132,13 @@ def read_plans(kafka: KafkaSettings) -> list[PlanOnTopic]:
     return list(reversed(found.values()))
 
 
-def _messages(kafka: KafkaSettings) -> Iterator[RebalancePlan | PlanDecision | PlanProgress]:
+def _messages(kafka: KafkaSettings) -> Iterator[tuple[RebalancePlan | PlanDecision | PlanProgress, datetime]]:
+    """What is on the topic, and when each was written there."""
     for record in read_logs(kafka, watermarks(kafka, [_TOPIC])):
         with suppress(ContractViolation):
             message = decode(record.value() or b"", (RebalancePlan, PlanDecision, PlanProgress))
             if isinstance(message, RebalancePlan | PlanDecision | PlanProgress):
-                yield message
+                yield message, datetime.fromtimestamp(max(0, record.timestamp()[1]) / 1000, UTC)
 
 
 def find_plan(plans: Sequence[PlanOnTopic], reference: str) -> PlanOnTopic:
@@ -160,7 +163,7 @@ def _decide(reference: str, verdict: Verdict, who: tuple[str, str], kafka: Kafka
     decision = PlanDecision(
         plan_id=found.plan.plan_id,
         strategy_id=found.plan.strategy_id,
-        timestamp=SystemClock().now(),
+        timestamp=_moment(found),
         verdict=verdict,
         operator=operator,
         reason=reason,
@@ -173,6 +176,15 @@ def _decide(reference: str, verdict: Verdict, who: tuple[str, str], kafka: Kafka
     finally:
         producer.close()
     _say(f"{verdict.value}: {len(found.plan.trades)} trades of {found.plan.strategy_id}; published")
+
+
+def _moment(found: PlanOnTopic) -> datetime:
+    """Now, by the time that the plan lives in: as long after it was made as it has been on the topic.
+
+    Trading live this is the time of day; while past bars are played it is the past that they are of, by which the plan
+    runs out.
+    """
+    return found.plan.timestamp + max(SystemClock().now() - found.written, timedelta(0))
 
 
 def _trades(found: PlanOnTopic) -> Table:

@@ -90,6 +90,8 @@ def test_a_plan_that_waits_is_approved_once_and_by_its_content(say, run, embedde
     assert isinstance(found.decision, PlanDecision)
     assert (found.decision.verdict, found.decision.operator) == (Verdict.APPROVED, "ada")
     assert found.decision.content_hash == waits.content_hash
+    # The bars are of 2024: a decision made now counts from when the plan was made, or it would be too late for ever.
+    assert waits.timestamp <= found.decision.timestamp < waits.timestamp + timedelta(hours=1)
     for plan, why in ((ended, "it has ended: SUPERSEDED"), (waits, "ada has decided"), (free, "needs no approval")):
         code, said = run("refuse", str(plan.plan_id), *WHO)
         assert (code, why in said) == (2, True), said
