@@ -48,8 +48,9 @@ class Allocator:
         limits: LimitsNow,
         portfolio: Portfolio,
     ) -> Targets | None:
-        """Optimal weights; the current ones and an alarm when there are none; None without anything to hold.
+        """Optimal weights, those first of which most is expected; None without anything to hold.
 
+        When there are no optimal ones, an alarm and no weights: the current ones stay.
         Only symbols that have a bar now, a forecast, an exchange rate and nearly all bars of the window take part.
         """
         candidates = [s for s in sorted(forecast.keys() & set(moment.symbols)) if portfolio.rate(s) > 0.0]
@@ -70,4 +71,6 @@ class Allocator:
         alarm = Alarm("COVARIANCE_REPAIRED", risk.repair) if risk.repair else None
         if allocation.diagnosis:
             alarm = Alarm("OPTIMIZER_LEFT_OUT", "; ".join(filter(None, (allocation.diagnosis, risk.repair))))
-        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)), alarm=alarm)
+        ranked = np.argsort(-expected, kind="stable").tolist()
+        weights = allocation.weights.tolist()
+        return Targets({symbols[place]: weights[place] for place in ranked}, alarm=alarm)
