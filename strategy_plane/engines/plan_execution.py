@@ -139,7 +139,7 @@ class PlanExecution:
             return PlanState.SELLING
         if record.decision is not None and record.decision.verdict is Verdict.REFUSED:
             return PlanState.REFUSED
-        if late:
+        if late or (record.decision is not None and record.decision.timestamp >= record.plan.valid_until):
             return PlanState.EXPIRED
         return None if record.decision is None else PlanState.SELLING
 

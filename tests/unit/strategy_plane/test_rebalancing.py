@@ -368,6 +368,14 @@ class TestApproval:
         assert [states(each) for each in said] == [[], [], [], [], ["EXPIRED"], []]
         assert isinstance(market.decide(plan)[0], RiskAlert)
 
+    @pytest.mark.parametrize(("hours", "state"), [(23, "SELLING"), (24, "EXPIRED"), (72, "EXPIRED")])
+    def test_an_approval_counts_by_its_own_time_though_no_bar_came_since(self, hours: int, state: str):
+        market = Market({0: weights(A=0.9)}, RebalanceRules(requires_approval=True, valid_for=timedelta(days=1)))
+        (plan,) = plans(market.next())
+        said = market.decide(plan, timestamp=START + timedelta(hours=hours))
+        assert states(said)[:1] == [state]
+        assert trades(said) == ([("A", "BUY", 90.0)] if state == "SELLING" else [])
+
     def test_a_plan_still_waiting_when_the_next_is_due_is_superseded(self):
         market = Market({0: weights(A=0.9)}, RebalanceRules(requires_approval=True, valid_for=timedelta(days=60)))
         market.next(), market.next()
