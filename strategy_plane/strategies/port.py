@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from contracts.market import BarEvent, SliceEvent
+from strategy_plane.engines.rebalance_calendar import Frequency
 
 
 class Basis(StrEnum):
@@ -27,7 +28,8 @@ class Alarm:
 class Targets:
     """What a strategy wants to hold, signed: units of each symbol, or fractions of equity.
 
-    Symbols that are not named stay as they are. Never changed once returned: a strategy that still wants the
+    Symbols that are not named stay as they are; the best comes first, since buys follow this order as far as cash goes.
+    Never changed once returned: a strategy that still wants the
     same may return the same object, and then an engine that has nothing left to trade need not look again.
     """
 
@@ -77,8 +79,8 @@ class Strategy(Protocol):
         ...
 
     @property
-    def period(self) -> int:
-        """A decision is taken every ``period`` moments."""
+    def period(self) -> int | Frequency:
+        """A decision is taken every ``period`` moments, or once in each such period of the calendar."""
         ...
 
     def on_bar(self, bar: BarEvent) -> None:
