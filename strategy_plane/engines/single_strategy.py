@@ -14,7 +14,7 @@ from domain.bar_run import BarRun
 from domain.ledger import UnknownDirectionError
 from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
+from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, gaps_within, intents, unmet
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import Frequency, SymbolCalendar
 from strategy_plane.engines.slices import SliceAssembler
@@ -181,26 +181,30 @@ class SingleStrategyEngine:
             targets = self._wanted = ask(moment, self.book)
             if targets is None or (targets is self._met and self.book.version == self._met_version):
                 return ()
-            found = self._compare(targets, moment)
+            found, broken = self._compare(targets, moment)
         except PortfolioError as fault:
             return (alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
         except InvalidTargetError as fault:
             return (alert(moment, Alarm("INVALID_TARGET", str(fault))),)
         placed = self._place(moment, found)
-        return [*placed, alert(moment, targets.alarm)] if targets.alarm else placed
+        alarms = [alert(moment, alarm) for alarm in (targets.alarm, broken) if alarm]
+        return [*placed, *alarms] if alarms else placed
 
     def _decide_on_rates(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
         unrated = self.book.unrated(moment.symbols) if ask is self._ask else None
         said = self._decide(moment, ask)
         return [*said, alert(moment, unrated)] if unrated else said
 
-    def _compare(self, targets: Targets, moment: SliceEvent) -> Sequence[Gap]:
+    def _compare(self, targets: Targets, moment: SliceEvent) -> tuple[Sequence[Gap], Alarm | None]:
+        """What is to be traded now, and an alarm when that leaves a bound broken."""
+        if targets.bounds:
+            return gaps_within(targets, moment, self.book, self._rules)
         wanted = unmet(targets, self.book, self._rules)
         if wanted:
-            return gaps(wanted, moment, self.book, self._rules)
+            return gaps(wanted, moment, self.book, self._rules), None
         if targets.basis is Basis.UNITS and targets.alarm is None:
             self._met, self._met_version = targets, self.book.version
-        return ()
+        return (), None
 
     def _place(self, moment: SliceEvent, found: Sequence[Gap]) -> Sequence[Message]:
         placed: list[Message] = []

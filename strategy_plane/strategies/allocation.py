@@ -9,7 +9,7 @@ from contracts.market import SliceEvent
 from strategy_plane.history import AsOfView, Matrix, Vector
 from strategy_plane.optimizers.cost_book import CostBook
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits, Optimizer
-from strategy_plane.strategies.candidates import complete_returns
+from strategy_plane.strategies.candidates import bounds_of, complete_returns
 from strategy_plane.strategies.port import Alarm, Portfolio, Targets
 
 RiskModel = Callable[[Matrix, float], FactorRisk]
@@ -65,7 +65,8 @@ class Allocator:
         current = np.array([portfolio.weight(symbol) for symbol in symbols])
         rates = [portfolio.rate(symbol) for symbol in symbols]
         costs = self.costs.of(symbols, view, portfolio.equity(), rates) if self.costs else None
-        allocation = self.optimizer(expected, risk, current, limits(symbols, current, portfolio), costs)
+        allowed = limits(symbols, current, portfolio)
+        allocation = self.optimizer(expected, risk, current, allowed, costs)
         if allocation.status is not AllocationStatus.OPTIMAL:
             return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
         alarm = Alarm("COVARIANCE_REPAIRED", risk.repair) if risk.repair else None
@@ -73,4 +74,5 @@ class Allocator:
             alarm = Alarm("OPTIMIZER_LEFT_OUT", "; ".join(filter(None, (allocation.diagnosis, risk.repair))))
         ranked = np.argsort(-expected, kind="stable").tolist()
         weights = allocation.weights.tolist()
-        return Targets({symbols[place]: weights[place] for place in ranked}, alarm=alarm)
+        values = {symbols[place]: weights[place] for place in ranked}
+        return Targets(values, alarm=alarm, bounds=bounds_of(allowed, symbols))

@@ -98,10 +98,10 @@ class DualMomentum:
     def _returns(self, view: AsOfView) -> dict[str, float]:
         """Returns over the look-back of every symbol that has traded lately, from its own newest closes."""
         names = [symbol for symbols in self._markets.values() for symbol in symbols]
-        lately = ~np.isnan(view.panel(_NEWEST, names).closes).all(axis=0)
+        newest = view.panel(_NEWEST, names).closes
         found = {}
-        for symbol, fresh in zip(names, lately.tolist(), strict=True):
+        for place, symbol in enumerate(names):
             closes = view.closes(symbol, self.warm_up)
-            if fresh and len(closes) == self.warm_up:
+            if len(closes) == self.warm_up and not np.isnan(newest[:, place]).all():
                 found[symbol] = float(closes[-1] / closes[0]) - 1.0
         return found

@@ -1,6 +1,7 @@
 """What every strategy is, what it may ask, and what it answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -24,6 +25,47 @@ class Alarm:
     detail: str
 
 
+class Measure(StrEnum):
+    """What of weights a bound is on: the sum of the absolute ones, the sum, or the sum with its sign changed."""
+
+    GROSS = "GROSS"
+    NET_LONG = "NET_LONG"
+    NET_SHORT = "NET_SHORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most, in fractions of equity, that may be held of ``symbols`` together; of everything when there are none."""
+
+    name: str
+    measure: Measure
+    limit: float
+    symbols: frozenset[str] = frozenset()
+
+    def covers(self, symbol: str) -> bool:
+        """Whether it is on ``symbol``, too."""
+        return not self.symbols or symbol in self.symbols
+
+    def amount(self, weights: Iterable[float]) -> float:
+        """What it is on, of ``weights``."""
+        if self.measure is Measure.GROSS:
+            return math.fsum(map(abs, weights))
+        return math.fsum(weights) if self.measure is Measure.NET_LONG else -math.fsum(weights)
+
+    def over(self, weights: Mapping[str, float]) -> float:
+        """By how much what is held at ``weights`` is beyond it; negative while it is within."""
+        return self.amount(weight for symbol, weight in weights.items() if self.covers(symbol)) - self.limit
+
+
+def exposure_bounds(gross: float, high: float, low: float) -> tuple[Bound, ...]:
+    """Bounds on everything together: ``gross``, and a sum from ``low`` to ``high``."""
+    return (
+        Bound("gross", Measure.GROSS, gross),
+        Bound("net", Measure.NET_LONG, high),
+        Bound("net", Measure.NET_SHORT, -low),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
     """What a strategy wants to hold, signed: units of each symbol, or fractions of equity.
@@ -31,11 +73,14 @@ class Targets:
     Symbols that are not named stay as they are; the best comes first, since buys follow this order as far as cash goes.
     Never changed once returned: a strategy that still wants the
     same may return the same object, and then an engine that has nothing left to trade need not look again.
+    ``bounds``, narrow ones first, are kept by what is held in the end, whatever an adjustment, lots or a band make of
+    the targets.
     """
 
     values: Mapping[str, float]
     basis: Basis = Basis.WEIGHTS
     alarm: Alarm | None = None
+    bounds: tuple[Bound, ...] = ()
 
 
 class PortfolioError(ArithmeticError):
