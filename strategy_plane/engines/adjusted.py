@@ -3,9 +3,8 @@
 from typing import Protocol
 
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.engines.rebalance_calendar import Frequency
 from strategy_plane.history import AsOfView, History
-from strategy_plane.strategies.port import Portfolio, Strategy, Targets, Watchful
+from strategy_plane.strategies.port import Frequency, Portfolio, Strategy, Targets, Watchful
 
 
 class Adjustment(Protocol):

@@ -12,10 +12,9 @@ from contracts.trading import Side
 from domain.ids import plan_id
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules, changes_to, positive_equity
-from strategy_plane.engines.rebalance_calendar import Frequency
 from strategy_plane.engines.within_bounds import Change, afterwards, beyond, curbed_to
 from strategy_plane.sizing import invested, whole_lots
-from strategy_plane.strategies.port import Alarm, Basis, PortfolioError, Targets
+from strategy_plane.strategies.port import Alarm, Basis, Frequency, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
 _LARGEST_WEIGHT = 100.0

@@ -2,17 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 
-
-class Frequency(StrEnum):
-    """How often a rebalance is due; periods are of the calendar in UTC, by the close of the bars."""
-
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    QUARTERLY = "quarterly"
-
+from strategy_plane.strategies.port import Frequency
 
 _A_YEAR = {Frequency.DAILY: 252.0, Frequency.WEEKLY: 52.0, Frequency.MONTHLY: 12.0, Frequency.QUARTERLY: 4.0}
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategy_plane.engines.rebalance_calendar import Frequency
+from strategy_plane.strategies.port import Frequency
 
 Fraction = Annotated[float, Field(ge=0, le=100)]
 

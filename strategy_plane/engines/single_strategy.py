@@ -16,9 +16,19 @@ from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, gaps_within, intents, unmet
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
-from strategy_plane.engines.rebalance_calendar import Frequency, SymbolCalendar
+from strategy_plane.engines.rebalance_calendar import SymbolCalendar
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Ask, Basis, PortfolioError, Skimmer, Strategy, Targets, Watchful
+from strategy_plane.strategies.port import (
+    Alarm,
+    Ask,
+    Basis,
+    Frequency,
+    PortfolioError,
+    Skimmer,
+    Strategy,
+    Targets,
+    Watchful,
+)
 
 _symbol = attrgetter("symbol")
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.engines.rebalance_calendar import Frequency
 from strategy_plane.history import AsOfView, History
-from strategy_plane.strategies.port import Portfolio, Targets
+from strategy_plane.strategies.port import Frequency, Portfolio, Targets
 
 _NEWEST = 5
 """Moments among which a symbol must have a bar: one may be missing, and markets may close at different hours."""

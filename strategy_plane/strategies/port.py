@@ -7,7 +7,15 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.engines.rebalance_calendar import Frequency
+
+
+class Frequency(StrEnum):
+    """How often a rebalance is due; periods are of the calendar in UTC, by the close of the bars."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
 
 
 class Basis(StrEnum):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import OrderIntent
 from strategy_plane.composition import build_stage, build_strategy
-from strategy_plane.engines.rebalance_calendar import Frequency
 from strategy_plane.history import AsOfView
 from strategy_plane.settings import (
     DualMomentumSettings,
@@ -21,6 +20,7 @@ from strategy_plane.settings import (
 from strategy_plane.strategies.dual_momentum import DualMomentum, capped_equal_weights
 from strategy_plane.strategies.momentum import Momentum
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
+from strategy_plane.strategies.port import Frequency
 
 START = datetime(2024, 1, 1, 21, tzinfo=UTC)
 

@@ -23,10 +23,10 @@ from kernel.ports import Unprocessable
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules
-from strategy_plane.engines.rebalance_calendar import Frequency, RebalanceCalendar, drifted, period_of
+from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted, period_of
 from strategy_plane.engines.rebalancing import RebalancingEngine
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Basis, Portfolio, Targets
+from strategy_plane.strategies.port import Alarm, Basis, Frequency, Portfolio, Targets
 
 START = datetime(2024, 1, 30, 21, tzinfo=UTC)
 """Day 0 is 30 January, so day 2 begins a month."""

@@ -14,10 +14,9 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from kernel.ports import Unprocessable
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
-from strategy_plane.engines.rebalance_calendar import Frequency
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Basis, Portfolio, Targets
+from strategy_plane.strategies.port import Alarm, Basis, Frequency, Portfolio, Targets
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
