@@ -25,7 +25,7 @@ class TradingRules:
     """How wishes become orders.
 
     ``lot`` in units; ``min_trade_value`` in account currency; ``no_trade_band`` as a fraction of equity: a
-    smaller change is left alone unless it closes the position. ``cash_buffer`` is the fraction of equity that weights
+    smaller change is left alone unless it closes the position or lowers a breach of the strategy's bounds. ``cash_buffer`` is the fraction of equity that weights
     leave uninvested. ``limit_offset_bps`` is how many basis points
     better than the close a LIMIT order asks for; negative crosses the market.
     """

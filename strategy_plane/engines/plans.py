@@ -30,13 +30,15 @@ class RebalanceRules:
     ``drift_band`` is how far a weight may move from where the last plan left it before a plan is made outside the
     calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan, unless that keeps
     the strategy from its bounds (`Watchful`). ``within_cash`` buys only what cash pays for, less the buffer of the
-    `TradingRules`.
+    `TradingRules`; ``cost_allowance`` is the fraction of its value by which a purchase may cost more than that, since
+    it pays a commission and the price of a later bar.
     """
 
     every: Frequency = Frequency.MONTHLY
     drift_band: float = 0.0
     turnover_cap: float = math.inf
     within_cash: bool = True
+    cost_allowance: float = 0.0
     requires_approval: bool = False
     valid_for: timedelta = timedelta(days=5)
 
@@ -166,6 +168,7 @@ def _paid_for(
     for change in sorted(made, key=lambda each: each.units > 0.0):
         units, worth = change.units, change.worth * equity
         if units > 0.0 and rules.within_cash:
+            worth *= 1.0 + rules.cost_allowance
             units = affordable(units, left - buffer, worth, trading)
         if not units:
             detail = f"cash pays for {max(0.0, left - buffer):.2f} of {change.units * worth:.2f}"
@@ -188,7 +191,10 @@ def _trade(change: Change, aimed: Mapping[str, float], book: Book) -> PlannedTra
 
 
 def affordable(units: float, cash: float, worth: float, trading: TradingRules) -> float:
-    """``units``, or as many whole lots as ``cash`` pays for at ``worth`` each; zero when that is not worth an order."""
+    """``units``, or as many whole lots as ``cash`` pays for at ``worth`` each; zero when that is not worth an order.
+
+    ``worth`` is what one unit may cost, in account currency.
+    """
     if units * worth <= cash:
         return units
     paid = whole_lots(max(0.0, cash) / worth, trading.lot)

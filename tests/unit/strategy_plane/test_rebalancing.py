@@ -318,6 +318,22 @@ def test_drift_beyond_the_band_calls_for_a_plan_between_months():
     assert trades(market.said)[-1][:2] == ("A", "SELL")
 
 
+def test_purchases_leave_cash_for_their_commission_and_the_next_bar():
+    rules = RebalanceRules(cost_allowance=0.02)
+    market = Market({0: weights(A=0.5, B=0.5), 2: weights(A=0.0, B=0.0, C=1.0)}, rules)
+    (first,) = plans(market.next())
+    assert [(trade.symbol, trade.quantity) for trade in first.trades] == [("A", 50.0), ("B", 48.0)]
+    market.prices |= {"A": 102.0, "B": 102.0}
+    market.next()
+    assert market.engine.book.cash == pytest.approx(4.0)
+    market.prices |= {"A": 100.0, "B": 100.0}
+    market.next()
+    assert trades(market.next()) == [("C", "BUY", 96.0)]  # 9,804 of cash, at 102 each
+    market.prices["C"] = 102.0
+    market.next()
+    assert market.engine.book.cash == pytest.approx(12.0)
+
+
 def test_leverage_is_bought_only_where_it_is_allowed():
     said = Market({0: weights(A=1.5)}, RebalanceRules(within_cash=False)).next()
     assert trades(said) == [("A", "BUY", 150.0)]
