@@ -25,9 +25,9 @@ class TradingRules:
     """How wishes become orders.
 
     ``lot`` in units; ``min_trade_value`` in account currency; ``no_trade_band`` as a fraction of equity: a
-    smaller change is left alone unless it closes the position or lowers a breach of the strategy's bounds. ``cash_buffer`` is the fraction of equity that weights
-    leave uninvested. ``limit_offset_bps`` is how many basis points
-    better than the close a LIMIT order asks for; negative crosses the market.
+    smaller change is left alone unless it closes the position or lowers what is beyond a bound of the strategy.
+    ``cash_buffer`` is the fraction of equity that weights leave uninvested. ``limit_offset_bps`` is how many basis
+    points better than the close a LIMIT order asks for; negative crosses the market.
     """
 
     strategy_id: str

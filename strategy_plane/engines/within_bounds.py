@@ -39,10 +39,10 @@ def curbed_to(bounds: Iterable[Bound], aimed: Mapping[str, float], held: Mapping
     weights = {**held, **aimed}
     for bound in bounds:
         over = bound.over(weights)
-        members = [symbol for symbol in aimed if bound.covers(symbol)]
-        cuttable = bound.amount(weights[symbol] for symbol in members)
-        if over > _NOISE and cuttable > 0.0:
-            share = max(0.0, 1.0 - over / cuttable)
+        if over > _NOISE:
+            members = bound.among(aimed)
+            cuttable = bound.amount(weights[symbol] for symbol in members)
+            share = max(0.0, 1.0 - over / cuttable) if cuttable > 0.0 else 1.0
             weights |= {symbol: weights[symbol] * share for symbol in members}
     return {symbol: weights[symbol] for symbol in aimed}
 
@@ -52,9 +52,14 @@ def fit(bounds: Sequence[Bound], changes: Sequence[Change], held: Mapping[str, f
 
     Needed are those that lower what is beyond a bound by more than `SLACK` without them.
     """
+    named = {each.symbol: each for each in changes}
+    weights = {**held, **{symbol: each.after for symbol, each in named.items()}}
     for bound in (*bounds, *bounds):  # what is taken off for a later one may be too little left for an earlier one
-        _take_off(bound, changes, held, lot)
-    while any([_release(bound, changes, held) for bound in bounds]):
+        over = bound.over(weights)
+        if over > _NOISE:
+            weights |= _take_off(bound, bound.among(named).values(), over, lot)
+    weights = afterwards(changes, held)
+    while any([_release(bound, bound.among(named).values(), weights) for bound in bounds]):
         pass
 
 
@@ -70,44 +75,40 @@ def beyond(bounds: Iterable[Bound], weights: Mapping[str, float], lots: Mapping[
     """
     found = []
     for bound in bounds:
-        one_lot = max((weight for symbol, weight in lots.items() if bound.covers(symbol)), default=0.0)
         over = bound.over(weights)
-        if over > max(SLACK * bound.limit, one_lot) + _NOISE:
+        if over > max(SLACK * bound.limit, *bound.among(lots).values(), 0.0) + _NOISE:
             found.append(f"{bound.name} is {over + bound.limit:.4f} of at most {bound.limit:.4f}")
     return Alarm("BOUND_BROKEN", "; ".join(found[:10])) if found else None
 
 
-def _take_off(bound: Bound, changes: Sequence[Change], held: Mapping[str, float], lot: float) -> None:
-    """Lower what is too much: each position by its part, in whole lots, and the one of the finest lots by the rest."""
-    over = bound.over({**held, **{each.symbol: each.after for each in changes}})
-    while over > _NOISE:
-        heavy = [
-            each for each in changes if bound.covers(each.symbol) and bound.amount((each.after,)) >= lot * each.worth
-        ]
+def _take_off(bound: Bound, changes: Iterable[Change], over: float, lot: float) -> dict[str, float]:
+    """Lower what is too much: each position by its part, in whole lots, and the one of the finest lots by the rest.
+
+    Returns the weights of what has changed.
+    """
+    before = math.inf
+    while _NOISE < over < before:
+        before = over
+        heavy = [each for each in changes if bound.amount((each.after,)) >= lot * each.worth]
         heavy.sort(key=lambda each: (-each.worth, each.symbol))
         total = math.fsum(bound.amount((each.after,)) for each in heavy)
-        before = over
         for each in heavy:
             size, one = bound.amount((each.after,)), lot * each.worth
-            part = over if each is heavy[-1] else over * size / total
-            lots = math.ceil(part / one - 1e-9) if each is heavy[-1] else math.floor(part / one)
+            lots = math.ceil(over / one - 1e-9) if each is heavy[-1] else math.floor(over * size / total / one)
             taken = min(max(0, lots), math.floor(size / one + 1e-9))
             each.units -= math.copysign(taken * lot, each.after)
             over -= taken * one
             total -= size
-        if over >= before:
-            return
+    return {each.symbol: each.after for each in changes}
 
 
-def _release(bound: Bound, changes: Sequence[Change], held: Mapping[str, float]) -> bool:
-    """Make the small changes that lower what is beyond ``bound``; whether there were any."""
-    if bound.over(afterwards(changes, held)) <= SLACK * bound.limit + _NOISE:
+def _release(bound: Bound, changes: Iterable[Change], weights: dict[str, float]) -> bool:
+    """Make the small changes, in ``weights``, too, that lower what is beyond ``bound``; whether there were any."""
+    if bound.over(weights) <= SLACK * bound.limit + _NOISE:
         return False
-    needed = [
-        each
-        for each in changes
-        if each.is_small and bound.covers(each.symbol) and bound.amount((each.after,)) < bound.amount((each.held,))
-    ]
+    small = (each for each in changes if each.is_small)
+    needed = [each for each in small if bound.amount((each.after,)) < bound.amount((each.held,))]
     for each in needed:
         each.is_small = False
+        weights[each.symbol] = each.after
     return bool(needed)

@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from contracts.market import BarEvent, SliceEvent
+
+_Value = TypeVar("_Value")
 
 
 class Frequency(StrEnum):
@@ -50,9 +52,9 @@ class Bound:
     limit: float
     symbols: frozenset[str] = frozenset()
 
-    def covers(self, symbol: str) -> bool:
-        """Whether it is on ``symbol``, too."""
-        return not self.symbols or symbol in self.symbols
+    def among(self, values: Mapping[str, _Value]) -> Mapping[str, _Value]:
+        """Those of ``values`` by symbol that it is on."""
+        return {symbol: values[symbol] for symbol in self.symbols if symbol in values} if self.symbols else values
 
     def amount(self, weights: Iterable[float]) -> float:
         """What it is on, of ``weights``."""
@@ -62,7 +64,7 @@ class Bound:
 
     def over(self, weights: Mapping[str, float]) -> float:
         """By how much what is held at ``weights`` is beyond it; negative while it is within."""
-        return self.amount(weight for symbol, weight in weights.items() if self.covers(symbol)) - self.limit
+        return self.amount(self.among(weights).values()) - self.limit
 
 
 def exposure_bounds(gross: float, high: float, low: float) -> tuple[Bound, ...]:
