@@ -1,6 +1,6 @@
 """Momentum and dual momentum choose the right symbols at the right time, and caps spread what they cut."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -107,9 +107,11 @@ def test_the_best_of_each_market_is_held_as_long_as_it_has_gained():
     assert sum(dual(PATHS, hurdle=0.5).values()) == 0.0
 
 
-def orders(chosen: DualMomentumSettings, days: int, hours: Mapping[int, str], **rebalancing: object) -> list:
+def orders(
+    chosen: DualMomentumSettings, days: int, hours: Mapping[int, str], late: Sequence[int] = (), **options: object
+) -> list[OrderIntent]:
     """Orders of ``days`` days of closes that rise faster the later the symbol's letter, at each of ``hours``."""
-    settings = {"strategy": chosen, "universe": sorted(PATHS), **rebalancing}
+    settings = {"strategy": chosen, "universe": sorted(PATHS), **options}
     stage = build_stage(StrategySettings.model_validate(settings))
     said = []
     for number in range(days):
@@ -119,7 +121,8 @@ def orders(chosen: DualMomentumSettings, days: int, hours: Mapping[int, str], **
                 close = 100.0 + number * (1 + "ABCD".index(symbol))
                 told = bar(symbol, number, close).model_copy(update={"timestamp": at, "bar_size": "1d"})
                 said += stage.handlers[BarEvent](told)
-            said += stage.handlers[SliceEvent](SliceEvent(timestamp=at, bar_size="1d", symbols=tuple(symbols)))
+            moment = SliceEvent(timestamp=at, bar_size="1d", symbols=tuple(symbols), late=number in late)
+            said += stage.handlers[SliceEvent](moment)
     return [each for each in said if isinstance(each, OrderIntent)]
 
 
@@ -135,6 +138,16 @@ def test_it_decides_once_a_month():
     days = sorted({(each.timestamp - START).days for each in found})
     assert days[0] == 20
     assert set(days) <= {20, 31, 60}  # the first moment with bars enough, 1 February, 1 March
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly"}], ids=["by decision", "by plan"])
+def test_a_late_first_moment_does_not_cost_the_month(plans: dict[str, str] | None):
+    chosen = DualMomentumSettings(markets={"US": ("A", "B", "C", "D")}, lookback=20, cap=0.5)
+    days = {
+        late: {(each.timestamp - START).days for each in orders(chosen, 40, {21: "ABCD"}, late, rebalancing=plans)}
+        for late in ((), (31,), (31, 32))
+    }
+    assert days == {(): {20, 31}, (31,): {20, 32}, (31, 32): {20, 33}}
 
 
 def test_one_missing_bar_removes_no_symbol():
