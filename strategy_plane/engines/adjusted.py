@@ -4,7 +4,7 @@ from typing import Protocol
 
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import AsOfView, History
-from strategy_plane.strategies.port import Portfolio, Strategy, Targets, Watchful
+from strategy_plane.strategies.port import Frequency, Portfolio, Strategy, Targets, Watchful
 
 
 class Adjustment(Protocol):
@@ -41,7 +41,7 @@ class Adjusted:
         return max(self._inner.warm_up, self._adjust.warm_up)
 
     @property
-    def period(self) -> int:
+    def period(self) -> int | Frequency:
         """As the strategy has it."""
         return self._inner.period
 

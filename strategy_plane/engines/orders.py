@@ -9,8 +9,9 @@ from contracts.market import SliceEvent
 from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
+from strategy_plane.engines.within_bounds import Change, afterwards, beyond, curbed_to, fit
 from strategy_plane.sizing import invested, units_of, whole_lots
-from strategy_plane.strategies.port import Basis, PortfolioError, Targets
+from strategy_plane.strategies.port import Alarm, Basis, Bound, PortfolioError, Targets
 
 MAX_QUANTITY = 1e15
 """The largest quantity the contract allows, in units."""
@@ -24,9 +25,9 @@ class TradingRules:
     """How wishes become orders.
 
     ``lot`` in units; ``min_trade_value`` in account currency; ``no_trade_band`` as a fraction of equity: a
-    smaller change is left alone unless it closes the position. ``cash_buffer`` is the fraction of equity that weights
-    leave uninvested. ``limit_offset_bps`` is how many basis points
-    better than the close a LIMIT order asks for; negative crosses the market.
+    smaller change is left alone unless it closes the position or lowers what is beyond a bound of the strategy.
+    ``cash_buffer`` is the fraction of equity that weights leave uninvested. ``limit_offset_bps`` is how many basis
+    points better than the close a LIMIT order asks for; negative crosses the market.
     """
 
     strategy_id: str
@@ -50,7 +51,7 @@ def unmet(targets: Targets, book: Book, rules: TradingRules) -> dict[str, float]
     Raises:
         PortfolioError: when weights are wanted and equity is unknown or not positive.
     """
-    wanted = targets.values if targets.basis is Basis.UNITS else _units(targets, book, rules)
+    wanted = _wanted(targets, book, rules)
     holding = book.holding
     return {symbol: units for symbol, units in wanted.items() if units != holding(symbol)}
 
@@ -68,11 +69,60 @@ def gaps(wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: Tra
     found = []
     for symbol, units in wanted.items():
         if symbol in listed and book.worth(symbol) > 0.0:
-            gap = _gap(symbol, units, book, rules)
-            if gap:
+            gap, is_small = _gap(symbol, units, book, rules)
+            if gap and not is_small:
                 found.append((gap > 0.0, symbol, gap))
     found.sort()
     return found
+
+
+def gaps_within(
+    targets: Targets, moment: SliceEvent, book: Book, rules: TradingRules
+) -> tuple[list[Gap], Alarm | None]:
+    """What is to be traded at ``moment`` for weights that have bounds, as `gaps`, and an alarm when one stays broken.
+
+    Raises:
+        PortfolioError: when equity is unknown or not positive.
+        InvalidTargetError: when a target is not finite or larger than any order may be.
+    """
+    equity, wanted = positive_equity(book), _wanted(targets, book, rules)
+    worths = {symbol: book.worth(symbol) for symbol in wanted.keys() & set(moment.symbols)}
+    weights = {s: units * worths[s] / equity for s, units in wanted.items() if worths.get(s, 0.0) > 0.0}
+    held = {symbol: book.weight(symbol) for symbol in book.symbols}
+    aimed = curbed_to(targets.bounds, weights, held)
+    changes = changes_to(aimed, targets.bounds, held, book, rules)
+    found = [(each.units > 0.0, each.symbol, each.units) for each in changes if each.units and not each.is_small]
+    lots = {each.symbol: rules.lot * each.worth for each in changes}
+    return sorted(found), beyond(targets.bounds, afterwards(changes, held), lots)
+
+
+def changes_to(
+    aimed: Mapping[str, float], bounds: Sequence[Bound], held: Mapping[str, float], book: Book, rules: TradingRules
+) -> list[Change]:
+    """Changes in whole lots from weights ``held`` to those ``aimed`` at, that keep ``bounds``; some with no units.
+
+    Every symbol must have a price and an exchange rate, and equity must be positive.
+
+    Raises:
+        InvalidTargetError: when a target is not finite or larger than any order may be.
+    """
+    equity = book.equity()
+    found = []
+    for symbol, weight in aimed.items():
+        worth = book.worth(symbol)
+        units, is_small = _gap(symbol, units_of(weight, equity, worth), book, rules)
+        found.append(Change(symbol, units, held.get(symbol, 0.0), worth / equity, is_small))
+    if bounds:
+        fit(bounds, found, held, rules.lot)
+    return found
+
+
+def positive_equity(book: Book) -> float:
+    """Equity of ``book``; raises `PortfolioError` when it is unknown or not positive."""
+    equity = book.equity()
+    if not equity > 0.0:
+        raise PortfolioError("equity is not positive; nothing can be sized")
+    return equity
 
 
 def intents(
@@ -107,28 +157,28 @@ def intents(
     return written
 
 
-def _units(targets: Targets, book: Book, rules: TradingRules) -> dict[str, float]:
-    if not targets.values:
-        return {}
-    equity = book.equity()
-    if not equity > 0.0:
-        raise PortfolioError("equity is not positive; nothing can be sized")
+def _wanted(targets: Targets, book: Book, rules: TradingRules) -> Mapping[str, float]:
+    """The targets in units, not yet in lots; those without a worth are left out of weights."""
+    if targets.basis is Basis.UNITS or not targets.values:
+        return targets.values
+    equity = positive_equity(book)
     weights = invested(targets.values, rules.cash_buffer)
     worths = {symbol: book.worth(symbol) for symbol in weights}
     return {symbol: units_of(weights[symbol], equity, worth) for symbol, worth in worths.items() if worth > 0.0}
 
 
-def _gap(symbol: str, wanted: float, book: Book, rules: TradingRules) -> float:
+def _gap(symbol: str, wanted: float, book: Book, rules: TradingRules) -> tuple[float, bool]:
+    """Signed units to trade, in whole lots, and whether that is too small a change to be made."""
     if not abs(wanted) <= MAX_QUANTITY:
         raise InvalidTargetError(f"the target for {symbol} is not a number of units an order can have")
     target = whole_lots(wanted, rules.lot)
-    gap = whole_lots(target - book.holding(symbol), rules.lot)
+    gap = max(-MAX_QUANTITY, min(MAX_QUANTITY, whole_lots(target - book.holding(symbol), rules.lot)))
+    if not target:
+        return gap, False
     value = abs(gap) * book.worth(symbol)
-    if target and value < rules.min_trade_value:
-        return 0.0
-    if target and rules.no_trade_band and value < rules.no_trade_band * book.equity():
-        return 0.0
-    return max(-MAX_QUANTITY, min(MAX_QUANTITY, gap))
+    if value < rules.min_trade_value:
+        return gap, True
+    return gap, bool(rules.no_trade_band) and value < rules.no_trade_band * book.equity()
 
 
 def _limit_price(side: Side, close: float, rules: TradingRules) -> float | None:

@@ -139,7 +139,7 @@ class PlanExecution:
             return PlanState.SELLING
         if record.decision is not None and record.decision.verdict is Verdict.REFUSED:
             return PlanState.REFUSED
-        if late:
+        if late or (record.decision is not None and record.decision.timestamp >= record.plan.valid_until):
             return PlanState.EXPIRED
         return None if record.decision is None else PlanState.SELLING
 
@@ -170,18 +170,19 @@ class PlanExecution:
         """Buys by rank within the cash there is now, and why each of the others is not among them."""
         book = self.book
         cash = book.cash - self.trading.cash_buffer * book.equity()
+        dearer = 1.0 + self.rules.cost_allowance
         wanted: list[Gap] = []
         reasons: dict[str, str] = {}
         for trade in buys:
             symbol = trade.symbol
             ordered = record.orders.get(symbol)
             if ordered is not None:
-                cash -= ordered.quantity * book.worth(symbol)
+                cash -= ordered.quantity * book.worth(symbol) * dearer
                 continue
             if symbol not in moment.symbols:
                 reasons[symbol] = "no bar at this moment"
                 continue
-            worth = book.worth(symbol)
+            worth = book.worth(symbol) * dearer
             units = affordable(trade.quantity, cash, worth, self.trading) if self.rules.within_cash else trade.quantity
             if units < trade.quantity:
                 reasons[symbol] = f"cash pays for {units:g} of {trade.quantity:g} units"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from contracts.control import PlanCheck, PlannedTrade, RebalancePlan, SkippedTrade
@@ -11,14 +11,16 @@ from contracts.plan_content import signed
 from contracts.trading import Side
 from domain.ids import plan_id
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.orders import MAX_QUANTITY, InvalidTargetError, TradingRules
-from strategy_plane.engines.rebalance_calendar import Frequency
-from strategy_plane.sizing import invested, units_of, whole_lots
-from strategy_plane.strategies.port import Basis, PortfolioError, Targets
+from strategy_plane.engines.orders import InvalidTargetError, TradingRules, changes_to, positive_equity
+from strategy_plane.engines.within_bounds import Change, afterwards, beyond, curbed_to
+from strategy_plane.sizing import invested, whole_lots
+from strategy_plane.strategies.port import Alarm, Basis, Frequency, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
 _LARGEST_WEIGHT = 100.0
 _TURNOVER = "TURNOVER"
+BOUNDS = "BOUNDS"
+"""The check of a plan that says whether the strategy's bounds are kept when it has been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +30,17 @@ class RebalanceRules:
     ``drift_band`` is how far a weight may move from where the last plan left it before a plan is made outside the
     calendar; zero is never. ``turnover_cap`` bounds the sum of absolute weight changes of one plan, unless that keeps
     the strategy from its bounds (`Watchful`). ``within_cash`` buys only what cash pays for, less the buffer of the
-    `TradingRules`.
+    `TradingRules`; ``cost_allowance`` is the fraction of its value by which a purchase may cost more than that, since
+    it pays a commission and the price of a later bar.
     """
 
     every: Frequency = Frequency.MONTHLY
     drift_band: float = 0.0
     turnover_cap: float = math.inf
     within_cash: bool = True
+    cost_allowance: float = 0.0
     requires_approval: bool = False
     valid_for: timedelta = timedelta(days=5)
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A wish for one symbol in signed units, with the weights and the price it comes from.
-
-    ``price`` is in the symbol's currency per unit, ``worth`` the same in account currency.
-    """
-
-    symbol: str
-    units: float
-    current: float
-    target: float
-    price: float
-    worth: float
 
 
 def propose(
@@ -71,28 +60,34 @@ def propose(
         PortfolioError: when equity is unknown or not positive.
         InvalidTargetError: when a target is not a weight that anybody could hold.
     """
-    equity = book.equity()
-    if not equity > 0.0:
-        raise PortfolioError("equity is not positive; nothing can be sized")
-    current = held_weights(book)
+    equity, current = positive_equity(book), held_weights(book)
     wanted = _weights(targets, book, equity, trading)
+    unpriced = _unpriced(moment, wanted, book)
+    priced = [symbol for symbol in wanted if symbol not in {each.symbol for each in unpriced}]
+    wanted |= curbed_to(targets.bounds, {symbol: wanted[symbol] for symbol in priced}, current)
     turnover = math.fsum(abs(weight - current.get(symbol, 0.0)) for symbol, weight in wanted.items())
     share = min(1.0, rules.turnover_cap / turnover) if turnover else 1.0
     aimed = {s: current.get(s, 0.0) + share * (weight - current.get(s, 0.0)) for s, weight in wanted.items()}
-    changes, skipped = _changes(moment, aimed, current, book, trading, equity)
+    changes = changes_to({s: aimed[s] for s in priced}, targets.bounds, current, book, trading)
+    skipped = [*unpriced, *_too_small(changes, equity)]
     cash, buffer = book.cash, trading.cash_buffer * equity
-    trades, unpaid, left = _paid_for(changes, cash, buffer, trading, rules)
+    paid, unpaid, left = _paid_for(changes, (cash, buffer), equity, trading, rules)
+    checks = _checks(turnover, share, skipped, (left, buffer), rules)
+    if targets.bounds:
+        lots = {each.symbol: trading.lot * each.worth for each in changes}
+        broken = beyond(targets.bounds, afterwards(paid, current), lots)
+        checks.append(PlanCheck(name=BOUNDS, passed=broken is None, detail=broken.detail if broken else "all are kept"))
     plan = RebalancePlan(
         plan_id=plan_id(trading.strategy_id, moment.timestamp),
         strategy_id=trading.strategy_id,
         timestamp=moment.timestamp,
         valid_until=moment.timestamp + rules.valid_for,
-        trades=tuple(trades),
+        trades=tuple(_trade(each, aimed, book) for each in paid),
         content_hash=_UNSIGNED,
         requires_approval=rules.requires_approval,
         equity=equity,
         reasons=tuple(reasons),
-        checks=tuple(_checks(turnover, share, skipped, (left, buffer), rules)),
+        checks=tuple(checks),
         skipped=(*skipped, *unpaid),
         current_weights=current,
         target_weights=aimed,
@@ -103,6 +98,13 @@ def propose(
 def is_capped(plan: RebalancePlan) -> bool:
     """Whether the turnover cap kept ``plan`` from going all the way."""
     return any(check.name == _TURNOVER and not check.passed for check in plan.checks)
+
+
+def broken_bounds(plan: RebalancePlan) -> Alarm | None:
+    """What is to be said when ``plan`` leaves a bound of the strategy broken."""
+    return next(
+        (Alarm("BOUND_BROKEN", each.detail) for each in plan.checks if each.name == BOUNDS and not each.passed), None
+    )
 
 
 def held_weights(book: Book) -> dict[str, float]:
@@ -129,71 +131,70 @@ def _weights(targets: Targets, book: Book, equity: float, trading: TradingRules)
     return wanted
 
 
-def _changes(
-    moment: SliceEvent,
-    aimed: Mapping[str, float],
-    current: Mapping[str, float],
-    book: Book,
-    trading: TradingRules,
-    equity: float,
-) -> tuple[list[_Change], list[SkippedTrade]]:
-    """Whole lots for each symbol that can be priced and is worth trading; sells first."""
-    changes, skipped, listed = [], [], frozenset(moment.symbols)
-    for symbol, target in aimed.items():
+def _unpriced(moment: SliceEvent, wanted: Iterable[str], book: Book) -> list[SkippedTrade]:
+    """What cannot be traded at ``moment``, and why."""
+    skipped, listed = [], frozenset(moment.symbols)
+    for symbol in wanted:
         if symbol not in listed or symbol not in book.marks:
             skipped.append(SkippedTrade(symbol=symbol, reason="NO_PRICE", detail="no bar at this moment"))
-            continue
-        worth = book.worth(symbol)
-        if not worth > 0.0:
+        elif not book.worth(symbol) > 0.0:
             detail = f"nothing says what {book.currencies.of[symbol]} is worth"
             skipped.append(SkippedTrade(symbol=symbol, reason="NO_RATE", detail=detail))
-            continue
-        wanted = whole_lots(units_of(target, equity, worth), trading.lot)
-        gap = whole_lots(wanted - book.holding(symbol), trading.lot)
-        gap = max(-MAX_QUANTITY, min(MAX_QUANTITY, gap))
-        value = abs(gap) * worth
-        if not gap:
-            continue
-        if target and value < max(trading.min_trade_value, trading.no_trade_band * equity):
-            detail = f"a change of {value:.2f} is below the least worth trading"
-            skipped.append(SkippedTrade(symbol=symbol, reason="TOO_SMALL", detail=detail))
-            continue
-        changes.append(_Change(symbol, gap, current.get(symbol, 0.0), target, book.marks[symbol], worth))
-    return sorted(changes, key=lambda change: change.units > 0.0), skipped
+    return skipped
+
+
+def _too_small(changes: Iterable[Change], equity: float) -> list[SkippedTrade]:
+    return [
+        SkippedTrade(
+            symbol=each.symbol,
+            reason="TOO_SMALL",
+            detail=f"a change of {abs(each.units) * each.worth * equity:.2f} is below the least worth trading",
+        )
+        for each in changes
+        if each.units and each.is_small
+    ]
 
 
 def _paid_for(
-    changes: Iterable[_Change], cash: float, buffer: float, trading: TradingRules, rules: RebalanceRules
-) -> tuple[list[PlannedTrade], list[SkippedTrade], float]:
-    """What sells and ``cash`` above ``buffer`` pay for, in order, what not, and the cash that is left.
+    changes: Iterable[Change], cash: tuple[float, float], equity: float, trading: TradingRules, rules: RebalanceRules
+) -> tuple[list[Change], list[SkippedTrade], float]:
+    """What sells and cash above its buffer pay for, sells first, what not, and the cash that is left.
 
     A purchase that is only partly affordable is cut to whole lots.
     """
-    trades, skipped = [], []
-    for change in changes:
-        units = change.units
+    paid, skipped = [], []
+    left, buffer = cash
+    made = (each for each in changes if each.units and not each.is_small)
+    for change in sorted(made, key=lambda each: each.units > 0.0):
+        units, worth = change.units, change.worth * equity
         if units > 0.0 and rules.within_cash:
-            units = affordable(units, cash - buffer, change.worth, trading)
+            worth *= 1.0 + rules.cost_allowance
+            units = affordable(units, left - buffer, worth, trading)
         if not units:
-            detail = f"cash pays for {max(0.0, cash - buffer):.2f} of {change.units * change.worth:.2f}"
+            detail = f"cash pays for {max(0.0, left - buffer):.2f} of {change.units * worth:.2f}"
             skipped.append(SkippedTrade(symbol=change.symbol, reason="NO_CASH", detail=detail))
             continue
-        cash -= units * change.worth
-        trades.append(
-            PlannedTrade(
-                symbol=change.symbol,
-                direction=Side.BUY if units > 0.0 else Side.SELL,
-                quantity=abs(units),
-                current_weight=change.current,
-                target_weight=change.target,
-                reference_price=change.price,
-            )
-        )
-    return trades, skipped, cash
+        left -= units * worth
+        paid.append(replace(change, units=units))
+    return paid, skipped, left
+
+
+def _trade(change: Change, aimed: Mapping[str, float], book: Book) -> PlannedTrade:
+    return PlannedTrade(
+        symbol=change.symbol,
+        direction=Side.BUY if change.units > 0.0 else Side.SELL,
+        quantity=abs(change.units),
+        current_weight=change.held,
+        target_weight=aimed[change.symbol],
+        reference_price=book.marks[change.symbol],
+    )
 
 
 def affordable(units: float, cash: float, worth: float, trading: TradingRules) -> float:
-    """``units``, or as many whole lots as ``cash`` pays for at ``worth`` each; zero when that is not worth an order."""
+    """``units``, or as many whole lots as ``cash`` pays for at ``worth`` each; zero when that is not worth an order.
+
+    ``worth`` is what one unit may cost, in account currency.
+    """
     if units * worth <= cash:
         return units
     paid = whole_lots(max(0.0, cash) / worth, trading.lot)

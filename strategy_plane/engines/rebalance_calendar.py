@@ -1,18 +1,9 @@
 """When a rebalance is due: at the first complete moment of a period, or when holdings have drifted."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
 
-
-class Frequency(StrEnum):
-    """How often a rebalance is due; periods are of the calendar in UTC, by the close of the bars."""
-
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    QUARTERLY = "quarterly"
-
+from strategy_plane.strategies.port import Frequency
 
 _A_YEAR = {Frequency.DAILY: 252.0, Frequency.WEEKLY: 52.0, Frequency.MONTHLY: 12.0, Frequency.QUARTERLY: 4.0}
 
@@ -47,6 +38,29 @@ class RebalanceCalendar:
     def period(self) -> str:
         """The present period, as a person writes it."""
         return self._period
+
+
+class SymbolCalendar:
+    """Knows whether a symbol with a bar at a moment has not been decided on in the present period."""
+
+    __slots__ = ("_decided", "_frequency", "_period")
+
+    def __init__(self, frequency: Frequency) -> None:
+        self._frequency = frequency
+        self._period = ""
+        self._decided: set[str] = set()
+
+    def is_due(self, moment: datetime, symbols: Iterable[str]) -> bool:
+        """Whether a decision on one of ``symbols`` is due; moments come in time order."""
+        period = period_of(moment, self._frequency)
+        if period != self._period:
+            self._period = period
+            self._decided.clear()
+        return not self._decided.issuperset(symbols)
+
+    def decided(self, symbols: Iterable[str]) -> None:
+        """A decision was taken while ``symbols`` could be traded."""
+        self._decided.update(symbols)
 
 
 def period_of(moment: datetime, frequency: Frequency) -> str:

@@ -18,10 +18,11 @@ from strategy_plane.engines.as_planned import AsPlanned
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules
 from strategy_plane.engines.plan_execution import PlanExecution, PlanRecord, Reports, newest
-from strategy_plane.engines.plans import RebalanceRules, held_weights, is_capped, propose
+from strategy_plane.engines.plans import RebalanceRules, broken_bounds, held_weights, is_capped, propose
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted
 from strategy_plane.engines.slices import SliceAssembler
+from strategy_plane.engines.within_bounds import beyond
 from strategy_plane.strategies.port import Alarm, PortfolioError, Strategy, Targets, Watchful
 
 _AT_ONCE = "the strategy has bounds that what is held is beyond"
@@ -209,6 +210,9 @@ class RebalancingEngine:
         if targets is None or not targets.values:
             return alarms
         plan = self._plan(moment, targets, reasons or [_AT_ONCE])
+        broken = broken_bounds(plan)
+        if broken:
+            alarms.append(alert(moment, broken))
         if not reasons and not plan.trades:  # nothing of it is worth trading, and it would be said at every moment
             return alarms
         self._record = newest(None, plan, self._logged)
@@ -217,7 +221,9 @@ class RebalancingEngine:
     def _plan(self, moment: SliceEvent, targets: Targets, reasons: list[str]) -> RebalancePlan:
         """The plan for ``targets``; one whose turnover cap would defeat the strategy's bounds goes all the way."""
         plan = propose(moment, targets, self.book, self._trading, self._rules, reasons)
-        if not is_capped(plan) or self._keeps(plan, moment):
+        planned = AsPlanned(self.book, plan)
+        weights = {symbol: planned.weight(symbol) for symbol in planned.symbols}
+        if not is_capped(plan) or (self._keeps(plan, moment) and beyond(targets.bounds, weights, {}) is None):
             return plan
         free = replace(self._rules, turnover_cap=math.inf)
         return propose(moment, targets, self.book, self._trading, free, [*reasons, _UNCAPPED])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from strategy_plane.engines.rebalance_calendar import Frequency
+from strategy_plane.strategies.port import Frequency
 
 Fraction = Annotated[float, Field(ge=0, le=100)]
 
@@ -25,6 +25,10 @@ class RebalancingSettings(BaseModel):
         Fraction, Field(description="sum of absolute weight changes of one plan; the gate of a regime comes first")
     ] = 100.0
     within_cash: Annotated[bool, Field(description="buy only what cash pays for")] = True
+    cost_allowance: Annotated[
+        float,
+        Field(ge=0, le=0.5, description="part of a purchase's value kept for its commission and the next bar's move"),
+    ] = 0.005
     requires_approval: Annotated[bool, Field(description="order nothing before a person approves the plan")] = False
     valid_for: Annotated[
         timedelta, Field(gt=timedelta(0), le=timedelta(days=366), description="after this a plan has run out")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError, encode
@@ -13,10 +14,23 @@ from domain.bar_run import BarRun
 from domain.ledger import UnknownDirectionError
 from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, intents, unmet
+from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, gaps_within, intents, unmet
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
+from strategy_plane.engines.rebalance_calendar import SymbolCalendar
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Ask, Basis, PortfolioError, Skimmer, Strategy, Targets, Watchful
+from strategy_plane.strategies.port import (
+    Alarm,
+    Ask,
+    Basis,
+    Frequency,
+    PortfolioError,
+    Skimmer,
+    Strategy,
+    Targets,
+    Watchful,
+)
+
+_symbol = attrgetter("symbol")
 
 
 class SingleStrategyEngine:
@@ -44,10 +58,12 @@ class SingleStrategyEngine:
         self._on_strategy_bar = strategy.on_bar
         self._ask: Ask = strategy.decide
         self._at_once = strategy.at_once if isinstance(strategy, Watchful) else None
-        self._period = strategy.period
+        period = strategy.period
+        self._period = 1 if isinstance(period, Frequency) else period
+        self._calendar = SymbolCalendar(period) if isinstance(period, Frequency) else None
         self._until_due = strategy.warm_up
         self._pairs = book.currencies.pairs
-        skims = strategy.period == 1 and not self._pairs
+        skims = period == 1 and not self._pairs
         self._skim = strategy.skim if skims and isinstance(strategy, Skimmer) else None
         self._wanted: Targets | None = None
         self._met: Targets | None = None
@@ -147,13 +163,8 @@ class SingleStrategyEngine:
             fields = bar.__dict__
             marks[fields["symbol"]] = fields["close"]
             on_bar(bar)
-        said: Sequence[Message] = ()
-        self._until_due -= 1
-        if not self._until_due:
-            self._until_due = self._period
-            said = () if moment.late else decide(moment, self._ask)
-        elif self._at_once is not None:
-            said = () if moment.late else decide(moment, self._at_once)
+        ask = self._ask_now(moment, bars)
+        said = () if ask is None else decide(moment, ask)
         self._decided = moment.timestamp
         if self._logged:
             self.book.advance(self._decided)
@@ -161,31 +172,49 @@ class SingleStrategyEngine:
             return [*said, portfolio_state(moment, self._rules.strategy_id, self.book)]
         return said
 
+    def _ask_now(self, moment: SliceEvent, bars: Sequence[BarEvent]) -> Ask | None:
+        """What the strategy is asked at ``moment``; nothing at a late one, after which what was due is still due."""
+        self._until_due -= 1
+        calendar = self._calendar
+        due = self._until_due < 1 and (calendar is None or calendar.is_due(moment.timestamp, map(_symbol, bars)))
+        if moment.late:
+            return None
+        if not due:
+            return self._at_once
+        self._until_due = self._period
+        if calendar is not None:
+            calendar.decided(map(_symbol, bars))
+        return self._ask
+
     def _decide(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
         try:
             targets = self._wanted = ask(moment, self.book)
             if targets is None or (targets is self._met and self.book.version == self._met_version):
                 return ()
-            found = self._compare(targets, moment)
+            found, broken = self._compare(targets, moment)
         except PortfolioError as fault:
             return (alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
         except InvalidTargetError as fault:
             return (alert(moment, Alarm("INVALID_TARGET", str(fault))),)
         placed = self._place(moment, found)
-        return [*placed, alert(moment, targets.alarm)] if targets.alarm else placed
+        alarms = [alert(moment, alarm) for alarm in (targets.alarm, broken) if alarm]
+        return [*placed, *alarms] if alarms else placed
 
     def _decide_on_rates(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
         unrated = self.book.unrated(moment.symbols) if ask is self._ask else None
         said = self._decide(moment, ask)
         return [*said, alert(moment, unrated)] if unrated else said
 
-    def _compare(self, targets: Targets, moment: SliceEvent) -> Sequence[Gap]:
+    def _compare(self, targets: Targets, moment: SliceEvent) -> tuple[Sequence[Gap], Alarm | None]:
+        """What is to be traded now, and an alarm when that leaves a bound broken."""
+        if targets.bounds:
+            return gaps_within(targets, moment, self.book, self._rules)
         wanted = unmet(targets, self.book, self._rules)
         if wanted:
-            return gaps(wanted, moment, self.book, self._rules)
+            return gaps(wanted, moment, self.book, self._rules), None
         if targets.basis is Basis.UNITS and targets.alarm is None:
             self._met, self._met_version = targets, self.book.version
-        return ()
+        return (), None
 
     def _place(self, moment: SliceEvent, found: Sequence[Gap]) -> Sequence[Message]:
         placed: list[Message] = []

@@ -9,7 +9,7 @@ from contracts.market import SliceEvent
 from strategy_plane.history import AsOfView, Matrix, Vector
 from strategy_plane.optimizers.cost_book import CostBook
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits, Optimizer
-from strategy_plane.strategies.candidates import complete_returns
+from strategy_plane.strategies.candidates import bounds_of, complete_returns
 from strategy_plane.strategies.port import Alarm, Portfolio, Targets
 
 RiskModel = Callable[[Matrix, float], FactorRisk]
@@ -48,8 +48,9 @@ class Allocator:
         limits: LimitsNow,
         portfolio: Portfolio,
     ) -> Targets | None:
-        """Optimal weights; the current ones and an alarm when there are none; None without anything to hold.
+        """Optimal weights, those first of which most is expected; None without anything to hold.
 
+        When there are no optimal ones, an alarm and no weights: the current ones stay.
         Only symbols that have a bar now, a forecast, an exchange rate and nearly all bars of the window take part.
         """
         candidates = [s for s in sorted(forecast.keys() & set(moment.symbols)) if portfolio.rate(s) > 0.0]
@@ -64,10 +65,14 @@ class Allocator:
         current = np.array([portfolio.weight(symbol) for symbol in symbols])
         rates = [portfolio.rate(symbol) for symbol in symbols]
         costs = self.costs.of(symbols, view, portfolio.equity(), rates) if self.costs else None
-        allocation = self.optimizer(expected, risk, current, limits(symbols, current, portfolio), costs)
+        allowed = limits(symbols, current, portfolio)
+        allocation = self.optimizer(expected, risk, current, allowed, costs)
         if allocation.status is not AllocationStatus.OPTIMAL:
             return Targets({}, alarm=Alarm("OPTIMIZER_KEPT", allocation.diagnosis))
         alarm = Alarm("COVARIANCE_REPAIRED", risk.repair) if risk.repair else None
         if allocation.diagnosis:
             alarm = Alarm("OPTIMIZER_LEFT_OUT", "; ".join(filter(None, (allocation.diagnosis, risk.repair))))
-        return Targets(dict(zip(symbols, allocation.weights.tolist(), strict=True)), alarm=alarm)
+        ranked = np.argsort(-expected, kind="stable").tolist()
+        weights = allocation.weights.tolist()
+        values = {symbols[place]: weights[place] for place in ranked}
+        return Targets(values, alarm=alarm, bounds=bounds_of(allowed, symbols))

@@ -8,7 +8,7 @@ import numpy as np
 
 from strategy_plane.history import AsOfView, Matrix
 from strategy_plane.optimizers.port import GroupLimit, Limits
-from strategy_plane.strategies.port import Portfolio
+from strategy_plane.strategies.port import Bound, Measure, Portfolio, exposure_bounds
 
 
 def complete_returns(
@@ -52,6 +52,19 @@ def limits_beside(
         outside_net=math.fsum(outside.values()),
         groups=tuple(group for group in found if group.members),
     )
+
+
+def bounds_of(limits: Limits, symbols: Sequence[str]) -> tuple[Bound, ...]:
+    """What of ``limits`` on ``symbols`` is kept after sizing, too: box, groups, gross and net.
+
+    Less may always be held, since lots and a cash buffer make it so: a sum that must be above zero bounds nothing.
+    """
+    bounds = [Bound(f"box of {symbol}", Measure.GROSS, limits.box, frozenset((symbol,))) for symbol in symbols]
+    for group in limits.groups:
+        members = frozenset(symbols[place] for place in group.members)
+        sides = (Measure.GROSS, group.gross), (Measure.NET_LONG, group.high), (Measure.NET_SHORT, -group.low)
+        bounds += [Bound(group.name, side, max(0.0, most), members) for side, most in sides if most < math.inf]
+    return (*bounds, *exposure_bounds(limits.gross, limits.net, min(0.0, limits.lowest_net)))
 
 
 def _group(group: SymbolGroup, symbols: Sequence[str], outside: Mapping[str, float]) -> GroupLimit:

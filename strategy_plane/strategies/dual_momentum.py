@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.history import History
-from strategy_plane.strategies.port import Portfolio, Targets
+from strategy_plane.history import AsOfView, History
+from strategy_plane.strategies.port import Frequency, Portfolio, Targets
+
+_NEWEST = 5
+"""Moments among which a symbol must have a bar: one may be missing, and markets may close at different hours."""
 
 
 def capped_equal_weights(
@@ -31,15 +36,16 @@ def capped_equal_weights(
 
 
 class DualMomentum:
-    """Relative and absolute momentum (Antonacci 2014), market by market, on the first moment of each month.
+    """Relative and absolute momentum (Antonacci 2014), market by market, once a month.
 
     In every market of ``markets`` the ``per_market`` symbols with the highest simple return over ``lookback`` bars (63
     daily bars are three months) are chosen (relative), if that return is above ``hurdle`` (absolute). They get
-    `capped_equal_weights`; everything else of the markets is sold. A month is a calendar month in UTC. A symbol needs
-    a bar at the moment and one exactly ``lookback`` moments before.
+    `capped_equal_weights`; everything else of the markets is sold. Bars are counted symbol by
+    symbol, so that neither a missing one nor a market with other hours changes what a return is of; a symbol whose
+    newest bar is not among the last few moments is not chosen. Targets name the best first.
     """
 
-    period = 1
+    period = Frequency.MONTHLY
 
     def __init__(
         self,
@@ -61,7 +67,7 @@ class DualMomentum:
         self._hurdle = hurdle
         self._cap = cap
         self._market_cap = market_cap
-        self._history = History(self.warm_up)
+        self._history = History(max(self.warm_up, _NEWEST))
 
     @property
     def warm_up(self) -> int:
@@ -73,18 +79,28 @@ class DualMomentum:
         self._history.append(bar)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        """New weights when a month begins, otherwise None."""
-        view = self._history.as_of(moment.timestamp)
-        names = [symbol for symbols in self._markets.values() for symbol in symbols]
-        panel = view.panel(self.warm_up, names)
-        newest = panel.moments[-2:]
-        if len(panel.moments) < self.warm_up or (newest[0].year, newest[0].month) == (newest[1].year, newest[1].month):
+        """New weights; None as long as no symbol has bars enough."""
+        returns = self._returns(self._history.as_of(moment.timestamp))
+        if not returns:
             return None
-        returns = dict(zip(names, (panel.closes[-1] / panel.closes[0] - 1.0).tolist(), strict=True))
-        chosen = {market: self._best(symbols, returns) for market, symbols in self._markets.items()}
+        ranked = sorted(returns, key=lambda symbol: (-returns[symbol], symbol))
+        risen = [symbol for symbol in ranked if returns[symbol] > self._hurdle]
+        chosen = {
+            market: [symbol for symbol in risen if symbol in symbols][: self._per_market]
+            for market, symbols in self._markets.items()
+        }
         weights = capped_equal_weights(chosen, self._cap, self._market_cap)
-        return Targets(dict.fromkeys(sorted({*names, *portfolio.symbols}), 0.0) | weights)
+        names = {symbol for symbols in self._markets.values() for symbol in symbols}
+        others = {*names, *portfolio.symbols} - weights.keys()
+        return Targets({s: weights[s] for s in risen if s in weights} | dict.fromkeys(sorted(others), 0.0))
 
-    def _best(self, symbols: Sequence[str], returns: Mapping[str, float]) -> list[str]:
-        risen = [symbol for symbol in symbols if returns[symbol] > self._hurdle]  # NaN is not above anything
-        return sorted(risen, key=lambda symbol: (-returns[symbol], symbol))[: self._per_market]
+    def _returns(self, view: AsOfView) -> dict[str, float]:
+        """Returns over the look-back of every symbol that has traded lately, from its own newest closes."""
+        names = [symbol for symbols in self._markets.values() for symbol in symbols]
+        newest = view.panel(_NEWEST, names).closes
+        found = {}
+        for place, symbol in enumerate(names):
+            closes = view.closes(symbol, self.warm_up)
+            if len(closes) == self.warm_up and not np.isnan(newest[:, place]).all():
+                found[symbol] = float(closes[-1] / closes[0]) - 1.0
+        return found

@@ -41,14 +41,14 @@ class Momentum:
         self._history.append(bar)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        """Equal weights of the chosen, zero for the rest."""
+        """Equal weights of the chosen, best first, and zero for the rest."""
         listed = frozenset(moment.symbols)
         scores = self._signal(self._history.as_of(moment.timestamp))
         ranked = sorted((symbol for symbol in scores if symbol in listed), key=lambda name: (-scores[name], name))
         if len(ranked) < self._winners + self._losers:
             return None
-        weights = dict.fromkeys(sorted({*ranked, *portfolio.symbols}), 0.0)
-        weights |= dict.fromkeys(ranked[: self._winners], self._exposure / self._winners)
+        weights = dict.fromkeys(ranked[: self._winners], self._exposure / self._winners)
         if self._losers:
             weights |= dict.fromkeys(ranked[-self._losers :], -self._exposure / self._losers)
-        return Targets(weights)
+        others = {*ranked, *portfolio.symbols} - weights.keys()
+        return Targets(weights | dict.fromkeys(sorted(others), 0.0))

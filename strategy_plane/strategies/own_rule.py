@@ -15,7 +15,8 @@ class OwnRule:
     """Asks ``rule`` for weights every ``period`` moments, once there are ``bars`` moments of history.
 
     The rule sees whole bars up to the moment and cannot change them. Symbols with a bar now that it does not name
-    are sold, so weights say everything; None changes nothing.
+    are sold, so weights say everything; None changes nothing. It names the best first: what cash does not pay for is
+    the last that it names.
     """
 
     def __init__(self, rule: Rule, bars: int, period: int = 1) -> None:
@@ -52,4 +53,5 @@ class OwnRule:
         unknown = sorted(symbol for symbol, weight in weights.items() if not math.isfinite(weight))
         if unknown:
             return Targets({}, alarm=Alarm("OWN_STRATEGY", f"the weight of {', '.join(unknown[:5])} is no number"))
-        return Targets(dict.fromkeys(sorted({*moment.symbols, *portfolio.symbols}), 0.0) | weights)
+        others = {*moment.symbols, *portfolio.symbols} - weights.keys()
+        return Targets(weights | dict.fromkeys(sorted(others), 0.0))

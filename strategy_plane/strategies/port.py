@@ -1,11 +1,23 @@
 """What every strategy is, what it may ask, and what it answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from contracts.market import BarEvent, SliceEvent
+
+_Value = TypeVar("_Value")
+
+
+class Frequency(StrEnum):
+    """How often a rebalance is due; periods are of the calendar in UTC, by the close of the bars."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
 
 
 class Basis(StrEnum):
@@ -23,17 +35,62 @@ class Alarm:
     detail: str
 
 
+class Measure(StrEnum):
+    """What of weights a bound is on: the sum of the absolute ones, the sum, or the sum with its sign changed."""
+
+    GROSS = "GROSS"
+    NET_LONG = "NET_LONG"
+    NET_SHORT = "NET_SHORT"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most, in fractions of equity, that may be held of ``symbols`` together; of everything when there are none."""
+
+    name: str
+    measure: Measure
+    limit: float
+    symbols: frozenset[str] = frozenset()
+
+    def among(self, values: Mapping[str, _Value]) -> Mapping[str, _Value]:
+        """Those of ``values`` by symbol that it is on."""
+        return {symbol: values[symbol] for symbol in self.symbols if symbol in values} if self.symbols else values
+
+    def amount(self, weights: Iterable[float]) -> float:
+        """What it is on, of ``weights``."""
+        if self.measure is Measure.GROSS:
+            return math.fsum(map(abs, weights))
+        return math.fsum(weights) if self.measure is Measure.NET_LONG else -math.fsum(weights)
+
+    def over(self, weights: Mapping[str, float]) -> float:
+        """By how much what is held at ``weights`` is beyond it; negative while it is within."""
+        return self.amount(self.among(weights).values()) - self.limit
+
+
+def exposure_bounds(gross: float, high: float, low: float) -> tuple[Bound, ...]:
+    """Bounds on everything together: ``gross``, and a sum from ``low`` to ``high``."""
+    return (
+        Bound("gross", Measure.GROSS, gross),
+        Bound("net", Measure.NET_LONG, high),
+        Bound("net", Measure.NET_SHORT, -low),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Targets:
     """What a strategy wants to hold, signed: units of each symbol, or fractions of equity.
 
-    Symbols that are not named stay as they are. Never changed once returned: a strategy that still wants the
+    Symbols that are not named stay as they are; the best comes first, since buys follow this order as far as cash goes.
+    Never changed once returned: a strategy that still wants the
     same may return the same object, and then an engine that has nothing left to trade need not look again.
+    ``bounds``, narrow ones first, are kept by what is held in the end, whatever an adjustment, lots or a band make of
+    the targets.
     """
 
     values: Mapping[str, float]
     basis: Basis = Basis.WEIGHTS
     alarm: Alarm | None = None
+    bounds: tuple[Bound, ...] = ()
 
 
 class PortfolioError(ArithmeticError):
@@ -77,8 +134,8 @@ class Strategy(Protocol):
         ...
 
     @property
-    def period(self) -> int:
-        """A decision is taken every ``period`` moments."""
+    def period(self) -> int | Frequency:
+        """A decision is taken every ``period`` moments, or once in each such period of the calendar."""
         ...
 
     def on_bar(self, bar: BarEvent) -> None:

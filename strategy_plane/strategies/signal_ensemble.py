@@ -28,7 +28,7 @@ from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
 from strategy_plane.strategies.allocation import Allocator
 from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
-from strategy_plane.strategies.port import Portfolio, Targets
+from strategy_plane.strategies.port import Portfolio, Targets, exposure_bounds
 
 _MARGIN = 1.05
 """Turnover allowed beyond what new limits need, so that rounding does not make them out of reach."""
@@ -231,7 +231,10 @@ class SignalEnsemble:
         self._end()
         held = {symbol: portfolio.weight(symbol) for symbol in portfolio.symbols}
         cut = curbed(held, self._exposure, _SLACK)
-        return None if cut is None else Targets(cut)
+        if cut is None:
+            return None
+        allowed = self._exposure
+        return Targets(cut, bounds=exposure_bounds(allowed.gross, allowed.net, -allowed.net))
 
     @property
     def _exposure(self) -> Exposure:

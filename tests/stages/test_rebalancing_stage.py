@@ -17,7 +17,6 @@ from kernel.memory_bus import MemoryBus
 from kernel.pump import Pump
 from kernel.recorder import END, SAID, TOLD, Recorder, replay
 from strategy_plane.composition import build_stage
-from strategy_plane.engines.rebalance_calendar import Frequency
 from strategy_plane.engines.settings import RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.settings import (
     LimitSettings,
@@ -25,6 +24,7 @@ from strategy_plane.settings import (
     MomentumSettings,
     StrategySettings,
 )
+from strategy_plane.strategies.port import Frequency
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SYMBOLS = ("A", "B", "C", "D")

@@ -1,6 +1,6 @@
 """Momentum and dual momentum choose the right symbols at the right time, and caps spread what they cut."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.market import BarEvent, SliceEvent
-from strategy_plane.composition import build_strategy
+from contracts.trading import OrderIntent
+from strategy_plane.composition import build_stage, build_strategy
 from strategy_plane.history import AsOfView
 from strategy_plane.settings import (
     DualMomentumSettings,
@@ -19,6 +20,7 @@ from strategy_plane.settings import (
 from strategy_plane.strategies.dual_momentum import DualMomentum, capped_equal_weights
 from strategy_plane.strategies.momentum import Momentum
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
+from strategy_plane.strategies.port import Frequency
 
 START = datetime(2024, 1, 1, 21, tzinfo=UTC)
 
@@ -83,14 +85,15 @@ def test_momentum_refuses_what_makes_no_sense(wrong: dict[str, int]):
 MARKETS = {"US": ("A", "B"), "KR": ("C", "D")}
 
 
-def dual(paths: Mapping[str, tuple[float, float]], days: tuple[int, int] = (0, 31), **chosen: object) -> dict | None:
+def dual(paths: Mapping[str, tuple[float, float]], **chosen: object) -> dict:
     """Targets at the second day, from closes of both; the look-back is one moment."""
+    days = (0, 31)
     strategy = DualMomentum(MARKETS, lookback=1, **chosen)  # type: ignore[arg-type]
     for place, day in enumerate(days):
         for symbol, closes in paths.items():
             strategy.on_bar(bar(symbol, day, closes[place]))
     targets = strategy.decide(moment(days[1], *paths), Holding("X"))
-    return None if targets is None else dict(targets.values)
+    return dict(targets.values)
 
 
 PATHS = {"A": (10.0, 11.0), "B": (10.0, 12.0), "C": (10.0, 9.0), "D": (10.0, 10.5)}
@@ -104,10 +107,66 @@ def test_the_best_of_each_market_is_held_as_long_as_it_has_gained():
     assert sum(dual(PATHS, hurdle=0.5).values()) == 0.0
 
 
-def test_it_decides_on_the_first_moment_of_a_month_only():
-    assert dual(PATHS, days=(10, 20)) is None
-    assert dual(PATHS, days=(30, 31)) is not None
-    assert dual(PATHS, days=(31, 32)) is None
+def orders(
+    chosen: DualMomentumSettings, days: int, hours: Mapping[int, str], late: Sequence[int] = (), **options: object
+) -> list[OrderIntent]:
+    """Orders of ``days`` days of closes that rise faster the later the symbol's letter, at each of ``hours``."""
+    settings = {"strategy": chosen, "universe": sorted(PATHS), **options}
+    stage = build_stage(StrategySettings.model_validate(settings))
+    said = []
+    for number in range(days):
+        for hour, symbols in hours.items():
+            at = START.replace(hour=hour) + timedelta(days=number)
+            for symbol in symbols:
+                close = 100.0 + number * (1 + "ABCD".index(symbol))
+                told = bar(symbol, number, close).model_copy(update={"timestamp": at, "bar_size": "1d"})
+                said += stage.handlers[BarEvent](told)
+            moment = SliceEvent(timestamp=at, bar_size="1d", symbols=tuple(symbols), late=number in late)
+            said += stage.handlers[SliceEvent](moment)
+    return [each for each in said if isinstance(each, OrderIntent)]
+
+
+def test_both_of_two_markets_are_traded_though_they_close_at_different_hours():
+    chosen = DualMomentumSettings(markets={"KR": ("A", "B"), "US": ("C", "D")}, lookback=20, cap=0.5)
+    found = orders(chosen, 40, {6: "AB", 21: "CD"})
+    assert {(each.symbol, each.timestamp.hour) for each in found} == {("B", 6), ("D", 21)}
+
+
+def test_it_decides_once_a_month():
+    chosen = DualMomentumSettings(markets={"US": ("A", "B", "C", "D")}, lookback=20, cap=0.5)
+    found = orders(chosen, 70, {21: "ABCD"})
+    days = sorted({(each.timestamp - START).days for each in found})
+    assert days[0] == 20
+    assert set(days) <= {20, 31, 60}  # the first moment with bars enough, 1 February, 1 March
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly"}], ids=["by decision", "by plan"])
+def test_a_late_first_moment_does_not_cost_the_month(plans: dict[str, str] | None):
+    chosen = DualMomentumSettings(markets={"US": ("A", "B", "C", "D")}, lookback=20, cap=0.5)
+    days = {
+        late: {(each.timestamp - START).days for each in orders(chosen, 40, {21: "ABCD"}, late, rebalancing=plans)}
+        for late in ((), (31,), (31, 32))
+    }
+    assert days == {(): {20, 31}, (31,): {20, 32}, (31, 32): {20, 33}}
+
+
+def test_one_missing_bar_removes_no_symbol():
+    strategy = DualMomentum(MARKETS, lookback=10, cap=0.5)
+    for day in range(20):
+        for symbol in "ABCD":
+            if (symbol, day) not in {("B", 9), ("D", 19)}:
+                strategy.on_bar(bar(symbol, day, 100.0 + day * (1 + "ABCD".index(symbol))))
+    weights = strategy.decide(moment(19, *"ABC"), Holding()).values
+    assert {symbol for symbol, weight in weights.items() if weight} == {"B", "D"}
+
+
+def test_a_symbol_that_trades_no_more_is_not_chosen():
+    strategy = DualMomentum(MARKETS, lookback=3, cap=0.5)
+    for day in range(20):
+        for symbol in "ABCD" if day < 10 else "AC":
+            strategy.on_bar(bar(symbol, day, 100.0 + day * (1 + "ABCD".index(symbol))))
+    weights = strategy.decide(moment(19, *"AC"), Holding()).values
+    assert {symbol for symbol, weight in weights.items() if weight} == {"A", "C"}
 
 
 def test_a_symbol_needs_both_ends_of_the_look_back():
@@ -158,4 +217,4 @@ def test_named_strategies_are_built_from_settings():
     chosen = DualMomentumSettings(markets={"US": ("A",)})
     built = build_strategy(chosen)[0]
     assert isinstance(built, DualMomentum)
-    assert (built.warm_up, built.period) == (64, 1)
+    assert (built.warm_up, built.period) == (64, Frequency.MONTHLY)

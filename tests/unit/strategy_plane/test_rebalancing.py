@@ -23,10 +23,10 @@ from kernel.ports import Unprocessable
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules
-from strategy_plane.engines.rebalance_calendar import Frequency, RebalanceCalendar, drifted, period_of
+from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted, period_of
 from strategy_plane.engines.rebalancing import RebalancingEngine
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Basis, Portfolio, Targets
+from strategy_plane.strategies.port import Alarm, Basis, Frequency, Portfolio, Targets
 
 START = datetime(2024, 1, 30, 21, tzinfo=UTC)
 """Day 0 is 30 January, so day 2 begins a month."""
@@ -318,6 +318,22 @@ def test_drift_beyond_the_band_calls_for_a_plan_between_months():
     assert trades(market.said)[-1][:2] == ("A", "SELL")
 
 
+def test_purchases_leave_cash_for_their_commission_and_the_next_bar():
+    rules = RebalanceRules(cost_allowance=0.02)
+    market = Market({0: weights(A=0.5, B=0.5), 2: weights(A=0.0, B=0.0, C=1.0)}, rules)
+    (first,) = plans(market.next())
+    assert [(trade.symbol, trade.quantity) for trade in first.trades] == [("A", 50.0), ("B", 48.0)]
+    market.prices |= {"A": 102.0, "B": 102.0}
+    market.next()
+    assert market.engine.book.cash == pytest.approx(4.0)
+    market.prices |= {"A": 100.0, "B": 100.0}
+    market.next()
+    assert trades(market.next()) == [("C", "BUY", 96.0)]  # 9,804 of cash, at 102 each
+    market.prices["C"] = 102.0
+    market.next()
+    assert market.engine.book.cash == pytest.approx(12.0)
+
+
 def test_leverage_is_bought_only_where_it_is_allowed():
     said = Market({0: weights(A=1.5)}, RebalanceRules(within_cash=False)).next()
     assert trades(said) == [("A", "BUY", 150.0)]
@@ -367,6 +383,14 @@ class TestApproval:
         said = [market.next() for _ in range(6)]
         assert [states(each) for each in said] == [[], [], [], [], ["EXPIRED"], []]
         assert isinstance(market.decide(plan)[0], RiskAlert)
+
+    @pytest.mark.parametrize(("hours", "state"), [(23, "SELLING"), (24, "EXPIRED"), (72, "EXPIRED")])
+    def test_an_approval_counts_by_its_own_time_though_no_bar_came_since(self, hours: int, state: str):
+        market = Market({0: weights(A=0.9)}, RebalanceRules(requires_approval=True, valid_for=timedelta(days=1)))
+        (plan,) = plans(market.next())
+        said = market.decide(plan, timestamp=START + timedelta(hours=hours))
+        assert states(said)[:1] == [state]
+        assert trades(said) == ([("A", "BUY", 90.0)] if state == "SELLING" else [])
 
     def test_a_plan_still_waiting_when_the_next_is_due_is_superseded(self):
         market = Market({0: weights(A=0.9)}, RebalanceRules(requires_approval=True, valid_for=timedelta(days=60)))

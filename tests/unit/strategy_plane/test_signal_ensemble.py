@@ -252,12 +252,50 @@ def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market):
     regime = SMALL.regime.model_copy(
         update={"exposures": exposures(0.2, 0.1) | {Regime.NORMAL: exposures(2.0, 0.8)[Regime.NORMAL]}, "first_fit": 60}
     )
-    limits = SMALL.limits.model_copy(update={"turnover": 0.05})
-    stage = build_stage(settings(SMALL.model_copy(update={"regime": regime, "limits": limits})))
-    said = live(stage, market, [])
-    brain_regimes = {entry.regime for entry in stage._stage._strategy.brain.diary}  # type: ignore[attr-defined]
-    assert brain_regimes - {Regime.NORMAL}
-    assert not any(isinstance(message, RiskAlert) for message in said)
+    limits = SMALL.limits.model_copy(update={"turnover": 0.15})
+    eager = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
+    chosen = SMALL.model_copy(update={"regime": regime, "limits": limits, "optimizer": eager})
+    stage, held = build_stage(settings(chosen)), 0.0
+    brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
+    before, tightened = Regime.NORMAL, list[float]()
+    for day in market:
+        said = live(stage, [day], [])
+        assert not any(isinstance(message, RiskAlert) for message in said)
+        now = brain.regime
+        if now is not Regime.NORMAL and before is Regime.NORMAL:
+            tightened.append(held)
+        held, net = gross_net(stage, said)
+        if now is not Regime.NORMAL:
+            assert held <= 0.2 * 1.05 + 1e-3
+            assert net <= 0.1 * 1.05 + 1e-3
+        before = now
+    assert max(tightened) > 0.2 * 1.05 + 0.15  # further than the turnover limit goes
+
+
+SIZED: list[dict[str, object]] = [
+    {"volatility_target": {"annual": 1.0, "largest": 3.0, "window": 20}},
+    {"position_risk": {"risk": 0.005, "window": 5}},
+    {"no_trade_band": 0.1},
+    {"min_trade_value": 50_000},
+    {"lot": 100},
+    {"lot": 1},
+]
+
+
+@pytest.mark.parametrize("sizing", SIZED, ids=[next(iter(each)) + str(place) for place, each in enumerate(SIZED)])
+def test_the_gate_holds_after_sizing_lots_and_band(market, sizing: dict[str, object]):
+    chosen = laddered()
+    stage = build_stage(StrategySettings.model_validate({"strategy": chosen, "lot": 0.001, **sizing}))
+    strategy = stage._stage._strategy  # type: ignore[attr-defined]
+    brain, moments = getattr(strategy, "_inner", strategy).brain, 0
+    for day in market:
+        said = live(stage, [day], [])
+        assert not any(isinstance(message, RiskAlert) for message in said)
+        (gross, net), allowed = gross_net(stage, said), chosen.regime.exposures[brain.regime]
+        moments += gross > 0.0
+        assert gross <= allowed.gross * 1.05 + 1e-3
+        assert net <= allowed.net * 1.05 + 2e-3
+    assert moments > 100
 
 
 def laddered() -> SignalEnsembleSettings:

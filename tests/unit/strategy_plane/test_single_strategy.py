@@ -16,7 +16,7 @@ from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
-from strategy_plane.strategies.port import Alarm, Basis, Portfolio, Targets
+from strategy_plane.strategies.port import Alarm, Basis, Frequency, Portfolio, Targets
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 class Scripted:
     """Wants what the script says for each day, and notes what it was shown."""
 
-    def __init__(self, script: Mapping[int, Targets | None], warm_up: int = 1, period: int = 1) -> None:
+    def __init__(self, script: Mapping[int, Targets | None], warm_up: int = 1, period: int | Frequency = 1) -> None:
         self.script = script
         self.warm_up = warm_up
         self.period = period
@@ -292,6 +292,54 @@ def test_what_cannot_wait_is_traded_between_decisions_and_only_then():
             tell(stage, report(said, OrderStatus.FILLED, 10.0))
     assert sides == {0: Side.BUY, 2: Side.SELL, 5: Side.BUY}
     assert strategy.asked == [0, 5]
+
+
+def test_a_decision_that_falls_on_a_late_moment_is_taken_at_the_next_one():
+    strategy = Scripted({3: units(A=5.0)}, period=2)
+    stage = engine(strategy)
+    tell(stage, *day_of(0, "A"))
+    tell(stage, *day_of(1, "A"))
+    for late in (2, 3):
+        *bars, moment = day_of(late, "A")
+        assert tell(stage, *bars, moment.model_copy(update={"late": True})) == []
+    for day in (4, 5, 6):
+        tell(stage, *day_of(day, "A"))
+    assert strategy.asked == [0, 4, 6]
+
+
+class TestACalendar:
+    """A strategy that decides once in a period is asked until every symbol had its say, late moments or not."""
+
+    def asked(self, days: Sequence[tuple[int, str]], late: Sequence[int] = (), restart: int = -1) -> list[int]:
+        strategy = Scripted({}, period=Frequency.MONTHLY)
+        stage = engine(strategy)
+        told: list[Message] = []
+        asked: list[int] = []
+        for day, symbols in days:
+            *bars, moment = day_of(day, *symbols)
+            messages = [*bars, moment.model_copy(update={"late": day in late})]
+            told += messages
+            tell(stage, *messages)
+            if day == restart:
+                asked = strategy.asked
+                strategy = Scripted({}, period=Frequency.MONTHLY)
+                stage = engine(strategy)
+                for message in told:
+                    stage.restore(message)
+        return [*asked, *strategy.asked]
+
+    def test_it_is_asked_at_the_first_moment_of_each_month(self):
+        assert self.asked([(day, "AB") for day in range(65)]) == [0, 31, 60]
+
+    @pytest.mark.parametrize("restart", [-1, 31, 32, 33, 40])
+    def test_a_late_first_moment_costs_a_moment_and_not_the_month(self, restart: int):
+        days = [(day, "AB") for day in range(50)]
+        assert self.asked(days, late=[31, 32], restart=restart) == [0, 33]
+
+    @pytest.mark.parametrize("restart", [-1, 31, 32])
+    def test_a_symbol_that_trades_later_has_its_say_later(self, restart: int):
+        days = [(0, "AB"), (30, "AB"), (31, "A"), (32, "B"), (33, "A"), (34, "AB")]
+        assert self.asked(days, restart=restart) == [0, 31, 32]
 
 
 def test_what_cannot_wait_waits_for_the_next_moment_when_this_one_is_late():
