@@ -12,6 +12,7 @@ from strategy_plane.ensemble.information import Summary
 from strategy_plane.ensemble.record import TrackRecord
 from strategy_plane.ensemble.weighting import (
     ScoreCorrelation,
+    ScoreScale,
     Trust,
     combined,
     grinold,
@@ -71,6 +72,7 @@ class Entry:
 class Brain:
     """Scores, trust and regime of every moment, as a function of the market alone.
 
+    ``scores`` are those of the newest moment of scoring, by signal and of a size of about one (`ScoreScale`).
     `observe` must be called once for each moment, in time order, after all of its bars. ``diary`` has an entry for
     each moment of scoring.
     """
@@ -94,6 +96,7 @@ class Brain:
         self._windows = windows
         self._overlap = schedule.horizon / schedule.score_every
         self._record = TrackRecord(tuple(signals), schedule.horizon)
+        self._scale = ScoreScale(tuple(signals), trust.half_life)
         self._correlation = ScoreCorrelation(tuple(signals), trust, self._overlap)
         self._persistence = {
             name: persistence(signal.half_life, schedule.horizon, schedule.rebalance_every)
@@ -138,9 +141,11 @@ class Brain:
         The faster a score fades, the more it counts when weights are held for less than its horizon, and the less when
         for more.
         """
-        view = self._market.as_of(at)
-        scores = {name: signal(view) for name, signal in self._signals.items()}
+        scores = self._scale.standard(self._heard(self._market.as_of(at)))
         return combined(scores, self._weights_in_use())
+
+    def _heard(self, view: MarketView) -> dict[str, Scores]:
+        return {name: signal(view) for name, signal in self._signals.items()}
 
     def _weights_in_use(self) -> dict[str, float]:
         """Weights of the scores for as long as they are held."""
@@ -155,7 +160,9 @@ class Brain:
             self._regimes.update(bars.at, found)
 
     def _score(self, view: MarketView) -> None:
-        self.scores = {name: signal(view) for name, signal in self._signals.items()}
+        heard = self._heard(view)
+        self._scale.add(heard)
+        self.scores = self._scale.standard(heard)
         self._correlation.add(self.scores)
         ics = np.array([shrunk_ic(self._record.outcomes[name], self._trust, self._overlap) for name in self._signals])
         chosen = signal_weights(ics, self._correlation.matrix(), self._trust)

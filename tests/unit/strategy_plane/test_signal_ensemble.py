@@ -16,9 +16,11 @@ from strategy_plane.composition import build_stage, build_strategy
 from strategy_plane.ensemble.weighting import persistence
 from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
 from strategy_plane.informed import InformedStage
+from strategy_plane.market import Market
 from strategy_plane.regime.model import Regime
 from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
 from strategy_plane.signal_settings import OwnSignalSettings, six_families
+from strategy_plane.strategies.signal_ensemble import Brain
 
 SYMBOLS = ("A", "B", "C", "D", "E")
 START = datetime(2024, 1, 1, 21, tzinfo=UTC)
@@ -174,7 +176,10 @@ def test_scrambling_the_future_leaves_the_past(market, cut: int):
 
 def told(market: Sequence[Sequence[Message]], chosen: SignalEnsembleSettings = SMALL):
     """The brain alone, told a market the way a report would."""
-    brain, knowledge = build_brain(chosen)
+    return follow(*build_brain(chosen), market)
+
+
+def follow(brain: Brain, knowledge: Market, market: Sequence[Sequence[Message]]) -> Brain:
     for day in market:
         for event in day:
             knowledge.learn(event)
@@ -211,6 +216,22 @@ def test_what_a_signal_is_said_to_contribute_is_for_the_share_it_has_in_the_fore
     assert sum(first.values()) == pytest.approx(1.0)
     factor = persistence(1.0, 20, 5) / persistence(51.0, 20, 5)
     assert first["SIF"] / first["TSX"] == pytest.approx(factor, rel=0.05)  # nearly alike in trust
+
+
+@pytest.mark.parametrize("volume", [0.125, 4.0])
+def test_how_loud_a_signal_speaks_changes_nothing(market, volume: float):
+    plain, other = told(market), brain_that_hears(market, volume)
+    assert other.weights == plain.weights
+    assert other.scores == plain.scores
+    assert other.forecast(market[-1][-1].timestamp) == plain.forecast(market[-1][-1].timestamp)
+
+
+def brain_that_hears(market: Sequence[Sequence[Message]], volume: float):
+    """`told`, with the scores of SIF times ``volume``, a power of two."""
+    brain, knowledge = build_brain(SMALL)
+    quiet = brain._signals["SIF"]
+    brain._signals["SIF"] = lambda view: {symbol: score * volume for symbol, score in quiet(view).items()}
+    return follow(brain, knowledge, market)
 
 
 def tomorrow_in_the_news(market: Sequence[Sequence[Message]]) -> list[list[Message]]:
