@@ -190,6 +190,47 @@ def test_a_regime_changes_only_after_enough_confirmations():
     assert changes <= sum(a != b for a, b in pairwise(raw))
 
 
+def slow(count: int, seed: int = 3) -> np.ndarray:
+    """Features that wander, without states: a likelihood with many maxima."""
+    rng, rows = np.random.default_rng(seed), [np.zeros(3)]
+    for _ in range(count - 1):
+        rows.append(0.9 * rows[-1] + rng.normal(size=3))
+    return np.array(rows)
+
+
+def test_a_refit_on_nearly_the_same_window_keeps_the_regime():
+    regimes = RegimeModel(
+        RegimeRules(first_fit=120, refit_every=2, fit_window=200, starts=3), partial(np.random.default_rng, 7)
+    )
+    renamed = fits = 0
+    for number, row in enumerate(slow(180)):
+        fitted, before = regimes._fitted, regimes.probabilities
+        regimes.update(START + timedelta(days=number), row)
+        if fitted is None or before is None or regimes._fitted is fitted:
+            continue
+        old, new = (fit.step(before, START + timedelta(days=number), row) for fit in (fitted, regimes._fitted))
+        fits, renamed = fits + 1, renamed + int(np.argmax(old) != np.argmax(new))
+    assert fits == 29
+    assert renamed <= 3
+
+
+def test_states_known_before_are_kept_unless_others_are_more_likely():
+    observations = slow(160)
+    first, _ = fit(observations[:150], np.random.default_rng(1), starts=3)
+    for seed in range(4):
+        _, cold = fit(observations[5:], np.random.default_rng(seed), starts=2)
+        kept, likelihood = fit(observations[5:], np.random.default_rng(seed), starts=2, before=first)
+        assert likelihood >= cold - 1e-6
+        assert likelihood == cold or np.abs(kept.means - first.means).max() < 1.0  # states are 2.5 and more apart
+
+
+def test_a_model_in_other_units_judges_the_same_features_alike():
+    _, observations = drawn(50)
+    factors, shifts = np.array([2.0, 0.1, 3.0]), np.array([1.0, -4.0, 0.5])
+    found = TRUE.in_units(factors, shifts).filtered(observations * factors + shifts)[0]
+    assert found == pytest.approx(TRUE.filtered(observations)[0], abs=1e-12)
+
+
 def test_a_fit_judges_no_day_it_has_seen():
     regimes = model()
     for number, row in enumerate(drawn(130)[1]):
