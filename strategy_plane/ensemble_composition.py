@@ -59,7 +59,7 @@ def build_brain(chosen: SignalEnsembleSettings) -> tuple[Brain, Market]:
     market = _market(chosen, signals)
     rules = chosen.regime
     schedule = _schedule(chosen)
-    windows = RegimeWindows(rules.volatility_bars, rules.correlation_bars, rules.drawdown_bars)
+    windows = RegimeWindows(rules.volatility_bars, rules.correlation_bars, rules.drawdown_bars, chosen.max_missing)
     return Brain(signals, market, Trust(**dict(chosen.trust)), schedule, _regimes(rules), windows), market
 
 

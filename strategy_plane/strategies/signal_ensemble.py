@@ -20,7 +20,7 @@ from strategy_plane.ensemble.weighting import (
     shrunk_ic,
     signal_weights,
 )
-from strategy_plane.history import AsOfView
+from strategy_plane.history import MAX_MISSING, AsOfView
 from strategy_plane.market import Market, MarketView
 from strategy_plane.optimizers.port import FactorRisk, Limits, Vector
 from strategy_plane.regime.features import features_of
@@ -29,12 +29,17 @@ from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
 from strategy_plane.strategies.allocation import Allocator
 from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
-from strategy_plane.strategies.port import Portfolio, Targets
+from strategy_plane.strategies.port import Alarm, Portfolio, Targets
 
 _MARGIN = 1.05
 """Turnover allowed beyond what new limits need, so that rounding does not make them out of reach."""
 _SLACK = 0.05
 """How far, as a fraction, gross and net may be beyond the gate of the regime before they are cut."""
+
+_LOST = Alarm(
+    "REGIME_UNKNOWN",
+    "volatility, drawdown and correlation of the market cannot be told any more: the tightest gate holds until then",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +57,15 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class RegimeWindows:
-    """Returns that the volatility, the correlation and the drawdown of the market are measured over."""
+    """Returns that the volatility, the correlation and the drawdown of the market are measured over.
+
+    A symbol takes part that lacks at most the share ``max_missing`` of the bars.
+    """
 
     volatility: int = 21
     correlation: int = 63
     drawdown: int = 252
+    max_missing: float = MAX_MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,8 @@ class Entry:
 class Brain:
     """Scores, trust and regime of every moment, as a function of the market alone.
 
-    ``scores`` are those of the newest moment of scoring, by signal and of a size of about one (`ScoreScale`).
+    ``scores`` are those of the newest moment of scoring, by signal and of a size of about one (`ScoreScale`);
+    ``not_finite`` are the symbols, by signal, whose newest scores are no numbers and count as not given.
     `observe` must be called once for each moment, in time order, after all of its bars. ``diary`` has an entry for
     each moment of scoring.
     """
@@ -92,7 +102,7 @@ class Brain:
         self._market = market
         self._trust = trust
         self._schedule = schedule
-        self._regimes = regimes
+        self.regimes = regimes
         self._windows = windows
         self._overlap = schedule.horizon / schedule.score_every
         self._record = TrackRecord(tuple(signals), schedule.horizon)
@@ -106,6 +116,7 @@ class Brain:
         self._prices: dict[str, float] = {}
         self.weights: Mapping[str, float] = dict.fromkeys(signals, trust.prior_ic)
         self.scores: Mapping[str, Scores] = {}
+        self.not_finite: Mapping[str, tuple[str, ...]] = {}
         self.diary: list[Entry] = []
 
     @property
@@ -115,8 +126,8 @@ class Brain:
 
     @property
     def regime(self) -> Regime:
-        """The regime in force at the newest moment observed."""
-        return self._regimes.regime
+        """The regime in force at the newest moment observed, or when it could last be told (`RegimeModel.is_lost`)."""
+        return self.regimes.regime
 
     def price(self, symbol: str, close: float) -> None:
         """Take a close of the moment that is observed next."""
@@ -145,7 +156,14 @@ class Brain:
         return combined(scores, self._weights_in_use())
 
     def _heard(self, view: MarketView) -> dict[str, Scores]:
-        return {name: signal(view) for name, signal in self._signals.items()}
+        """What each signal says now; a score that is no number is left out and remembered in ``not_finite``."""
+        said = {name: signal(view) for name, signal in self._signals.items()}
+        wrong = {name: tuple(s for s, score in each.items() if not math.isfinite(score)) for name, each in said.items()}
+        self.not_finite = {name: symbols for name, symbols in wrong.items() if symbols}
+        return {
+            name: {symbol: score for symbol, score in each.items() if symbol not in wrong[name]}
+            for name, each in said.items()
+        }
 
     def _weights_in_use(self) -> dict[str, float]:
         """Weights of the scores for as long as they are held."""
@@ -153,11 +171,12 @@ class Brain:
 
     def _follow(self, bars: AsOfView) -> None:
         windows = self._windows
-        found = features_of(
-            bars, windows.volatility, windows.correlation, windows.drawdown, self._schedule.periods_per_year
-        )
-        if found is not None:
-            self._regimes.update(bars.at, found)
+        lengths = windows.volatility, windows.correlation, windows.drawdown
+        found = features_of(bars, *lengths, self._schedule.periods_per_year, windows.max_missing)
+        if found is None:
+            self.regimes.miss()
+        else:
+            self.regimes.update(bars.at, found)
 
     def _score(self, view: MarketView) -> None:
         heard = self._heard(view)
@@ -171,7 +190,7 @@ class Brain:
         total = math.fsum(map(abs, used.values()))
         shares = {name: weight / total if total > 0.0 else 0.0 for name, weight in used.items()}
         self._record.score(self.scores, shares, dict(self._prices))
-        probabilities = self._regimes.probabilities
+        probabilities = self.regimes.probabilities
         known = () if probabilities is None else tuple(probabilities.tolist())
         self.diary.append(Entry(view.at, self.regime, known, self.weights))
 
@@ -179,10 +198,10 @@ class Brain:
 class SignalEnsemble:
     """Every ``rebalance_every`` moments: forecast, estimate risk, and optimise within the regime's limits.
 
-    ``exposures`` bound gross and net by regime, beside ``limits``; when the regime tightens, or prices carry what is
-    held beyond them, it is cut in proportion at once and not at the next rebalance. What is known of the market comes
-    by way of `on_bar` and of the ``market`` that the stage keeps informed; its past is a function of these alone, so a
-    restart rebuilds it.
+    ``exposures`` bound gross and net by regime, beside ``limits``; the tightest does while the regime cannot be told.
+    When the bounds tighten, or prices carry what is held beyond them, it is cut in proportion at once and not at
+    the next rebalance. What is known of the market comes by way of `on_bar` and of the ``market`` that the stage keeps
+    informed; its past is a function of these alone, so a restart rebuilds it.
     """
 
     def __init__(
@@ -229,20 +248,38 @@ class SignalEnsemble:
         view = self._market.as_of(moment.timestamp).bars
         found = self._allocator(moment, view, forecast, self._expected, self._limits_now, portfolio)
         if found is not None and found.values:
-            return found
-        cut = self.at_once(moment, portfolio)
-        return replace(cut, alarm=found.alarm) if cut is not None and found is not None else cut or found
+            return _alarmed(found, self._alarms())
+        cut = self._cut(portfolio)
+        if cut is not None and found is not None:
+            cut = replace(cut, alarm=found.alarm)
+        return _alarmed(cut or found, self._alarms())
 
     def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        """What is held, cut to the gate of the regime in force; None while it is within."""
+        """What is held, cut to the gate of the regime in force; None while it is within.
+
+        At the moment the regime is lost an alarm, with or without anything to cut.
+        """
         self._end()
+        return _alarmed(self._cut(portfolio), [_LOST] if self.brain.regimes.is_just_lost else [])
+
+    def _cut(self, portfolio: Portfolio) -> Targets | None:
         held = {symbol: portfolio.weight(symbol) for symbol in portfolio.symbols}
         cut = curbed(held, self._exposure, _SLACK)
         return None if cut is None else Targets(cut)
 
     @property
     def _exposure(self) -> Exposure:
-        return self._exposures[self.brain.regime]
+        """What the regime in force allows; the least that any does while it cannot be told."""
+        if not self.brain.regimes.is_lost:
+            return self._exposures[self.brain.regime]
+        gates = self._exposures.values()
+        return Exposure(min(gate.gross for gate in gates), min(gate.net for gate in gates))
+
+    def _alarms(self) -> list[Alarm]:
+        """What a person should know of a decision now."""
+        alarms = [_LOST] if self.brain.regimes.is_lost else []
+        wrong = [f"{name} for {', '.join(symbols[:5])}" for name, symbols in self.brain.not_finite.items()]
+        return [*alarms, Alarm("SIGNAL_NOT_FINITE", f"scores are no numbers: {'; '.join(wrong)}")] if wrong else alarms
 
     def _end(self) -> None:
         """End the moment whose bars have come."""
@@ -262,3 +299,12 @@ class SignalEnsemble:
         needed = max(too_much, too_one_sided, 0.0)
         # A regime that takes room away must not be defeated by the turnover limit.
         return replace(limits, turnover=max(limits.turnover, needed * _MARGIN))
+
+
+def _alarmed(targets: Targets | None, alarms: Sequence[Alarm]) -> Targets | None:
+    """``targets`` that also tell ``alarms``, under the code of the first one there is."""
+    if not alarms:
+        return targets
+    told = [*([targets.alarm] if targets and targets.alarm else []), *alarms]
+    alarm = Alarm(told[0].code, "; ".join(each.detail for each in told))
+    return Targets({}, alarm=alarm) if targets is None else replace(targets, alarm=alarm)

@@ -268,9 +268,47 @@ def test_features_need_whole_windows_and_movement(scene):
     assert found is not None
     assert found.shape == (3,)
     scene.bar("A", 50, 12.0)
-    assert (
-        features_of(scene.at(50).bars, 5, 20, 40, 252.0)[2] == 0.0
-    )  # B has no bar now; one symbol correlates with nothing
+    kept = features_of(scene.at(50).bars, 5, 20, 40, 252.0)  # B keeps its close
+    assert kept is not None
+    assert kept[2] != 0.0
+    for number in (51, 52, 53):
+        scene.bar("A", number, 12.0 + number % 2)
+    assert features_of(scene.at(53).bars, 5, 20, 40, 252.0)[2] == 0.0  # one symbol correlates with nothing
+
+
+def test_a_few_missing_bars_hardly_change_the_features(scene):
+    rng = np.random.default_rng(4)
+    steps = rng.normal(0.0, 0.01, (300, 1)) + rng.normal(0.0, 0.01, (300, 5))
+    paths, gaps = 100.0 * np.exp(np.cumsum(steps, axis=0)), rng.random((300, 5)) < 0.01
+    whole = []
+    for number, row in enumerate(paths.tolist()):
+        for symbol, close, gap in zip("ABCDE", row, gaps[number], strict=True):
+            if not gap:
+                scene.bar(symbol, number, close)
+        if number >= 252:
+            whole.append(
+                (
+                    features_of(scene.at(number).bars, 21, 63, 252, 252.0),
+                    market_features(paths[number - 252 : number + 1], 21, 63, 252.0),
+                )
+            )
+    assert gaps[48:].any(axis=1).sum() > 5
+    assert all(found is not None and np.abs(found - true).max() < 0.15 for found, true in whole)
+    assert np.mean([np.abs(found - true) for found, true in whole]) < 0.03
+
+
+def test_the_regime_is_lost_after_some_moments_without_features_and_found_with_the_next():
+    regimes = model()
+    regimes.miss()
+    assert regimes.missed == 0  # nothing was ever known: the history is still short
+    regimes.update(START, np.zeros(3))
+    lost = []
+    for _ in range(4):
+        regimes.miss()
+        lost.append((regimes.is_lost, regimes.is_just_lost))
+    assert lost == [(False, False), (False, False), (True, True), (True, False)]
+    regimes.update(START + timedelta(days=9), np.zeros(3))
+    assert not regimes.is_lost
 
 
 def test_the_gate_narrows_and_never_widens():

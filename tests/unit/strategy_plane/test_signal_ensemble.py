@@ -317,6 +317,58 @@ def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market
     assert tightened - decided  # in between two rebalances, too
 
 
+def patchy(market: Sequence[Sequence[Message]], first: int, last: int) -> list[list[Message]]:
+    """The market in which every symbol lacks every other bar on the days from ``first`` to before ``last``."""
+    days = [list(day) for day in market]
+    for number in range(first, last):
+        there = SYMBOLS[number % 2 :: 2]
+        kept = [each for each in days[number] if not isinstance(each, BarEvent) or each.symbol in there]
+        days[number] = [*kept[:-1], kept[-1].model_copy(update={"symbols": there})]
+    return days
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
+def test_a_regime_that_cannot_be_told_is_alarmed_and_the_tightest_gate_holds(market, plans):
+    regime = SMALL.regime.model_copy(
+        update={"exposures": exposures(1.6, 0.6) | {Regime.CALM: exposures(0.3, 0.2)[Regime.CALM]}, "first_fit": 500}
+    )
+    regime = regime.model_copy(update={"fit_window": 500})  # NORMAL for good
+    optimizer = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
+    chosen = SMALL.model_copy(update={"regime": regime, "optimizer": optimizer, "rebalance_every": 12})
+    stage = build_stage(StrategySettings.model_validate({"strategy": chosen, "lot": 0.001, "rebalancing": plans}))
+    regimes, gross, lost = stage._stage._strategy.brain.regimes, [], []  # type: ignore[attr-defined]
+    alarms = list[int]()
+    for number, day in enumerate(patchy(market, 100, 112)):
+        said = live(stage, [day], [])
+        alarms += [number for each in said if isinstance(each, RiskAlert) and each.code == "REGIME_UNKNOWN"]
+        gross.append(gross_net(stage, said)[0])
+        lost.append(regimes.is_lost)
+    first = lost.index(True)
+    back = lost.index(False, first)
+    assert 100 < first < 112 < back < DAYS - 12
+    assert max(gross[first - 5 : first]) > 0.5
+    assert max(gross[first + 8 : back]) <= 0.3 * 1.05 + 1e-3
+    assert max(gross[back:]) > 0.5
+    assert first in alarms
+    assert all(first <= number < back for number in alarms)
+
+
+def test_scores_that_are_no_numbers_are_left_out_and_named(market):
+    stage, plain = build_stage(settings()), build_stage(settings())
+    brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
+    told_by = brain._signals["SIF"]
+    brain._signals["SIF"] = lambda view: {**told_by(view), "B": float("nan"), "C": float("-inf")}
+    other = plain._stage._strategy.brain  # type: ignore[attr-defined]
+    other._signals["SIF"] = lambda view: {s: z for s, z in told_by_other(view).items() if s not in "BC"}
+    told_by_other = build_brain(SMALL)[0]._signals["SIF"]
+    said, expected = (live(each, market[:70], []) for each in (stage, plain))
+    alerts = [each for each in said if isinstance(each, RiskAlert)]
+    assert [each for each in said if not isinstance(each, RiskAlert)] == expected
+    assert {each.code for each in alerts} == {"SIGNAL_NOT_FINITE"}
+    assert len(alerts) == 6 - 1  # one at each decision
+    assert "SIF for B, C" in alerts[0].detail
+
+
 def test_every_family_is_built_from_its_defaults():
     for name, chosen in six_families().items():
         signal = build_signal(chosen)
