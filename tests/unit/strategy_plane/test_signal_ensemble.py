@@ -1,5 +1,6 @@
 """The ensemble decides within its regime, from matured labels, and survives a restart without a difference."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -161,6 +162,36 @@ def test_telling_everything_twice_changes_nothing(market):
     assert list(map(encode, live(build_stage(settings()), doubled, []))) == list(
         map(encode, live(build_stage(settings()), market, []))
     )
+
+
+def by_partition(market: Sequence[Sequence[Message]], rng: np.random.Generator) -> list[Message]:
+    """The market in another order of arrival, in which messages of one key keep theirs: each a partition of its own."""
+    waiting: dict[str, deque[Message]] = {}
+    for message in (each for day in market for each in day):
+        waiting.setdefault(message.partition_key, deque()).append(message)
+    arrived = list[Message]()
+    while waiting:
+        key = sorted(waiting)[rng.integers(len(waiting))]
+        for _ in range(min(rng.integers(1, 40), len(waiting[key]))):
+            arrived.append(waiting[key].popleft())
+        if not waiting[key]:
+            del waiting[key]
+    return arrived
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_order_of_arrival_of_partitions_changes_a_decision(market, seed: int):
+    """A symbol's order flow has the key of its bars, comes before them, and a slice waits for the bars it lists."""
+    days = market[:90]
+    closes = {(bar.timestamp, bar.symbol): bar.close for day in days for bar in day if isinstance(bar, BarEvent)}
+    stage, said = build_stage(settings()), list[Message]()
+    for message in by_partition(days, np.random.default_rng(seed)):
+        now = tell(stage, [message])
+        placed = [each for each in now if isinstance(each, OrderIntent)]
+        tell(stage, [filled(each, closes[each.timestamp, each.symbol]) for each in placed])
+        said += now
+    assert len(said) > 10
+    assert list(map(encode, said)) == list(map(encode, live(build_stage(settings()), days, [])))
 
 
 @pytest.mark.parametrize("cut", [70, 111, 150])
