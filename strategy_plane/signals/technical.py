@@ -137,7 +137,7 @@ class Momentum:
 
 def _known_by(view: AsOfView, panel: Panel, row: int) -> Vector:
     """Closes at one row of ``panel``, of symbols without a bar there their last ones before; NaN without any."""
-    closes = panel.closes[row].copy()
+    closes: Vector = panel.closes[row].copy()
     for place in np.flatnonzero(np.isnan(closes)).tolist():
         before = view.closes(panel.symbols[place], 1, panel.moments[row])
         closes[place] = before[0] if len(before) else np.nan

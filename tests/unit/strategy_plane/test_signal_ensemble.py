@@ -384,6 +384,18 @@ def test_a_regime_that_cannot_be_told_is_alarmed_and_the_tightest_gate_holds(mar
     assert all(first <= number < back for number in alarms)
 
 
+@pytest.mark.parametrize("cut", [101, 104, 107, 118])
+def test_a_restart_while_bars_are_missing_changes_nothing(market, cut: int):
+    holed, chosen, log = patchy(market, 100, 112)[:130], settings(laddered()), list[Message]()
+    before = live(build_stage(chosen), holed[:cut], log)
+    stage = build_stage(chosen)
+    for message in log:
+        stage.restore(message)
+    said = [*before, *live(stage, holed[cut:], [])]
+    assert any(isinstance(each, RiskAlert) for each in said)
+    assert list(map(encode, said)) == list(map(encode, live(build_stage(chosen), holed, [])))
+
+
 def test_scores_that_are_no_numbers_are_left_out_and_named(market):
     stage, plain = build_stage(settings()), build_stage(settings())
     brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
