@@ -14,6 +14,7 @@ from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.ensemble.brain import Brain
 from strategy_plane.ensemble.weighting import persistence
 from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
 from strategy_plane.informed import InformedStage
@@ -21,7 +22,6 @@ from strategy_plane.market import Market
 from strategy_plane.regime.model import Regime
 from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
 from strategy_plane.signal_settings import OwnSignalSettings, six_families
-from strategy_plane.strategies.signal_ensemble import Brain
 
 SYMBOLS = ("A", "B", "C", "D", "E")
 START = datetime(2024, 1, 1, 21, tzinfo=UTC)
