@@ -12,11 +12,11 @@ from backtest.summary import JSON
 from data_plane.composition import build_connector, generated_tables
 from data_plane.composition import build_stage as build_data_stage
 from data_plane.settings import DataSettings
+from strategy_plane.ensemble.brain import Entry
 from strategy_plane.ensemble.information import Summary
 from strategy_plane.ensemble_composition import build_observer
 from strategy_plane.regime.model import Regime
 from strategy_plane.settings import SignalEnsembleSettings
-from strategy_plane.strategies.signal_ensemble import Entry
 
 _COLUMNS: Mapping[str, Callable[[Summary], str]] = {
     "labels": lambda found: f"{found.observations:,}",

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from strategy_plane.ensemble.brain import Brain, RegimeWindows, Schedule
 from strategy_plane.ensemble.weighting import Trust
 from strategy_plane.history import History
 from strategy_plane.limits_composition import build_groups, build_limits
@@ -25,7 +26,7 @@ from strategy_plane.signals.sentiment import Sentiment
 from strategy_plane.signals.technical import Technical
 from strategy_plane.signals.volatility_premium import VolatilityPremium
 from strategy_plane.strategies.allocation import Allocator
-from strategy_plane.strategies.signal_ensemble import Brain, RegimeWindows, Schedule, SignalEnsemble
+from strategy_plane.strategies.signal_ensemble import SignalEnsemble
 from strategy_plane.tables import FactStore, FlowStore
 
 _INTERVALS = 2048
@@ -59,7 +60,7 @@ def build_brain(chosen: SignalEnsembleSettings) -> tuple[Brain, Market]:
     market = _market(chosen, signals)
     rules = chosen.regime
     schedule = _schedule(chosen)
-    windows = RegimeWindows(rules.volatility_bars, rules.correlation_bars, rules.drawdown_bars)
+    windows = RegimeWindows(rules.volatility_bars, rules.correlation_bars, rules.drawdown_bars, chosen.max_missing)
     return Brain(signals, market, Trust(**dict(chosen.trust)), schedule, _regimes(rules), windows), market
 
 

@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,8 @@ Matrix = NDArray[np.float64]
 
 
 _REST = ("open", "high", "low", "volume")
+MAX_MISSING = 0.05
+"""Share of bars that may be missing where a measure needs every one."""
 
 
 class LookAheadError(LookupError):
@@ -232,6 +234,32 @@ class AsOfView:
             self._fill(closes[:, column], symbol, moments, rows)
         closes.flags.writeable = False
         return Panel(tuple(moments), names, closes)
+
+    def carried(self, last: int, max_missing: float = MAX_MISSING) -> Panel:
+        """`panel` without gaps: where a symbol has no bar it keeps the close before.
+
+        Of the symbols that lack at most the share ``max_missing`` of the bars; those without a close by the first
+        moment are left out, too.
+        """
+        panel = self.panel(last)
+        if not panel.moments:
+            return panel
+        kept = np.isnan(panel.closes).mean(axis=0) <= max_missing
+        names = [name for name, keep in zip(panel.symbols, kept.tolist(), strict=True) if keep]
+        closes = panel.closes[:, kept]
+        for column, symbol in zip(closes.T, names, strict=True):
+            if np.isnan(column).any():
+                self._carry(column, symbol, panel.moments)
+        known = np.isfinite(closes[0])
+        closes = closes[:, known]
+        closes.flags.writeable = False
+        return Panel(panel.moments, tuple(s for s, keep in zip(names, known.tolist(), strict=True) if keep), closes)
+
+    def _carry(self, column: Vector, symbol: str, moments: Sequence[datetime]) -> None:
+        times, values = self._history._closes(symbol, len(moments), self.at)
+        for row in np.flatnonzero(np.isnan(column)).tolist():
+            place = bisect_right(times, moments[row])
+            column[row] = values[place - 1] if place else np.nan
 
     def _fill(self, column: Vector, symbol: str, moments: list[datetime], rows: Mapping[datetime, int]) -> None:
         times, values = self._history._closes(symbol, len(moments), self.at) if moments else ([], array("d"))

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from contracts.base import Message
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from kernel.ports import Handler
+from strategy_plane.ensemble.brain import Brain, Entry
 from strategy_plane.ensemble.information import Summary
 from strategy_plane.market import Market
-from strategy_plane.strategies.signal_ensemble import Brain, Entry
 
 
 class SignalObserver:

@@ -189,7 +189,8 @@ class RebalancingEngine:
 
     def _keeps(self, plan: RebalancePlan, moment: SliceEvent) -> bool:
         """Whether the strategy would let what ``plan`` aims at wait for its next decision."""
-        return self._at_once is None or self._at_once(moment, AsPlanned(self.book, plan)) is None
+        urgent = self._at_once(moment, AsPlanned(self.book, plan)) if self._at_once else None
+        return urgent is None or not urgent.values
 
     def _carry_on(self, moment: SliceEvent) -> Sequence[Message]:
         """Take the next step of the plan at hand."""

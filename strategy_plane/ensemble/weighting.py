@@ -9,6 +9,7 @@ import numpy as np
 from strategy_plane.ensemble.information import Outcome
 from strategy_plane.history import Matrix, Vector
 from strategy_plane.signals.port import Scores
+from strategy_plane.signals.standardise import LIMIT
 
 _HALF_LIVES = 10
 """Outcomes older than this many half-lives count less than a thousandth and are left out."""
@@ -47,6 +48,42 @@ def shrunk_ic(outcomes: Sequence[Outcome], trust: Trust, overlap: float) -> floa
     count = float(decay.sum() ** 2 / (decay @ decay)) / max(1.0, overlap)
     shrunk = (mean * count + trust.prior_ic * trust.prior_weight) / (count + trust.prior_weight)
     return max(shrunk, trust.floor)
+
+
+class ScoreScale:
+    """How large the scores of each signal usually are, and the scores divided by that.
+
+    IC times score is a forecast of scores of variance one (Grinold 1994; Grinold and Kahn 2000, chapter 11), but a mean
+    of several parts is smaller, and so is what fades. The size is a root mean square about zero over the symbols that
+    are scored and the moments so far, the newest included, of which one counts half as much every ``half_life``
+    moments at which the signal spoke. The first cross-section alone is its own measure. What fades within a signal
+    still does, relative to its usual size. What is then beyond ``limit`` is cut to it.
+    """
+
+    def __init__(self, names: Sequence[str], half_life: float, limit: float = LIMIT) -> None:
+        self._keep = math.pow(0.5, 1.0 / half_life)
+        self._limit = limit
+        self._squares = dict.fromkeys(names, 0.0)
+        self._totals = dict.fromkeys(names, 0.0)
+
+    def add(self, scores: Mapping[str, Scores]) -> None:
+        """Take the scores of one moment by signal; a signal that scores all alike zero says nothing of its size."""
+        for name, of_signal in scores.items():
+            squares = math.fsum(score * score for score in of_signal.values())
+            if squares > 0.0:
+                self._squares[name] = self._keep * self._squares[name] + squares / len(of_signal)
+                self._totals[name] = self._keep * self._totals[name] + 1.0
+
+    def standard(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
+        """The scores of a moment by signal, as multiples of the signal's usual size."""
+        return {name: self._divided(of_signal, self._size(name)) for name, of_signal in scores.items()}
+
+    def _size(self, name: str) -> float:
+        squares = self._squares[name]
+        return math.sqrt(squares / self._totals[name]) if squares > 0.0 else 1.0
+
+    def _divided(self, scores: Scores, size: float) -> Scores:
+        return {symbol: max(-self._limit, min(self._limit, score / size)) for symbol, score in scores.items()}
 
 
 class ScoreCorrelation:
@@ -94,7 +131,7 @@ class ScoreCorrelation:
 
 
 def signal_weights(ics: Vector, correlation: Matrix, trust: Trust) -> Vector:
-    """Weights of the scores in the forecast, shape (k,), in units of IC.
+    """Weights of the scores, of variance one (`ScoreScale`), in the forecast: shape (k,), in units of IC.
 
     Without orthogonalisation each signal has its own IC, as if the others were silent. With it the scores are
     made uncorrelated by the symmetric square root ``C^-1/2`` (Löwdin 1950: the uncorrelated scores closest to

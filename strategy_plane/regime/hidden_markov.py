@@ -42,6 +42,11 @@ class HiddenMarkov:
         normalised: Vector = joint / joint.sum()
         return normalised
 
+    def in_units(self, factors: Vector, shifts: Vector) -> "HiddenMarkov":
+        """The same model of observations times ``factors`` plus ``shifts``, both of shape (d,)."""
+        covariances = self.covariances * np.outer(factors, factors)
+        return HiddenMarkov(self.start, self.transition, self.means * factors + shifts, covariances)
+
     def ordered(self, feature: int) -> "HiddenMarkov":
         """The same model with its states sorted by their mean of one feature, the smallest first."""
         order = np.argsort(self.means[:, feature], kind="stable")
@@ -57,20 +62,22 @@ def fit(
     starts: int = 10,
     iterations: int = 60,
     tolerance: float = 1e-3,
+    before: HiddenMarkov | None = None,
 ) -> tuple[HiddenMarkov, float]:
     """The most likely of several fits by expectation maximisation (Baum and Welch), and its log-likelihood.
 
     ``observations`` of shape (T, d) should have variances of about one. Each of ``starts`` begins with other rows of
-    them, drawn by ``rng``, as means, and ends after ``iterations`` or when every restart gains less than
-    ``tolerance``. The likelihood has many local maxima: one start is not enough.
+    them, drawn by ``rng``, as means, one more with the states of ``before`` if there was a fit, and all end after
+    ``iterations`` or when every one gains less than ``tolerance``. The likelihood has many local maxima: one start is
+    not enough, and without ``before`` a sample that hardly differs may end at another of them.
 
     Raises:
         ValueError: when observations are not finite or fewer than ten for each state.
     """
     if not np.isfinite(observations).all() or len(observations) < 10 * states:
         raise ValueError("a fit needs at least ten finite observations for each state")
-    start, transition, means, covariances = _beginnings(observations, rng, states, starts)
-    reached = np.full(starts, -math.inf)
+    start, transition, means, covariances = _beginnings(observations, rng, states, starts, before)
+    reached = np.full(len(start), -math.inf)
     best: tuple[float, HiddenMarkov] | None = None
     for _ in range(iterations):
         densities, offsets = _densities(observations, means, covariances)
@@ -90,19 +97,20 @@ def fit(
 
 
 def _beginnings(
-    observations: Matrix, rng: np.random.Generator, states: int, starts: int
+    observations: Matrix, rng: np.random.Generator, states: int, starts: int, before: HiddenMarkov | None
 ) -> tuple[Batch, Batch, Batch, Batch]:
     count, width = observations.shape
     rows = np.stack([rng.choice(count, states, replace=False) for _ in range(starts)])
     overall = np.cov(observations, rowvar=False).reshape(width, width) + MIN_VARIANCE * np.eye(width)
     transition = np.full((states, states), (1.0 - STICKY) / max(1, states - 1))
     np.fill_diagonal(transition, STICKY if states > 1 else 1.0)
-    return (
-        np.full((starts, states), 1.0 / states),
-        np.tile(transition, (starts, 1, 1)),
-        observations[rows],
-        np.tile(overall, (starts, states, 1, 1)),
-    )
+    transitions, means = np.tile(transition, (starts, 1, 1)), observations[rows]
+    covariances = np.tile(overall, (starts, states, 1, 1))
+    if before is not None:
+        transitions = np.concatenate([before.transition[None], transitions])
+        means = np.concatenate([before.means[None], means])
+        covariances = np.concatenate([before.covariances[None], covariances])
+    return np.full((len(means), states), 1.0 / states), transitions, means, covariances
 
 
 def _densities(observations: Matrix, means: Batch, covariances: Batch) -> tuple[Batch, Batch]:

@@ -56,14 +56,20 @@ class FittedRegimes:
             raise LookAheadError("the regime model was fitted on this moment; only later ones can be judged by it")
         return self.model.step(probabilities, (features - self.mean) / self.deviation)
 
+    def standardised(self, mean: Vector, deviation: Vector) -> HiddenMarkov:
+        """The model of features that are standardised by another sample's ``mean`` and ``deviation``, (d,) both."""
+        return self.model.in_units(self.deviation / deviation, (self.mean - mean) / deviation)
+
 
 class RegimeModel:
     """Told the features of each moment in turn, knows P(regime | everything up to it) and the regime in force.
 
     Between fits only the forward step is taken. At a fit, on what precedes the moment, the filter runs over the
     sample once to find where it stands. Nothing is ever smoothed, so what was said of a moment never changes.
-    ``generator`` gives a new generator with the same seed for each fit: a fit depends on its sample alone.
-    Before the first fit the regime is NORMAL.
+    ``generator`` gives a new generator with the same seed for each fit. One of a fit's restarts begins with the states
+    of the fit before it, so that those are kept unless others are more likely: fits are a chain, which all features
+    in order make again. Regimes are the states by rising volatility, which also matches those of the fit before best.
+    Before the first fit the regime is NORMAL. ``missed`` counts the newest moments without features.
     """
 
     def __init__(self, rules: RegimeRules, generator: Callable[[], np.random.Generator]) -> None:
@@ -75,6 +81,7 @@ class RegimeModel:
         self._fitted: FittedRegimes | None = None
         self._hint: Regime | None = None
         self._hints = 0
+        self.missed = 0
         self.regime = Regime.NORMAL
         self.probabilities: Vector | None = None
 
@@ -93,8 +100,24 @@ class RegimeModel:
             self._settle(self.probabilities)
         self._past.append(features)
         self._newest = at
+        self.missed = 0
         self._since_fit += 1
         return self.regime
+
+    def miss(self) -> None:
+        """Take a moment whose features are not known; before the first that are, there is nothing to miss."""
+        if self._newest is not None:
+            self.missed += 1
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether features have been missing for as many moments in a row as a change of the regime takes."""
+        return self.missed >= self._rules.confirmations
+
+    @property
+    def is_just_lost(self) -> bool:
+        """Whether the newest moment is the first at which `is_lost`."""
+        return self.missed == self._rules.confirmations
 
     def _is_time_to_fit(self) -> bool:
         wanted = self._rules.first_fit if self._fitted is None else self._rules.refit_every
@@ -105,7 +128,9 @@ class RegimeModel:
         mean, deviation = sample.mean(axis=0), sample.std(axis=0)
         deviation = np.where(deviation > 0.0, deviation, 1.0)
         standard = (sample - mean) / deviation
-        model = fit(standard, self._generator(), len(REGIMES), self._rules.starts)[0].ordered(VOLATILITY)
+        before = self._fitted.standardised(mean, deviation) if self._fitted else None
+        found, _ = fit(standard, self._generator(), len(REGIMES), self._rules.starts, before=before)
+        model = found.ordered(VOLATILITY)
         if self._newest is None:
             raise LookAheadError("there is no moment to fit on")
         self._fitted = FittedRegimes(model, mean, deviation, self._newest)

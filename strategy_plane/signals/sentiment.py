@@ -13,6 +13,8 @@ from strategy_plane.tables import Fact
 
 _DAY = timedelta(days=1)
 _MOST_NEWS = 256
+_SHORTEST_MONTH, _LONGEST_MONTH = timedelta(days=20), timedelta(days=45)
+"""Room for estimates that are about the day they were collected."""
 
 
 def faded_sentiment(news: Sequence[Fact], at: datetime, half_life_days: float) -> float:
@@ -36,12 +38,13 @@ def revisions(months: Sequence[Fact]) -> float:
 
     ``months`` hold the consensus ``estimate`` of earnings per share and the share ``price`` at the same time, oldest
     first; seven changes need eight of them. Both on one share basis: a split between two raw estimates would look
-    like a revision. NaN when one is missing or a price is not positive.
+    like a revision. NaN when one is missing, by its values or because the next is not 20 to 45 days later, or when a
+    price is not positive.
     """
     changes = []
     for before, now in pairwise(months):
         price = before.values.get("price", math.nan)
-        if not price > 0.0:
+        if not price > 0.0 or not _SHORTEST_MONTH <= now.event_time - before.event_time <= _LONGEST_MONTH:
             return math.nan
         changes.append((now.values.get("estimate", math.nan) - before.values.get("estimate", math.nan)) / price)
     return math.fsum(changes) if changes and all(map(math.isfinite, changes)) else math.nan

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from strategy_plane.history import AsOfView, Matrix, Vector
+from strategy_plane.history import AsOfView, Matrix, Panel, Vector
 from strategy_plane.market import MarketView
 from strategy_plane.signals.port import Inputs, Scores
 from strategy_plane.signals.price_measures import average_distance, relative_strength_index, reversal, trend_strength
@@ -88,8 +88,9 @@ class Momentum:
     and Titman 1993 rank the same quantity). ``OWN_VOLATILITY``: divided by the symbol's own volatility over
     the same span (Moskowitz, Ooi and Pedersen 2012). Scores beyond ``limit`` are cut to it.
 
-    A symbol is scored when it has a bar at the view's newest moment and at both ends of the span, and at
-    least half of the bars between; a cross-section of fewer than two symbols has no scores.
+    A symbol is scored when it has a bar at the view's newest moment, one by the first of the span, and at least half
+    of the steps between; without a bar at an end of the span the close before counts there. A cross-section of fewer
+    than two symbols has no scores.
     """
 
     lookback: int = 252
@@ -111,12 +112,12 @@ class Momentum:
         panel = view.panel(self.warm_up)
         if len(panel.moments) < self.warm_up:
             return {}
-        closes = panel.closes
-        span = closes[: self.lookback + 1 - self.skip]
-        scored = np.isfinite(closes[-1]) & np.isfinite(span[0]) & np.isfinite(span[-1])
+        span = panel.closes[: self.lookback + 1 - self.skip]
+        first, last = (_known_by(view, panel, row) for row in (0, len(span) - 1))
+        scored = np.isfinite(panel.closes[-1]) & np.isfinite(first)
         steps = _relative_steps(span[:, scored])
         enough = np.isfinite(steps).sum(axis=0) * 2 >= len(steps)
-        returns = (span[-1] / span[0] - 1.0)[scored][enough]
+        returns = (last / first - 1.0)[scored][enough]
         raw = self._standardise(returns, steps[:, enough])
         names = [symbol for symbol, kept in zip(panel.symbols, scored, strict=True) if kept]
         kept_names = [name for name, kept in zip(names, enough, strict=True) if kept]
@@ -132,6 +133,15 @@ class Momentum:
         deviation = float(np.std(returns))
         centred: Vector = returns - np.mean(returns)
         return centred / deviation if deviation > 0 else np.zeros_like(returns)
+
+
+def _known_by(view: AsOfView, panel: Panel, row: int) -> Vector:
+    """Closes at one row of ``panel``, of symbols without a bar there their last ones before; NaN without any."""
+    closes: Vector = panel.closes[row].copy()
+    for place in np.flatnonzero(np.isnan(closes)).tolist():
+        before = view.closes(panel.symbols[place], 1, panel.moments[row])
+        closes[place] = before[0] if len(before) else np.nan
+    return closes
 
 
 def _relative_steps(closes: Vector) -> Vector:
@@ -223,10 +233,9 @@ class Technical:
 
 
 def _measured(bars: AsOfView, length: int, measure: Callable[[Matrix], Vector]) -> dict[str, float]:
-    """``measure`` of every symbol that has all of the newest ``length`` bars."""
-    panel = bars.panel(length)
-    complete = np.asarray(np.isfinite(panel.closes).all(axis=0))
-    if len(panel.moments) < length or not complete.any():
+    """``measure`` of every symbol that has a bar now and nearly all of the newest ``length`` (`AsOfView.carried`)."""
+    panel = bars.carried(length)
+    if len(panel.moments) < length or not panel.symbols:
         return {}
-    names = [symbol for symbol, kept in zip(panel.symbols, complete.tolist(), strict=True) if kept]
-    return dict(zip(names, measure(panel.closes[:, complete]).tolist(), strict=True))
+    found = dict(zip(panel.symbols, measure(panel.closes).tolist(), strict=True))
+    return {symbol: found[symbol] for symbol in bars.traded if symbol in found}

@@ -53,7 +53,8 @@ class VolatilityPremium:
       predicts high market returns (Bollerslev, Tauchen and Zhou 2009), of which high betas get more than their share.
       These tilts are not winsorised or standardised among the names, only cut at three.
 
-    A symbol whose newest row is older than a week is not scored.
+    A symbol whose newest row is older than a week is not scored. Betas are of symbols with nearly all bars
+    (`AsOfView.carried`).
     """
 
     table: str = "implied_volatility"
@@ -100,10 +101,8 @@ class VolatilityPremium:
             np.array([day.values.get(name, math.nan) for day in days]) for name in ("implied_volatility", "level")
         )
         outlook = against_past(index_premium(implied, levels))
-        panel = view.bars.panel(self.past + 1)
-        complete = np.asarray(np.isfinite(panel.closes).all(axis=0))
-        if not math.isfinite(outlook) or len(panel.moments) <= self.past or complete.sum() < 2:
+        panel = view.bars.carried(self.past + 1)
+        if not math.isfinite(outlook) or len(panel.moments) <= self.past or len(panel.symbols) < 2:
             return {}
-        names = [symbol for symbol, kept in zip(panel.symbols, complete.tolist(), strict=True) if kept]
-        tilts = outlook * (betas(panel.closes[:, complete]) - 1.0)
-        return {name: max(-LIMIT, min(LIMIT, tilt)) for name, tilt in zip(names, tilts.tolist(), strict=True)}
+        found = dict(zip(panel.symbols, (outlook * (betas(panel.closes) - 1.0)).tolist(), strict=True))
+        return {name: max(-LIMIT, min(LIMIT, found[name])) for name in view.symbols if name in found}

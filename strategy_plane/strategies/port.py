@@ -156,7 +156,7 @@ class Watchful(Strategy, Protocol):
     """A strategy with bounds that are kept between its decisions, too."""
 
     def at_once(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        """What cannot wait for the next decision; None when everything can.
+        """What cannot wait for the next decision; None, or no values and an alarm, when everything can.
 
         Asked as `decide` is, at moments at which no decision is due, and of portfolios that a plan would lead to: what
         it leaves alone there keeps the plan. Rests on bars and ``portfolio`` alone.

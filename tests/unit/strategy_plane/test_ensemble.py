@@ -12,6 +12,7 @@ from strategy_plane.ensemble.information import Outcome, information_coefficient
 from strategy_plane.ensemble.record import TrackRecord
 from strategy_plane.ensemble.weighting import (
     ScoreCorrelation,
+    ScoreScale,
     Trust,
     combined,
     grinold,
@@ -112,28 +113,71 @@ def test_newer_outcomes_count_more():
     assert shrunk_ic(rising, trust, 1.0) == pytest.approx(np.average(np.linspace(0.0, 0.2, 30), weights=weights))
 
 
+NAMES = ("a", "b", "c")
+
+
 def sample() -> tuple[np.ndarray, np.ndarray]:
-    """Correlated standard scores of many symbols, and returns that follow them."""
+    """Correlated scores of many symbols, spoken at different volumes, and returns that follow them."""
     rng = np.random.default_rng(3)
     scores = rng.normal(size=(4000, 3)) @ np.linalg.cholesky(np.array([[1, 0.7, 0.2], [0.7, 1, 0.1], [0.2, 0.1, 1]])).T
     scores = (scores - scores.mean(axis=0)) / scores.std(axis=0)
-    return scores, scores @ np.array([0.1, 0.05, 0.02]) + rng.normal(size=4000)
+    return scores * [1.0, 0.5, 0.2], scores @ np.array([0.1, 0.05, 0.02]) + rng.normal(size=4000)
 
 
-def test_orthogonal_weights_are_the_coefficients_of_a_regression():
+def by_signal(scores: np.ndarray) -> dict[str, dict[str, float]]:
+    """Columns of shape (symbols, 3) as the scores of one moment."""
+    symbols = [str(number) for number in range(len(scores))]
+    return {name: dict(zip(symbols, scores[:, k].tolist(), strict=True)) for k, name in enumerate(NAMES)}
+
+
+def heard(scores: np.ndarray) -> tuple[dict[str, dict[str, float]], np.ndarray]:
+    """The scores as they are weighted, and their correlation as it is trusted after very many moments."""
+    scale = ScoreScale(NAMES, half_life=52.0, limit=math.inf)
+    correlation = ScoreCorrelation(NAMES, Trust(prior_weight=0.0), shrinkage=0.0)
+    scale.add(by_signal(scores))
+    standard = scale.standard(by_signal(scores))
+    correlation.add(standard)
+    return standard, correlation.matrix()
+
+
+def test_the_forecast_is_that_of_a_regression_however_loud_each_signal_speaks():
     sm = pytest.importorskip("statsmodels.api")
     scores, returns = sample()
+    standard, correlation = heard(scores)
     ics = np.array([np.corrcoef(scores[:, place], returns)[0, 1] for place in range(3)])
-    found = signal_weights(ics, np.corrcoef(scores, rowvar=False), Trust(floor=-1.0)) * returns.std()
-    assert found == pytest.approx(sm.OLS(returns, scores).fit().params, rel=1e-8)
+    weights = dict(zip(NAMES, signal_weights(ics, correlation, Trust(floor=-1.0)).tolist(), strict=True))
+    found = np.array(list(combined(standard, weights).values())) * returns.std()
+    expected = sm.OLS(returns, scores).fit().fittedvalues
+    assert found == pytest.approx(expected[np.argsort([str(number) for number in range(len(scores))])], rel=1e-6)
 
 
 def test_orthogonal_scores_are_uncorrelated_and_closest_to_the_given_ones():
     scores, _ = sample()
-    correlation = np.corrcoef(scores, rowvar=False)
+    _, correlation = heard(scores)
+    assert correlation == pytest.approx(np.corrcoef(scores, rowvar=False))
     weights = [signal_weights(each, correlation, Trust(floor=-10.0)) for each in np.eye(3)]
     assert np.array(weights) == pytest.approx(np.linalg.inv(correlation))
     assert signal_weights(np.ones(3), correlation, Trust(orthogonalise=False)).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_scores_are_measured_by_how_large_they_were_so_far():
+    scale = ScoreScale(["s", "t"], half_life=1.0)
+    rows = [{"A": 0.6, "B": -0.8}, {}, {"A": 0.0, "B": 0.0}, {"A": 0.1, "C": -0.1, "B": 0.1}]
+    sizes = [0.5, 0.5, 0.5, (0.5 * 0.5 + 0.01) / 1.5]  # mean squares; silence and zeros leave them
+    for row, size in zip(rows, sizes, strict=True):
+        scale.add({"s": row})
+        standard = scale.standard({"s": {"A": 0.3, "B": -9.0}, "t": {"A": 0.3}})
+        assert standard["s"] == pytest.approx({"A": 0.3 / math.sqrt(size), "B": -3.0})
+        assert standard["t"] == {"A": 0.3}  # never heard of
+
+
+def test_what_fades_is_smaller_than_what_is_fresh_of_the_same_signal():
+    scale, fresh = ScoreScale(["s"], half_life=52.0), {"A": 1.0, "B": -1.0}
+    for moment in range(40):
+        scale.add({"s": {symbol: score * 0.5 ** (moment % 10 / 5) for symbol, score in fresh.items()}})
+    standard = scale.standard({"s": fresh | {"C": 0.25}})["s"]
+    assert standard["A"] / standard["C"] == pytest.approx(4.0)
+    assert standard["A"] > 1.3
 
 
 def test_no_signal_is_trusted_less_than_the_floor():

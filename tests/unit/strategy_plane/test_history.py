@@ -49,6 +49,24 @@ def test_a_view_does_not_see_bars_that_came_later():
     assert view.panel(4).closes.tolist() == [[1.0]]
 
 
+def test_a_carried_close_is_the_one_before_and_never_a_later_one():
+    history = History(20)
+    for day in range(20):
+        for symbol, missing in (("A", ()), ("B", (0, 5, 12)), ("C", range(6)), ("D", range(3, 20, 2)), ("E", (19,))):
+            if day not in missing:
+                history.append(bar(symbol, day, 10.0 * day + ord(symbol)))
+    view = history.as_of(at(19))
+    found = view.carried(15, 1 / 15)
+    assert found.symbols == ("A", "E")  # C and D lack more, and so does B with its two
+    wide = view.carried(15, 0.2)
+    assert wide.symbols == ("A", "B", "E")  # C has nothing to carry into the first moment
+    expected = view.panel(15, wide.symbols).closes.copy()
+    expected[0, 1], expected[7, 1], expected[14, 2] = 40.0 + ord("B"), 110.0 + ord("B"), 180.0 + ord("E")
+    assert wide.closes.tolist() == expected.tolist()
+    assert not wide.closes.flags.writeable
+    assert history.as_of(at(7)).carried(3).closes.tolist() == view.as_of(at(7)).carried(3).closes.tolist()
+
+
 def test_asking_past_the_view_is_an_error():
     history = History(4)
     history.append(bar("A", 0, 1.0))

@@ -190,6 +190,47 @@ def test_a_regime_changes_only_after_enough_confirmations():
     assert changes <= sum(a != b for a, b in pairwise(raw))
 
 
+def slow(count: int, seed: int = 3) -> np.ndarray:
+    """Features that wander, without states: a likelihood with many maxima."""
+    rng, rows = np.random.default_rng(seed), [np.zeros(3)]
+    for _ in range(count - 1):
+        rows.append(0.9 * rows[-1] + rng.normal(size=3))
+    return np.array(rows)
+
+
+def test_a_refit_on_nearly_the_same_window_keeps_the_regime():
+    regimes = RegimeModel(
+        RegimeRules(first_fit=120, refit_every=2, fit_window=200, starts=3), partial(np.random.default_rng, 7)
+    )
+    renamed = fits = 0
+    for number, row in enumerate(slow(180)):
+        fitted, before = regimes._fitted, regimes.probabilities
+        regimes.update(START + timedelta(days=number), row)
+        if fitted is None or before is None or regimes._fitted is fitted:
+            continue
+        old, new = (fit.step(before, START + timedelta(days=number), row) for fit in (fitted, regimes._fitted))
+        fits, renamed = fits + 1, renamed + int(np.argmax(old) != np.argmax(new))
+    assert fits == 29
+    assert renamed <= 3
+
+
+def test_states_known_before_are_kept_unless_others_are_more_likely():
+    observations = slow(160)
+    first, _ = fit(observations[:150], np.random.default_rng(1), starts=3)
+    for seed in range(4):
+        _, cold = fit(observations[5:], np.random.default_rng(seed), starts=2)
+        kept, likelihood = fit(observations[5:], np.random.default_rng(seed), starts=2, before=first)
+        assert likelihood >= cold - 1e-6
+        assert likelihood == cold or np.abs(kept.means - first.means).max() < 1.0  # states are 2.5 and more apart
+
+
+def test_a_model_in_other_units_judges_the_same_features_alike():
+    _, observations = drawn(50)
+    factors, shifts = np.array([2.0, 0.1, 3.0]), np.array([1.0, -4.0, 0.5])
+    found = TRUE.in_units(factors, shifts).filtered(observations * factors + shifts)[0]
+    assert found == pytest.approx(TRUE.filtered(observations)[0], abs=1e-12)
+
+
 def test_a_fit_judges_no_day_it_has_seen():
     regimes = model()
     for number, row in enumerate(drawn(130)[1]):
@@ -227,9 +268,47 @@ def test_features_need_whole_windows_and_movement(scene):
     assert found is not None
     assert found.shape == (3,)
     scene.bar("A", 50, 12.0)
-    assert (
-        features_of(scene.at(50).bars, 5, 20, 40, 252.0)[2] == 0.0
-    )  # B has no bar now; one symbol correlates with nothing
+    kept = features_of(scene.at(50).bars, 5, 20, 40, 252.0)  # B keeps its close
+    assert kept is not None
+    assert kept[2] != 0.0
+    for number in (51, 52, 53):
+        scene.bar("A", number, 12.0 + number % 2)
+    assert features_of(scene.at(53).bars, 5, 20, 40, 252.0)[2] == 0.0  # one symbol correlates with nothing
+
+
+def test_a_few_missing_bars_hardly_change_the_features(scene):
+    rng = np.random.default_rng(4)
+    steps = rng.normal(0.0, 0.01, (300, 1)) + rng.normal(0.0, 0.01, (300, 5))
+    paths, gaps = 100.0 * np.exp(np.cumsum(steps, axis=0)), rng.random((300, 5)) < 0.01
+    whole = []
+    for number, row in enumerate(paths.tolist()):
+        for symbol, close, gap in zip("ABCDE", row, gaps[number], strict=True):
+            if not gap:
+                scene.bar(symbol, number, close)
+        if number >= 252:
+            whole.append(
+                (
+                    features_of(scene.at(number).bars, 21, 63, 252, 252.0),
+                    market_features(paths[number - 252 : number + 1], 21, 63, 252.0),
+                )
+            )
+    assert gaps[48:].any(axis=1).sum() > 5
+    assert all(found is not None and np.abs(found - true).max() < 0.15 for found, true in whole)
+    assert np.mean([np.abs(found - true) for found, true in whole]) < 0.03
+
+
+def test_the_regime_is_lost_after_some_moments_without_features_and_found_with_the_next():
+    regimes = model()
+    regimes.miss()
+    assert regimes.missed == 0  # nothing was ever known: the history is still short
+    regimes.update(START, np.zeros(3))
+    lost = []
+    for _ in range(4):
+        regimes.miss()
+        lost.append((regimes.is_lost, regimes.is_just_lost))
+    assert lost == [(False, False), (False, False), (True, True), (True, False)]
+    regimes.update(START + timedelta(days=9), np.zeros(3))
+    assert not regimes.is_lost
 
 
 def test_the_gate_narrows_and_never_widens():

@@ -1,5 +1,6 @@
 """The ensemble decides within its regime, from matured labels, and survives a restart without a difference."""
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -13,9 +14,11 @@ from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage, build_strategy
+from strategy_plane.ensemble.brain import Brain
 from strategy_plane.ensemble.weighting import persistence
 from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
 from strategy_plane.informed import InformedStage
+from strategy_plane.market import Market
 from strategy_plane.regime.model import Regime
 from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
 from strategy_plane.signal_settings import OwnSignalSettings, six_families
@@ -161,6 +164,36 @@ def test_telling_everything_twice_changes_nothing(market):
     )
 
 
+def by_partition(market: Sequence[Sequence[Message]], rng: np.random.Generator) -> list[Message]:
+    """The market in another order of arrival, in which messages of one key keep theirs: each a partition of its own."""
+    waiting: dict[str, deque[Message]] = {}
+    for message in (each for day in market for each in day):
+        waiting.setdefault(message.partition_key, deque()).append(message)
+    arrived = list[Message]()
+    while waiting:
+        key = sorted(waiting)[rng.integers(len(waiting))]
+        for _ in range(min(rng.integers(1, 40), len(waiting[key]))):
+            arrived.append(waiting[key].popleft())
+        if not waiting[key]:
+            del waiting[key]
+    return arrived
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_order_of_arrival_of_partitions_changes_a_decision(market, seed: int):
+    """A symbol's order flow has the key of its bars, comes before them, and a slice waits for the bars it lists."""
+    days = market[:90]
+    closes = {(bar.timestamp, bar.symbol): bar.close for day in days for bar in day if isinstance(bar, BarEvent)}
+    stage, said = build_stage(settings()), list[Message]()
+    for message in by_partition(days, np.random.default_rng(seed)):
+        now = tell(stage, [message])
+        placed = [each for each in now if isinstance(each, OrderIntent)]
+        tell(stage, [filled(each, closes[each.timestamp, each.symbol]) for each in placed])
+        said += now
+    assert len(said) > 10
+    assert list(map(encode, said)) == list(map(encode, live(build_stage(settings()), days, [])))
+
+
 @pytest.mark.parametrize("cut", [70, 111, 150])
 def test_scrambling_the_future_leaves_the_past(market, cut: int):
     other = [*market[:cut], *days(seed=2)[cut:]]
@@ -174,7 +207,10 @@ def test_scrambling_the_future_leaves_the_past(market, cut: int):
 
 def told(market: Sequence[Sequence[Message]], chosen: SignalEnsembleSettings = SMALL):
     """The brain alone, told a market the way a report would."""
-    brain, knowledge = build_brain(chosen)
+    return follow(*build_brain(chosen), market)
+
+
+def follow(brain: Brain, knowledge: Market, market: Sequence[Sequence[Message]]) -> Brain:
     for day in market:
         for event in day:
             knowledge.learn(event)
@@ -211,6 +247,22 @@ def test_what_a_signal_is_said_to_contribute_is_for_the_share_it_has_in_the_fore
     assert sum(first.values()) == pytest.approx(1.0)
     factor = persistence(1.0, 20, 5) / persistence(51.0, 20, 5)
     assert first["SIF"] / first["TSX"] == pytest.approx(factor, rel=0.05)  # nearly alike in trust
+
+
+@pytest.mark.parametrize("volume", [0.125, 4.0])
+def test_how_loud_a_signal_speaks_changes_nothing(market, volume: float):
+    plain, other = told(market), brain_that_hears(market, volume)
+    assert other.weights == plain.weights
+    assert other.scores == plain.scores
+    assert other.forecast(market[-1][-1].timestamp) == plain.forecast(market[-1][-1].timestamp)
+
+
+def brain_that_hears(market: Sequence[Sequence[Message]], volume: float):
+    """`told`, with the scores of SIF times ``volume``, a power of two."""
+    brain, knowledge = build_brain(SMALL)
+    quiet = brain._signals["SIF"]
+    brain._signals["SIF"] = lambda view: {symbol: score * volume for symbol, score in quiet(view).items()}
+    return follow(brain, knowledge, market)
 
 
 def tomorrow_in_the_news(market: Sequence[Sequence[Message]]) -> list[list[Message]]:
@@ -332,6 +384,70 @@ def test_what_is_held_is_within_the_regime_from_the_moment_it_is_in_force(market
         assert held[0] <= allowed.gross * 1.05 + 1e-3, number
         assert held[1] <= allowed.net * 1.05 + 1e-3, number
     assert tightened - decided  # in between two rebalances, too
+
+
+def patchy(market: Sequence[Sequence[Message]], first: int, last: int) -> list[list[Message]]:
+    """The market in which every symbol lacks every other bar on the days from ``first`` to before ``last``."""
+    days = [list(day) for day in market]
+    for number in range(first, last):
+        there = SYMBOLS[number % 2 :: 2]
+        kept = [each for each in days[number] if not isinstance(each, BarEvent) or each.symbol in there]
+        days[number] = [*kept[:-1], kept[-1].model_copy(update={"symbols": there})]
+    return days
+
+
+@pytest.mark.parametrize("plans", [None, {"every": "monthly", "within_cash": False}], ids=["by decision", "by plan"])
+def test_a_regime_that_cannot_be_told_is_alarmed_and_the_tightest_gate_holds(market, plans):
+    regime = SMALL.regime.model_copy(
+        update={"exposures": exposures(1.6, 0.6) | {Regime.CALM: exposures(0.3, 0.2)[Regime.CALM]}, "first_fit": 500}
+    )
+    regime = regime.model_copy(update={"fit_window": 500})  # NORMAL for good
+    optimizer = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
+    chosen = SMALL.model_copy(update={"regime": regime, "optimizer": optimizer, "rebalance_every": 12})
+    stage = build_stage(StrategySettings.model_validate({"strategy": chosen, "lot": 0.001, "rebalancing": plans}))
+    regimes, gross, lost = stage._stage._strategy.brain.regimes, [], []  # type: ignore[attr-defined]
+    alarms = list[int]()
+    for number, day in enumerate(patchy(market, 100, 112)):
+        said = live(stage, [day], [])
+        alarms += [number for each in said if isinstance(each, RiskAlert) and each.code == "REGIME_UNKNOWN"]
+        gross.append(gross_net(stage, said)[0])
+        lost.append(regimes.is_lost)
+    first = lost.index(True)
+    back = lost.index(False, first)
+    assert 100 < first < 112 < back < DAYS - 12
+    assert max(gross[first - 5 : first]) > 0.5
+    assert max(gross[first + 8 : back]) <= 0.3 * 1.05 + 1e-3
+    assert max(gross[back:]) > 0.5
+    assert first in alarms
+    assert all(first <= number < back for number in alarms)
+
+
+@pytest.mark.parametrize("cut", [101, 104, 107, 118])
+def test_a_restart_while_bars_are_missing_changes_nothing(market, cut: int):
+    holed, chosen, log = patchy(market, 100, 112)[:130], settings(laddered()), list[Message]()
+    before = live(build_stage(chosen), holed[:cut], log)
+    stage = build_stage(chosen)
+    for message in log:
+        stage.restore(message)
+    said = [*before, *live(stage, holed[cut:], [])]
+    assert any(isinstance(each, RiskAlert) for each in said)
+    assert list(map(encode, said)) == list(map(encode, live(build_stage(chosen), holed, [])))
+
+
+def test_scores_that_are_no_numbers_are_left_out_and_named(market):
+    stage, plain = build_stage(settings()), build_stage(settings())
+    brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
+    told_by = brain._signals["SIF"]
+    brain._signals["SIF"] = lambda view: {**told_by(view), "B": float("nan"), "C": float("-inf")}
+    other = plain._stage._strategy.brain  # type: ignore[attr-defined]
+    other._signals["SIF"] = lambda view: {s: z for s, z in told_by_other(view).items() if s not in "BC"}
+    told_by_other = build_brain(SMALL)[0]._signals["SIF"]
+    said, expected = (live(each, market[:70], []) for each in (stage, plain))
+    alerts = [each for each in said if isinstance(each, RiskAlert)]
+    assert [each for each in said if not isinstance(each, RiskAlert)] == expected
+    assert {each.code for each in alerts} == {"SIGNAL_NOT_FINITE"}
+    assert len(alerts) == 6 - 1  # one at each decision
+    assert "SIF for B, C" in alerts[0].detail
 
 
 def test_every_family_is_built_from_its_defaults():

@@ -80,6 +80,16 @@ def test_revisions_by_hand(scene):
     assert math.isnan(revisions(months[:1]))
 
 
+def test_revisions_are_not_added_over_months_that_are_missing(scene):
+    for symbol, months in (("A", range(9)), ("B", [0, 1, 2, 3, 4, 5, 6, 22]), ("C", [0, 1, 2, 3, 4, 5, 6, 6.2])):
+        for month in months:
+            scene.fact("analyst_estimates", symbol, 720 + month, month * 30, estimate=3.0 + month, price=60.0)
+    rows = {symbol: scene.at(800).facts.rows("analyst_estimates", symbol, 8) for symbol in "ABC"}
+    assert revisions(rows["A"]) == pytest.approx(7 / 60)
+    assert math.isnan(revisions(rows["B"]))
+    assert math.isnan(revisions(rows["C"]))
+
+
 def test_sentiment_takes_news_and_revisions(scene):
     for symbol, score, step in (("A", 0.9, 0.1), ("B", 0.1, 0.0), ("C", -0.5, -0.2)):
         for month in range(8):

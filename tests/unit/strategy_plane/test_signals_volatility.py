@@ -133,3 +133,9 @@ def test_a_high_index_premium_favours_high_betas(names):
     slopes = dict(zip("ABC", betas(view.bars.panel(61).closes).tolist(), strict=True))
     assert sorted(tilted, key=tilted.get) == sorted(slopes, key=slopes.get)
     assert min(tilted.values()) < 0.0 < max(tilted.values())
+    names.bar("A", 90, 50.0)
+    names.bar("C", 90, 50.0)
+    for number, symbols in ((91, "ABC"), (92, "ABC")):
+        for symbol in symbols:
+            names.bar(symbol, number, 50.0 + number % 2)
+    assert VolatilityPremium(past=60, index_weight=1e6)(names.at(92)).keys() == set("ABC")  # B lacks one bar

@@ -10,7 +10,9 @@ import pytest
 
 from contracts.market import BarEvent
 from strategy_plane.history import AsOfView, History
-from strategy_plane.signals.technical import Momentum, MovingAveragePair, Standardisation
+from strategy_plane.market import MarketView
+from strategy_plane.signals.technical import Component, Momentum, MovingAveragePair, Standardisation, Technical
+from strategy_plane.tables import FactStore, FlowStore
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -48,6 +50,24 @@ def test_time_series_momentum_agrees_with_pandas(prices: pd.DataFrame):
     expected = (window.iloc[-1] / window.iloc[0] - 1.0) / (daily.std() * math.sqrt(len(daily)))
     scores = Momentum(60, 5, Standardisation.OWN_VOLATILITY)(view_of(prices))
     assert scores == pytest.approx(expected.to_dict(), rel=1e-12)
+
+
+@pytest.mark.parametrize("day", [299 - 252, 299 - 252 + 40, 299 - 21, 299 - 1])
+def test_one_missing_bar_takes_no_symbol_out_of_any_measure(prices: pd.DataFrame, day: int):
+    whole = view_of(prices)
+    prices.loc[day, "C"] = np.nan
+    holed, technical = view_of(prices), Technical()
+    for part in set(Component) - {Component.MEAN_REVERSION}:  # five steps have no bar to spare
+        scores, before = technical.component(part, holed), technical.component(part, whole)
+        assert scores.keys() == before.keys() == set("ABCDE"), part
+        assert max(abs(scores[symbol] - before[symbol]) for symbol in before) < 0.25, part
+
+
+def test_a_symbol_without_a_bar_now_is_not_compared(prices: pd.DataFrame):
+    prices.loc[299, "C"] = np.nan
+    assert set(Technical()(MarketView(view_of(prices), FactStore().as_of(START), FlowStore().as_of(START)))) == set(
+        "ABDE"
+    )
 
 
 def test_scores_are_cut_at_the_limit(prices: pd.DataFrame):
