@@ -1,6 +1,6 @@
 """Many backtests of variants of one configuration, as daily returns over the same days."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -67,8 +67,8 @@ def run_trial(data: DataSettings, strategy: StrategySettings, order: OrderSettin
     return TrialReturns(moments(equity)[rows].astype(DAY), simple_returns(values))
 
 
-def equal_weight_returns(data: DataSettings, pairs: Collection[str] = ()) -> TrialReturns:
-    """Daily return of holding every symbol but ``pairs`` that has a close on both days in equal parts, without costs.
+def equal_weight_returns(data: DataSettings, traded: Callable[[str], bool]) -> TrialReturns:
+    """Daily return of holding every ``traded`` symbol that has a close on both days in equal parts, without costs.
 
     What anybody gets who buys the same universe and decides nothing; published prices are total-return prices.
 
@@ -77,7 +77,7 @@ def equal_weight_returns(data: DataSettings, pairs: Collection[str] = ()) -> Tri
     """
     closes = _DailyCloses()
     for message in chain.from_iterable(build_data_stage(data).play(build_connector(data).blocks())):
-        if isinstance(message, BarEvent) and message.symbol not in pairs:
+        if isinstance(message, BarEvent) and traded(message.symbol):
             closes.take(message)
     days, values = closes.table()
     if len(days) < 2:

@@ -142,7 +142,7 @@ def _study(settings: Settings) -> dict[str, JSON] | None:
         return None
     from backtest.signal_study import study  # noqa: PLC0415 - imports an optimizer, which takes seconds
 
-    return study(settings.data, chosen, settings.strategy.quoted.pairs).as_json()
+    return study(settings.data, chosen, settings.strategy.traded).as_json()
 
 
 def data_hash(settings: Settings) -> str:

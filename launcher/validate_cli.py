@@ -120,8 +120,8 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     try:
         ledger = TrialLedger(settings.run.directory / chosen.ledger)
         trials = list(_run(variants, ledger, family))
-        pairs = settings.strategy.quoted.pairs
-        held = equal_weight_returns(settings.data, pairs) if chosen.benchmark == "equal_weight" else None
+        traded = settings.strategy.traded
+        held = equal_weight_returns(settings.data, traded) if chosen.benchmark == "equal_weight" else None
         compared = compare(trials, held)
         study = judge(compared.returns, compared.benchmark, ledger.statistics(family), chosen)
     except LedgerTampered as error:

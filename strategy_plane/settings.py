@@ -1,6 +1,6 @@
 """Everything about the strategy plane that a person may choose."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -251,6 +251,12 @@ class StrategySettings(_Section):
         if not isinstance(optimizer, BlackLittermanSettings):
             return []
         return optimizer.strangers(set(traded) - self.quoted.pairs)
+
+    @property
+    def traded(self) -> Callable[[str], bool]:
+        """Whether a symbol is one the strategy may trade: of its universe, and no exchange rate."""
+        universe, pairs = frozenset(self.universe), self.quoted.pairs
+        return lambda symbol: symbol not in pairs and (not universe or symbol in universe)
 
     @property
     def quoted(self) -> Currencies:
