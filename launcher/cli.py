@@ -23,6 +23,7 @@ from launcher import (
     open_orders_cli,
     orders_cli,
     plane_cli,
+    plans_cli,
     postgres_cli,
     release_cli,
     rollback_cli,
@@ -55,6 +56,7 @@ orders_cli.app.command("list")(open_orders_cli.list_orders)
 orders_cli.app.command()(open_orders_cli.cancel)
 orders_cli.app.command("release-symbol")(release_cli.release_symbol)
 app.add_typer(orders_cli.app)
+app.add_typer(plans_cli.app)
 app.add_typer(kill_cli.app)
 app.add_typer(rollback_cli.app)
 app.add_typer(audit_cli.app)

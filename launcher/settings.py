@@ -71,7 +71,7 @@ class Settings(BaseModel):
         told = self.strategy.universe or self.data.symbols
         wrong = self.strategy.strangers(told) if told else []
         if wrong:
-            raise ValueError(f"strategy.strategy: {'; '.join(wrong)} (data.symbols lists what is told)")
+            raise ValueError(f"name symbols that are not in data.symbols, of section strategy: {'; '.join(wrong)}")
         return self
 
 

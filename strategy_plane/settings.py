@@ -242,11 +242,11 @@ class StrategySettings(_Section):
     def _views_are_on_what_is_traded(self) -> Self:
         wrong = self.strangers(self.universe) if self.universe else []
         if wrong:
-            raise ValueError(f"{'; '.join(wrong)} (universe lists what is traded)")
+            raise ValueError(f"names symbols that are not in its universe: {'; '.join(wrong)}")
         return self
 
     def strangers(self, traded: Iterable[str]) -> list[str]:
-        """A sentence for each symbol that the optimizer is told of and that is not ``traded``."""
+        """Symbols that the optimizer is told of and that are not ``traded``, with where each is named."""
         optimizer = getattr(self.strategy, "optimizer", None)
         if not isinstance(optimizer, BlackLittermanSettings):
             return []

@@ -103,7 +103,7 @@ class BlackLittermanSettings(_Section):
         return self
 
     def strangers(self, known: Iterable[str]) -> list[str]:
-        """What is said of symbols that are not ``known``, a sentence for each, with the symbol that may be meant."""
+        """Symbols that are not ``known``, with where each is named and which may be meant."""
         listed = sorted(known)
         named = [(f"views.{name}.weights", symbol) for name, view in self.views.items() for symbol in view.weights]
         named += [("market", symbol) for symbol in (self.market if isinstance(self.market, dict) else ())]
@@ -112,7 +112,7 @@ class BlackLittermanSettings(_Section):
             if symbol not in listed:
                 near = get_close_matches(symbol, listed, n=1)
                 fix = f"did you mean {near[0]}?" if near else f"choose from {', '.join(listed[:20])}"
-                said.append(f"optimizer.{field}: {symbol} is not traded; {fix}")
+                said.append(f"{symbol} in strategy.optimizer.{field} ({fix})")
         return said
 
 
