@@ -132,6 +132,7 @@ def write_run(
         _copy_findings(failures.findings, draft / QUARANTINE)
         summary = summarise(tables, record.initial_cash) | {
             "counts": _counts(tables, draft / BARS),
+            "alerts": record.alerts.by_code(),
             "dead_letters": dict(sorted(failures.dead_letters.items())),
             "quarantined": dict(sorted(failures.quarantined.items())),
             "provenance": asdict(provenance),

@@ -20,7 +20,7 @@ from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
 
-FOLLOWED = ("market_events", "order_intents", "execution_reports", "control")
+FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "risk_alerts")
 _BATCH = 2000
 
 

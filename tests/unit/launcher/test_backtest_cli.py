@@ -18,7 +18,7 @@ def backtest(tmp_path, monkeypatch):
     """Runs a source of the given lines; its directory and what was said."""
     monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
 
-    def call(name: str, *lines: str):
+    def call(name: str, *lines: str, **strategy: object):
         source = tmp_path / "bars.csv"
         source.write_text(HEADER + "".join(f"{line}\n" for line in lines))
         config = {
@@ -34,7 +34,8 @@ def backtest(tmp_path, monkeypatch):
                 "strategy": {"name": "moving_average_cross", "fast": 1, "slow": 2},
                 "universe": ["A"],
                 "initial_cash": 1000.0,
-            },
+            }
+            | strategy,
             "run": {"directory": str(tmp_path / "runs")},
         }
         path = tmp_path / "config.yaml"
@@ -67,3 +68,16 @@ def test_the_findings_are_no_part_of_what_is_compared(backtest):
     assert load(clean).summary["digests"] == load(dirty).summary["digests"]
     again, _ = backtest("again", *GOOD, "A,2024-01-09,10,9,11,10,100")
     assert (again / "quarantine.jsonl").read_bytes() == (dirty / "quarantine.jsonl").read_bytes()
+
+
+def test_a_backtest_says_what_its_strategy_was_alarmed_about(backtest):
+    no_weights = {"name": "own", "factory": "builtins:repr", "bars": 1}
+    directory, done = backtest("alarmed", *GOOD, strategy=no_weights)
+    assert done.exit_code == 0, done.output
+    told = load(directory).summary["alerts"]["OWN_STRATEGY"]
+    assert told["count"] == len(GOOD)
+    said = f"Alert OWN_STRATEGY, times 8, first {told['first'][:16]}: the strategy must return weights by symbol"
+    assert said in done.output.replace("\n", "")
+    quiet, done = backtest("quiet", *GOOD)
+    assert load(quiet).summary["alerts"] == {}
+    assert "Alert" not in done.output
