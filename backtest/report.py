@@ -66,6 +66,7 @@ def _page(run: Run, drawn: Charts, differences: Sequence[str]) -> str:
         rejections=_tally("Rejected by reason", _mapping(summary, "rejections")),
         dead_letters=_tally("Dead letters by code", _mapping(summary, "dead_letters")),
         quarantined=_tally("Source rows quarantined", _mapping(summary, "quarantined")),
+        unseen=_unseen(summary.get("unseen")),
         provenance=_provenance(run, provenance),
         configuration=escape(json.dumps(provenance.get("configuration", {}), indent=2, sort_keys=True)),
         style=_asset("report.css").template,
@@ -195,6 +196,12 @@ def _tally(title: str, counts: Mapping[str, JSON]) -> str:
         for name, count in ranked
     )
     return f'<div class="tally"><h3>{title}</h3><table>{rows}</table></div>'
+
+
+def _unseen(symbols: JSON) -> str:
+    if not isinstance(symbols, list) or not symbols:
+        return ""
+    return f'<p class="note">Symbols that were asked for and had no bar: {escape(", ".join(map(str, symbols)))}</p>'
 
 
 def _provenance(run: Run, provenance: Mapping[str, JSON]) -> str:

@@ -106,6 +106,12 @@ class RunRecord:
             handler(message)
 
     @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that had a bar so far."""
+        self._take_in()
+        return frozenset(symbol for symbol, _ in self._series)
+
+    @property
     def initial_cash(self) -> float:
         """Cash at the start, in account currency."""
         return self._initial_cash

@@ -274,4 +274,7 @@ def _losses(summary: Mapping[str, JSON]) -> list[RenderableType]:
         if isinstance(counts, dict) and counts:
             listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
             lines.append(Text(f"{title}: {listed}", "yellow"))
+    unseen = summary.get("unseen")
+    if isinstance(unseen, list) and unseen:
+        lines.append(Text(f"Symbols without a bar: {', '.join(map(str, unseen))}", "yellow"))
     return lines

@@ -46,7 +46,7 @@ def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
     findings = bars_to.with_suffix(f".{QUARANTINE}")
     with QuarantineFile(findings) as quarantine:
         simulated = simulate(settings.data, settings.strategy, settings.order, record, quarantine_sink=quarantine)
-    failures = Failures(quarantined=simulated.quarantined, findings=findings)
+    failures = Failures(quarantined=simulated.quarantined, findings=findings, unseen=unseen(settings, record))
     return _written(settings, run_id, record, failures, "simulated, in memory")
 
 
@@ -64,7 +64,10 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
         supervisor.stop()
         collector.drain()
         failures = Failures(
-            collector.dead_letters, quarantined(run.state_directory), findings=run.state_directory / QUARANTINE
+            collector.dead_letters,
+            quarantined(run.state_directory),
+            run.state_directory / QUARANTINE,
+            unseen(run.settings, record),
         )
     return _written(run.settings, run.run_id, record, failures, "simulated fills by the paper broker, over Kafka")
 
@@ -119,6 +122,12 @@ def quarantined(state_directory: Path) -> Counter[str]:
         if found["refused"]:
             findings.add((found["source"], found["line"], found["reason"]))
     return Counter(reason for _, _, reason in findings)
+
+
+def unseen(settings: Settings, record: RunRecord) -> tuple[str, ...]:
+    """Symbols that the configuration names and the source had no bar of, which only a run can tell."""
+    named = {*settings.strategy.universe, *settings.data.symbols}
+    return tuple(sorted(named - record.symbols))
 
 
 def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failures, mode: str) -> Outcome:

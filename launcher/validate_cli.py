@@ -106,7 +106,7 @@ def _changed(base: Settings, parameters: Mapping[str, object]) -> Settings:
         place[last] = value
     strategy = StrategySettings.model_validate_json(json.dumps(sections["strategy"]), strict=True)
     order = OrderSettings.model_validate_json(json.dumps(sections["order"]), strict=True)
-    return base.model_copy(update={"strategy": strategy, "order": order})
+    return Settings(**{**dict(base), "strategy": strategy, "order": order})
 
 
 def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> None:

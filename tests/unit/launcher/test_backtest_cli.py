@@ -18,7 +18,7 @@ def backtest(tmp_path, monkeypatch):
     """Runs a source of the given lines; its directory and what was said."""
     monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
 
-    def call(name: str, *lines: str, **strategy: object):
+    def call(name: str, *lines: str, symbols: tuple[str, ...] = ("A",), **strategy: object):
         source = tmp_path / "bars.csv"
         source.write_text(HEADER + "".join(f"{line}\n" for line in lines))
         config = {
@@ -26,7 +26,7 @@ def backtest(tmp_path, monkeypatch):
                 "sources": [{"files": [str(source)]}],
                 "bar_size": "1d",
                 "calendar": "24/7",
-                "symbols": ["A"],
+                "symbols": list(symbols),
                 "start": "2024-01-01",
                 "end": "2024-02-01",
             },
@@ -81,3 +81,11 @@ def test_a_backtest_says_what_its_strategy_was_alarmed_about(backtest):
     quiet, done = backtest("quiet", *GOOD)
     assert load(quiet).summary["alerts"] == {}
     assert "Alert" not in done.output
+
+
+def test_a_backtest_says_which_symbols_never_had_a_bar(backtest):
+    directory, done = backtest("partly", *GOOD, symbols=("A", "B"), universe=["A", "B"])
+    assert done.exit_code == 0, done.output
+    assert load(directory).summary["unseen"] == ["B"]
+    assert "Symbols without a bar: B" in done.output
+    assert "asked for and had no bar: B" in (directory / "report.html").read_text("utf-8")

@@ -32,6 +32,7 @@ def _config(directory, **validation):
     }
     config["data"].pop("listings")
     config["strategy"] |= {"strategy": {"name": "moving_average_cross", "fast": 5, "slow": 20}, "strategy_id": "cross"}
+    config["strategy"]["universe"] = list(config["data"]["symbols"])
     config["validation"] = {"blocks": 4, "groups": 4, "train": 60, "test": 20, "repetitions": 100} | validation
     path = directory / "config.yaml"
     path.write_text(yaml.safe_dump(config))
