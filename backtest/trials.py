@@ -6,6 +6,7 @@ from datetime import date
 from itertools import chain
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from backtest.run_record import RunRecord
@@ -59,9 +60,17 @@ def run_trial(data: DataSettings, strategy: StrategySettings, order: OrderSettin
     """
     record = RunRecord(strategy.initial_cash, currencies=strategy.quoted)
     simulate(data, strategy, order, record)
-    equity = record.tables().equity
+    return daily_returns(record.tables().equity, strategy.initial_cash)
+
+
+def daily_returns(equity: pa.Table, initial_cash: float) -> TrialReturns:
+    """What a run with this table of equity returned.
+
+    Raises:
+        TrialRuined: when equity does not stay above zero.
+    """
     rows = daily_rows(equity)
-    values = np.concatenate(([strategy.initial_cash], equity["equity"].to_numpy()[rows]))
+    values = np.concatenate(([initial_cash], equity["equity"].to_numpy()[rows]))
     if np.any(values <= 0.0):
         raise TrialRuined("equity fell to zero")
     return TrialReturns(moments(equity)[rows].astype(DAY), simple_returns(values))

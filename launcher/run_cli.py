@@ -61,8 +61,17 @@ def demo(config: ConfigPath = DEMO, kafka: Kafka = KafkaChoice.EMBEDDED, run_id:
         _show(outcome, expected.digests)
 
 
-def backtest(config: ConfigPath = DEMO, run_id: RunId = None) -> None:
-    """Run the three planes in one process, on a memory bus, and write the run with its report."""
+def backtest(
+    config: ConfigPath = DEMO,
+    run_id: RunId = None,
+    trial: Annotated[
+        bool, typer.Option(help="Write it into the ledger of trials; leave out only what nobody will choose by.")
+    ] = True,
+) -> None:
+    """Run the three planes in one process, on a memory bus, and write the run with its report.
+
+    It counts as a trial when `validate` judges whether the best of a family is luck.
+    """
     with reported():
         settings = _settings(config)
         name = _new_name(settings, run_id, "backtest")
@@ -71,6 +80,8 @@ def backtest(config: ConfigPath = DEMO, run_id: RunId = None) -> None:
 
             outcome = run_backtest(settings, name, _state(name) / "bars.parquet")
         _show(outcome)
+        if trial:
+            _write_down(settings, outcome)
 
 
 def up(
@@ -214,6 +225,19 @@ def _show(outcome: "Outcome", expected: "Digests | None" = None) -> None:
     console.print(f"report: {write_report(outcome.directory)}", markup=False, soft_wrap=True)
     if not identical:
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _write_down(settings: Settings, outcome: "Outcome") -> None:
+    from backtest.artifacts import load  # noqa: PLC0415 - loaded by the run already
+    from launcher.tried import family_of, ledger_of, write_down  # noqa: PLC0415
+    from strategy_plane.validation.trial_ledger import LedgerTampered  # noqa: PLC0415
+
+    try:
+        count = write_down(settings, load(outcome.directory), outcome.data_hash)
+    except LedgerTampered as error:
+        end(str(error), ExitCode.FAILURE)
+    said = f"trials of {family_of(settings)} written down so far: {count} ({ledger_of(settings)})"
+    console.print(said, style="dim", markup=False, soft_wrap=True)
 
 
 def _tell_findings(directory: Path) -> None:

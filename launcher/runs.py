@@ -32,12 +32,13 @@ OnProgress = Callable[[Counts], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did: its tables' digests, its directory, and what did not become a trade or a bar."""
+    """What a run did: its tables' digests, its directory, what did not become a trade or a bar, and on which data."""
 
     digests: Digests
     directory: Path
     failures: Failures
     bars: int
+    data_hash: str
 
 
 def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
@@ -141,7 +142,7 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
         configuration=resolved(settings),
     )
     directory = write_run(settings.run.directory, record, provenance, failures, _study(settings))
-    return Outcome(content_digests(record), directory, failures, record.counts["bars"])
+    return Outcome(content_digests(record), directory, failures, record.counts["bars"], provenance.data_hash)
 
 
 def _study(settings: Settings) -> dict[str, JSON] | None:

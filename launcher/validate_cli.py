@@ -1,6 +1,5 @@
 """``algotrade validate``: run the trials of a configuration and say whether the best one is real or luck."""
 
-import hashlib
 import json
 import os
 import signal
@@ -17,13 +16,12 @@ from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from kernel.clock import SystemClock
 from kernel.process import ExitCode
-from kernel.settings import resolved
 from launcher.endings import RunRefused, end, reported
 from launcher.kafka_options import console, errors
 from launcher.local import new_run_id
 from launcher.settings import Settings, load_settings
+from launcher.tried import family_of, key_of, ledger_of, trial_of
 from order_plane.settings import OrderSettings
 from strategy_plane.settings import StrategySettings
 
@@ -73,7 +71,7 @@ def validate(
 
 def _variants(base: Settings) -> tuple[list[Variant], list[str]]:
     """The configuration itself and every valid combination of the grid, each once; why others were left out."""
-    found = {_key(base): Variant("as configured", {}, base)}
+    found = {key_of(base): Variant("as configured", {}, base)}
     refused: list[str] = []
     grid = base.validation.grid
     for values in product(*grid.values()) if grid else ():
@@ -84,7 +82,7 @@ def _variants(base: Settings) -> tuple[list[Variant], list[str]]:
         except ValidationError as error:
             refused.append(f"{name}: {error.errors(include_url=False, include_input=False)[0]['msg']}")
             continue
-        found[_key(settings)] = Variant(name, parameters, settings)
+        found[key_of(settings)] = Variant(name, parameters, settings)
     return list(found.values()), refused
 
 
@@ -116,14 +114,13 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     from strategy_plane.validation.trial_ledger import LedgerTampered, TrialLedger  # noqa: PLC0415
 
     chosen, names = settings.validation, [variant.name for variant in variants]
-    family = chosen.family or settings.strategy.strategy_id
     try:
-        ledger = TrialLedger(settings.run.directory / chosen.ledger)
-        trials = list(_run(variants, ledger, family))
+        ledger = TrialLedger(ledger_of(settings))
+        trials = list(_run(variants, ledger))
         traded = settings.strategy.traded
         held = equal_weight_returns(settings.data, traded) if chosen.benchmark == "equal_weight" else None
         compared = compare(trials, held)
-        study = judge(compared.returns, compared.benchmark, ledger.statistics(family), chosen)
+        study = judge(compared.returns, compared.benchmark, ledger.statistics(family_of(settings)), chosen)
     except LedgerTampered as error:
         end(str(error), ExitCode.FAILURE)
     except ValueError as error:
@@ -134,24 +131,20 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
-def _run(variants: Sequence[Variant], ledger: "TrialLedger", family: str) -> Iterator["TrialReturns"]:
+def _run(variants: Sequence[Variant], ledger: "TrialLedger") -> Iterator["TrialReturns"]:
     """Backtest the variants in several processes, show how far they are, and write each down in the grid's order.
 
     The ledger is the same whichever trial ends first.
     """
-    from domain.probabilistic_sharpe import estimate_sharpe  # noqa: PLC0415
     from launcher.runs import data_hash  # noqa: PLC0415
-    from strategy_plane.validation.trial_ledger import Trial  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    data = _digest([data_hash(variants[0].settings), resolved(variants[0].settings.data)])
+    files = data_hash(variants[0].settings)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("trials", total=len(variants))
         for variant, returned in zip(variants, _returns(variants), strict=True):
             progress.update(task, description=variant.name[:60])
-            estimate = estimate_sharpe(returned.invested)
-            now, key = SystemClock().now(), _key(variant.settings)
-            ledger.append(Trial(family, key, data, now, estimate.sharpe, estimate.observations, variant.parameters))
+            ledger.append(trial_of(variant.settings, files, returned.invested, variant.parameters))
             progress.advance(task)
             yield returned
 
@@ -197,12 +190,3 @@ def _show(study: "Study", names: Sequence[str]) -> None:
         f"{float(sorted(study.path_sharpes)[len(study.path_sharpes) // 2]):.2f} over {len(study.path_sharpes)} paths"
     )
     console.print(sentence(study, names), style=_COLORS[study.verdict.value], markup=False, soft_wrap=True)
-
-
-def _key(settings: Settings) -> str:
-    """What distinguishes one trial from another: everything that decides how it trades."""
-    return _digest([resolved(settings.strategy), resolved(settings.order)])
-
-
-def _digest(content: Any) -> str:  # noqa: ANN401 - any plain data
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

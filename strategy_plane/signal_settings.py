@@ -1,7 +1,6 @@
 """What a person may choose about signals, ensemble and regimes."""
 
 from datetime import timedelta
-from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -237,9 +236,9 @@ class RegimeSettings(_Section):
         missing = [regime.value for regime in Regime if regime not in self.exposures]
         if missing:
             raise ValueError(f"exposures: {', '.join(missing)} missing")
-        for looser, tighter in pairwise(self.exposures[regime] for regime in Regime):
-            if tighter.gross > looser.gross or tighter.net > looser.net:
-                raise ValueError("exposures: gross and net must not grow from CALM to NORMAL to STORM")
+        storm = self.exposures[Regime.STORM]
+        if any(storm.gross > each.gross or storm.net > each.net for each in self.exposures.values()):
+            raise ValueError("exposures: STORM must not allow more gross or net than CALM or NORMAL")
         if self.first_fit > self.fit_window:
             raise ValueError("first_fit must not be above fit_window")
         if max(self.volatility_bars, self.correlation_bars) > self.drawdown_bars:

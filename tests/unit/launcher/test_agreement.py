@@ -85,7 +85,7 @@ WRONG: list[tuple[dict[str, object], tuple[str, ...]]] = [
         ("signals.POS", "ownership_weight must be above zero"),
     ),
     (signal("SIF", "sentiment", news_weight=0, revision_weight=0), ("signals.SIF", "must be above zero")),
-    (gates(1.6), ("regime", "must not grow from CALM to NORMAL to STORM")),
+    (gates(1.6), ("regime", "STORM must not allow more")),
     ({f"{CHOSEN}.limits.groups": {"t": {"symbols": ["AAPLE"]}}}, ("limits.groups.t.symbols", "did you mean AAPL?")),
     (group(low=0.4, high=0.1), ("limits.groups.tech", "low must not be above high")),
     (group(low=0.4, gross=0.1), ("limits.groups.tech", "low must not be above gross")),
