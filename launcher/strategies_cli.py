@@ -17,7 +17,7 @@ from launcher.kafka_options import console
 from strategy_plane.settings import StrategySettings
 
 _PREFIX = "strategy.strategy"
-_TAGS = {"name", "kind"}
+TAGS = {"name", "kind"}
 """Settings that say which form another setting takes."""
 
 app = typer.Typer(name="strategies", help="The strategies there are.", no_args_is_help=True)
@@ -81,7 +81,7 @@ def _show_setting(name: str, model: type[BaseModel], setting: str) -> None:
     for form in forms:
         tags = [
             f"{tag}: {' or '.join(get_args(form.model_fields[tag].annotation))}. "
-            for tag in _TAGS & form.model_fields.keys()
+            for tag in TAGS & form.model_fields.keys()
         ]
         console.print(f"{''.join(tags)}{(form.__doc__ or '').strip()}", markup=False, soft_wrap=True)
         if rows := parameters(form, f"{path}.NAME" if get_origin(annotation) is dict else path):
@@ -115,7 +115,7 @@ def parameters(model: type[BaseModel], prefix: str, given: BaseModel | None = No
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             rows += parameters(section, f"{prefix}.{name}", default if isinstance(default, BaseModel) else None)
-        elif name not in _TAGS:
+        elif name not in TAGS:
             shown = "required" if required else _text(default)
             named = _named_sections(default, f"{prefix}.{name}")
             rows += named or [(f"{prefix}.{name}", shown, field.description or "")]

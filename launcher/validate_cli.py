@@ -1,29 +1,24 @@
 """``algotrade validate``: run the trials of a configuration and say whether the best one is real or luck."""
 
-import json
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from kernel.process import ExitCode
 from launcher.endings import RunRefused, end, reported
+from launcher.grid import Variant, variants_of
 from launcher.kafka_options import console, errors
 from launcher.local import new_run_id
 from launcher.settings import Settings, load_settings
-from launcher.tried import family_of, key_of, ledger_of, trial_of
-from order_plane.settings import OrderSettings
-from strategy_plane.settings import StrategySettings
+from launcher.tried import family_of, ledger_of, trial_of
 
 if TYPE_CHECKING:
     from backtest.trials import TrialReturns
@@ -31,15 +26,6 @@ if TYPE_CHECKING:
     from strategy_plane.validation.trial_ledger import TrialLedger
 
 _COLORS = {"REAL": "bold green", "UNPROVEN": "bold yellow", "LUCK": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One combination of the grid and the settings it makes."""
-
-    name: str
-    parameters: dict[str, object]
-    settings: Settings
 
 
 def validate(
@@ -52,7 +38,7 @@ def validate(
     """
     with reported():
         settings = load_settings(config, os.environ)
-        variants, refused = _variants(settings)
+        variants, refused = variants_of(settings)
         for text in refused:
             errors.print(f"left out: {text}", style="yellow", markup=False, soft_wrap=True)
         if len(variants) < 2:
@@ -67,44 +53,6 @@ def validate(
         except ValidationExtraMissing as missing:
             end(str(missing), ExitCode.CONFIGURATION)
         _study(settings, variants, to)
-
-
-def _variants(base: Settings) -> tuple[list[Variant], list[str]]:
-    """The configuration itself and every valid combination of the grid, each once; why others were left out."""
-    found = {key_of(base): Variant("as configured", {}, base)}
-    refused: list[str] = []
-    grid = base.validation.grid
-    for values in product(*grid.values()) if grid else ():
-        parameters: dict[str, object] = dict(zip(grid, values, strict=True))
-        name = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in parameters.items())
-        try:
-            settings = _changed(base, parameters)
-        except ValidationError as error:
-            refused.append(f"{name}: {error.errors(include_url=False, include_input=False)[0]['msg']}")
-            continue
-        found[key_of(settings)] = Variant(name, parameters, settings)
-    return list(found.values()), refused
-
-
-def _changed(base: Settings, parameters: Mapping[str, object]) -> Settings:
-    """``base`` with ``parameters`` by dotted name; only how it trades may differ, not what it trades on.
-
-    Raises:
-        RunRefused: when a name is no setting of the configuration.
-        pydantic.ValidationError: when the values do not go together.
-    """
-    sections = {"strategy": base.strategy.model_dump(mode="json"), "order": base.order.model_dump(mode="json")}
-    for name, value in parameters.items():
-        *path, last = name.split(".")
-        place: Any = sections
-        for step in path:
-            place = place.get(step) if isinstance(place, dict) else None
-        if not path or not isinstance(place, dict) or last not in place:
-            raise RunRefused(f"validation.grid: {name} is no setting below strategy or order of this configuration")
-        place[last] = value
-    strategy = StrategySettings.model_validate_json(json.dumps(sections["strategy"]), strict=True)
-    order = OrderSettings.model_validate_json(json.dumps(sections["order"]), strict=True)
-    return Settings(**{**dict(base), "strategy": strategy, "order": order})
 
 
 def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> None:
