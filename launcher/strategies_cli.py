@@ -129,13 +129,18 @@ def _default(name: str, field: FieldInfo, given: BaseModel | None) -> Any:  # no
 
 
 def _named_sections(default: Any, prefix: str) -> list[tuple[str, str, str]]:  # noqa: ANN401 - any default
-    """A row for each section of a default that holds sections by name, such as the signals of an ensemble."""
+    """The kind and every parameter of each section of a default that holds them by name, such as the signals."""
     if not isinstance(default, dict) or not all(isinstance(each, BaseModel) for each in default.values()):
         return []
-    return [
-        (f"{prefix}.{name}", _text(section), (section.__doc__ or "").strip().splitlines()[0])
-        for name, section in default.items()
-    ]
+    rows = []
+    for name, section in default.items():
+        said = (section.__doc__ or "").strip().splitlines()[0]
+        rows += [
+            (f"{prefix}.{name}.{tag}", _text(getattr(section, tag)), said)
+            for tag in TAGS & type(section).model_fields.keys()
+        ]
+        rows += parameters(type(section), f"{prefix}.{name}", section)
+    return rows
 
 
 def _forms(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation
