@@ -58,12 +58,14 @@ class Provenance:
 class Failures:
     """What did not become a trade or a bar: dead letters by error code, quarantined source rows by reason.
 
-    ``findings`` is the file of the data plane that says which rows these are, if there is one.
+    ``findings`` is the file of the data plane that says which rows these are, if there is one; ``unseen`` are symbols
+    that were asked for and never had a bar.
     """
 
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
     findings: Path | None = None
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +134,10 @@ def write_run(
         _copy_findings(failures.findings, draft / QUARANTINE)
         summary = summarise(tables, record.initial_cash) | {
             "counts": _counts(tables, draft / BARS),
+            "alerts": record.alerts.by_code(),
             "dead_letters": dict(sorted(failures.dead_letters.items())),
             "quarantined": dict(sorted(failures.quarantined.items())),
+            "unseen": sorted(failures.unseen),
             "provenance": asdict(provenance),
             "digests": asdict(content_digests(tables)),
         }

@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 from backtest.artifacts import REPORT, Run, load, verify
 from backtest.report_figures import Charts, charts, monthly_returns
 from backtest.report_signals import signal_section
-from backtest.summary import FIGURES, JSON, paid_commissions, realised_profits, shown, traded_values
+from backtest.summary import FIGURES, JSON, paid_commissions, realised_profits, shown, told_alerts, traded_values
 
 KEY_FIGURES = {
     "total_return": "Total return",
@@ -58,6 +58,7 @@ def _page(run: Run, drawn: Charts, differences: Sequence[str]) -> str:
         banner=_banner(differences),
         tiles="".join(_tile(summary, name, title) for name, title in KEY_FIGURES.items()),
         figures=_pairs((title, escape(shown(summary, name))) for name, (title, _) in FIGURES.items()),
+        alerts=_alerts(summary),
         months=_months(run),
         signals=signal_section(_mapping(run.summary, "study")),
         symbols=_symbols(run.tables.fills, run.tables.positions),
@@ -65,6 +66,7 @@ def _page(run: Run, drawn: Charts, differences: Sequence[str]) -> str:
         rejections=_tally("Rejected by reason", _mapping(summary, "rejections")),
         dead_letters=_tally("Dead letters by code", _mapping(summary, "dead_letters")),
         quarantined=_tally("Source rows quarantined", _mapping(summary, "quarantined")),
+        unseen=_unseen(summary.get("unseen")),
         provenance=_provenance(run, provenance),
         configuration=escape(json.dumps(provenance.get("configuration", {}), indent=2, sort_keys=True)),
         style=_asset("report.css").template,
@@ -102,6 +104,21 @@ def _banner(differences: Sequence[str]) -> str:
     if not differences:
         return ""
     return f'<p class="banner">This run is not as it was written: {escape("; ".join(differences))}</p>'
+
+
+def _alerts(summary: Mapping[str, JSON]) -> str:
+    """A card of what a person had to know about; nothing when there was nothing."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(code)}</th><td>{escape(str(each["severity"]))}</td><td>{each["count"]:,}</td>'
+        f'<td>{escape(str(each["first"])[:16])}</td><td class="said">{escape(str(each["detail"]))}</td></tr>'
+        for code, each in told_alerts(summary)
+    )
+    if not rows:
+        return ""
+    names = ("Alert", "Severity", "Times", "First", "What the first said")
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<section class="card"><h2>Alerts</h2><div class="scroll">{table}</div></section>'
 
 
 def _tile(summary: Mapping[str, JSON], name: str, title: str) -> str:
@@ -179,6 +196,12 @@ def _tally(title: str, counts: Mapping[str, JSON]) -> str:
         for name, count in ranked
     )
     return f'<div class="tally"><h3>{title}</h3><table>{rows}</table></div>'
+
+
+def _unseen(symbols: JSON) -> str:
+    if not isinstance(symbols, list) or not symbols:
+        return ""
+    return f'<p class="note">Symbols that were asked for and had no bar: {escape(", ".join(map(str, symbols)))}</p>'
 
 
 def _provenance(run: Run, provenance: Mapping[str, JSON]) -> str:

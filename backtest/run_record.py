@@ -13,10 +13,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from backtest.alerts import AlertLog
 from backtest.bar_file import BarFile
 from backtest.facts import Facts, IntentFacts, ReportFacts
 from backtest.tables import Tables, build_tables
 from contracts.base import Message
+from contracts.control import RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import BarRun
@@ -48,11 +50,12 @@ class _Codes(dict[Key, int]):
 
 
 class RunRecord:
-    """Observes bars, slices, intents and reports, and turns them into the tables of the run.
+    """Observes bars, slices, intents and reports, and turns them into the tables of the run; and alerts.
 
     Facts are appended to flat arrays (28 bytes per bar, 8 per slice, about 150 per report) and nothing is
     computed from them until `tables` is asked for, which sorts them by event time and drops repeats. So the
-    tables depend on the set of facts and not on the order they arrived in.
+    tables depend on the set of facts and not on the order they arrived in. ``alerts`` stand beside the tables and are
+    no part of what two runs are compared by: over Kafka the order plane has more to tell, as of a restart.
 
     ``initial_cash`` is in account currency, and ``currencies`` are those of the symbols. ``strategies`` keeps only
     what those strategies ordered; None keeps all. ``bars_to`` streams the bars to a Parquet file that `bar_file`
@@ -81,12 +84,14 @@ class RunRecord:
         self._bar_at, self._bar_series, self._closes = array("q"), array("i"), array("d")
         self._slices = array("q")
         self._intents, self._reports = IntentFacts(), ReportFacts()
+        self.alerts = AlertLog()
         self._sink = None if bars_to is None else BarFile(bars_to)
         self._handlers: dict[type[Message], Handler] = {
             BarEvent: self._on_bar,
             SliceEvent: self._on_slice,
             OrderIntent: self._on_intent,
             ExecutionReport: self._on_report,
+            RiskAlert: self.alerts.take,
         }
 
     @property
@@ -99,6 +104,12 @@ class RunRecord:
         handler = self._handlers.get(type(message))
         if handler is not None:
             handler(message)
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that had a bar so far."""
+        self._take_in()
+        return frozenset(symbol for symbol, _ in self._series)
 
     @property
     def initial_cash(self) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
@@ -72,9 +72,9 @@ class SignalStudy:
         return table
 
 
-def study(data: DataSettings, chosen: SignalEnsembleSettings, pairs: Collection[str] = ()) -> SignalStudy:
-    """Score the signals of ``chosen`` over the whole source but ``pairs``, exchange rates; nothing is traded."""
-    observer = build_observer(chosen, pairs)
+def study(data: DataSettings, chosen: SignalEnsembleSettings, traded: Callable[[str], bool]) -> SignalStudy:
+    """Score the signals of ``chosen`` over what the source has of ``traded`` symbols; no order is made."""
+    observer = build_observer(chosen, traded)
     for messages in build_data_stage(data).play(build_connector(data).blocks()):
         observer.note(messages, 0, len(messages))
     return SignalStudy(observer.summaries(), observer.diary, generated_tables(data))

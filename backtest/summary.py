@@ -225,7 +225,7 @@ def shown(summary: Mapping[str, JSON], figure: str) -> str:
 
 
 def render(summary: Mapping[str, JSON]) -> RenderableType:
-    """The summary as a table for a terminal, with what was refused or lost below it when there is any."""
+    """The summary as a table for a terminal; below it what was alarmed, refused or lost, when there is any."""
     grid = Grid(box=None, show_header=False, pad_edge=False)
     for _ in range(2):
         grid.add_column(style="dim")
@@ -236,7 +236,7 @@ def render(summary: Mapping[str, JSON]) -> RenderableType:
         cells: list[RenderableType] = [FIGURES[left][0], _coloured(summary, left)]
         cells += [f"   {FIGURES[right][0]}", _coloured(summary, right)] if right else []
         grid.add_row(*cells)
-    return Group(grid, *_losses(summary))
+    return Group(grid, *_alerts(summary), *_losses(summary))
 
 
 _SIGNED = frozenset({"total_return", "cagr"})
@@ -246,6 +246,21 @@ def _coloured(summary: Mapping[str, JSON], figure: str) -> Text:
     text = shown(summary, figure)
     style = {"+": "green", "-": "red"}.get(text[0], "") if figure in _SIGNED and text != "-" else ""
     return Text(text, style)
+
+
+def told_alerts(summary: Mapping[str, JSON]) -> list[tuple[str, Mapping[str, JSON]]]:
+    """What the summary says of the alerts of each code, the most frequent first; older summaries say nothing."""
+    alerts = summary.get("alerts")
+    told = [(code, each) for code, each in alerts.items() if isinstance(each, dict)] if isinstance(alerts, dict) else []
+    return sorted(told, key=lambda pair: (-int(str(pair[1]["count"])), pair[0]))
+
+
+def _alerts(summary: Mapping[str, JSON]) -> list[RenderableType]:
+    return [
+        Text(f"Alert {code}, times {each['count']}, first {str(each['first'])[:16]}: {each['detail']}", style)
+        for code, each in told_alerts(summary)
+        for style in ("bold red" if each["severity"] == "CRITICAL" else "yellow",)
+    ]
 
 
 def _losses(summary: Mapping[str, JSON]) -> list[RenderableType]:
@@ -259,4 +274,7 @@ def _losses(summary: Mapping[str, JSON]) -> list[RenderableType]:
         if isinstance(counts, dict) and counts:
             listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
             lines.append(Text(f"{title}: {listed}", "yellow"))
+    unseen = summary.get("unseen")
+    if isinstance(unseen, list) and unseen:
+        lines.append(Text(f"Symbols without a bar: {', '.join(map(str, unseen))}", "yellow"))
     return lines

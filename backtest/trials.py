@@ -1,11 +1,12 @@
 """Many backtests of variants of one configuration, as daily returns over the same days."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from backtest.run_record import RunRecord
@@ -59,16 +60,24 @@ def run_trial(data: DataSettings, strategy: StrategySettings, order: OrderSettin
     """
     record = RunRecord(strategy.initial_cash, currencies=strategy.quoted)
     simulate(data, strategy, order, record)
-    equity = record.tables().equity
+    return daily_returns(record.tables().equity, strategy.initial_cash)
+
+
+def daily_returns(equity: pa.Table, initial_cash: float) -> TrialReturns:
+    """What a run with this table of equity returned.
+
+    Raises:
+        TrialRuined: when equity does not stay above zero.
+    """
     rows = daily_rows(equity)
-    values = np.concatenate(([strategy.initial_cash], equity["equity"].to_numpy()[rows]))
+    values = np.concatenate(([initial_cash], equity["equity"].to_numpy()[rows]))
     if np.any(values <= 0.0):
         raise TrialRuined("equity fell to zero")
     return TrialReturns(moments(equity)[rows].astype(DAY), simple_returns(values))
 
 
-def equal_weight_returns(data: DataSettings, pairs: Collection[str] = ()) -> TrialReturns:
-    """Daily return of holding every symbol but ``pairs`` that has a close on both days in equal parts, without costs.
+def equal_weight_returns(data: DataSettings, traded: Callable[[str], bool]) -> TrialReturns:
+    """Daily return of holding every ``traded`` symbol that has a close on both days in equal parts, without costs.
 
     What anybody gets who buys the same universe and decides nothing; published prices are total-return prices.
 
@@ -77,7 +86,7 @@ def equal_weight_returns(data: DataSettings, pairs: Collection[str] = ()) -> Tri
     """
     closes = _DailyCloses()
     for message in chain.from_iterable(build_data_stage(data).play(build_connector(data).blocks())):
-        if isinstance(message, BarEvent) and message.symbol not in pairs:
+        if isinstance(message, BarEvent) and traded(message.symbol):
             closes.take(message)
     days, values = closes.table()
     if len(days) < 2:

@@ -22,7 +22,7 @@ from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
 from launcher.consumed_intents import IntentWitness
 
-FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "heartbeats")
+FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "heartbeats", "risk_alerts")
 _BATCH = 2000
 
 

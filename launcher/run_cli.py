@@ -58,11 +58,24 @@ def demo(config: ConfigPath = DEMO, kafka: Kafka = KafkaChoice.EMBEDDED, run_id:
             console.print("backtest done; now the same over Kafka", style="dim")
             with progress.shown(console, expected.bars) as show:
                 outcome = runs.run_over_kafka(run, supervisor, show)
-        _show(outcome, expected.digests)
+        _show(outcome)
+        identical = _verdict(outcome.digests, expected.digests)
+        _tell_report(outcome)
+        if not identical:
+            raise typer.Exit(ExitCode.FAILURE)
 
 
-def backtest(config: ConfigPath = DEMO, run_id: RunId = None) -> None:
-    """Run the three planes in one process, on a memory bus, and write the run with its report."""
+def backtest(
+    config: ConfigPath = DEMO,
+    run_id: RunId = None,
+    trial: Annotated[
+        bool, typer.Option(help="Write it into the ledger of trials; leave out only what nobody will choose by.")
+    ] = True,
+) -> None:
+    """Run the three planes in one process, on a memory bus, and write the run with its report.
+
+    It counts as a trial when `validate` judges whether the best of a family is luck.
+    """
     with reported():
         settings = _settings(config)
         name = _new_name(settings, run_id, "backtest")
@@ -71,6 +84,10 @@ def backtest(config: ConfigPath = DEMO, run_id: RunId = None) -> None:
 
             outcome = run_backtest(settings, name, _state(name) / "bars.parquet")
         _show(outcome)
+        fault = _write_down(settings, outcome) if trial else ""
+        _tell_report(outcome)
+        if fault:
+            end(fault, ExitCode.FAILURE)
 
 
 def up(
@@ -202,18 +219,34 @@ def _tell_where(run: LocalRun) -> None:
     console.print("in another terminal: algotrade dlq list, algotrade topics list; Ctrl-C stops all")
 
 
-def _show(outcome: "Outcome", expected: "Digests | None" = None) -> None:
-    """The summary, the verdict when there is something to compare with, and the path of the report."""
+def _show(outcome: "Outcome") -> None:
+    """The summary, and where the rows are that were refused."""
     from backtest.artifacts import load  # noqa: PLC0415 - loaded by the run already
-    from backtest.report import write_report  # noqa: PLC0415
     from backtest.summary import render  # noqa: PLC0415
 
     console.print(render(load(outcome.directory).summary))
     _tell_findings(outcome.directory)
-    identical = expected is None or _verdict(outcome.digests, expected)
+
+
+def _tell_report(outcome: "Outcome") -> None:
+    from backtest.report import write_report  # noqa: PLC0415 - takes a second
+
     console.print(f"report: {write_report(outcome.directory)}", markup=False, soft_wrap=True)
-    if not identical:
-        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _write_down(settings: Settings, outcome: "Outcome") -> str:
+    """Count the run among the trials, and say how many there are; returns why it could not be, if so."""
+    from backtest.artifacts import load  # noqa: PLC0415 - loaded by the run already
+    from launcher.tried import family_of, ledger_of, write_down  # noqa: PLC0415
+    from strategy_plane.validation.trial_ledger import LedgerTampered  # noqa: PLC0415
+
+    try:
+        count = write_down(settings, load(outcome.directory), outcome.data_hash)
+    except LedgerTampered as error:
+        return str(error)
+    said = f"trials of {family_of(settings)} written down so far: {count} ({ledger_of(settings)})"
+    console.print(said, style="dim", markup=False, soft_wrap=True)
+    return ""
 
 
 def _tell_findings(directory: Path) -> None:

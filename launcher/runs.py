@@ -36,12 +36,13 @@ OnProgress = Callable[[Counts], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did: its tables' digests, its directory, and what did not become a trade or a bar."""
+    """What a run did: its tables' digests, its directory, what did not become a trade or a bar, and on which data."""
 
     digests: Digests
     directory: Path
     failures: Failures
     bars: int
+    data_hash: str
 
 
 def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
@@ -50,7 +51,7 @@ def run_backtest(settings: Settings, run_id: str, bars_to: Path) -> Outcome:
     findings = bars_to.with_suffix(f".{QUARANTINE}")
     with QuarantineFile(findings) as quarantine:
         simulated = simulate(settings.data, settings.strategy, settings.order, record, quarantine_sink=quarantine)
-    failures = Failures(quarantined=simulated.quarantined, findings=findings)
+    failures = Failures(quarantined=simulated.quarantined, findings=findings, unseen=unseen(settings, record))
     return _written(settings, run_id, record, failures, "simulated, in memory")
 
 
@@ -68,7 +69,10 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
         supervisor.stop()
         collector.drain()
         failures = Failures(
-            collector.dead_letters, quarantined(run.state_directory), findings=run.state_directory / QUARANTINE
+            collector.dead_letters,
+            quarantined(run.state_directory),
+            run.state_directory / QUARANTINE,
+            unseen(run.settings, record),
         )
     return _written(run.settings, run.run_id, record, failures, "simulated fills by the paper broker, over Kafka")
 
@@ -141,6 +145,12 @@ def quarantined(state_directory: Path) -> Counter[str]:
     return Counter(reason for _, _, reason in findings)
 
 
+def unseen(settings: Settings, record: RunRecord) -> tuple[str, ...]:
+    """Symbols that the configuration names and the source had no bar of, which only a run can tell."""
+    named = {*settings.strategy.universe, *settings.data.symbols}
+    return tuple(sorted(named - record.symbols))
+
+
 def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failures, mode: str) -> Outcome:
     provenance = Provenance(
         run_id=run_id,
@@ -152,7 +162,7 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
         configuration=resolved(settings),
     )
     directory = write_run(settings.run.directory, record, provenance, failures, _study(settings))
-    return Outcome(content_digests(record), directory, failures, record.counts["bars"])
+    return Outcome(content_digests(record), directory, failures, record.counts["bars"], provenance.data_hash)
 
 
 def _study(settings: Settings) -> dict[str, JSON] | None:
@@ -162,7 +172,7 @@ def _study(settings: Settings) -> dict[str, JSON] | None:
         return None
     from backtest.signal_study import study  # noqa: PLC0415 - imports an optimizer, which takes seconds
 
-    return study(settings.data, chosen, settings.strategy.quoted.pairs).as_json()
+    return study(settings.data, chosen, settings.strategy.traded).as_json()
 
 
 def data_hash(settings: Settings) -> str:

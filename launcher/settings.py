@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from data_plane.settings import DataSettings
 from kernel.kafka_settings import KafkaSettings
 from kernel.settings import load
+from launcher.agreement import disagreements
 from order_plane.settings import OrderSettings
 from strategy_plane.settings import StrategySettings
 from strategy_plane.validation.settings import ValidationSettings
@@ -67,11 +68,10 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _views_are_on_what_is_told(self) -> Self:
-        told = self.strategy.universe or self.data.symbols
-        wrong = self.strategy.strangers(told) if told else []
+    def _strategy_asks_for_what_is_told(self) -> Self:
+        wrong = disagreements(self.data, self.strategy)
         if wrong:
-            raise ValueError(f"name symbols that are not in data.symbols, of section strategy: {'; '.join(wrong)}")
+            raise ValueError(f"do not agree: {'; '.join(wrong)}")
         return self
 
 

@@ -35,7 +35,7 @@ def signals(
         from backtest.signal_study import study  # noqa: PLC0415 - takes a second
 
         with console.status("scoring every moment of the source"):
-            found = study(settings.data, chosen, settings.strategy.quoted.pairs)
+            found = study(settings.data, chosen, settings.strategy.traded)
         console.print(found.table())
         console.print(", ".join(f"{regime} {share:.0%}" for regime, share in found.shares().items()), style="dim")
         if found.generated:

@@ -17,7 +17,7 @@ from launcher.kafka_options import console
 from strategy_plane.settings import StrategySettings
 
 _PREFIX = "strategy.strategy"
-_TAGS = {"name", "kind"}
+TAGS = {"name", "kind"}
 """Settings that say which form another setting takes."""
 
 app = typer.Typer(name="strategies", help="The strategies there are.", no_args_is_help=True)
@@ -81,7 +81,7 @@ def _show_setting(name: str, model: type[BaseModel], setting: str) -> None:
     for form in forms:
         tags = [
             f"{tag}: {' or '.join(get_args(form.model_fields[tag].annotation))}. "
-            for tag in _TAGS & form.model_fields.keys()
+            for tag in TAGS & form.model_fields.keys()
         ]
         console.print(f"{''.join(tags)}{(form.__doc__ or '').strip()}", markup=False, soft_wrap=True)
         if rows := parameters(form, f"{path}.NAME" if get_origin(annotation) is dict else path):
@@ -115,7 +115,7 @@ def parameters(model: type[BaseModel], prefix: str, given: BaseModel | None = No
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel):
             rows += parameters(section, f"{prefix}.{name}", default if isinstance(default, BaseModel) else None)
-        elif name not in _TAGS:
+        elif name not in TAGS:
             shown = "required" if required else _text(default)
             named = _named_sections(default, f"{prefix}.{name}")
             rows += named or [(f"{prefix}.{name}", shown, field.description or "")]
@@ -129,13 +129,18 @@ def _default(name: str, field: FieldInfo, given: BaseModel | None) -> Any:  # no
 
 
 def _named_sections(default: Any, prefix: str) -> list[tuple[str, str, str]]:  # noqa: ANN401 - any default
-    """A row for each section of a default that holds sections by name, such as the signals of an ensemble."""
+    """The kind and every parameter of each section of a default that holds them by name, such as the signals."""
     if not isinstance(default, dict) or not all(isinstance(each, BaseModel) for each in default.values()):
         return []
-    return [
-        (f"{prefix}.{name}", _text(section), (section.__doc__ or "").strip().splitlines()[0])
-        for name, section in default.items()
-    ]
+    rows = []
+    for name, section in default.items():
+        said = (section.__doc__ or "").strip().splitlines()[0]
+        rows += [
+            (f"{prefix}.{name}.{tag}", _text(getattr(section, tag)), said)
+            for tag in TAGS & type(section).model_fields.keys()
+        ]
+        rows += parameters(type(section), f"{prefix}.{name}", section)
+    return rows
 
 
 def _forms(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401 - any annotation

@@ -1,31 +1,24 @@
 """``algotrade validate``: run the trials of a configuration and say whether the best one is real or luck."""
 
-import hashlib
-import json
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from kernel.clock import SystemClock
 from kernel.process import ExitCode
-from kernel.settings import resolved
 from launcher.endings import RunRefused, end, reported
+from launcher.grid import Variant, variants_of
 from launcher.kafka_options import console, errors
 from launcher.local import new_run_id
 from launcher.settings import Settings, load_settings
-from order_plane.settings import OrderSettings
-from strategy_plane.settings import StrategySettings
+from launcher.tried import family_of, ledger_of, trial_of
 
 if TYPE_CHECKING:
     from backtest.trials import TrialReturns
@@ -33,15 +26,6 @@ if TYPE_CHECKING:
     from strategy_plane.validation.trial_ledger import TrialLedger
 
 _COLORS = {"REAL": "bold green", "UNPROVEN": "bold yellow", "LUCK": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One combination of the grid and the settings it makes."""
-
-    name: str
-    parameters: dict[str, object]
-    settings: Settings
 
 
 def validate(
@@ -54,7 +38,7 @@ def validate(
     """
     with reported():
         settings = load_settings(config, os.environ)
-        variants, refused = _variants(settings)
+        variants, refused = variants_of(settings)
         for text in refused:
             errors.print(f"left out: {text}", style="yellow", markup=False, soft_wrap=True)
         if len(variants) < 2:
@@ -71,44 +55,6 @@ def validate(
         _study(settings, variants, to)
 
 
-def _variants(base: Settings) -> tuple[list[Variant], list[str]]:
-    """The configuration itself and every valid combination of the grid, each once; why others were left out."""
-    found = {_key(base): Variant("as configured", {}, base)}
-    refused: list[str] = []
-    grid = base.validation.grid
-    for values in product(*grid.values()) if grid else ():
-        parameters: dict[str, object] = dict(zip(grid, values, strict=True))
-        name = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in parameters.items())
-        try:
-            settings = _changed(base, parameters)
-        except ValidationError as error:
-            refused.append(f"{name}: {error.errors(include_url=False, include_input=False)[0]['msg']}")
-            continue
-        found[_key(settings)] = Variant(name, parameters, settings)
-    return list(found.values()), refused
-
-
-def _changed(base: Settings, parameters: Mapping[str, object]) -> Settings:
-    """``base`` with ``parameters`` by dotted name; only how it trades may differ, not what it trades on.
-
-    Raises:
-        RunRefused: when a name is no setting of the configuration.
-        pydantic.ValidationError: when the values do not go together.
-    """
-    sections = {"strategy": base.strategy.model_dump(mode="json"), "order": base.order.model_dump(mode="json")}
-    for name, value in parameters.items():
-        *path, last = name.split(".")
-        place: Any = sections
-        for step in path:
-            place = place.get(step) if isinstance(place, dict) else None
-        if not path or not isinstance(place, dict) or last not in place:
-            raise RunRefused(f"validation.grid: {name} is no setting below strategy or order of this configuration")
-        place[last] = value
-    strategy = StrategySettings.model_validate_json(json.dumps(sections["strategy"]), strict=True)
-    order = OrderSettings.model_validate_json(json.dumps(sections["order"]), strict=True)
-    return base.model_copy(update={"strategy": strategy, "order": order})
-
-
 def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> None:
     from backtest.trials import compare, equal_weight_returns  # noqa: PLC0415
     from backtest.validation_report import write_validation_report  # noqa: PLC0415
@@ -116,14 +62,13 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     from strategy_plane.validation.trial_ledger import LedgerTampered, TrialLedger  # noqa: PLC0415
 
     chosen, names = settings.validation, [variant.name for variant in variants]
-    family = chosen.family or settings.strategy.strategy_id
     try:
-        ledger = TrialLedger(settings.run.directory / chosen.ledger)
-        trials = list(_run(variants, ledger, family))
-        pairs = settings.strategy.quoted.pairs
-        held = equal_weight_returns(settings.data, pairs) if chosen.benchmark == "equal_weight" else None
+        ledger = TrialLedger(ledger_of(settings))
+        trials = list(_run(variants, ledger))
+        traded = settings.strategy.traded
+        held = equal_weight_returns(settings.data, traded) if chosen.benchmark == "equal_weight" else None
         compared = compare(trials, held)
-        study = judge(compared.returns, compared.benchmark, ledger.statistics(family), chosen)
+        study = judge(compared.returns, compared.benchmark, ledger.statistics(family_of(settings)), chosen)
     except LedgerTampered as error:
         end(str(error), ExitCode.FAILURE)
     except ValueError as error:
@@ -134,24 +79,20 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
-def _run(variants: Sequence[Variant], ledger: "TrialLedger", family: str) -> Iterator["TrialReturns"]:
+def _run(variants: Sequence[Variant], ledger: "TrialLedger") -> Iterator["TrialReturns"]:
     """Backtest the variants in several processes, show how far they are, and write each down in the grid's order.
 
     The ledger is the same whichever trial ends first.
     """
-    from domain.probabilistic_sharpe import estimate_sharpe  # noqa: PLC0415
     from launcher.runs import data_hash  # noqa: PLC0415
-    from strategy_plane.validation.trial_ledger import Trial  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    data = _digest([data_hash(variants[0].settings), resolved(variants[0].settings.data)])
+    files = data_hash(variants[0].settings)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("trials", total=len(variants))
         for variant, returned in zip(variants, _returns(variants), strict=True):
             progress.update(task, description=variant.name[:60])
-            estimate = estimate_sharpe(returned.invested)
-            now, key = SystemClock().now(), _key(variant.settings)
-            ledger.append(Trial(family, key, data, now, estimate.sharpe, estimate.observations, variant.parameters))
+            ledger.append(trial_of(variant.settings, files, returned.invested, variant.parameters))
             progress.advance(task)
             yield returned
 
@@ -197,12 +138,3 @@ def _show(study: "Study", names: Sequence[str]) -> None:
         f"{float(sorted(study.path_sharpes)[len(study.path_sharpes) // 2]):.2f} over {len(study.path_sharpes)} paths"
     )
     console.print(sentence(study, names), style=_COLORS[study.verdict.value], markup=False, soft_wrap=True)
-
-
-def _key(settings: Settings) -> str:
-    """What distinguishes one trial from another: everything that decides how it trades."""
-    return _digest([resolved(settings.strategy), resolved(settings.order)])
-
-
-def _digest(content: Any) -> str:  # noqa: ANN401 - any plain data
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

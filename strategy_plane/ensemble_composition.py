@@ -1,6 +1,6 @@
 """Build signals and the ensemble that trades them from their settings."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -64,9 +64,9 @@ def build_brain(chosen: SignalEnsembleSettings) -> tuple[Brain, Market]:
     return Brain(signals, market, Trust(**dict(chosen.trust)), schedule, _regimes(rules), windows), market
 
 
-def build_observer(chosen: SignalEnsembleSettings, pairs: Collection[str] = ()) -> SignalObserver:
-    """What follows a run and tells afterwards what each signal has shown; ``pairs`` are exchange rates, not assets."""
-    return SignalObserver(*build_brain(chosen), frozenset(pairs))
+def build_observer(chosen: SignalEnsembleSettings, traded: Callable[[str], bool]) -> SignalObserver:
+    """What follows a run and tells afterwards what each signal has shown of the symbols that are ``traded``."""
+    return SignalObserver(*build_brain(chosen), traded)
 
 
 def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Market, CostBook | None]:

@@ -1,6 +1,6 @@
 """Everything about the strategy plane that a person may choose."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
@@ -10,6 +10,7 @@ from contracts.base import Currency, Name, Symbol
 from contracts.market import BarSize
 from contracts.trading import OrderType, TimeInForce
 from domain.currency import Currencies, currencies_of
+from domain.spelling import meant
 from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.optimizers.settings import (
     BlackLittermanSettings,
@@ -82,6 +83,13 @@ class GroupSettings(_Section):
     high: Annotated[float | None, Field(ge=-100, le=100, description="largest sum of weights")] = None
     gross: Annotated[Fraction | None, Field(description="largest sum of absolute weights")] = None
 
+    @model_validator(mode="after")
+    def _bounds_agree(self) -> Self:
+        for name, bound in (("high", self.high), ("gross", self.gross)):
+            if self.low is not None and bound is not None and self.low > bound:
+                raise ValueError(f"low must not be above {name}")
+        return self
+
 
 class LimitSettings(_Section):
     """What the optimizer must keep to."""
@@ -94,6 +102,20 @@ class LimitSettings(_Section):
     net_floor: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights; none is -net")] = None
     volatility: Annotated[float | None, Field(gt=0, le=10, description="annual volatility of the portfolio")] = None
     groups: Annotated[dict[Name, GroupSettings], Field(description="bounds on symbols together, by name")] = {}
+
+    @model_validator(mode="after")
+    def _can_be_kept_from_cash(self) -> Self:
+        for name in ("net", "gross", "turnover"):
+            if self.net_floor is not None and self.net_floor > getattr(self, name):
+                raise ValueError(f"net_floor must not be above {name}: from cash nothing could ever be bought")
+        for name, group in self.groups.items():
+            reach = min(self.gross, self.turnover, self.box * len(group.symbols))
+            least, most = group.low, group.high
+            if least is not None and least > reach:
+                raise ValueError(f"groups.{name}.low cannot be reached from cash within gross, box and turnover")
+            if most is not None and most < (0.0 if self.long_only else -reach):
+                raise ValueError(f"groups.{name}.high cannot be reached from cash within gross, box and long_only")
+        return self
 
 
 class MomentumMeanVarianceSettings(_Section):
@@ -239,18 +261,34 @@ class StrategySettings(_Section):
     publish_portfolio: Annotated[bool, Field(description="publish positions and equity at every slice")] = False
 
     @model_validator(mode="after")
-    def _views_are_on_what_is_traded(self) -> Self:
+    def _names_what_is_traded(self) -> Self:
         wrong = self.strangers(self.universe) if self.universe else []
         if wrong:
             raise ValueError(f"names symbols that are not in its universe: {'; '.join(wrong)}")
         return self
 
     def strangers(self, traded: Iterable[str]) -> list[str]:
-        """Symbols that the optimizer is told of and that are not ``traded``, with where each is named."""
-        optimizer = getattr(self.strategy, "optimizer", None)
-        if not isinstance(optimizer, BlackLittermanSettings):
-            return []
-        return optimizer.strangers(set(traded) - self.quoted.pairs)
+        """Symbols that the strategy names and that are not ``traded``, with where each is named."""
+        known, chosen = set(traded) - self.quoted.pairs, self.strategy
+        named: list[tuple[str, Iterable[str]]] = []
+        if isinstance(chosen, DualMomentumSettings):
+            named += [(f"markets.{name}", symbols) for name, symbols in chosen.markets.items()]
+        limits, optimizer = getattr(chosen, "limits", None), getattr(chosen, "optimizer", None)
+        if isinstance(limits, LimitSettings):
+            named += [(f"limits.groups.{name}.symbols", group.symbols) for name, group in limits.groups.items()]
+        said = [
+            f"{symbol} in strategy.strategy.{field} ({meant(symbol, known)})"
+            for field, symbols in named
+            for symbol in symbols
+            if symbol not in known
+        ]
+        return said + (optimizer.strangers(known) if isinstance(optimizer, BlackLittermanSettings) else [])
+
+    @property
+    def traded(self) -> Callable[[str], bool]:
+        """Whether a symbol is one the strategy may trade: of its universe, and no exchange rate."""
+        universe, pairs = frozenset(self.universe), self.quoted.pairs
+        return lambda symbol: symbol not in pairs and (not universe or symbol in universe)
 
     @property
     def quoted(self) -> Currencies:

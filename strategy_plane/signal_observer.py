@@ -1,6 +1,6 @@
 """Follows market events and tells which signal has shown what, and in which regime the market was."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from contracts.base import Message
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
@@ -13,14 +13,14 @@ from strategy_plane.market import Market
 class SignalObserver:
     """The ensemble's brain without a portfolio: the same scores, ICs, weights and regimes as in the strategy.
 
-    An observer of a backtest, or told a run's market events afterwards; it says nothing. Bars of ``pairs`` are passed
-    over.
+    An observer of a backtest, or told a run's market events afterwards; it says nothing. Bars of symbols that are not
+    ``traded`` are passed over.
     """
 
-    def __init__(self, brain: Brain, market: Market, pairs: frozenset[str] = frozenset()) -> None:
+    def __init__(self, brain: Brain, market: Market, traded: Callable[[str], bool]) -> None:
         self._brain = brain
         self._market = market
-        self._pairs = pairs
+        self._traded = traded
 
     @property
     def handlers(self) -> dict[type[Message], Handler]:
@@ -49,7 +49,7 @@ class SignalObserver:
         return ()
 
     def _on_bar(self, bar: BarEvent) -> tuple[()]:
-        if bar.symbol in self._pairs:
+        if not self._traded(bar.symbol):
             return ()
         self._market.learn(bar)
         self._brain.price(bar.symbol, bar.close)

@@ -16,6 +16,7 @@ from strategy_plane.signals.technical import Component
 Weight = Annotated[float, Field(ge=0, le=100)]
 HalfLife = Annotated[float, Field(gt=0, description="moments after which half of a score's information is used up")]
 Moments = Annotated[int, Field(ge=1)]
+Period = Annotated[timedelta, Field(gt=timedelta(0))]
 FlowAge = Annotated[timedelta, Field(gt=timedelta(0), description="order flow does not count after a longer silence")]
 OWN_CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """``module:name`` of a class or function in a file of the user's own."""
@@ -53,7 +54,7 @@ class EarningsSurpriseSettings(_Section):
         SurpriseScale.PAST_SURPRISES
     )
     revenue_weight: Annotated[Weight, Field(description="of the revenue surprise; earnings have 1")] = 1.0
-    hold: Annotated[timedelta, Field(description="how long an announcement counts")] = timedelta(days=90)
+    hold: Annotated[Period, Field(description="how long an announcement counts")] = timedelta(days=90)
     half_life: HalfLife = 60.0
 
 
@@ -83,8 +84,14 @@ class PositioningSettings(_Section):
     ratio_weight: Annotated[Weight, Field(description="of the share of a company that is sold short")] = 1.0
     cover_weight: Annotated[Weight, Field(description="of the days it would take to cover")] = 1.0
     ownership_weight: Annotated[Weight, Field(description="of the change in what institutions own")] = 1.0
-    max_age: Annotated[timedelta, Field(description="how long a report counts")] = timedelta(days=120)
+    max_age: Annotated[Period, Field(description="how long a report counts")] = timedelta(days=120)
     half_life: HalfLife = 40.0
+
+    @model_validator(mode="after")
+    def _measures_something(self) -> Self:
+        if not (self.ratio_weight or self.cover_weight or self.ownership_weight):
+            raise ValueError("ratio_weight, cover_weight or ownership_weight must be above zero")
+        return self
 
 
 class TechnicalSettings(_Section):
@@ -123,10 +130,16 @@ class SentimentSettings(_Section):
     news_weight: Annotated[Weight, Field(description="of news")] = 1.0
     revision_weight: Annotated[Weight, Field(description="of revisions")] = 1.0
     news_half_life_days: Annotated[float, Field(gt=0, description="days after which a piece of news counts half")] = 5.0
-    news_window: Annotated[timedelta, Field(description="how long a piece of news counts")] = timedelta(days=30)
+    news_window: Annotated[Period, Field(description="how long a piece of news counts")] = timedelta(days=30)
     months: Annotated[int, Field(ge=1, description="monthly revisions summed")] = 7
-    max_age: Annotated[timedelta, Field(description="how long an estimate counts")] = timedelta(days=62)
+    max_age: Annotated[Period, Field(description="how long an estimate counts")] = timedelta(days=62)
     half_life: HalfLife = 10.0
+
+    @model_validator(mode="after")
+    def _measures_something(self) -> Self:
+        if not (self.news_weight or self.revision_weight):
+            raise ValueError("news_weight or revision_weight must be above zero")
+        return self
 
 
 class OwnSignalSettings(_Section):
@@ -148,6 +161,26 @@ SignalSettings = Annotated[
     | OwnSignalSettings,
     Field(discriminator="kind"),
 ]
+
+
+_READ_FOR = {
+    "table": (),
+    "short_table": ("ratio_weight", "cover_weight"),
+    "ownership_table": ("ownership_weight",),
+    "news_table": ("news_weight",),
+    "estimate_table": ("revision_weight",),
+}
+"""Settings that name a table, and the weights without which it is not read."""
+
+
+def tables_read(signal: SignalSettings) -> dict[str, str]:
+    """The tables that ``signal`` reads, by the setting that names each."""
+    chosen = dict(signal)
+    return {
+        name: chosen[name]
+        for name, weights in _READ_FOR.items()
+        if name in chosen and (not weights or any(chosen[weight] for weight in weights))
+    }
 
 
 def six_families() -> dict[str, SignalSettings]:
@@ -203,6 +236,9 @@ class RegimeSettings(_Section):
         missing = [regime.value for regime in Regime if regime not in self.exposures]
         if missing:
             raise ValueError(f"exposures: {', '.join(missing)} missing")
+        storm = self.exposures[Regime.STORM]
+        if any(storm.gross > each.gross or storm.net > each.net for each in self.exposures.values()):
+            raise ValueError("exposures: STORM must not allow more gross or net than CALM or NORMAL")
         if self.first_fit > self.fit_window:
             raise ValueError("first_fit must not be above fit_window")
         if max(self.volatility_bars, self.correlation_bars) > self.drawdown_bars:

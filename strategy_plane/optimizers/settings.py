@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.base import Name, Symbol
+from domain.spelling import meant
 
 _ROUNDING = 1e-4
 """How far weights written by hand may be from their sum."""
@@ -107,13 +107,11 @@ class BlackLittermanSettings(_Section):
         listed = sorted(known)
         named = [(f"views.{name}.weights", symbol) for name, view in self.views.items() for symbol in view.weights]
         named += [("market", symbol) for symbol in (self.market if isinstance(self.market, dict) else ())]
-        said = []
-        for field, symbol in named:
-            if symbol not in listed:
-                near = get_close_matches(symbol, listed, n=1)
-                fix = f"did you mean {near[0]}?" if near else f"choose from {', '.join(listed[:20])}"
-                said.append(f"{symbol} in strategy.optimizer.{field} ({fix})")
-        return said
+        return [
+            f"{symbol} in strategy.strategy.optimizer.{field} ({meant(symbol, listed)})"
+            for field, symbol in named
+            if symbol not in listed
+        ]
 
 
 class RiskBasedSettings(_Section):

@@ -1,8 +1,10 @@
 """An append-only file of every trial ever run, so that none is forgotten when luck is judged."""
 
+import fcntl
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -40,25 +42,34 @@ class TrialLedger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._trials: dict[tuple[str, str, str], Trial] = {}
         self._head = path.with_suffix(".head")
-        self._last = _START
-        self._read()
+        self._trials: dict[tuple[str, str, str], Trial] = {}
+        self._last, self._bytes = _START, 0
+        with self._alone():
+            self._read()
 
     def append(self, trial: Trial) -> bool:
-        """Write ``trial`` down; False for one already known."""
-        if not self._keep(trial):
-            return False
+        """Write ``trial`` down; False for one already known. Others may write meanwhile, and are read first.
+
+        Raises:
+            LedgerTampered: when what others wrote cannot be right.
+        """
+        with self._alone():
+            if self._bytes != self._size():
+                self._read()
+            return self._keep(trial) and self._write(trial)
+
+    def _write(self, trial: Trial) -> bool:
         body = {**asdict(trial), "tried_at": trial.tried_at.isoformat(), "parameters": dict(trial.parameters)}
         body["sharpe"] = None if math.isnan(trial.sharpe) else trial.sharpe
         text = json.dumps(body, sort_keys=True, default=str)
         self._last = _chain(self._last, text)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"hash": self._last, "trial": json.loads(text)}, sort_keys=True) + "\n")
         draft = self._head.with_suffix(".draft")
         draft.write_text(self._last, "utf-8")
         draft.replace(self._head)
+        self._bytes = self._size()
         return True
 
     def trials(self, family: str) -> list[Trial]:
@@ -73,7 +84,20 @@ class TrialLedger:
         name = trial.family, trial.key, trial.data_hash
         return self._trials.setdefault(name, trial) is trial
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process reads or writes meanwhile: two backtests may end at the same time."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _size(self) -> int:
+        return self._path.stat().st_size if self._path.exists() else 0
+
     def _read(self) -> None:
+        self._trials.clear()
+        self._last, self._bytes = _START, self._size()
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
         newest = self._head.read_text("utf-8") if self._head.exists() else _START
         is_known = newest == _START

@@ -14,6 +14,7 @@ from backtest import report_figures
 from backtest.artifacts import Failures, load, write_run
 from backtest.report import write_report
 from backtest.report_figures import charts, monthly_returns, thinned
+from contracts.control import AlertSeverity, RiskAlert
 from contracts.trading import OrderStatus, Side
 
 DAY = timedelta(days=1)
@@ -61,6 +62,25 @@ def test_the_page_names_figures_losses_and_where_it_comes_from(run, provenance):
     hashes = json.loads((run / "manifest.json").read_text())["files"].values()
     assert all(digest in text for digest in [*hashes, provenance.config_hash, provenance.data_hash, provenance.git_sha])
     assert "not as it was written" not in text
+
+
+def test_the_page_and_the_summary_say_what_was_alarmed(market, recorded, provenance, tmp_path):
+    said = [
+        RiskAlert(
+            timestamp=each.timestamp, severity=AlertSeverity.WARNING, code="OPTIMIZER_KEPT", detail=f"net {HOSTILE}"
+        )
+        for each in market.messages[:1]
+    ]
+    run = write_run(tmp_path / "runs", recorded([*market.messages, *said]), provenance)
+    page = Page(write_report(run))
+    assert load(run).summary["alerts"]["OPTIMIZER_KEPT"]["count"] == 1
+    assert f"net {HOSTILE}" in page.text
+    assert "What the first said" in page.text
+
+
+def test_a_quiet_run_has_no_card_of_alerts(run):
+    assert load(run).summary["alerts"] == {}
+    assert "What the first said" not in Page(write_report(run)).text
 
 
 STUDY = {

@@ -8,6 +8,7 @@ import pytest
 
 from backtest.artifacts import content_digests
 from backtest.run_record import RunRecord
+from contracts.control import AlertSeverity, RiskAlert
 from contracts.market import BarEvent, SliceEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ledger import Ledger
@@ -228,3 +229,29 @@ def test_bars_must_be_asked_for_and_end_with_the_file(recorded, scenario):
 def test_a_run_needs_capital(cash):
     with pytest.raises(ValueError, match="initial_cash"):
         RunRecord(cash)
+
+
+def kept(at, detail, **fields):
+    return RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code="OPTIMIZER_KEPT", detail=detail, **fields)
+
+
+def test_alerts_are_counted_by_code_with_the_first_whatever_order_they_came_in(recorded, scenario):
+    at = scenario.start
+    lost = RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code="LOST", detail="who knows", symbol="AAA")
+    said = [kept(at + 2 * DAY, "net"), kept(at + DAY, "turnover"), lost, kept(at + DAY, "turnover")]
+    expected = {
+        "LOST": {"count": 1, "severity": "CRITICAL", "first": at.isoformat(), "detail": "AAA: who knows"},
+        "OPTIMIZER_KEPT": {
+            "count": 2,
+            "severity": "WARNING",
+            "first": (at + DAY).isoformat(),
+            "detail": "turnover",
+        },
+    }
+    assert recorded(said).alerts.by_code() == expected
+    assert recorded(said[::-1]).alerts.by_code() == expected
+
+
+def test_alerts_change_nothing_of_what_runs_are_compared_by(market, recorded):
+    said = [kept(message.timestamp, "net") for message in market.messages[:5]]
+    assert content_digests(recorded([*said, *market.messages])) == content_digests(recorded(market.messages))

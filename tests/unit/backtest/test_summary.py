@@ -113,3 +113,13 @@ def test_a_run_written_when_there_was_one_currency_is_still_read(recorded, marke
     assert len(old) > 1
     assert realised_profits(old).tolist() == realised_profits(fills).tolist()
     assert traded_values(old).tolist() == traded_values(fills).tolist()
+
+
+def test_the_terminal_says_what_was_alarmed_the_most_frequent_first(market, recorded):
+    few = {"count": 2, "severity": "CRITICAL", "first": "2024-01-02T21:00:00+00:00", "detail": "who knows"}
+    many = {"count": 14, "severity": "WARNING", "first": "2024-01-01T21:00:00+00:00", "detail": "net: [too low]"}
+    summary = summarise(recorded(market.messages).tables(), 100_000.0)
+    text = text_of(render(summary | {"alerts": {"FEW": few, "MANY": many}}))
+    assert "Alert MANY, times 14, first 2024-01-01T21:00: net: [too low]" in text
+    assert text.index("Alert MANY") < text.index("Alert FEW, times 2")
+    assert "Alert" not in text_of(render(summary | {"alerts": {}}))

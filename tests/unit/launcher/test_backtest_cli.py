@@ -1,14 +1,19 @@
 """The command that runs a backtest, and what it leaves."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from backtest.artifacts import load, verify
 from launcher.cli import app
+from launcher.settings import load_settings
+from launcher.tried import write_down
 
 HEADER = "symbol,timestamp,open,high,low,close,volume\n"
 
@@ -18,7 +23,9 @@ def backtest(tmp_path, monkeypatch):
     """Runs a source of the given lines; its directory and what was said."""
     monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
 
-    def call(name: str, *lines: str):
+    def call(
+        name: str, *lines: str, symbols: tuple[str, ...] = ("A",), options: tuple[str, ...] = (), **strategy: object
+    ):
         source = tmp_path / "bars.csv"
         source.write_text(HEADER + "".join(f"{line}\n" for line in lines))
         config = {
@@ -26,7 +33,7 @@ def backtest(tmp_path, monkeypatch):
                 "sources": [{"files": [str(source)]}],
                 "bar_size": "1d",
                 "calendar": "24/7",
-                "symbols": ["A"],
+                "symbols": list(symbols),
                 "start": "2024-01-01",
                 "end": "2024-02-01",
             },
@@ -34,12 +41,13 @@ def backtest(tmp_path, monkeypatch):
                 "strategy": {"name": "moving_average_cross", "fast": 1, "slow": 2},
                 "universe": ["A"],
                 "initial_cash": 1000.0,
-            },
+            }
+            | strategy,
             "run": {"directory": str(tmp_path / "runs")},
         }
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config))
-        done = CliRunner().invoke(app, ["backtest", "--config", str(path), "--run-id", name])
+        done = CliRunner().invoke(app, ["backtest", "--config", str(path), "--run-id", name, *options])
         return tmp_path / "runs" / name, done
 
     return call
@@ -67,3 +75,62 @@ def test_the_findings_are_no_part_of_what_is_compared(backtest):
     assert load(clean).summary["digests"] == load(dirty).summary["digests"]
     again, _ = backtest("again", *GOOD, "A,2024-01-09,10,9,11,10,100")
     assert (again / "quarantine.jsonl").read_bytes() == (dirty / "quarantine.jsonl").read_bytes()
+
+
+def test_a_backtest_says_what_its_strategy_was_alarmed_about(backtest):
+    no_weights = {"name": "own", "factory": "builtins:repr", "bars": 1}
+    directory, done = backtest("alarmed", *GOOD, strategy=no_weights)
+    assert done.exit_code == 0, done.output
+    told = load(directory).summary["alerts"]["OWN_STRATEGY"]
+    assert told["count"] == len(GOOD)
+    said = f"Alert OWN_STRATEGY, times 8, first {told['first'][:16]}: the strategy must return weights by symbol"
+    assert said in done.output.replace("\n", "")
+    quiet, done = backtest("quiet", *GOOD)
+    assert load(quiet).summary["alerts"] == {}
+    assert "Alert" not in done.output
+
+
+def test_a_backtest_says_which_symbols_never_had_a_bar(backtest):
+    directory, done = backtest("partly", *GOOD, symbols=("A", "B"), universe=["A", "B"])
+    assert done.exit_code == 0, done.output
+    assert load(directory).summary["unseen"] == ["B"]
+    assert "Symbols without a bar: B" in done.output
+    assert "asked for and had no bar: B" in (directory / "report.html").read_text("utf-8")
+
+
+def test_a_backtest_is_a_trial_once(backtest):
+    ran = [
+        ("one", (), {}),
+        ("same", (), {}),
+        ("other", (), {"cash_buffer": 0.1}),
+        ("smoke", ("--no-trial",), {"cash_buffer": 0.2}),
+    ]
+    said = []
+    for name, options, strategy in ran:
+        directory, done = backtest(name, *GOOD, options=options, **strategy)
+        assert done.exit_code == 0, done.output
+        said.append(re.findall(r"trials of default written down so far: (\d+)", done.output))
+    assert said == [["1"], ["1"], ["2"], []]
+    ledger = directory.parent / "trials.jsonl"
+    assert len(ledger.read_text("utf-8").splitlines()) == 2
+
+
+def test_a_backtest_that_loses_everything_is_a_trial_too(backtest):
+    directory, _ = backtest("ruined", *GOOD, options=("--no-trial",))
+    run = load(directory)
+    lost = run.tables.equity["equity"].to_numpy() - 1_000.0
+    place = run.tables.equity.schema.get_field_index("equity")
+    ruined = replace(run.tables, equity=run.tables.equity.set_column(place, "equity", pa.array(lost)))
+    settings = load_settings(directory.parents[1] / "config.yaml", {})
+    assert write_down(settings, replace(run, tables=ruined), "f" * 64) == 1
+    (line,) = (directory.parent / "trials.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(line)["trial"]["sharpe"] is None
+
+
+def test_an_edited_ledger_is_said_after_the_run_was_written(backtest):
+    directory, done = backtest("one", *GOOD)
+    (directory.parent / "trials.jsonl").write_text('{"hash": "0", "trial": {}}\n')
+    directory, done = backtest("two", *GOOD)
+    assert done.exit_code == 1
+    assert "trials.jsonl:1 cannot be read; restore the file" in done.output.replace("\n", "")
+    assert verify(directory) == ()

@@ -4,7 +4,7 @@ from confluent_kafka import Producer
 
 from backtest.run_record import RunRecord
 from contracts.codec import encode
-from contracts.control import RunMarker, RunState
+from contracts.control import AlertSeverity, RiskAlert, RunMarker, RunState
 from launcher.collector import Collector
 
 
@@ -21,3 +21,16 @@ def test_records_that_strangers_wrote_do_not_stop_it(embedded_settings):
         assert collector.dead_letters == {"(no reason)": 2}
         assert collector.finished
         assert collector.bars == 0
+
+
+def test_alerts_of_all_planes_are_collected(embedded_settings):
+    producer = Producer({"bootstrap.servers": embedded_settings.bootstrap_servers})
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    alert = RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code="OPTIMIZER_KEPT", detail="net")
+    for _ in range(2):
+        producer.produce(embedded_settings.topic("risk_alerts"), encode(alert))
+    assert producer.flush(10) == 0
+    record = RunRecord(1.0)
+    with Collector(embedded_settings, record) as collector:
+        collector.drain()
+    assert record.alerts.by_code()["OPTIMIZER_KEPT"]["count"] == 1

@@ -97,7 +97,7 @@ def test_a_table_without_knowledge_time_ends_with_a_line_that_says_what_to_do(ru
     path = config()
     settings = yaml.safe_load(path.read_text())
     (tmp_path / "bad.csv").write_text("symbol,event_time,eps\nIBM,2004-09-30,1\n")
-    settings["data"]["tables"] = {"earnings": {"files": [str(tmp_path / "bad.csv")]}}
+    settings["data"]["tables"] |= {"earnings": {"files": [str(tmp_path / "bad.csv")]}}
     path.write_text(yaml.safe_dump(settings))
     code, said = run("--config", path)
     assert code == 2

@@ -43,9 +43,9 @@ def test_a_shown_name_is_one_that_a_configuration_can_set():
 
 
 def test_each_signal_of_the_ensemble_is_shown_as_a_configuration_would_say_it():
-    rows = [line for line in _run("show", "signal_ensemble")[1].splitlines() if "signals.OFI" in line]
-    assert len(rows) == 1
-    assert '{"kind": "order_flow_imbalance", "window": 5, "max_age": "P7D"' in rows[0]
+    rows = [line.split("│") for line in _run("show", "signal_ensemble")[1].splitlines() if "signals.OFI" in line]
+    shown = {row[0].strip().removeprefix("strategy.strategy.signals.OFI."): json.loads(row[1]) for row in rows}
+    assert shown == {"kind": "order_flow_imbalance", "window": 5, "max_age": "P7D", "half_life": 1.0}
 
 
 @pytest.mark.parametrize("name", ["signal_ensemble", "momentum_mean_variance"])

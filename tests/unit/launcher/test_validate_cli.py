@@ -32,6 +32,7 @@ def _config(directory, **validation):
     }
     config["data"].pop("listings")
     config["strategy"] |= {"strategy": {"name": "moving_average_cross", "fast": 5, "slow": 20}, "strategy_id": "cross"}
+    config["strategy"]["universe"] = list(config["data"]["symbols"])
     config["validation"] = {"blocks": 4, "groups": 4, "train": 60, "test": 20, "repetitions": 100} | validation
     path = directory / "config.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -56,8 +57,11 @@ def test_every_variant_is_a_trial_for_ever(tmp_path):
     page = (tmp_path / "page.html").read_text("utf-8")
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', page).group(1))
     assert len(figures["growth"]["data"]) == 7  # five trials, the benchmark, the walk
-    lines = (tmp_path / "runs" / "trials.jsonl").read_text("utf-8").splitlines()
-    assert len(lines) == 5
+    ledger = tmp_path / "runs" / "trials.jsonl"
+    assert len(ledger.read_text("utf-8").splitlines()) == 5
+    code, said = _run("backtest", "--config", config)
+    assert code == 0, said
+    assert len(ledger.read_text("utf-8").splitlines()) == 5  # as configured, it is one of the five
     config = _config(tmp_path, grid={"strategy.strategy.fast": [5, 7]})
     assert "best of 2 trials (6 in the ledger)" in _run("validate", config)[1]
 

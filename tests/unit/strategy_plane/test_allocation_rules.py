@@ -194,6 +194,28 @@ def test_minimum_variance_has_the_closed_form():
     np.testing.assert_allclose(allocation.weights, inverse / inverse.sum(), atol=3e-6)
 
 
+def test_minimum_variance_goes_from_cash_as_far_as_turnover_allows():
+    risk, limits = market(5), replace(OPEN, box=0.4, turnover=0.5)
+    held = np.zeros(5)
+    for invested in (0.5, 1.0):  # the second step ends fully invested, below what turnover would allow
+        found = MinimumVariance()(held, risk, held, limits)
+        assert (found.status, found.weights.sum()) == (AllocationStatus.OPTIMAL, pytest.approx(invested, abs=1e-4))
+        held = found.weights
+    rng = np.random.default_rng(1)
+    first = MinimumVariance()(np.zeros(5), risk, np.zeros(5), limits).weights
+    others = 0.5 * rng.dirichlet(np.ones(5), 200)
+    assert risk.variance(first) <= min(risk.variance(each) for each in others if each.max() <= 0.4) + 1e-6
+
+
+def test_minimum_variance_invests_no_more_than_a_volatility_limit_lets_it():
+    risk = market(5)
+    free = MinimumVariance()(np.zeros(5), risk, np.zeros(5), OPEN).weights
+    limit = 0.6 * float(np.sqrt(risk.variance(free)))
+    found = MinimumVariance()(np.zeros(5), risk, np.zeros(5), replace(OPEN, volatility=limit))
+    assert found.status is AllocationStatus.OPTIMAL
+    assert found.weights == pytest.approx(0.6 * free, abs=2e-3)  # the calmest mix, scaled: more of any mix is wilder
+
+
 def test_no_fully_invested_weights_are_calmer_than_minimum_variance():
     risk, generator = market(8), np.random.default_rng(0)
     limits = replace(OPEN, box=0.3)

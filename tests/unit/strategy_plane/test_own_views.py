@@ -134,7 +134,7 @@ VIEW = "weights: {AAA: 1}, expected: 0.05, confidence: 0.5"
     [
         ("views: {v: {weights: {AAX: 1}, expected: 0.05, confidence: 0.5}}", "views.v.weights", "did you mean AAA?"),
         ("views: {v: {weights: {Q: 1}, expected: 0.05, confidence: 0.5}}", "views.v.weights", "choose from AAA, BBB"),
-        ("market: {AAA: 1, ZZZ: 2}", "optimizer.market", "ZZZ in strategy.optimizer.market"),
+        ("market: {AAA: 1, ZZZ: 2}", "optimizer.market", "ZZZ in strategy.strategy.optimizer.market"),
         (
             "views: {v: {weights: {AAA: 1, BBB: -0.7}, expected: 0, confidence: 0.5}}",
             "views.v.weights",
@@ -174,7 +174,7 @@ def test_symbols_are_held_against_the_data_when_the_universe_is_open():
     settings = load_settings(file, {})
     assert settings.strategy.strategy.optimizer.views.keys() == {"apple", "search_over_ibm"}  # type: ignore[union-attr]
     with pytest.raises(
-        ConfigurationError, match=r"AAPL in strategy\.optimizer\.views\.apple\.weights \(choose from FB, GOOG"
+        ConfigurationError, match=r"AAPL in strategy\.strategy\.optimizer\.views\.apple\.weights \(choose from FB, GOOG"
     ):
         load_settings(file, {"ALGOTRADE_STRATEGY__UNIVERSE": "[]", "ALGOTRADE_DATA__SYMBOLS": "[IBM, GOOG, MSFT, FB]"})
 

@@ -128,3 +128,14 @@ def test_a_crash_between_a_line_and_its_head_is_forgiven(tmp_path: Path):
     ledger.append(trial("b", 0.2))
     path.with_suffix(".head").write_text(before, "utf-8")
     assert TrialLedger(path).statistics("f").trials == 2
+
+
+def test_what_another_process_wrote_meanwhile_is_kept(tmp_path: Path):
+    path = tmp_path / "ledger.jsonl"
+    one, other = TrialLedger(path), TrialLedger(path)
+    assert one.append(trial("a", 0.1))
+    assert other.append(trial("b", 0.2))
+    assert not one.append(trial("b", 0.2))
+    assert one.append(trial("c", 0.3))
+    assert [each.key for each in one.trials("f")] == ["a", "b", "c"]
+    assert [each.key for each in TrialLedger(path).trials("f")] == ["a", "b", "c"]
