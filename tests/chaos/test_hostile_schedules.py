@@ -10,7 +10,7 @@ from designs import NoJournal, QueryThenResend, ResendAfterCrash, life, naive, o
 from drills import FIRST, SCHEDULES
 from hostile_world import NOON, Worker, World
 
-from contracts.trading import OrderStatus
+from contracts.trading import ExecutionReport, OrderStatus
 from order_plane.brokers.port import KeyLife
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Resolution, RowState, Verdict
@@ -118,15 +118,16 @@ def test_what_is_left_in_doubt_a_person_can_end(verdict):
         world = played(seed, KeyLife.NONE, shared, journal)
         settle(world, journal)
         stage = order_plane(world, journal)
-        world.reports += stage.recover()
+        said = [*stage.recover()]
         doubtful = [past for past in journal.pasts() if past.state is RowState.IN_DOUBT]
         for past in doubtful:
             name = past.intent.intent_id
             if verdict is Verdict.ADOPTED:
                 world.accept(past)
-            world.reports += stage.resolve(Resolution(name, past.attempt, verdict, "ann", "drill", NOON, "v1"))
+            said += stage.resolve(Resolution(name, past.attempt, verdict, "ann", "drill", NOON, "v1"))
             decided += 1
-        world.reports += [each for each in stage.settle() if hasattr(each, "sequence")]
+        said += stage.settle()
+        world.reports += [each for each in said if isinstance(each, ExecutionReport)]
         settle(world, journal)
         ends = check(world, journal, seed)
         check_reports(world, journal, seed)
