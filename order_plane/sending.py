@@ -41,9 +41,7 @@ class Sending:
         """
         desk, router, supervision = self._desk, self._router, self._supervision
         for order in orders:
-            for command in self.urgent():
-                with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
-                    settlement.outputs += self._obey(command)
+            self.heed(settlement)
             if order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
                 router.send_if_allowed(order, settlement)
             else:
@@ -53,3 +51,9 @@ class Sending:
                     settlement.outputs += supervision.act(())
                 heard = len(settlement.outputs)
         return heard
+
+    def heed(self, settlement: Settlement) -> None:
+        """Carry out what somebody waits for; to be called before anything that makes the venue trade."""
+        for command in self.urgent():
+            with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
+                settlement.outputs += self._obey(command)
