@@ -53,7 +53,7 @@ class Execution:
         self._router = Router(desk, journal, broker)
         self._account = account
         self.supervision = supervision = supervision or Supervision(desk, journal)
-        self._sending = Sending(desk, self._router, supervision, self._on_command)
+        self._sending = Sending(desk, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
@@ -287,6 +287,7 @@ class Execution:
                 refused.append(Refused(intent, self._account, verdict))
                 settlement.outputs.append(verdict)
         self._pending.clear()
+        self._sending.begin()
         crash_point("before_intended")
         won = self._journal.begin(admitted, refused, settlement.published)
         crash_point("after_submitting")

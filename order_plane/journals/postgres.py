@@ -139,6 +139,10 @@ class PostgresJournal(SqlJournal):
             database.close()
             raise
 
+    def affirm(self) -> None:
+        """Compare the epoch; raises JournalError when another order plane is active, or none can be told."""
+        self._own_counters()
+
 
 def view(address: str) -> SqlJournal:
     """The journal at ``address`` beside the order plane that is active: to be read, not written."""
