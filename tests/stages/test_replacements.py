@@ -34,6 +34,7 @@ class Killed(BaseException):
 class Moody(PaperBroker):
     """A paper venue with an answer of its own to the next change, before or after it has made it."""
 
+    converts = True
     before: BaseException | None = None
     after: BaseException | None = None
     watch = None
@@ -299,6 +300,42 @@ def test_an_order_made_smaller_by_a_person_is_not_made_larger_by_a_policy():
     assert world.venue.asked[-1].request_id == AT_MARKET_REQUEST
     assert world.venue.asked[-1].quantity == 6.0
     assert world.held == 6.0
+
+
+@pytest.mark.parametrize("trouble", [BrokerRefused("VENUE: no"), None])
+@pytest.mark.parametrize("converts", [True, False])
+def test_a_reduction_that_the_venue_made_without_an_answer_is_not_undone_by_a_policy(trouble, converts):
+    world = World()
+    world.venue.converts = converts
+    world.venue.after = BrokerStateUnknown("timeout")
+    world.wish(quantity=6.0)
+    assert world.status() == "IN_DOUBT"
+    world.venue.calm()
+    world.venue.before = trouble
+    at_rest(world)
+    assert {order.quantity for order in world.venue.asked} == {6.0}
+    assert world.held == 6.0
+    assert world.stage.desk.in_doubt == 0
+
+
+def test_a_change_of_the_price_alone_keeps_the_size_of_a_reduction_without_an_answer():
+    world = a_quiet_world()
+    world.venue.after = BrokerStateUnknown("timeout")
+    world.wish(quantity=6.0)
+    world.venue.calm()
+    world.wish(limit_price=99.9)
+    assert [order.quantity for order in world.venue.asked] == [6.0, 6.0]
+    world.wish(quantity=8.0)
+    assert world.venue.asked[-1].quantity == 8.0, "what a person says in so many words counts"
+
+
+def test_a_reduction_that_was_refused_does_not_count():
+    world = World()
+    world.venue.before = BrokerRefused("VENUE: no")
+    world.wish(quantity=6.0)
+    world.venue.calm()
+    at_rest(world)
+    assert world.held == 10.0
 
 
 def test_the_journal_shows_an_unanswered_change():
