@@ -101,6 +101,7 @@ def test_what_is_read_ahead_is_what_was_appended_since_in_its_order_and_nothing_
     assert found == wanted
 
 
+@pytest.mark.fault("F29: a kill while the order plane is stopped")
 @pytest.mark.parametrize("turned", [False, True])
 def test_after_a_pause_everything_is_read_that_was_published_meanwhile(kafka, monkeypatch, turned):
     away = [0.0]
