@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from contracts.codec import ContractViolation, decode
@@ -34,7 +34,8 @@ class Consumed:
 
     ``vanished`` are the places (topic/partition/offset) of records that are no intent and have no dead letter.
     ``unread`` counts records behind what was committed, ``unseen`` those before it that ``source``, who says all this,
-    never saw.
+    never saw. When the source ended before the order plane did, what lies behind may have been consumed after all:
+    these intents are ``unknown`` instead. ``unreadable`` counts lines of the source that say nothing.
     """
 
     intents: tuple[UUID, ...]
@@ -43,6 +44,8 @@ class Consumed:
     unread: int
     unseen: int
     source: str
+    unknown: tuple[UUID, ...] = ()
+    unreadable: int = 0
 
 
 @dataclass(slots=True)
@@ -69,6 +72,11 @@ class Sightings:
             sum(self.committed.values()) - len(handled),
             source,
         )
+
+    def unread(self) -> tuple[UUID, ...]:
+        """The intents behind what was committed that are no dead letters, each once."""
+        behind = {place: name for place, name in self.published.items() if place[1] >= self.committed.get(place[0], 0)}
+        return tuple(dict.fromkeys(name for place, name in behind.items() if name and place not in self.buried))
 
 
 class IntentWitness:
@@ -149,18 +157,30 @@ def kept_intents(path: Path) -> Consumed | None:
     """What a run kept at ``path``; None when it kept nothing. A line that the end of the process cut off is no line."""
     if not path.exists():
         return None
-    seen, told_by = Sightings(), "nobody"
+    seen, told_by, unreadable = Sightings(), "nobody", 0
     for text in path.read_text("ascii", "replace").splitlines(keepends=True):
         if not text.endswith("\n"):
             break
-        line = json.loads(text)
-        if "place" in line:
-            seen.published[_place(line["place"])] = None if line["intent"] is None else UUID(line["intent"])
-        elif "dead_letter" in line:
-            seen.buried.add(_place(line["dead_letter"]))
-        else:
-            seen.committed, told_by = line["committed"], line["told_by"]
-    return seen.consumed(f"{path}, kept while the run went on; what was consumed by then is from {told_by}")
+        try:
+            told_by = _noted(json.loads(text), seen) or told_by
+        except (ValueError, TypeError, KeyError, AttributeError):
+            unreadable += 1
+    consumed = seen.consumed(f"{path}, kept while the run went on; what was consumed by then is from {told_by}")
+    if told_by != AT_THE_END:
+        consumed = replace(consumed, unread=0, unknown=seen.unread())
+    return replace(consumed, unreadable=unreadable)
+
+
+def _noted(line: Mapping[str, Any], seen: Sightings) -> str | None:
+    """Add one line to what was ``seen``; who told how far the order plane has come, if that is what it says."""
+    if "place" in line:
+        seen.published[_place(line["place"])] = None if line["intent"] is None else UUID(line["intent"])
+    elif "dead_letter" in line:
+        seen.buried.add(_place(line["dead_letter"]))
+    else:
+        seen.committed = {log: int(offset) for log, offset in line["committed"].items()}
+        return str(line["told_by"])
+    return None
 
 
 def intent_in(value: bytes | None) -> UUID | None:

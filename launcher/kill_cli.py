@@ -51,7 +51,7 @@ def on(
     except CommandRefused as error:
         _end(f"refused: {error}", NOTHING)
         return
-    if outcome.latch in (Latch.SILENT, Latch.NOWHERE):
+    if outcome.latch in (Latch.GUESSED, Latch.SILENT, Latch.NOWHERE):
         _end(outcome.text, NOTHING)
     _plain.print(outcome.text, markup=False)
 

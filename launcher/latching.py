@@ -43,6 +43,7 @@ class Latch(StrEnum):
     ANSWERED = "carried out by the order plane"
     WRITTEN = "latched in the journal; no order plane holds it, and the next one that starts on it comes up stopped"
     PUBLISHED = "published; the order plane carries it out when it reads it"
+    GUESSED = "NOT KNOWN TO HOLD: no order plane answers, and nobody said which one trades"
     SILENT = "NOT LATCHED: an order plane holds the journal and does not answer"
     NOWHERE = "NOT LATCHED: no order plane answers and no journal can be written"
 
@@ -112,6 +113,8 @@ def latch(
         latched, detail = _written(command, plane, tell)
         published = published or _published(command, kafka)
         if latched is Latch.WRITTEN:
+            if plane.guessed:
+                return _of_guess(detail, published, plane)
             return Outcome(latched, f"{latched.value}: {detail}; {published.text}")
         now = monotonic()
         if now >= until or not (insist or latched is Latch.SILENT):
@@ -184,6 +187,15 @@ def _published(command: KillSwitchCommand, kafka: Callable[[], KafkaSettings]) -
     except (BrokerUnavailable, DeliveryFailed, ConfigurationError, ValueError) as error:
         return _Published(False, f"Kafka could not be told ({error})")
     return _Published(True, "the command was published to Kafka, too")
+
+
+def _of_guess(detail: str, published: _Published, plane: Plane) -> Outcome:
+    """What is to be said when only a journal has it that may be nobody's: a plane elsewhere trades on unless told."""
+    if published.done:
+        return Outcome(Latch.PUBLISHED, f"{Latch.PUBLISHED.value}; it was also latched in {detail}")
+    todo = "repeat this with --state (or --database) of the order plane that trades, or cancel at the venue"
+    text = f"nobody listens at {plane.socket}, only {detail} has it; {published.text}"
+    return Outcome(Latch.GUESSED, f"{Latch.GUESSED.value} ({text}); {todo}")
 
 
 def _in_vain(latched: Latch, detail: str, published: _Published, seconds: float) -> Outcome:

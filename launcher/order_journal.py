@@ -10,7 +10,8 @@ import typer
 from launcher.kafka_options import NOTHING, USAGE, errors, state_directory
 from launcher.running import current
 from order_plane.command_channel import CommandRefused
-from order_plane.journals.port import Journal, JournalError
+from order_plane.journals.port import JournalError
+from order_plane.journals.sql import SqlJournal
 from order_plane.journals.sqlite import view
 from order_plane.settings import OrderSettings
 
@@ -26,7 +27,7 @@ Database = Annotated[
 Operator = Annotated[str, typer.Option(help="Who you are.")]
 
 
-def looked_at(place: Path, database: str | None) -> Journal:
+def looked_at(place: Path, database: str | None) -> SqlJournal:
     """The journal, for reading only; raises JournalError when there is none."""
     if database is not None:
         from order_plane.journals import postgres  # noqa: PLC0415 - its client is an optional dependency

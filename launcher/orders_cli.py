@@ -1,5 +1,6 @@
 """Look at orders whose outcome is unknown, decide on them, and account for every intent of a run."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -96,7 +97,7 @@ def audit(
     """Account for every intent of a run, and say who says what was consumed.
 
     While it is alive that is Kafka. Afterwards it is what the run kept, or its tables, or with neither Kafka again.
-    Exit code 1 when an intent was lost or is still waiting.
+    Exit code 1 when an intent was lost, is still waiting, or may have been consumed and nobody knows.
     """
     with journal_errors(), reported():
         directory = Path(run) if Path(run).is_dir() else runs / run
@@ -185,7 +186,18 @@ def _consumed(consumed: Consumed, place: Path, database: str | None) -> Ledger:
     ledger.counts[End.LOST] += len(consumed.vanished)
     for lost in consumed.vanished:
         console.print(f"{End.LOST.value} {lost}", markup=False)
+    _tell_unknown(consumed, ledger, journaled)
     return ledger
+
+
+def _tell_unknown(consumed: Consumed, ledger: Ledger, journaled: Collection[UUID]) -> None:
+    """Count what the source cannot answer for: it ended before the order plane did, or was damaged."""
+    unknown = [each for each in consumed.unknown if each not in journaled]
+    ledger.counts[End.UNKNOWN] += len(unknown) + consumed.unreadable
+    for name in unknown:
+        console.print(f"{End.UNKNOWN.value} {name}: published, and nobody knows whether it was consumed", markup=False)
+    if consumed.unreadable:
+        console.print(f"{End.UNKNOWN.value}: lines that cannot be read: {consumed.unreadable}", markup=False)
 
 
 def _tell(source: str, place: Path, database: str | None) -> None:

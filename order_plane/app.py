@@ -88,7 +88,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[latency],
                 refresh=refresh,
-                between=_in_turn(checking, stage.rest),
+                between=_in_turn(checking, stage.rest, ahead.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
 

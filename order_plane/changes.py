@@ -82,13 +82,11 @@ class OrderChanges:
         reason: str = "",
     ) -> ReplaceOrder:
         intent, latest = order.intent, order.history.replaced
-        size, limit = (
-            (intent.quantity, intent.limit_price) if latest is None else (latest.quantity, latest.price or None)
-        )
+        limit = intent.limit_price if latest is None else latest.price or None
         return ReplaceOrder(
             intent,
             self._account,
-            size if quantity is None else quantity,
+            order.history.size if quantity is None else quantity,
             None if at_market else limit if limit_price is None else limit_price,
             None if at_market else intent.stop_price,
             at_market,

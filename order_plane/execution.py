@@ -53,7 +53,7 @@ class Execution:
         self._router = Router(desk, journal, broker)
         self._account = account
         self.supervision = supervision = supervision or Supervision(desk, journal)
-        self._sending = Sending(desk, self._router, supervision, self._on_command)
+        self._sending = Sending(desk, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
@@ -262,7 +262,7 @@ class Execution:
 
     def _change_and_cancel(self, settlement: Settlement) -> None:
         if self.upkeep.changes:
-            self.upkeep.change(settlement, self.uncancelled)
+            self.upkeep.change(settlement, self.uncancelled, self._sending.heed)
         due, self.uncancelled = self.uncancelled, {}
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
 
@@ -287,6 +287,7 @@ class Execution:
                 refused.append(Refused(intent, self._account, verdict))
                 settlement.outputs.append(verdict)
         self._pending.clear()
+        self._sending.begin()
         crash_point("before_intended")
         won = self._journal.begin(admitted, refused, settlement.published)
         crash_point("after_submitting")

@@ -164,6 +164,12 @@ class History:
         return max((fact.revision for fact in (self._asked or {}).values()), default=0)
 
     @property
+    def size(self) -> float:
+        """Units that the order is for, what traded included; while a replacement is unanswered, the least it may be."""
+        size = self.quantity if self.replaced is None else self.replaced.quantity
+        return min((size, *(fact.quantity for fact in (self._asked or {}).values() if self._waits(fact))))
+
+    @property
     def remaining(self) -> float:
         """Units that could still be filled."""
         return max(0.0, self.quantity - self.filled)

@@ -70,8 +70,7 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
     """
     wanted = [fact for fact in past.facts if fact.fact_id == MARKET_REQUEST]
     history = history_of(past.intent.quantity, past.facts)
-    size = past.intent.quantity if history.replaced is None else history.replaced.quantity
-    remaining = max(0.0, size - history.filled)
+    remaining = max(0.0, history.size - history.filled)
     if not wanted or history.status() is not Status.CANCELLED or not remaining:
         return None
     at = max((fact.timestamp for fact in past.facts if fact.kind is FactKind.CANCELLED), default=None)

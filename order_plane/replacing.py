@@ -27,7 +27,11 @@ class Replacing:
         self._router = router
 
     def replace(self, order: ReplaceOrder, settlement: Settlement) -> bool:
-        """Ask for one change; whether the order works by the new terms now."""
+        """Ask for one change, unless its symbol was halted meanwhile; whether the order works by the new terms now."""
+        halted = self._desk.halts.reason(order.intent.symbol)
+        if halted is not None:
+            self._refused(order, f"TRADING_HALTED: {halted}", settlement)
+            return False
         intent_id, at = order.intent.intent_id, max(self._desk.now, order.intent.timestamp)
         asked = replaced(order, at)._replace(
             kind=FactKind.REPLACE_REQUESTED, reason=order.reason or f"REPLACE: {described(order)}"

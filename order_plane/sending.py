@@ -6,18 +6,27 @@ from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import KillSwitchCommand
+from kernel.clock import monotonic
 from kernel.ports import Unprocessable
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
+from order_plane.journals.port import Journal
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
+
+_PAUSE_SECONDS = 1.0
+"""After so long another order plane may have taken the journal over: this process, or its line, may have been cut."""
 
 
 class Sending:
     """A batch is judged before its first order leaves, and much can happen until the last one would.
 
-    ``urgent`` says which commands somebody waits for, and ``obey`` carries one out.
+    ``urgent`` says which commands somebody waits for, and ``obey`` carries one out. `begin` is to be called before the
+    journal is asked who may send.
+
+    Raises:
+        JournalError: when the journal did not answer for a while and another order plane has taken it over since.
     """
 
     def __init__(
@@ -25,13 +34,20 @@ class Sending:
         desk: Desk,
         router: Router,
         supervision: Supervision,
+        journal: Journal,
         obey: Callable[[KillSwitchCommand], Sequence[Message]],
     ) -> None:
         self._desk = desk
         self._router = router
         self._supervision = supervision
+        self._journal = journal
         self._obey = obey
+        self._ours_at = monotonic()
         self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
+
+    def begin(self) -> None:
+        """The journal is asked now: what it answers holds for a moment."""
+        self._ours_at = monotonic()
 
     def send(self, orders: Iterable[SubmitOrder], exempt: Collection[UUID], settlement: Settlement, heard: int) -> int:
         """Send each of ``orders``, unless what was said since they were let through forbids it.
@@ -41,9 +57,7 @@ class Sending:
         """
         desk, router, supervision = self._desk, self._router, self._supervision
         for order in orders:
-            for command in self.urgent():
-                with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
-                    settlement.outputs += self._obey(command)
+            self.heed(settlement)
             if order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
                 router.send_if_allowed(order, settlement)
             else:
@@ -53,3 +67,13 @@ class Sending:
                     settlement.outputs += supervision.act(())
                 heard = len(settlement.outputs)
         return heard
+
+    def heed(self, settlement: Settlement) -> None:
+        """Carry out what somebody waits for; to be called before anything that makes the venue trade."""
+        now = monotonic()
+        if now - self._ours_at > _PAUSE_SECONDS:
+            self._journal.affirm()
+            self._ours_at = now
+        for command in self.urgent():
+            with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
+                settlement.outputs += self._obey(command)

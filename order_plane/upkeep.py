@@ -1,6 +1,6 @@
 """What an order plane does beside sending orders: holding the account against the venue, and policies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -93,10 +93,16 @@ class Upkeep:
         """Have an order changed in the next settlement, as a person wants it; raises NotOpen and NotReplaceable."""
         self.changes[intent_id] = self._desk.changes.wished(intent_id, request_id, quantity, limit_price, reason)
 
-    def change(self, settlement: Settlement, cancels: dict[UUID, CancelOrder]) -> None:
-        """Carry out the `changes`; what was to go to the market and does not is added to ``cancels``."""
+    def change(
+        self, settlement: Settlement, cancels: dict[UUID, CancelOrder], heed: Callable[[Settlement], None]
+    ) -> None:
+        """Carry out the `changes`; what was to go to the market and does not is added to ``cancels``.
+
+        ``heed`` carries out, before each, what somebody waits for: a kill adds its cancels to ``cancels``.
+        """
         due, self.changes = self.changes, {}
         for intent_id, order in due.items():
+            heed(settlement)
             if intent_id in cancels or not self._desk.knows(intent_id):
                 continue
             if not self._replacing.replace(order, settlement) and order.at_market:

@@ -63,6 +63,10 @@ class AuditedJournal:
         """What is remembered of an intent."""
         return self._journal.recall(intent)
 
+    def affirm(self) -> None:
+        """Make sure that nobody has taken the journal over."""
+        self._journal.affirm()
+
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided, and who may send."""
         won = self._journal.begin(admitted, refused, published)

@@ -11,7 +11,7 @@ from order_plane.lifecycle import Status, history_of
 
 
 class End(StrEnum):
-    """How an intent may end, and the two ways in which it has not."""
+    """How an intent may end, the two ways in which it has not, and that nobody knows."""
 
     ACKED = "ACKED"
     REJECTED = "REJECTED"
@@ -20,6 +20,7 @@ class End(StrEnum):
     IN_DOUBT = "IN_DOUBT"
     WAITING = "WAITING"
     LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
 
 
 ENDS_OF_STATUS: Mapping[str, End] = {
@@ -40,8 +41,8 @@ class Ledger:
 
     @property
     def holds(self) -> bool:
-        """Whether every intent ended."""
-        return not self.counts[End.LOST] and not self.counts[End.WAITING]
+        """Whether every intent is known to have ended."""
+        return not any(self.counts[each] for each in (End.LOST, End.WAITING, End.UNKNOWN))
 
 
 def end_of(past: Past) -> End:

@@ -96,6 +96,9 @@ class MemoryJournal:
             return _CONFLICT
         return _NEW if row.state is _INTENDED and row.attempt == 1 else _KNOWN
 
+    def affirm(self) -> None:
+        """Nobody else can reach it."""
+
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns the orders that may be sent."""
         won = []

@@ -129,6 +129,10 @@ class Journal(Protocol):
         """
         ...
 
+    def affirm(self) -> None:
+        """Make sure that nobody has taken the journal over since it last answered; raises JournalError else."""
+        ...
+
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns those of ``admitted`` that this call moved from INTENDED to SUBMITTING.
 

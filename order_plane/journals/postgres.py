@@ -124,7 +124,8 @@ class PostgresJournal(SqlJournal):
     """A journal that the order planes of several hosts share; one of them is active, the others wait.
 
     The active one holds a lock that ends with its session, and everything it writes carries the epoch in which it
-    became active: one that was cut off and comes back can send nothing new, since its next write is refused.
+    became active: one that was cut off and comes back can decide nothing new, since its next write is refused, and what
+    it had decided leaves only while the journal has answered a moment ago (`affirm`).
 
     Raises:
         JournalError: when another order plane is still active after ``wait_seconds``, or as `PostgresDatabase` does.
@@ -138,6 +139,10 @@ class PostgresJournal(SqlJournal):
         except BaseException:
             database.close()
             raise
+
+    def affirm(self) -> None:
+        """Compare the epoch; raises JournalError when another order plane is active, or none can be told."""
+        self._own_counters()
 
 
 def view(address: str) -> SqlJournal:

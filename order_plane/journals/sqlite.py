@@ -24,6 +24,9 @@ class SqliteJournal(SqlJournal):
             database.close()
             raise
 
+    def affirm(self) -> None:
+        """The lock is held as long as this process lives, so nobody has taken the journal over."""
+
 
 def view(path: Path) -> SqlJournal:
     """The journal at ``path`` for reading, even while an order plane holds it; raises JournalError without one."""

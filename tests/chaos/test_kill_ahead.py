@@ -13,6 +13,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, Tim
 from kernel.clock import monotonic
 from kernel.embedded_broker import MockCluster
 from kernel.kafka_bus import KafkaBus
+from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_lookahead import LookAhead
 from kernel.kafka_settings import KafkaSettings
 from kernel.plane import PlaneName, Runtime
@@ -98,3 +99,31 @@ def test_what_is_read_ahead_is_what_was_appended_since_in_its_order_and_nothing_
         time.sleep(0.01)
     ahead.close()
     assert found == wanted
+
+
+@pytest.mark.fault("F29: a kill while the order plane is stopped")
+@pytest.mark.parametrize("turned", [False, True])
+def test_after_a_pause_everything_is_read_that_was_published_meanwhile(kafka, monkeypatch, turned):
+    away = [0.0]
+    monkeypatch.setattr("kernel.kafka_lookahead.monotonic", lambda: monotonic() + away[0])
+    ahead = LookAhead(kafka, KillSwitchCommand)
+    for number in range(1, 6):
+        away[0] += 60.0
+        if turned:
+            ahead.turn()
+        publish(a_kill(number), kafka)
+        assert ahead.read() == [a_kill(number)], "the first orders after the pause would have left"
+    ahead.close()
+
+
+def test_after_a_pause_without_a_broker_nothing_goes_on(monkeypatch):
+    away, cluster = [0.0], MockCluster()
+    monkeypatch.setattr("kernel.kafka_lookahead.monotonic", lambda: monotonic() + away[0])
+    cluster.create_topics()
+    settings = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True, start_timeout_seconds=2.0)
+    ahead = LookAhead(settings, KillSwitchCommand)
+    cluster.close()
+    away[0] += 60.0
+    with pytest.raises(BrokerUnavailable):
+        ahead.read()
+    ahead.close()

@@ -10,6 +10,7 @@ from contracts.codec import encode
 from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from kernel.clock import monotonic
 from kernel.memory_bus import MemoryBus
 from kernel.ports import Unprocessable
 from kernel.pump import Pump
@@ -18,7 +19,7 @@ from order_plane.command_channel import CommandChannel, ask
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.journals.memory import MemoryJournal
-from order_plane.journals.port import Resolution, Verdict
+from order_plane.journals.port import JournalError, Resolution, Verdict
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.reports import NO_ORDER
@@ -275,3 +276,49 @@ def test_a_release_that_was_refused_ahead_stays_refused_in_its_turn(venue):
     with pytest.raises(Unprocessable, match="investigation"):
         tell(stage, release)
     assert [each.command_id.int for each in stage.desk.switch.engaged] == [503]
+
+
+class TakenOver(MemoryJournal):
+    """A journal that another order plane can take over, and that counts how often it is asked about that."""
+
+    taken = False
+    asked = 0
+
+    def affirm(self):
+        self.asked += 1
+        if self.taken:
+            raise JournalError("another order plane took this journal over; this one must stop")
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_plane_that_was_cut_off_sends_no_more_of_its_batch_once_it_may_have_been_taken_over(
+    venue, monkeypatch, paused
+):
+    journal, away = TakenOver(), [0.0]
+    stage = a_plane(venue, journal)
+    monkeypatch.setattr("order_plane.sending.monotonic", lambda: monotonic() + away[0])
+
+    def pause(order):
+        if order.intent.intent_id.int == 3 and paused:
+            journal.taken = True
+            away[0] += 30.0
+
+    venue.before_answer = pause
+    wishes = [an_intent(number) for number in range(1, 9)]
+    if not paused:
+        tell(stage, *wishes)
+        assert (len(venue.orders), journal.asked) == (8, 0), "what cannot have happened is not asked about"
+        return
+    with pytest.raises(JournalError, match="took this journal over"):
+        tell(stage, *wishes)
+    assert sorted(name.int for name in venue.orders) == [1, 2, 3]
+
+
+def test_after_an_idle_while_the_journal_that_has_just_answered_is_not_asked_again(venue, monkeypatch):
+    journal, away = TakenOver(), [0.0]
+    stage = a_plane(venue, journal)
+    monkeypatch.setattr("order_plane.sending.monotonic", lambda: monotonic() + away[0])
+    for number in (1, 2):
+        away[0] += 60.0
+        tell(stage, an_intent(number))
+    assert (len(venue.orders), journal.asked) == (2, 0)

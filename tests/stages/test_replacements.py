@@ -34,6 +34,7 @@ class Killed(BaseException):
 class Moody(PaperBroker):
     """A paper venue with an answer of its own to the next change, before or after it has made it."""
 
+    converts = True
     before: BaseException | None = None
     after: BaseException | None = None
     watch = None
@@ -211,16 +212,7 @@ def test_a_market_order_that_no_control_lets_through_is_not_made():
 def test_a_kill_cancels_what_was_to_be_replaced():
     world = World()
     world.trade(110.0)
-    command = KillSwitchCommand(
-        command_id=UUID(int=9),
-        timestamp=NOON,
-        scope=KillScope.GLOBAL,
-        target="*",
-        engage=True,
-        operator="ann",
-        reason="drill",
-    )
-    world.tell(command)
+    world.tell(a_kill())
     at_rest(world)
     assert not world.venue.asked
     assert (world.status(), world.held) == ("CANCELED", 0.0)
@@ -310,6 +302,42 @@ def test_an_order_made_smaller_by_a_person_is_not_made_larger_by_a_policy():
     assert world.held == 6.0
 
 
+@pytest.mark.parametrize("trouble", [BrokerRefused("VENUE: no"), None])
+@pytest.mark.parametrize("converts", [True, False])
+def test_a_reduction_that_the_venue_made_without_an_answer_is_not_undone_by_a_policy(trouble, converts):
+    world = World()
+    world.venue.converts = converts
+    world.venue.after = BrokerStateUnknown("timeout")
+    world.wish(quantity=6.0)
+    assert world.status() == "IN_DOUBT"
+    world.venue.calm()
+    world.venue.before = trouble
+    at_rest(world)
+    assert {order.quantity for order in world.venue.asked} == {6.0}
+    assert world.held == 6.0
+    assert world.stage.desk.in_doubt == 0
+
+
+def test_a_change_of_the_price_alone_keeps_the_size_of_a_reduction_without_an_answer():
+    world = a_quiet_world()
+    world.venue.after = BrokerStateUnknown("timeout")
+    world.wish(quantity=6.0)
+    world.venue.calm()
+    world.wish(limit_price=99.9)
+    assert [order.quantity for order in world.venue.asked] == [6.0, 6.0]
+    world.wish(quantity=8.0)
+    assert world.venue.asked[-1].quantity == 8.0, "what a person says in so many words counts"
+
+
+def test_a_reduction_that_was_refused_does_not_count():
+    world = World()
+    world.venue.before = BrokerRefused("VENUE: no")
+    world.wish(quantity=6.0)
+    world.venue.calm()
+    at_rest(world)
+    assert world.held == 10.0
+
+
 def test_the_journal_shows_an_unanswered_change():
     world = a_quiet_world()
     world.venue.before = BrokerStateUnknown("timeout")
@@ -317,3 +345,48 @@ def test_the_journal_shows_an_unanswered_change():
     past = world.journal.past(FIRST)
     assert history_of(10.0, past.facts).status() is Status.PENDING_REPLACE
     assert end_of(past) is End.IN_DOUBT
+
+
+def a_kill(scope=KillScope.GLOBAL, target="*"):
+    return KillSwitchCommand(
+        command_id=UUID(int=9),
+        timestamp=NOON,
+        scope=scope,
+        target=target,
+        engage=True,
+        operator="ann",
+        reason="drill",
+    )
+
+
+def test_a_kill_stops_the_rest_of_the_changes_of_a_settlement():
+    world = World()
+    world.tell(*[world.limit(number, timestamp=NOON + timedelta(minutes=world.minutes)) for number in range(2, 8)])
+    waiting = []
+    world.stage.heed(lambda: waiting)
+    world.venue.watch = lambda order: waiting.append(a_kill()) if order.intent.intent_id.int == 2 else None
+    world.trade(*[110.0] * 5)
+    assert [order.intent.intent_id.int for order in world.venue.asked] == [1, 2], "a change left after the kill"
+    assert world.stage.desk.open_orders == ()
+    assert {world.status(UUID(int=number)) for number in range(2, 8)} == {"CANCELED"}
+
+
+def test_a_halt_of_its_symbol_stops_a_change_that_was_let_through_before():
+    world = a_quiet_world()
+    world.stage.upkeep.wish(FIRST, "operator-ann", None, 105.0, "ann: asked to")
+    said = world.tell(a_kill(KillScope.SYMBOL, "AAPL"))
+    assert not world.venue.asked
+    (refused,) = [each for each in said if type(each) is ExecutionReport]
+    assert (refused.status.value, refused.reject_reason.partition(":")[0]) == ("ACKNOWLEDGED", "REPLACE_REFUSED")
+    assert "halted" in refused.reject_reason
+
+
+def test_a_change_to_the_market_under_a_halt_becomes_a_cancel():
+    world = World()
+    waiting = []
+    world.stage.heed(lambda: waiting)
+    world.trade(110.0)
+    waiting.append(a_kill(KillScope.SYMBOL, "AAPL"))
+    at_rest(world)
+    assert not world.venue.asked
+    assert (world.status(), world.held) == ("CANCELED", 0.0)

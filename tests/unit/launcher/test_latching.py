@@ -81,12 +81,36 @@ def test_the_next_start_is_under_a_kill_that_nobody_but_the_journal_heard(state)
     assert (report.reject_reason or "").startswith("TRADING_HALTED")
 
 
-def test_the_newest_journal_is_meant_when_no_run_is_alive_and_that_is_said(tmp_path):
-    place = tmp_path / "home" / "runs" / "up"
-    SqliteJournal(place / JOURNAL).close()
+@pytest.fixture
+def newest(tmp_path):
+    """The state directory of the newest journal here, of a run that is over."""
+    SqliteJournal(tmp_path / "home" / "runs" / "up" / JOURNAL).close()
+    return tmp_path / "home" / "runs" / "up"
+
+
+def test_a_kill_that_only_a_guessed_journal_heard_is_no_success(newest, state, holder):
+    code, text = kill("on", *WHO)  # the plane that trades has its state elsewhere, and nobody named it
+    assert (code, "NOT KNOWN TO HOLD" in text, "--state" in text) == (1, True, True)
+    assert "the newest one here: no run is alive" in text
+    assert str(newest / JOURNAL) in text
+    assert "Kafka could not be told" in text
+    assert (len(commands(newest)), commands(state)) == (1, [])
+
+
+def test_a_rollback_does_not_take_a_guessed_journal_for_the_plane_that_trades(newest):
+    result = CliRunner().invoke(app, ["rollback", "cancel-all", *WHO, "--wait", "1"])
+    assert result.exit_code == 1
+    assert "NOT KNOWN TO HOLD" in " ".join(result.output.split())
+
+
+def test_a_kill_that_a_guessed_journal_and_kafka_heard_is_published(newest, embedded_settings, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS", embedded_settings.bootstrap_servers)
+    monkeypatch.setenv("ALGOTRADE_KAFKA__TOPIC_PREFIX", embedded_settings.topic_prefix)
+    monkeypatch.setattr("launcher.latching._REACH_SECONDS", 10.0)
     code, text = kill("on", *WHO)
-    assert (code, "the newest one here: no run is alive" in text) == (0, True)
-    assert len(commands(place)) == 1
+    assert (code, "published; the order plane carries it out" in text) == (0, True), text
+    assert "the newest one here: no run is alive" in text
+    assert len(commands(newest)) == 1
 
 
 def test_a_broken_audit_log_keeps_no_kill_from_being_latched(state):

@@ -185,6 +185,31 @@ def test_what_a_run_kept_is_held_against_its_journal_when_its_broker_is_gone(sta
     assert (lost.exit_code, f"LOST {UUID(int=7)}" in lost.output) == (1, True)
 
 
+@pytest.mark.parametrize("committed", [None, 1])
+def test_what_nobody_knows_to_be_consumed_or_not_is_not_accounted_for(state, tmp_path, committed):
+    with IntentWitness(state / KEPT) as witness:  # the command was killed before it could ask how far the plane came
+        for offset, number in enumerate((1, 7)):
+            witness.published(0, offset, UUID(int=number))
+        if committed is not None:
+            witness.committed({"order_intents/0": committed}, "heartbeats of the order plane")
+    shown = orders("audit", "some-run", "--runs", tmp_path, "--state", state)
+    assert (shown.exit_code, f"UNKNOWN {UUID(int=7)}" in shown.output) == (1, True), shown.output
+    assert f"UNKNOWN {UUID(int=1)}" not in shown.output, "the journal says what became of that one"
+    assert "accounted for" not in shown.output
+
+
+def test_a_line_that_cannot_be_read_leaves_the_account_open(state, tmp_path):
+    with IntentWitness(state / KEPT) as witness:
+        witness.published(0, 0, UUID(int=1))
+        witness.committed({"order_intents/0": 1}, AT_THE_END)
+    whole = (state / KEPT).read_text().splitlines(keepends=True)
+    for rubbish in ("{torn\n", "5\n", '{"place": "order_intents/0/x", "intent": null}\n', '{"committed": 3}\n'):
+        (state / KEPT).write_text(whole[0] + rubbish + whole[1])
+        shown = orders("audit", "some-run", "--runs", tmp_path, "--state", state)
+        said = " ".join(shown.output.split())
+        assert (shown.exit_code, "lines that cannot be read: 1" in said) == (1, True), said
+
+
 def test_an_audit_log_is_verified_and_an_edit_is_found(state):
     assert orders("mark-not-sent", UUID(int=1), *SIGNED, "--state", state).exit_code == 0
     checked = CliRunner().invoke(app, ["audit", "verify", str(state)])

@@ -57,6 +57,16 @@ def test_a_plane_of_an_earlier_epoch_is_refused_even_with_a_live_session(address
     active.close()
 
 
+def test_a_plane_learns_without_writing_that_it_was_taken_over(address):
+    stale = PostgresJournal(address)
+    stale.affirm()
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("UPDATE meta SET epoch = epoch + 1")  # its session lives on, as behind a partition
+    with pytest.raises(JournalError, match="took this journal over"):
+        stale.affirm()
+    stale.close()
+
+
 def test_of_two_that_write_at_the_same_moment_one_may_send(address, make_intent):
     orders = [SubmitOrder(make_intent(number), "ACC") for number in range(1, 41)]
     journals = [SqlJournal(PostgresDatabase(address)) for _ in range(2)]
