@@ -1,6 +1,7 @@
 """Follow a run on its topics and keep the same record of it as a backtest does."""
 
 from collections import Counter
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -10,26 +11,28 @@ from confluent_kafka import Message as Record
 from backtest.run_record import RunRecord
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
-from contracts.control import Heartbeat, RunMarker, RunState
+from contracts.control import RunMarker, RunState
 from contracts.dead_letter import NotADeadLetter, parse_dead_letter
 from contracts.topics import TOPICS, Topic
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.valuation import Valuation
+from kernel.clock import monotonic
 from kernel.dead_letter_writer import wire_headers
 from kernel.dead_letters import UNEXPLAINED
 from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
-from launcher.consumed_intents import IntentWitness
+from launcher.consumed_intents import WHILE_IT_RAN, IntentWitness, committed_positions
 
-FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "heartbeats", "risk_alerts")
+FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "risk_alerts")
 _BATCH = 2000
+_ASK_SECONDS = 5.0
 
 
 class Collector:
     """Reads every message of a run from the beginning, without a group, and never blocks for long.
 
-    What it sees of intents it tells ``witness``.
+    What it sees of intents it tells ``witness``, and now and then how far the order plane has come.
     """
 
     def __init__(self, kafka: KafkaSettings, record: RunRecord, witness: IntentWitness | None = None) -> None:
@@ -42,6 +45,7 @@ class Collector:
         self.fills = 0
         self._valuation = Valuation(record.initial_cash, record.currencies)
         self._buried: set[str] = set()
+        self._ask_at = 0.0
         self.marker: RunMarker | None = None
         self._consumer = Consumer(
             {
@@ -87,6 +91,7 @@ class Collector:
             if record.error() is None:
                 self._take(record)
         if self._witness is not None:
+            self._ask_progress(self._witness)
             self._witness.flush()
         return len(records)
 
@@ -103,6 +108,15 @@ class Collector:
             if idle > 100:
                 raise BrokerUnavailable(self._kafka.bootstrap_servers, "it stopped sending before the end of the run")
 
+    def _ask_progress(self, witness: IntentWitness) -> None:
+        """Have Kafka say what is consumed; seldom, and more seldom the longer it takes to answer."""
+        asked_at = monotonic()
+        if asked_at < self._ask_at:
+            return
+        with suppress(BrokerUnavailable):  # the order plane comes no further meanwhile
+            witness.committed(committed_positions(self._kafka), WHILE_IT_RAN)
+        self._ask_at = monotonic() + max(_ASK_SECONDS, 10 * (monotonic() - asked_at))
+
     def _names(self) -> list[str]:
         return [topic.name for topic in self._topics.values()]
 
@@ -114,8 +128,9 @@ class Collector:
             self._bury(record, topic)
             return
         message = _message(record, topic)
-        if self._witness is not None:
-            self._bear_witness(self._witness, record, topic, message)
+        if self._witness is not None and OrderIntent in topic.messages:
+            name = message.intent_id if isinstance(message, OrderIntent) else None
+            self._witness.published(record.partition() or 0, record.offset() or 0, name)
         if message is None:
             return  # its consumer sends it to the dead letters, and there it is counted
         if isinstance(message, RunMarker):
@@ -124,14 +139,6 @@ class Collector:
             self.fills += 1
         self._record.observe(message)
         self._valuation.take(message)
-
-    @staticmethod
-    def _bear_witness(witness: IntentWitness, record: Record, topic: Topic, message: Message | None) -> None:
-        if OrderIntent in topic.messages:
-            name = message.intent_id if isinstance(message, OrderIntent) else None
-            witness.published(record.partition() or 0, record.offset() or 0, name)
-        elif isinstance(message, Heartbeat):
-            witness.heard(message)
 
     def _bury(self, record: Record, topic: Topic) -> None:
         try:

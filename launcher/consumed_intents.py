@@ -10,7 +10,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from contracts.codec import ContractViolation, decode
-from contracts.control import Heartbeat, PartitionOffsets, PlaneName
+from contracts.control import PartitionOffsets
 from contracts.dead_letter import DeadLetter
 from contracts.topics import TOPIC_OF
 from contracts.trading import OrderIntent
@@ -22,7 +22,7 @@ from kernel.kafka_settings import KafkaSettings
 KEPT = "consumed_intents.jsonl"
 """Name of the file in the state directory of a run."""
 AT_THE_END = "Kafka, once the planes had ended"
-_HEARTBEAT = "heartbeats of the order plane"
+WHILE_IT_RAN = "Kafka, while the planes ran"
 _TOPIC = TOPIC_OF[OrderIntent]
 _DEAD_LETTERS = f"dlq_{_TOPIC.name}"
 _PLANE = "order"
@@ -105,11 +105,6 @@ class IntentWitness:
         """A record became a dead letter in ``topic``, its name in the table."""
         if topic == _DEAD_LETTERS:
             self._write({"dead_letter": f"{_TOPIC.name}/{letter.source_partition}/{letter.source_offset}"})
-
-    def heard(self, beat: Heartbeat) -> None:
-        """A plane says how far it has come."""
-        if beat.plane is PlaneName.ORDER:
-            self.committed(beat.positions, _HEARTBEAT)
 
     def committed(self, positions: PartitionOffsets, told_by: str) -> None:
         """The order plane has consumed what is before ``positions``."""

@@ -4,7 +4,6 @@ from uuid import UUID
 
 from backtest.run_record import RunRecord
 from contracts.codec import encode
-from contracts.control import Heartbeat, PlaneName
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side
 from kernel.clock import monotonic
 from kernel.kafka_bus import KafkaBus
@@ -13,6 +12,7 @@ from launcher.collector import Collector
 from launcher.consumed_intents import (
     AT_THE_END,
     KEPT,
+    WHILE_IT_RAN,
     IntentWitness,
     committed_positions,
     consumed_intents,
@@ -67,20 +67,18 @@ def test_what_was_consumed_is_told_from_what_waits_and_from_dead_letters(embedde
 
 
 def test_what_a_run_kept_is_read_up_to_where_its_process_was_killed(tmp_path):
-    beat = Heartbeat(timestamp=NOON, plane=PlaneName.ORDER, instance="x", positions={"order_intents/0": 5}, ends={})
     with IntentWitness(tmp_path / KEPT) as witness:
         for offset, name in enumerate((1, 2, None, 1, 4, 5)):
             witness.published(0, offset, None if name is None else UUID(int=name))
-        witness.heard(beat)
-        witness.heard(beat.model_copy(update={"plane": PlaneName.STRATEGY, "positions": {"order_intents/0": 6}}))
+        witness.committed({"order_intents/0": 5, "market_events/0": 9}, WHILE_IT_RAN)
     with (tmp_path / KEPT).open("a") as file:
         file.write('{"committed": {"order_intents/0": 6}, "told')
     kept = kept_intents(tmp_path / KEPT)
     assert kept is not None
     assert kept.intents == tuple(UUID(int=number) for number in (1, 2, 4))
     assert (kept.refused, kept.vanished, kept.unread) == (0, ("order_intents/0/2",), 0)
-    assert kept.unknown == (UUID(int=5),), "the plane may have consumed it after its last heartbeat that was read"
-    assert "heartbeats of the order plane" in kept.source
+    assert kept.unknown == (UUID(int=5),), "the plane may have consumed it after what was committed when last asked"
+    assert WHILE_IT_RAN in kept.source
 
 
 def test_nothing_kept_is_no_evidence(tmp_path):
