@@ -129,8 +129,8 @@ class Collector:
             return
         message = _message(record, topic)
         if self._witness is not None and OrderIntent in topic.messages:
-            name = message.intent_id if isinstance(message, OrderIntent) else None
-            self._witness.published(record.partition() or 0, record.offset() or 0, name)
+            intent = message.intent_id if isinstance(message, OrderIntent) else None
+            self._witness.published(record.partition() or 0, record.offset() or 0, intent)
         if message is None:
             return  # its consumer sends it to the dead letters, and there it is counted
         if isinstance(message, RunMarker):
