@@ -7,15 +7,17 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
+from contracts.trading import OrderIntent, OrderType
 from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
+from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import Past
-from order_plane.lifecycle import TERMINAL, History, Status, history_of
+from order_plane.lifecycle import TERMINAL, Fact, History, Status, history_of
 
-_HEADINGS = "decided at", "symbol", "side", "quantity", "filled", "average", "type", "limit", "stop", "state", "intent"
-_NUMBERS = frozenset({"quantity", "filled", "average", "limit", "stop"})
+_HEADINGS = "decided at", "symbol", "side", "quantity", "filled", "average", "order", "state", "intent"
+_NUMBERS = frozenset({"quantity", "filled", "average"})
 
 
 def list_orders(
@@ -96,17 +98,37 @@ def _listing(found: Iterable[tuple[Past, History]]) -> Table:
         table.add_column(heading, justify="right" if heading in _NUMBERS else "left", overflow="fold")
     for past, history in found:
         intent, end = past.intent, end_of(past)
+        works = _as_it_works(intent, history.replaced)
         known = {End.ACKED: history.status(), End.REJECTED: Status.REJECTED, End.EXPIRED: Status.EXPIRED}
         table.add_row(
             f"{intent.timestamp:%Y-%m-%d %H:%M:%S}",
             intent.symbol,
             intent.direction.value,
-            f"{intent.quantity:g}",
+            _now_and_before(f"{works.quantity:g}", f"{intent.quantity:g}"),
             f"{history.filled:g}",
             "" if history.average_price is None else f"{history.average_price:.4f}",
-            intent.order_type.value,
-            *("" if price is None else f"{price:g}" for price in (intent.limit_price, intent.stop_price)),
+            _now_and_before(_terms(works), _terms(intent)),
             known.get(end, end).value,
             str(intent.intent_id),
         )
     return table
+
+
+def _as_it_works(intent: OrderIntent, latest: Fact | None) -> OrderIntent:
+    """``intent`` by the terms of the ``latest`` replacement that the venue took."""
+    if latest is None:
+        return intent
+    terms: dict[str, object] = {"quantity": latest.quantity, "limit_price": latest.price or None}
+    if latest.fact_id == AT_MARKET_REQUEST:
+        terms |= {"order_type": OrderType.MARKET, "stop_price": None}
+    return intent.model_copy(update=terms)
+
+
+def _terms(intent: OrderIntent) -> str:
+    limit = "" if intent.limit_price is None else f" {intent.limit_price:g}"
+    stop = "" if intent.stop_price is None else f" stop {intent.stop_price:g}"
+    return f"{intent.order_type.value}{limit}{stop}"
+
+
+def _now_and_before(now: str, before: str) -> str:
+    return now if now == before else f"{now} (was {before})"

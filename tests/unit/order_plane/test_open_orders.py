@@ -106,6 +106,19 @@ def test_an_order_is_replaced_and_the_journal_knows_who_wished_it(stage, tmp_pat
     assert (wish.reason, wish.quantity, wish.price) == ("ann: no longer wanted", 4.0, 91.5)
 
 
+def row(place):
+    """The cells of the one order that is listed."""
+    return " ".join(orders("list", "--state", place).output.splitlines()[-2].replace("│", " ").split())
+
+
+def test_a_replaced_order_is_listed_as_it_works_now_and_as_it_was_wished(stage, tmp_path):
+    assert "10 0 LIMIT 90 Accepted" in row(tmp_path)
+    assert served(stage, tmp_path, "replace", UUID(int=1), "--quantity", 4, *SIGNED)[0].exit_code == 0
+    assert "4 (was 10) 0 LIMIT 90 Accepted" in row(tmp_path)
+    assert served(stage, tmp_path, "replace", UUID(int=1), "--limit-price", 91.5, *SIGNED)[0].exit_code == 0
+    assert "4 (was 10) 0 LIMIT 91.5 (was LIMIT 90) Accepted" in row(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("terms", "words"),
     [
