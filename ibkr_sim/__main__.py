@@ -1,8 +1,6 @@
 """Run the simulator alone: ``python -m ibkr_sim``."""
 
-import typer
-
-from ibkr_sim.cli import ibkr_sim
+from ibkr_sim.cli import app
 
 if __name__ == "__main__":
-    typer.run(ibkr_sim)
+    app()

@@ -1,6 +1,8 @@
 """The command line of the simulator."""
 
 import asyncio
+import json
+import socket
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +19,16 @@ from ibkr_sim.tape import UnreadableBarsError
 
 _USAGE = 2
 _MILLISECONDS = 1e-3
+_CONTROL_SECONDS = 5.0
+
+app = typer.Typer(name="ibkr-sim", invoke_without_command=True)
 
 Seconds = Annotated[float, typer.Option(min=0)]
 
 
+@app.callback()
 def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command line
+    context: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, help="API port on the loopback; 0 takes a free one.")] = 4002,
     seed: Annotated[int, typer.Option(min=0, help="Decides prices, quotes and ids.")] = 0,
     account: Annotated[
@@ -60,6 +67,8 @@ def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the com
     ] = NEWEST_VERSION,
 ) -> None:
     """Simulate Interactive Brokers' TWS or Gateway: its socket protocol, a market, accounts and faults."""
+    if context.invoked_subcommand is not None:
+        return
     if market_data not in ("live", "delayed", "none"):
         raise typer.BadParameter("use live, delayed or none", param_hint="--market-data")
     checks = Rules(read_only=read_only, largest_order=largest_order, price_band=price_band)
@@ -94,6 +103,35 @@ def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the com
     except OSError as error:
         typer.echo(f"cannot listen on port {port}: {error.strerror or error}; choose another --port", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def fault(
+    fault: Annotated[str, typer.Argument(help='JSON: a fault, a list of faults, or {"show": "state"}.')],
+    control_port: Annotated[int, typer.Option(min=1, max=65535, help="As the simulator was given it.")] = 7000,
+) -> None:
+    """Have a simulator that runs commit a fault, and show its answer."""
+    try:
+        answer = _asked(fault, control_port)
+        done = json.loads(answer)["ok"]
+    except (OSError, ValueError) as error:
+        start = f"start one: algotrade ibkr-sim --control-port {control_port}"
+        typer.echo(f"no simulator answers on port {control_port} ({error}); {start}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(answer)
+    if not done:
+        raise typer.Exit(_USAGE)
+
+
+def _asked(text: str, port: int) -> str:
+    """What the simulator answers to one line; raises OSError when nobody does."""
+    with socket.create_connection(("127.0.0.1", port), _CONTROL_SECONDS) as link, link.makefile("rw") as lines:
+        lines.write(" ".join(text.splitlines()) + "\n")
+        lines.flush()
+        answer: str = lines.readline().strip()
+    if not answer:
+        raise ConnectionResetError("it hung up")
+    return answer
 
 
 def _say(port: int, control_port: int | None) -> None:

@@ -13,13 +13,13 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from contracts import schema_export
+from ibkr_sim import cli as ibkr_sim
 from kernel.settings import ConfigurationError, resolved
 from launcher import (
     audit_cli,
     broker_cli,
     dlq_cli,
     gates_cli,
-    ibkr_sim_cli,
     kill_cli,
     open_orders_cli,
     orders_cli,
@@ -65,7 +65,7 @@ app.add_typer(rollback_cli.app)
 app.add_typer(audit_cli.app)
 app.add_typer(gates_cli.app)
 app.add_typer(strategies_cli.app)
-app.add_typer(ibkr_sim_cli.app)
+app.add_typer(ibkr_sim.app)
 app.add_typer(schemas, name="schemas")
 app.add_typer(limits, name="limits")
 app.add_typer(config, name="config")

@@ -1,21 +1,28 @@
 """Look at the orders of an account, and have one cancelled or replaced."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import count
 from typing import Annotated
-from uuid import UUID
 
 import typer
+from rich.console import JustifyMethod
 from rich.table import Table
 
+from contracts.trading import OrderIntent, OrderType
 from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
+from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import Past
-from order_plane.lifecycle import TERMINAL, History, Status, history_of
+from order_plane.lifecycle import TERMINAL, Fact, History, Status, history_of
 
-_HEADINGS = "decided at", "symbol", "side", "quantity", "filled", "average", "type", "limit", "stop", "state", "intent"
-_NUMBERS = frozenset({"quantity", "filled", "average", "limit", "stop"})
+Reference = Annotated[
+    str, typer.Argument(metavar="INTENT", help="The intent's id, or its first digits, as `orders list` says.")
+]
+_HEADINGS = "intent", "decided at", "symbol", "side", "quantity", "filled", "average", "order", "state"
+_SHORTEST = 8
+_NUMBERS = frozenset({"quantity", "filled", "average"})
 
 
 def list_orders(
@@ -29,27 +36,28 @@ def list_orders(
     with journal_errors():
         journal = looked_at(place_of(state, database), database)
         try:
-            known = [(past, _history(past)) for past in journal.pasts() if symbol in (None, past.intent.symbol)]
+            known = [(past, _history(past)) for past in journal.pasts()]
         finally:
             journal.close()
-    found = [each for each in known if everything or _is_open(*each)]
+    known = [each for each in known if everything or _is_open(*each)]
+    found = [each for each in known if symbol in (None, each[0].intent.symbol)]
     if not found:
         console.print("no order is open")
         return
-    console.print(_listing(found[-newest:]))
+    console.print(_listing(found[-newest:], _digits([str(past.intent.intent_id) for past, _ in known])))
     if len(found) > newest:
         console.print(f"and {len(found) - newest} older ones; --newest {len(found)} shows them", style="dim")
 
 
 def cancel(
-    intent: Annotated[UUID, typer.Argument(help="The intent's id; see `algotrade orders list`.")],
+    intent: Reference,
     operator: Operator,
     reason: Annotated[str, typer.Option(help="Why.")],
     state: State = None,
 ) -> None:
     """Ask the venue to cancel what is open of one order; its report says what came of it."""
     with journal_errors():
-        fields = {"intent_id": str(intent), "operator": operator, "reason": reason}
+        fields = {"intent_id": intent, "operator": operator, "reason": reason}
         try:
             answer = ask(place_of(state, None) / SOCKET, "cancel", fields)
         except NobodyListens:
@@ -61,7 +69,7 @@ def cancel(
 
 
 def replace(
-    intent: Annotated[UUID, typer.Argument(help="The intent's id; see `algotrade orders list`.")],
+    intent: Reference,
     operator: Operator,
     reason: Annotated[str, typer.Option(help="Why.")],
     quantity: Annotated[float | None, typer.Option(help="Its size from now on in units, what traded included.")] = None,
@@ -71,7 +79,7 @@ def replace(
     """Have one order work on with another size or limit price, if every control lets the new terms pass."""
     with journal_errors():
         terms = {"quantity": quantity, "limit_price": limit_price}
-        fields = {"intent_id": str(intent), "operator": operator, "reason": reason, **terms}
+        fields = {"intent_id": intent, "operator": operator, "reason": reason, **terms}
         try:
             answer = ask(place_of(state, None) / SOCKET, "replace", fields)
         except NobodyListens:
@@ -90,23 +98,49 @@ def _is_open(past: Past, history: History) -> bool:
     return end in (End.IN_DOUBT, End.WAITING) or (end is End.ACKED and history.status() not in TERMINAL)
 
 
-def _listing(found: Iterable[tuple[Past, History]]) -> Table:
-    table = Table(header_style="bold")
+def _listing(found: Iterable[tuple[Past, History]], digits: int) -> Table:
+    table = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=True)
     for heading in _HEADINGS:
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", overflow="fold")
+        justify: JustifyMethod = "right" if heading in _NUMBERS else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=heading == "intent")
     for past, history in found:
         intent, end = past.intent, end_of(past)
+        works = _as_it_works(intent, history.replaced)
         known = {End.ACKED: history.status(), End.REJECTED: Status.REJECTED, End.EXPIRED: Status.EXPIRED}
         table.add_row(
+            str(intent.intent_id)[:digits],
             f"{intent.timestamp:%Y-%m-%d %H:%M:%S}",
             intent.symbol,
             intent.direction.value,
-            f"{intent.quantity:g}",
+            _now_and_before(f"{works.quantity:g}", f"{intent.quantity:g}"),
             f"{history.filled:g}",
             "" if history.average_price is None else f"{history.average_price:.4f}",
-            intent.order_type.value,
-            *("" if price is None else f"{price:g}" for price in (intent.limit_price, intent.stop_price)),
+            _now_and_before(_terms(works), _terms(intent)),
             known.get(end, end).value,
-            str(intent.intent_id),
         )
     return table
+
+
+def _digits(ids: Collection[str]) -> int:
+    """How many of their first digits tell ``ids`` apart."""
+    return next(n for n in count(_SHORTEST) if len({each[:n] for each in ids}) == len(ids))
+
+
+def _as_it_works(intent: OrderIntent, latest: Fact | None) -> OrderIntent:
+    """``intent`` by the terms of the ``latest`` replacement that the venue took."""
+    if latest is None:
+        return intent
+    terms: dict[str, object] = {"quantity": latest.quantity, "limit_price": latest.price or None}
+    if latest.fact_id == AT_MARKET_REQUEST:
+        terms |= {"order_type": OrderType.MARKET, "stop_price": None}
+    return intent.model_copy(update=terms)
+
+
+def _terms(intent: OrderIntent) -> str:
+    limit = "" if intent.limit_price is None else f" {intent.limit_price:g}"
+    stop = "" if intent.stop_price is None else f" stop {intent.stop_price:g}"
+    return f"{intent.order_type.value}{limit}{stop}"
+
+
+def _now_and_before(now: str, before: str) -> str:
+    return now if now == before else f"{now} (was {before})"

@@ -1,8 +1,9 @@
 """How a run goes, while it goes: two lines that stay in place in a terminal, plain lines in a file or pipe."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -24,7 +25,10 @@ _BAR_WIDTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What has happened so far; equity in account currency, ``backfill`` while one is under way."""
+    """What has happened so far.
+
+    Equity is in account currency, ``backfill`` there while one is under way; ``refused`` counts rows by reason.
+    """
 
     bars: int
     intents: int
@@ -32,12 +36,18 @@ class Counts:
     dead_letters: int
     equity: float
     backfill: "Step | None" = None
+    refused: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return (
             f"{self.bars:,} bars  {self.intents:,} intents  {self.fills:,} fills  "
-            f"{self.dead_letters:,} dead letters  equity {self.equity:,.0f}"
+            f"{self.dead_letters:,} dead letters  {self._quarantine()}equity {self.equity:,.0f}"
         )
+
+    def _quarantine(self) -> str:
+        """How many rows were refused, with the reason of most; nothing when none was."""
+        most = self.refused.most_common(1)
+        return f"{self.refused.total():,} quarantined ({most[0][0]})  " if most else ""
 
 
 Show = Callable[[Counts], None]
@@ -139,7 +149,9 @@ def terminal_backfill() -> "Iterator[Callable[[Step], None] | None]":
 
 
 def _panel(pace: Pace, backfill: Backfill, counts: Counts) -> Group:
-    below = Text(str(counts), "yellow" if counts.dead_letters else "", no_wrap=True, overflow="ellipsis")
+    below = Text(
+        str(counts), "yellow" if counts.dead_letters or counts.refused else "", no_wrap=True, overflow="ellipsis"
+    )
     if counts.backfill is not None and counts.backfill.of:
         return Group(backfill.panel(counts.backfill), below)
     return Group(_bar(pace, counts.bars), below)

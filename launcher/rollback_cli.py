@@ -25,7 +25,7 @@ app = typer.Typer(
     name="rollback", help="Cancel, flatten, disconnect, verify, report: alone, or in order.", no_args_is_help=True
 )
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say at once what would be done, and do nothing.")]
 Output = Annotated[Path | None, typer.Option(help="File of the report; default: shown only.")]
 _PAUSE = Event()
 _NOBODY = "no order plane answers here; its orders, if any, must be looked after at the broker"
@@ -89,7 +89,7 @@ def run(wish: Wish, *, dry_run: DryRun = False, output: Output = None) -> None:
 
 def _shown(wish: Wish, *, everything: bool = False) -> str | None:
     """Say what would be done, and with ``everything`` what is not yet as it should be and which run would end."""
-    status = _status(wish.state, wish.wait)
+    status = _status(wish.state)
     if status is None:
         return _NOBODY
     held = json.dumps(status["positions"])
@@ -126,7 +126,7 @@ def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:
     running = current(state_directory())
     if running is None:
         return None if _status(state) is None else "an order plane listens that no local run started; end it there"
-    status = _status(state, wait)
+    status = _status(state, 0.0 if dry_run else wait)
     if status is None or not any(isinstance(each, dict) and _is_global(each) for each in _list(status, "switches")):
         return f"no order plane says that a global kill switch is engaged, so process {running.pid} was left running"
     if dry_run:

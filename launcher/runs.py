@@ -1,7 +1,5 @@
 """Run a configuration over Kafka and in memory, and hold the two against each other."""
 
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +23,7 @@ from launcher.consumed_intents import AT_THE_END, KEPT, IntentWitness, committed
 from launcher.endings import RunIncomplete
 from launcher.local import LocalRun
 from launcher.progress import Counts
+from launcher.refused_rows import RefusedRows
 from launcher.settings import Settings
 from launcher.supervisor import ChildFailed, Supervisor
 from strategy_plane.composition import as_rebalanced
@@ -70,7 +69,7 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
         collector.drain()
         failures = Failures(
             collector.dead_letters,
-            quarantined(run.state_directory),
+            RefusedRows(run.state_directory).count(),
             run.state_directory / QUARANTINE,
             unseen(run.settings, record),
         )
@@ -83,13 +82,14 @@ def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoR
     Raises:
         ChildFailed: when a plane must not be started again.
     """
-    strategy = run.settings.strategy
+    strategy, refused = run.settings.strategy, RefusedRows(run.state_directory)
     record = RunRecord(strategy.initial_cash, currencies=strategy.quoted)
     with _collected(run, supervisor, record) as collector:
         while True:
             collector.collect(0.5)
             supervisor.check()
-            on_progress(replace(counts(record, collector), backfill=read_note(run.state_directory)))
+            seen = counts(record, collector)
+            on_progress(replace(seen, backfill=read_note(run.state_directory), refused=refused.count()))
 
 
 @contextmanager
@@ -132,17 +132,6 @@ def follow(supervisor: Supervisor, collector: Collector, on_progress: Callable[[
     if collector.marker is not None and collector.marker.state is RunState.FAILED:
         raise ChildFailed("the data plane reports that the run failed; its log says why")
     on_progress()
-
-
-def quarantined(state_directory: Path) -> Counter[str]:
-    """Rows that the data plane refused, by reason; a restart of the data plane finds the same rows again."""
-    findings: set[tuple[str, int, str]] = set()
-    path = state_directory / QUARANTINE
-    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
-        found = json.loads(line)
-        if found["refused"]:
-            findings.add((found["source"], found["line"], found["reason"]))
-    return Counter(reason for _, _, reason in findings)
 
 
 def unseen(settings: Settings, record: RunRecord) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from data_plane.settings import DataSettings
 from kernel.kafka_settings import KafkaSettings
 from kernel.settings import load
 from launcher.agreement import disagreements
-from order_plane.settings import OrderSettings
+from order_plane.settings import BrokerName, OrderSettings
 from strategy_plane.settings import StrategySettings
 from strategy_plane.validation.settings import ValidationSettings
 
@@ -65,6 +65,15 @@ class Settings(BaseModel):
                 "strategy and order must agree on currency, and on that of each symbol: strategy.currencies on one "
                 f"side, order.instruments on the other; look at {', '.join(sorted(wrong)) or 'currency'}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _client_ids_differ(self) -> Self:
+        bars, orders = self.data.ibkr, self.order.ibkr
+        if bars is None or self.order.broker is not BrokerName.IBKR:
+            return self
+        if (bars.host, bars.port, bars.client_id) == (orders.host, orders.port, orders.client_id):
+            raise ValueError("data.ibkr.client_id and order.ibkr.client_id must differ: each connection needs its own")
         return self
 
     @model_validator(mode="after")

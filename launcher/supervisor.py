@@ -100,8 +100,9 @@ class Supervisor:
                     f"{last_lines(child.log_path)}",
                     code,
                 )
+            said = last_lines(child.log_path, 1).strip() if code > 0 else ""  # one that was killed had no last word
             self._spawn(child)
-            self._on_event(child.name, "restarted")
+            self._on_event(child.name, f"restarted; it had said: {said}" if said else "restarted")
 
     def done(self, name: str) -> bool:
         """Whether the child ended by itself with success."""
@@ -162,6 +163,6 @@ def _describe(code: int) -> str:
 def last_lines(path: Path, count: int = 12) -> str:
     """The end of a text file, for an error message; empty when there is no file."""
     try:
-        return "\n".join(path.read_text("utf-8", "replace").splitlines()[-count:])
+        return "\n".join(path.read_text("utf-8", "replace").rstrip().splitlines()[-count:])
     except OSError:
         return ""

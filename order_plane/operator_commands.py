@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from math import isnan
 from typing import Protocol
 from uuid import UUID
@@ -147,11 +148,23 @@ def _replace(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, J
 def _wish(stage: OrderPlane, fields: Fields) -> tuple[UUID, str, str]:
     """Which order somebody wants something of, the name of the wish, and who wants it and why."""
     operator, reason = signature_of(fields)
-    try:
-        intent_id = UUID(str(fields.get("intent_id")))
-    except ValueError:
-        raise CommandRefused("intent_id must be the id of an intent") from None
-    return intent_id, f"operator-{operator}-{stage.desk.now.isoformat()}", f"{operator}: {reason}"[:512]
+    return (
+        _named(stage.desk, str(fields.get("intent_id") or "")),
+        f"operator-{operator}-{stage.desk.now.isoformat()}",
+        f"{operator}: {reason}"[:512],
+    )
+
+
+def _named(desk: Desk, reference: str) -> UUID:
+    """The intent whose id is ``reference``, or the one with an open order whose id begins so."""
+    with suppress(ValueError):
+        return UUID(reference)
+    ids = [each.intent.intent_id for each in desk.open_orders]
+    found = [each for each in ids if reference and str(each).startswith(reference.lower())]
+    if len(found) != 1:
+        many = f"{len(found)} open orders have" if found else "no open order has"
+        raise CommandRefused(f"{many} an id that begins with {reference}; algotrade orders list shows all")
+    return found[0]
 
 
 def _status(stage: OrderPlane) -> dict[str, JsonValue]:

@@ -1,4 +1,5 @@
 import io
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_terminal_of_80_columns_holds_every_count():
     with shown(console, 8780) as show:
         show(Counts(bars=1_234_567, intents=123_456, fills=123_456, dead_letters=12, equity=123_456_789))
     assert "1,234,567 bars  123,456 intents  123,456 fills  12 dead letters  equity 123,4" in out.getvalue()
+
+
+def test_refused_rows_are_said_with_the_reason_of_most():
+    out = io.StringIO()
+    console = Console(file=out, width=80, force_terminal=True, color_system=None)
+    refused = Counter({"STALE": 2, "NOT_A_SESSION": 1_234})
+    with shown(console, None) as show:
+        show(Counts(bars=0, intents=0, fills=0, dead_letters=0, equity=1_000_000, refused=refused))
+    assert "0 dead letters  1,236 quarantined (NOT_A_SESSION)" in out.getvalue()
 
 
 FETCHING = Step(12, 40, "IBM", symbols=1, of_symbols=4, bars=23_400, held_back=8.2)

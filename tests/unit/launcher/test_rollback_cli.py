@@ -67,6 +67,8 @@ def serve(home, stage):
     def start(late=0.0, busy=False):
         threads.append(threading.Thread(target=life, args=(late, busy)))
         threads[0].start()
+        while not (late or (home / "plane" / SOCKET).exists()):
+            stop.wait(0.005)
 
     yield start
     stop.set()
@@ -148,4 +150,13 @@ def test_a_dry_run_says_what_is_not_yet_as_it_should_be(home, stage, serve, proc
     assert f"would end the run run-1, process {process.pid}" in text
     assert "PASS verify" not in text
     assert len(stage.desk.open_orders) == 1
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("words", [("run", *WHO), ("cancel-all", *WHO), ("flatten", *WHO), ("disconnect",)])
+def test_a_dry_run_waits_for_nobody(home, process, monkeypatch, words):
+    """Without a plane it would look again and again, were there a moment to lose."""
+    monkeypatch.setattr("launcher.rollback_cli._PAUSE", None)
+    code, text = run(home, *words, "--dry-run", "--wait", "600")
+    assert (code, "no order plane" in text) == (1, True)
     assert process.poll() is None

@@ -24,6 +24,15 @@ def test_a_crash_is_repaired_and_said(tmp_path):
     assert not child.running
 
 
+def test_the_last_word_of_one_that_gave_up_stands_beside_its_restart(tmp_path):
+    said = []
+    with Supervisor(on_event=lambda name, event: said.append(f"{name} {event}")) as supervisor:
+        supervisor.start("a", ["-c", "print('busy'); raise SystemExit('client id 1 is in use\\n')"], tmp_path / "a.log")
+        _ended(supervisor, "a")
+        supervisor.check()
+    assert said == ["a ended with exit code 1", "a restarted; it had said: client id 1 is in use"]
+
+
 def test_what_crashes_again_and_again_is_given_up_with_the_end_of_its_log(tmp_path):
     with Supervisor() as supervisor:
         supervisor.start("a", ["-c", "raise SystemExit('no luck')"], tmp_path / "a.log")

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from contracts.trading import OrderType, TimeInForce
+from contracts.trading import OrderIntent, OrderType, TimeInForce
 from launcher.cli import app
 from launcher.order_journal import JOURNAL
 from order_plane.command_channel import SOCKET, CommandChannel
@@ -37,8 +37,8 @@ def stage(tmp_path, make_bar, make_intent):
     plane.close()
 
 
-def orders(*arguments):
-    return CliRunner().invoke(app, ["orders", *map(str, arguments)], env={"COLUMNS": "250"})
+def orders(*arguments, columns=250):
+    return CliRunner().invoke(app, ["orders", *map(str, arguments)], env={"COLUMNS": str(columns)})
 
 
 def served(stage, place, *arguments):
@@ -57,9 +57,9 @@ def served(stage, place, *arguments):
 def test_open_orders_are_listed_and_ended_ones_on_request(stage, tmp_path):
     shown = orders("list", "--state", tmp_path)
     assert shown.exit_code == 0, shown.output
-    assert str(UUID(int=1)) in shown.output
+    assert "00000000 2024-01-02 17:00:00 AAPL" in shown.output
     assert "Accepted" in shown.output
-    assert str(UUID(int=2)) not in shown.output
+    assert "Filled" not in shown.output
     everything = orders("list", "--all", "--state", tmp_path).output
     assert "Filled" in everything
     assert str(UUID(int=2)) in everything
@@ -104,6 +104,54 @@ def test_an_order_is_replaced_and_the_journal_knows_who_wished_it(stage, tmp_pat
     facts = stage._journal.past(UUID(int=1)).facts
     (wish,) = [fact for fact in facts if fact.kind is FactKind.REPLACE_REQUESTED]
     assert (wish.reason, wish.quantity, wish.price) == ("ann: no longer wanted", 4.0, 91.5)
+
+
+def row(place):
+    """The cells of the one order that is listed."""
+    return " ".join(orders("list", "--state", place).output.splitlines()[-1].split())
+
+
+def test_a_replaced_order_is_listed_as_it_works_now_and_as_it_was_wished(stage, tmp_path):
+    assert "10 0 LIMIT 90 Accepted" in row(tmp_path)
+    assert served(stage, tmp_path, "replace", UUID(int=1), "--quantity", 4, *SIGNED)[0].exit_code == 0
+    assert "4 (was 10) 0 LIMIT 90 Accepted" in row(tmp_path)
+    assert served(stage, tmp_path, "replace", UUID(int=1), "--limit-price", 91.5, *SIGNED)[0].exit_code == 0
+    assert "4 (was 10) 0 LIMIT 91.5 (was LIMIT 90) Accepted" in row(tmp_path)
+
+
+@pytest.fixture
+def long_names(stage, make_intent):
+    """The plane with two more orders, whose ids have the same ten digits first; returns the ids."""
+    ids = [UUID("1f2e3d4c-5b6a-5000-8000-00000000000a"), UUID("1f2e3d4c-5ba6-5000-8000-00000000000b")]
+    for size, each in enumerate(ids, 20):
+        resting = {"order_type": OrderType.LIMIT, "limit_price": 90.0, "time_in_force": TimeInForce.GTC}
+        wish = make_intent(3, quantity=float(size), **resting).model_copy(update={"intent_id": each})
+        stage.handlers[OrderIntent](wish)
+        stage.settle()
+    return ids
+
+
+def test_in_a_terminal_of_80_columns_every_id_can_be_copied(stage, long_names, tmp_path):
+    shown = orders("list", "--state", tmp_path, columns=80)
+    assert all(len(line) <= 80 for line in shown.output.splitlines())
+    ids = [line.split()[0] for line in shown.output.splitlines() if "AAPL" in line]
+    for copied, whole in zip(ids, (UUID(int=1), *long_names), strict=True):
+        done, said = served(stage, tmp_path, "cancel", copied, *SIGNED)
+        assert (done.exit_code, said[-1].intent_id) == (0, whole)
+
+
+def test_the_first_digits_name_an_order_unless_several_begin_so(stage, long_names, tmp_path):
+    first, second = long_names
+    done, said = served(stage, tmp_path, "cancel", "1F2E3D4C", *SIGNED)
+    assert (done.exit_code, said) == (1, [])
+    assert "2 open orders have an id that begins with 1F2E3D4C" in done.output
+    for nothing in ("77", ""):
+        done, said = served(stage, tmp_path, "cancel", nothing, *SIGNED)
+        assert (done.exit_code, said) == (1, [])
+    done, said = served(stage, tmp_path, "replace", str(first)[:12], "--quantity", 4, *SIGNED)
+    assert (done.exit_code, said[-1].intent_id) == (0, first)
+    done, said = served(stage, tmp_path, "cancel", second.hex, *SIGNED)
+    assert (done.exit_code, said[-1].intent_id) == (0, second)
 
 
 @pytest.mark.parametrize(
