@@ -54,6 +54,7 @@ class Desk:
         self._account = account
         self._market = market = Marks(currencies)
         self.mark, self.price_of, self.priced_at = market.take, market.price_of, market.priced_at
+        self.wait = market.wait
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: market.now)
@@ -67,8 +68,13 @@ class Desk:
 
     @property
     def now(self) -> datetime:
-        """Event time."""
+        """Event time, before all time until the first market event; what is decided by time is decided by it."""
         return self._market.now
+
+    @property
+    def as_of(self) -> datetime:
+        """Event time too, but before the first market event the time told to `wait`: it dates what is said."""
+        return self._market.as_of
 
     @property
     def in_doubt(self) -> int:

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.codec import decode, encode
+from contracts.base import Message
+from contracts.codec import ContractViolation, decode, encode
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
@@ -31,6 +32,7 @@ from order_plane.journals.tables import (
 from order_plane.lifecycle import Fact, FactKind
 
 _PAGE = 500
+_Kind = TypeVar("_Kind", bound=Message)
 _NEWEST = (
     "SELECT intent_id, body, account, attempt, state, order_id,"
     " (SELECT count(*) FROM reports WHERE reports.intent_id = newest.intent_id) FROM intents AS newest"
@@ -163,15 +165,14 @@ class SqlJournal:
         with self._transaction(0):
             changed = self._database.change(
                 "INSERT INTO kill_commands (command_id, body, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                sealed(str(command.command_id), encode(command)),
+                sealed(str(command.command_id), _readable(command)),
             )
         return changed == 1
 
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
         rows = self._database.rows("SELECT body FROM kill_commands ORDER BY position")
-        decoded = [decode(body, (KillSwitchCommand,)) for (body,) in rows]
-        return [each for each in decoded if isinstance(each, KillSwitchCommand)]
+        return [_read(body, KillSwitchCommand) for (body,) in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
@@ -244,7 +245,7 @@ class SqlJournal:
         return changed == 1
 
     def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
-        body = encode(intent)
+        body = _readable(intent)
         name, side = spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
@@ -259,7 +260,7 @@ class SqlJournal:
         self._database.change_many(
             "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
             [
-                sealed(position, str(report.report_id), spelled(report.intent_id), encode(report))
+                sealed(position, str(report.report_id), spelled(report.intent_id), _readable(report))
                 for position, report in enumerate(reports, start=first)
             ],
         )
@@ -267,8 +268,7 @@ class SqlJournal:
 
     def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
         query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
-        decoded = [decode(body, (ExecutionReport,)) for (body,) in self._database.rows(query, (parameter,))]
-        return [each for each in decoded if isinstance(each, ExecutionReport)]
+        return [_read(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
 
     def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
         rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
@@ -276,10 +276,8 @@ class SqlJournal:
             page = rows[start : start + _PAGE]
             facts = self._facts([row[0] for row in page])
             for intent_id, body, account, attempt, state, order_id, count in page:
-                intent = decode(body, (OrderIntent,))
-                if isinstance(intent, OrderIntent):
-                    known = tuple(facts.get(intent_id, ()))
-                    yield Past(intent, account, attempt, RowState(state), order_id, known, count)
+                known = tuple(facts.get(intent_id, ()))
+                yield Past(_read(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
 
     def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
         marks = ", ".join("?" for _ in names)
@@ -293,6 +291,28 @@ class SqlJournal:
             fact = Fact(UUID(name), FactKind(kind), fact_id, datetime.fromisoformat(at), *rest)
             found.setdefault(name, []).append(fact)
         return found
+
+
+def _readable(message: Message) -> bytes:
+    """The message as it is kept; raises JournalError for one that could not be read again.
+
+    A message put together without validation would otherwise stop every later start.
+    """
+    raw = encode(message)
+    try:
+        decode(raw, (type(message),))
+    except ContractViolation as error:
+        raise JournalError(f"a {type(message).__name__} is no message and is not written: {error}") from None
+    return raw
+
+
+def _read(raw: bytes, kind: type[_Kind]) -> _Kind:
+    """The message kept as ``raw``."""
+    try:
+        message = decode(raw, (kind,))
+    except ContractViolation as error:
+        raise JournalError(f"the journal holds a {kind.__name__} that is no message: {error}") from None
+    return cast("_Kind", message)
 
 
 def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
