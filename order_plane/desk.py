@@ -54,7 +54,7 @@ class Desk:
         self._account = account
         self._market = market = Marks(currencies)
         self.mark, self.price_of, self.priced_at = market.take, market.price_of, market.priced_at
-        self.wait = market.wait
+        self.wait, self.as_of = market.wait, market.as_of
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: market.now)
@@ -68,13 +68,8 @@ class Desk:
 
     @property
     def now(self) -> datetime:
-        """Event time, before all time until the first market event; what is decided by time is decided by it."""
+        """Event time, before all time until the first market event; `as_of` dates what is said before it."""
         return self._market.now
-
-    @property
-    def as_of(self) -> datetime:
-        """Event time too, but before the first market event the time told to `wait`: it dates what is said."""
-        return self._market.as_of
 
     @property
     def in_doubt(self) -> int:

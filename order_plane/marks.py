@@ -41,7 +41,6 @@ class Marks:
         """Let ``told`` date what is said before the first of them; afterwards it changes nothing."""
         self._told = told
 
-    @property
     def as_of(self) -> datetime:
         """The time to date with what has no time of its own: event time as soon as there is one."""
         return self.now if self._newest else self._told

@@ -4,18 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.base import Message
-from contracts.codec import ContractViolation, decode, encode
+from contracts.codec import encode
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
 from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
+from order_plane.journals.bodies import message_of, readable
 from order_plane.journals.database import Database
 from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.journals.tables import (
@@ -32,7 +32,6 @@ from order_plane.journals.tables import (
 from order_plane.lifecycle import Fact, FactKind
 
 _PAGE = 500
-_Kind = TypeVar("_Kind", bound=Message)
 _NEWEST = (
     "SELECT intent_id, body, account, attempt, state, order_id,"
     " (SELECT count(*) FROM reports WHERE reports.intent_id = newest.intent_id) FROM intents AS newest"
@@ -165,14 +164,14 @@ class SqlJournal:
         with self._transaction(0):
             changed = self._database.change(
                 "INSERT INTO kill_commands (command_id, body, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                sealed(str(command.command_id), _readable(command)),
+                sealed(str(command.command_id), readable(command)),
             )
         return changed == 1
 
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
         rows = self._database.rows("SELECT body FROM kill_commands ORDER BY position")
-        return [_read(body, KillSwitchCommand) for (body,) in rows]
+        return [message_of(body, KillSwitchCommand) for (body,) in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
@@ -245,7 +244,7 @@ class SqlJournal:
         return changed == 1
 
     def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
-        body = _readable(intent)
+        body = readable(intent)
         name, side = spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
@@ -260,7 +259,7 @@ class SqlJournal:
         self._database.change_many(
             "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
             [
-                sealed(position, str(report.report_id), spelled(report.intent_id), _readable(report))
+                sealed(position, str(report.report_id), spelled(report.intent_id), readable(report))
                 for position, report in enumerate(reports, start=first)
             ],
         )
@@ -268,7 +267,7 @@ class SqlJournal:
 
     def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
         query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
-        return [_read(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
+        return [message_of(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
 
     def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
         rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
@@ -277,7 +276,7 @@ class SqlJournal:
             facts = self._facts([row[0] for row in page])
             for intent_id, body, account, attempt, state, order_id, count in page:
                 known = tuple(facts.get(intent_id, ()))
-                yield Past(_read(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
+                yield Past(message_of(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
 
     def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
         marks = ", ".join("?" for _ in names)
@@ -291,28 +290,6 @@ class SqlJournal:
             fact = Fact(UUID(name), FactKind(kind), fact_id, datetime.fromisoformat(at), *rest)
             found.setdefault(name, []).append(fact)
         return found
-
-
-def _readable(message: Message) -> bytes:
-    """The message as it is kept; raises JournalError for one that could not be read again.
-
-    A message put together without validation would otherwise stop every later start.
-    """
-    raw = encode(message)
-    try:
-        decode(raw, (type(message),))
-    except ContractViolation as error:
-        raise JournalError(f"a {type(message).__name__} is no message and is not written: {error}") from None
-    return raw
-
-
-def _read(raw: bytes, kind: type[_Kind]) -> _Kind:
-    """The message kept as ``raw``."""
-    try:
-        message = decode(raw, (kind,))
-    except ContractViolation as error:
-        raise JournalError(f"the journal holds a {kind.__name__} that is no message: {error}") from None
-    return cast("_Kind", message)
 
 
 def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
