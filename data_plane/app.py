@@ -23,6 +23,7 @@ from data_plane.live import Outside, play
 from data_plane.pipeline import DataStage
 from data_plane.settings import DataSettings, IbkrSourceSettings, PaceMode, PaceSettings
 from data_plane.store import QUARANTINE, EventStore, QuarantineFile
+from ibkr_client.gateway_errors import GatewayUnavailable
 from kernel.clock import SystemClock, monotonic
 from kernel.crash_points import crash_point
 from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Stopped, Wait, Window, waiter
@@ -92,7 +93,8 @@ def run(
 
     Raises:
         ConsumersStalled: when the other planes show no progress for two minutes.
-        GatewayUnavailable, GatewayRefused: when there is a gateway and it cannot be used.
+        GatewayUnavailable, GatewayRefused: when there is a gateway and it cannot be used; one that was reached in an
+            earlier life is waited for.
     """
     metrics = PlaneMetrics(runtime.plane.value)
     with ExitStack() as stack:
@@ -140,7 +142,14 @@ def _live(
     fetching: Callable[[Step], None] | None,
 ) -> None:
     """Play a gateway; what the store holds of one life of the process has a directory of its own."""
-    with closing(build_live_source(settings, ibkr)) as source:
+    from ibkr_client.first_contact import connected, marker_of  # noqa: PLC0415 - files do without
+
+    marker = marker_of(process.runtime.state_directory, process.runtime.plane.value)
+    pause = _sleeper(process.listen, process.stop)
+    found = connected(lambda: build_live_source(settings, ibkr), GatewayUnavailable, marker, ibkr, process.stop, pause)
+    if found is None:
+        return
+    with closing(found) as source:
         paces = [Window(process.progress, process.wait, settings.pace.window)]
         within = timedelta(seconds=ibkr.decide_within_seconds)
         feed = LiveFeed(process.publish, paces, _published(process.bus), source.now, within)

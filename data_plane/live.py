@@ -1,12 +1,13 @@
 """Plays a gateway into the stage: the past first, then what happens, for as long as the process is wanted."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import structlog
 
 from contracts.base import Message
+from contracts.market import SliceEvent
 from data_plane.connectors.ibkr import LiveSource
 from data_plane.connectors.ibkr_history import Step
 from data_plane.connectors.port import RawBar
@@ -44,7 +45,7 @@ def play(
 ) -> None:
     """Fetch the past from ``first``, publish it, and then publish what comes until told to stop.
 
-    A bar that is ``patience`` overdue makes its symbol stale.
+    A bar that is ``patience`` overdue makes its symbol stale. Of moments that come at once all but the newest are late.
 
     Raises:
         Stopped: when told to stop; a live source has no other end.
@@ -59,14 +60,29 @@ def play(
     late: list[str] = []
     while True:
         stage.follow(source.now())
-        for batch in source.batches(_WAIT_SECONDS):
-            for row in batch.rows:
-                _send(stage.handle(row), outside)
-            _send(stage.on_time(batch.through + grace), outside)
+        _send(_only_newest(_heard(source, stage, grace)), outside)
         outside.pause()
         overdue = stage.overdue(source.now() - patience)
         if late != (late := [each.symbol for each in overdue]):
             outside.stale(overdue)
+
+
+def _heard(source: LiveSource, stage: DataStage, grace: timedelta) -> list[Message]:
+    """What follows from everything that came since it was last asked."""
+    events: list[Message] = []
+    for batch in source.batches(_WAIT_SECONDS):
+        for row in batch.rows:
+            events += stage.handle(row)
+        events += stage.on_time(batch.through + grace)
+    return events
+
+
+def _only_newest(events: Sequence[Message]) -> Iterator[Message]:
+    """The same events, with each slice marked as late that a newer one has overtaken already."""
+    newest = max((each.timestamp for each in events if isinstance(each, SliceEvent)), default=None)
+    for each in events:
+        overtaken = newest is not None and isinstance(each, SliceEvent) and each.timestamp < newest
+        yield each.model_copy(update={"late": True}) if overtaken else each
 
 
 def _tell_past(source: LiveSource, stage: DataStage, first: date, outside: Outside) -> dict[str, datetime]:

@@ -18,6 +18,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.command_fields import kills_among
@@ -27,7 +28,7 @@ from order_plane.gates import LiveTradingRefused
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.safety import performance_guard, symbol_halts
-from order_plane.settings import Mode, OrderSettings
+from order_plane.settings import BrokerName, Mode, OrderSettings
 
 _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand, OrderIntent)
 """What the journal does not tell: reference prices, commands that came meanwhile, prices at which intents arrived."""
@@ -44,10 +45,13 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     Raises:
         LiveTradingRefused: in mode live, naming the gates that are shut.
         JournalError: when the journal cannot be trusted.
+        BrokerUnavailable: when the venue cannot be reached; one that was reached in an earlier life is waited for.
     """
     if kafka.embedded and settings.mode is Mode.LIVE:
         raise LiveTradingRefused("mode live is refused on the embedded broker, which forgets; use a real Apache Kafka")
-    stage = build_stage(_placed(settings, runtime.state_directory))
+    stage = _stage(_placed(settings, runtime.state_directory), runtime, stop)
+    if stage is None:
+        return
     metrics = PlaneMetrics(runtime.plane.value)
 
     def refresh() -> None:
@@ -91,6 +95,16 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 between=_in_turn(checking, stage.rest, ahead.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
+
+
+def _stage(settings: OrderSettings, runtime: Runtime, stop: Event) -> Execution | None:
+    """The stage, None when ``stop`` was set before its gateway was there."""
+    if settings.broker is not BrokerName.IBKR:
+        return build_stage(settings)
+    from ibkr_client.first_contact import connected, marker_of  # noqa: PLC0415 - other brokers do without
+
+    marker = marker_of(runtime.state_directory, runtime.plane.value)
+    return connected(lambda: build_stage(settings), BrokerUnavailable, marker, settings.ibkr, stop, stop.wait)
 
 
 class SubmitLatency:

@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from contracts.control import KillScope
 from domain.calendar import SessionCalendar, always_open
 from domain.costs import BasisPoints, BasisPointSlippage, Commission, PerOrder, PerShare, RangeSlippage, Slippage
 from kernel.audit_log import AuditBroken
+from kernel.clock import SystemClock
+from kernel.ports import Clock
 from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore, PaperStore
 from order_plane.brokers.port import Broker
@@ -34,6 +36,17 @@ from order_plane.supervision import Supervision
 from order_plane.upkeep import Options
 
 _CENT = 0.01
+
+
+@runtime_checkable
+class _Timed(Protocol):
+    """A venue that tells its own time."""
+
+    @property
+    def clock(self) -> Clock:
+        """That time."""
+        ...
+
 
 if TYPE_CHECKING:
     from order_plane.brokers.ibkr import IbkrTerms
@@ -70,9 +83,10 @@ def build_stage(
             raise
     controls, guards = Controls(settings, calendar, allowed), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
+    options = options_of(settings)._replace(clock=None if in_memory else _clock_of(broker))
     desk = Desk(settings.account, controls.checks, controls.bucket, watch, settings.currencies)
     supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
-    return Execution(desk, journal, broker, settings.account, supervision, options_of(settings))
+    return Execution(desk, journal, broker, settings.account, supervision, options)
 
 
 def options_of(settings: OrderSettings) -> Options:
@@ -149,6 +163,11 @@ def _broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:
         return ibkr_broker(settings, environment)
     in_memory = settings.mode is Mode.SIMULATION
     return paper_broker(settings, MemoryPaperStore() if in_memory else SqlitePaperStore(settings.paper_store_path))
+
+
+def _clock_of(broker: Broker) -> Clock:
+    """The clock of what the market events come from: a venue that is simulated may live in another year."""
+    return broker.clock if isinstance(broker, _Timed) else SystemClock()
 
 
 def ibkr_broker(settings: OrderSettings, environment: Mapping[str, str]) -> Broker:

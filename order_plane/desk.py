@@ -54,6 +54,7 @@ class Desk:
         self._account = account
         self._market = market = Marks(currencies)
         self.mark, self.price_of, self.priced_at = market.take, market.price_of, market.priced_at
+        self.wait, self.as_of = market.wait, market.as_of
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
         self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: market.now)
@@ -67,7 +68,7 @@ class Desk:
 
     @property
     def now(self) -> datetime:
-        """Event time."""
+        """Event time, before all time until the first market event; `as_of` dates what is said before it."""
         return self._market.now
 
     @property

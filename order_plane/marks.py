@@ -12,15 +12,15 @@ _BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
 class Marks:
     """Bars and ticks by symbol, the newest of each; those of pairs are exchange rates.
 
-    ``now`` is event time, the newest time of any of them.
+    ``now`` is event time, the newest time of any of them, and what is decided by time is decided by it.
     """
 
-    __slots__ = ("_currencies", "_newest", "moved", "now", "worth_of")
+    __slots__ = ("_currencies", "_newest", "_told", "moved", "now", "worth_of")
 
     def __init__(self, currencies: Currencies = ONE_CURRENCY) -> None:
         self._currencies = currencies
         self._newest: dict[str, BarEvent | TickEvent] = {}
-        self.now = _BEFORE_ALL_TIME
+        self.now = self._told = _BEFORE_ALL_TIME
         self.moved = True
         """Set when a price may have changed; whoever values anything clears it."""
         self.worth_of = self._converted if currencies.of else self.price_of
@@ -36,6 +36,14 @@ class Marks:
             return
         self._newest[symbol] = event
         self.moved = True
+
+    def wait(self, told: datetime) -> None:
+        """Let ``told`` date what is said before the first of them; afterwards it changes nothing."""
+        self._told = told
+
+    def as_of(self) -> datetime:
+        """The time to date with what has no time of its own: event time as soon as there is one."""
+        return self.now if self._newest else self._told
 
     def price_of(self, symbol: str) -> float:
         """The newest price in the symbol's currency per unit, not-a-number when none was seen."""

@@ -74,7 +74,7 @@ class Reconciler:
             found = self._compare(begin, outputs, self._mend(first, outputs)) if first else first
         except (BrokerUnavailable, BrokerStateUnknown):
             if self._answered:
-                outputs.append(critical("RECONCILIATION_FAILED", "the venue gave no account", self._desk.now))
+                outputs.append(critical("RECONCILIATION_FAILED", "the venue gave no account", self._desk.as_of()))
             self._answered = False
             self._desk.halts.held = _NOT_YET
             return outputs
@@ -141,7 +141,7 @@ class Reconciler:
                     self._adopt(order, settlement)
         names = sorted({finding.difference.value for finding in found if finding.difference in REPAIRABLE})
         if names:
-            detail, at = f"the venue was asked again: {', '.join(names)}", self._desk.now
+            detail, at = f"the venue was asked again: {', '.join(names)}", self._desk.as_of()
             outputs.append(
                 RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code="RECONCILED", detail=detail[:512])
             )
@@ -155,7 +155,7 @@ class Reconciler:
             direction=order.direction,
             quantity=order.quantity,
             order_type=OrderType.MARKET,
-            timestamp=self._desk.now,
+            timestamp=self._desk.as_of(),
             strategy_id=EXTERNAL,
             time_in_force=TimeInForce.GTC,
         )
@@ -167,7 +167,7 @@ class Reconciler:
 
     def _halt(self, found: Sequence[Finding], outputs: list[Message]) -> None:
         """Halt what differs, once for each difference, until a person releases it."""
-        at, halts = self._desk.now, []
+        at, halts = self._desk.as_of(), []
         for finding in found:
             detail = f"{finding.difference}: {finding.detail}"
             if self._desk.halts.halt(finding.symbol, detail, at, detail, MISMATCH):

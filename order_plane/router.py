@@ -128,7 +128,7 @@ class Router:
 
     def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
         """Ask for a cancel; False when it could not be asked and must be tried again."""
-        intent_id, at = order.intent_id, self._desk.now
+        intent_id, at = order.intent_id, self._desk.as_of()
         if not self._desk.knows(intent_id):
             return True
         asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at, reason=order.reason)

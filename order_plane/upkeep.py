@@ -7,6 +7,7 @@ from uuid import UUID
 
 from contracts.base import Message
 from contracts.trading import OrderIntent
+from kernel.ports import Clock
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.desk import Desk
@@ -23,10 +24,11 @@ from order_plane.unacceptable import NotOpen, NotReplaceable
 
 
 class Options(NamedTuple):
-    """What is wanted beside sending orders."""
+    """What is wanted beside sending orders; ``clock`` dates what is said of the account before the first bar."""
 
     reconciliation: ReconciliationOptions | None = None
     unfilled: UnfilledPolicy | None = None
+    clock: Clock | None = None
 
 
 NO_UPKEEP = Options()
@@ -46,6 +48,7 @@ class Upkeep:
         wanted = options.reconciliation
         parts = (desk, journal, broker, router, account)
         self._reconciler = None if wanted is None else Reconciler(*parts, wanted)
+        self._clock = options.clock
         self._policy = options.unfilled
         self._deadlines = Deadlines(timedelta(0) if self._policy is None else self._policy.after)
         self._replaced: set[UUID] = set()
@@ -168,6 +171,8 @@ class Upkeep:
     def reconcile(self) -> Sequence[Message]:
         """Hold the account against the venue, between batches and if that is wanted; what it says must be published."""
         self._router.cut_off = False
+        if self._clock is not None:
+            self._desk.wait(self._clock.now())
         return () if self._reconciler is None else self._reconciler.run(self._hear)
 
     def _hear(self) -> Settlement:

@@ -17,6 +17,7 @@ from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
 from ibkr_client.refusals import explained
 from ibkr_client.witness import Witness, witness
+from kernel.ports import Clock
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
@@ -134,6 +135,11 @@ class IbkrBroker:
     def dormant(self) -> bool:
         """Never: a gateway may speak at any time."""
         return False
+
+    @property
+    def clock(self) -> Clock:
+        """The gateway's own time."""
+        return self._venue.lifeline.clock
 
     @property
     def connects(self) -> int:

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.codec import decode, encode
+from contracts.codec import encode
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
 from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
+from order_plane.journals.bodies import message_of, readable
 from order_plane.journals.database import Database
 from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.journals.tables import (
@@ -163,15 +164,14 @@ class SqlJournal:
         with self._transaction(0):
             changed = self._database.change(
                 "INSERT INTO kill_commands (command_id, body, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                sealed(str(command.command_id), encode(command)),
+                sealed(str(command.command_id), readable(command)),
             )
         return changed == 1
 
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
         rows = self._database.rows("SELECT body FROM kill_commands ORDER BY position")
-        decoded = [decode(body, (KillSwitchCommand,)) for (body,) in rows]
-        return [each for each in decoded if isinstance(each, KillSwitchCommand)]
+        return [message_of(body, KillSwitchCommand) for (body,) in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
@@ -244,7 +244,7 @@ class SqlJournal:
         return changed == 1
 
     def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
-        body = encode(intent)
+        body = readable(intent)
         name, side = spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
@@ -259,7 +259,7 @@ class SqlJournal:
         self._database.change_many(
             "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
             [
-                sealed(position, str(report.report_id), spelled(report.intent_id), encode(report))
+                sealed(position, str(report.report_id), spelled(report.intent_id), readable(report))
                 for position, report in enumerate(reports, start=first)
             ],
         )
@@ -267,8 +267,7 @@ class SqlJournal:
 
     def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
         query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
-        decoded = [decode(body, (ExecutionReport,)) for (body,) in self._database.rows(query, (parameter,))]
-        return [each for each in decoded if isinstance(each, ExecutionReport)]
+        return [message_of(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
 
     def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
         rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
@@ -276,10 +275,8 @@ class SqlJournal:
             page = rows[start : start + _PAGE]
             facts = self._facts([row[0] for row in page])
             for intent_id, body, account, attempt, state, order_id, count in page:
-                intent = decode(body, (OrderIntent,))
-                if isinstance(intent, OrderIntent):
-                    known = tuple(facts.get(intent_id, ()))
-                    yield Past(intent, account, attempt, RowState(state), order_id, known, count)
+                known = tuple(facts.get(intent_id, ()))
+                yield Past(message_of(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
 
     def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
         marks = ", ".join("?" for _ in names)

@@ -1,19 +1,24 @@
 """What the order plane does when the venue's account is not its own."""
 
+from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from order_messages import NOON, a_bar, an_intent
 
+from contracts.codec import decode, encode
 from contracts.control import KillScope, KillSwitchCommand, RiskAlert
 from contracts.topics import TOPIC_OF
 from contracts.trading import ExecutionReport, Side
+from kernel.clock import ManualClock
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerUnavailable, OpenOrder
 from order_plane.checking import Checking
 from order_plane.composition import build_stage, paper_broker
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 
@@ -45,10 +50,14 @@ class Venue:
 
 
 class World:
-    def __init__(self, cash=0.0, **changes):
+    def __init__(self, cash=0.0, change=None, clock=None, journal=None, extra=None, **changes):
         self.settings = OrderSettings(limits={"duplicate_window": 0}, **changes)
-        self.journal = MemoryJournal()
+        self.journal = journal or MemoryJournal()
         self.venue = Venue(self.settings, cash)
+        self.venue.change = change or self.venue.change
+        self.venue.extra = extra or {}
+        if clock is not None:
+            self.venue.clock = clock
         self.said = []
         self.start()
 
@@ -230,6 +239,48 @@ def test_an_order_that_nobody_asked_for_is_adopted_if_that_is_the_policy():
     assert [order.intent.intent_id for order in world.stage.desk.open_orders] == [UUID(int=77)]
     assert world.stage.upkeep.reconciled
     assert world.journal.past(UUID(int=77)).order_id == "v-77"
+
+
+def _held(seen):
+    return replace(seen, positions={"AAPL": 7.0})
+
+
+@pytest.mark.parametrize("policy", ["alarm", "adopt"])
+@pytest.mark.parametrize("change", [_held, a_stranger], ids=["a position", "an order of somebody else"])
+def test_an_account_that_is_in_use_can_be_started_before_the_first_bar_and_again(tmp_path, change, policy):
+    clock, path = ManualClock(NOON), tmp_path / "journal.sqlite"
+    acked = {UUID(int=77): [Fact(UUID(int=77), FactKind.ACK, "ack", NOON, "v-77")]}
+    begun = {"change": change, "clock": clock, "extra": acked, "reconciliation": {"unknown_orders": policy}}
+    with closing(SqliteJournal(path)) as journal:
+        world = World(journal=journal, **begun)
+    for said in world.said:
+        assert decode(encode(said)) == said
+        assert said.timestamp == NOON, "before the first bar it is the venue's time that counts"
+    halted = dict(world.stage.desk.halts.reasons)
+    assert set(halted) == ({"AAPL"} if change is _held else {"MSFT"} if policy == "alarm" else set())
+    clock.advance(timedelta(days=2))
+    with closing(SqliteJournal(path)) as journal:
+        again = World(journal=journal, **begun)
+        assert again.stage.desk.halts.reasons == halted
+        assert [each.intent.timestamp for each in again.stage.desk.open_orders] == [
+            each.intent.timestamp for each in world.stage.desk.open_orders
+        ]
+
+
+def test_the_venue_may_fall_silent_before_the_first_bar():
+    world = World(clock=ManualClock(NOON))
+    world.venue.silent = True
+    (alert,) = world.hear(world.stage.reconcile())
+    assert (alert.code, alert.timestamp) == ("RECONCILIATION_FAILED", NOON)
+
+
+def test_the_first_bar_ends_what_the_clock_told_even_when_it_is_older():
+    world = World(clock=ManualClock(NOON + timedelta(days=900)))
+    assert world.stage.desk.now < NOON, "nothing is decided by a clock"
+    world.tell(a_bar())
+    world.venue.change = _held
+    halt, _ = sorted(world.hear(world.stage.reconcile()), key=lambda each: each.event_type)
+    assert halt.timestamp == NOON
 
 
 def test_the_plane_asks_regularly_and_sooner_after_a_cut(world):

@@ -39,6 +39,7 @@ def config(tmp_path, simulator_at_speed):
     port = simulator_at_speed.port
     settings["run"] = {"directory": str(tmp_path / "runs")}
     settings["data"]["ibkr"] |= {"port": port, "cache": str(tmp_path / "cache"), "first_wait_seconds": 0.05}
+    settings["data"]["ibkr"]["decide_within_seconds"] = 300  # of market time: ten seconds at this speed
     settings["order"]["ibkr"] |= {
         "port": port,
         "paper_ports": [port],

@@ -2,16 +2,20 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from contracts.codec import decode, encode
 from contracts.market import BarEvent
-from contracts.trading import ExecutionReport, OrderStatus
+from contracts.trading import ExecutionReport, OrderStatus, TimeInForce
 from order_plane.composition import build_stage
 from order_plane.settings import OrderSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+OPEN = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
+"""When the simulator's market begins."""
 
 
 class Plane:
@@ -93,6 +97,27 @@ def test_a_restart_takes_up_what_worked_and_what_filled_meanwhile(start, desk, s
     assert len(simulator.state()["orders"]) == 2
     second.trade(desk.order(1), desk.resting(2, limit_price=180.0))
     assert len(simulator.state()["orders"]) == 2
+
+
+def test_an_account_that_holds_something_and_an_order_placed_by_hand_is_started_and_started_again(
+    start, desk, simulator, until, tmp_path
+):
+    by_hand = type(desk)(desk.library, tmp_path / "others.sqlite").broker(simulator, client_id=9)
+    by_hand.submit(desk.order(1, symbol="MSFT"))
+    by_hand.submit(desk.resting(2, limit_price=180.0, time_in_force=TimeInForce.GTC))
+    until(lambda: simulator.state()["orders"][0]["status"] == "Filled")
+    by_hand.close()
+    plane = start(simulator)
+    halted = set(plane.stage.desk.halts.reasons)
+    assert halted == {"AAPL", "MSFT"}
+    for said in plane.messages:
+        assert decode(encode(said)) == said
+        assert timedelta(0) <= said.timestamp - OPEN < timedelta(hours=1), "the gateway lives in 2024"
+    plane.stage.close()
+    second = start(simulator)
+    assert set(second.stage.desk.halts.reasons) == halted
+    second.trade(desk.order(3))
+    assert second.statuses() == {3: OrderStatus.REJECTED}
 
 
 def test_an_order_that_got_lost_stays_in_doubt_until_a_person_decides(start, desk, simulator):

@@ -3,9 +3,10 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from order_messages import NOON
 
 from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
@@ -32,6 +33,28 @@ def test_what_was_written_is_there_after_a_restart(path, make_intent, make_comma
     assert second.journal_id == name
     assert second.recall(make_intent(1)) is Recall.KNOWN
     assert second.commands() == [make_command(True)]
+    second.close()
+
+
+def before_all_time(message):
+    """What no contract allows and `trusted` lets pass."""
+    return type(message).trusted({**message.__dict__, "timestamp": datetime.min.replace(tzinfo=UTC)})
+
+
+def test_what_could_not_be_read_again_is_not_written(path, make_intent, make_command):
+    bad = before_all_time(make_intent(1))
+    report = before_all_time(execution_report(bad, "o", 1, OrderStatus.ACKNOWLEDGED, History(10.0), NOON, ""))
+    first = SqliteJournal(path)
+    for write in (
+        lambda: first.record_command(before_all_time(make_command(True))),
+        lambda: first.begin([SubmitOrder(bad, "ACC")], [], 0),
+        lambda: first.conclude([], [], [report], 0),
+    ):
+        with pytest.raises(JournalError, match="/timestamp"):
+            write()
+    first.close()
+    second = SqliteJournal(path)
+    assert (second.commands(), list(second.pasts()), second.unpublished()) == ([], [], [])
     second.close()
 
 

@@ -1,0 +1,31 @@
+"""Messages as the journal keeps them, and back."""
+
+from typing import TypeVar, cast
+
+from contracts.base import Message
+from contracts.codec import ContractViolation, decode, encode
+from order_plane.journals.port import JournalError
+
+Kind = TypeVar("Kind", bound=Message)
+
+
+def readable(message: Message) -> bytes:
+    """The message as it is kept; raises JournalError for one that could not be read again.
+
+    A message put together without validation would otherwise stop every later start.
+    """
+    raw = encode(message)
+    try:
+        decode(raw, (type(message),))
+    except ContractViolation as error:
+        raise JournalError(f"a {type(message).__name__} is no message and is not written: {error}") from None
+    return raw
+
+
+def message_of(raw: bytes, kind: type[Kind]) -> Kind:
+    """The message kept as ``raw``; raises JournalError when it is none."""
+    try:
+        message = decode(raw, (kind,))
+    except ContractViolation as error:
+        raise JournalError(f"the journal holds a {kind.__name__} that is no message: {error}") from None
+    return cast("Kind", message)
