@@ -62,16 +62,17 @@ class Session:
         return self._first_news(tracked)
 
     async def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
-        """Send the order again under its number, and wait until the gateway shows it so; raises as `submit` does."""
+        """Send the order again under its number, and wait until the gateway shows it so; raises as `submit` does.
+
+        A gateway takes a change of an order that it has not for a new order, so it is sent only of one that it lists.
+        """
         venue, intent_id = self._venue, order.intent.intent_id
         connection = venue.connected()
-        tracked = venue.book.of_intent(intent_id)
-        if tracked is None or tracked.ended:
-            raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
         if order.at_market:
             raise BrokerRefused("TYPE_FIXED: the gateway advises against changing the type of an order that works")
+        contract = await self._contract(connection, order.intent.symbol)
+        tracked = await self._listed(connection, intent_id)
         terms = new_terms(order, tracked.filled)
-        contract = await self._contract(connection, terms.symbol)
         form = order_form(terms, self._terms.account, contract, self._terms.adaptive_priority)
         change = venue.changing[intent_id] = Change(form.fields, asyncio.get_running_loop().create_future())
         try:
@@ -86,6 +87,18 @@ class Session:
             venue.changing.pop(intent_id, None)
         self._ids.resize(tracked)
         return venue.take(intent_id)
+
+    async def _listed(self, connection: Connection, intent_id: UUID) -> Tracked:
+        """The order of an intent, which the gateway lists now as one that works."""
+        try:
+            working, _ = await self._venue.inquire(connection)
+        except NO_ANSWER as error:
+            raise BrokerUnavailable(f"the gateway was not heard to list the order: {named(error)}") from None
+        tracked, mine = self._venue.book.of_intent(intent_id), (self._client_id, str(intent_id))
+        ours = [each.order_id for each in working if (each.client_id, each.reference) == mine]
+        if tracked is None or tracked.ended or tracked.order_id not in ours:
+            raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
+        return tracked
 
     async def _answer_to_change(self, change: Change) -> None:
         """Wait until the new terms are shown; after a silence the gateway's list is asked once."""

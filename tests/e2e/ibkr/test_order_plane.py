@@ -10,7 +10,9 @@ from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderStatus
 from order_plane.composition import build_stage
 from order_plane.settings import OrderSettings
+from order_plane.unacceptable import NotReplaceable
 
+FIRST = UUID(int=1)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
@@ -123,3 +125,21 @@ def test_orders_whose_rows_were_lost_with_the_power_are_taken_up_from_journal_an
     until(lambda: second.statuses().get(3) is OrderStatus.FILLED)
     refs = [order["order_ref"] for order in simulator.state()["orders"]]
     assert sorted(refs) == [str(UUID(int=number)) for number in (1, 2, 3)]
+
+
+def test_an_order_that_the_venue_forgot_in_the_middle_of_a_change_is_not_placed_by_another_change(
+    start, desk, simulate
+):
+    first, next_day = simulate(), simulate()
+    plane = start(first)
+    plane.trade(desk.resting(limit_price=180.0))
+    first.fault(do="lose_request", on="modifyOrder")
+    plane.stage.upkeep.wish(FIRST, "op-1", 6.0, 181.0, "ann: smaller")
+    plane.settle()
+    plane.stage.close()
+    second = start(next_day)
+    assert second.statuses() == {1: OrderStatus.IN_DOUBT}
+    with pytest.raises(NotReplaceable, match="OUTCOME_UNKNOWN"):
+        second.stage.upkeep.wish(FIRST, "op-2", 6.0, 182.0, "ann: smaller")
+    second.settle()
+    assert next_day.state()["orders"] == []
