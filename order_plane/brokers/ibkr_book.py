@@ -92,6 +92,7 @@ class Book:
         self._by_permanent[told.permanent_id] = order
         order.sent = told.quantity  # a change may have been made whose answer was lost
         self._status(order, told.status)
+        self._end_by_size(order)
 
     def completed(self, told: OrderState) -> None:
         """An order was listed among those that ended today."""
@@ -104,8 +105,11 @@ class Book:
                 reason = order.refusal or "BROKER_REFUSED: the order ended inactive"
                 self._end(order, FactKind.REJECT, reason)
             return
+        if told.status == "Filled" and told.quantity:
+            order.sent = told.quantity
         self._ack(order)
         self._status(order, told.status)
+        self._end_by_size(order)
 
     def order_progress(self, told: OrderProgress) -> None:
         """The status of an order was told."""
@@ -222,7 +226,12 @@ class Book:
                 cost or 0.0, number,
             ),
         )  # fmt: skip
-        if order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
+        self._end_by_size(order)
+
+    def _end_by_size(self, order: Tracked) -> None:
+        """End the rest of an order that is filled as far as it was to be, once every execution of it is told."""
+        told = all((FactKind.FILL, name) in order.facts for name in order.executions)
+        if told and 0 < order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
             self._end(
                 order,
                 FactKind.CANCELLED,

@@ -143,3 +143,15 @@ def test_an_order_that_the_venue_forgot_in_the_middle_of_a_change_is_not_placed_
         second.stage.upkeep.wish(FIRST, "op-2", 6.0, 182.0, "ann: smaller")
     second.settle()
     assert next_day.state()["orders"] == []
+
+
+def test_an_order_that_was_made_smaller_and_filled_while_the_link_was_cut_ends(start, desk, simulator, until):
+    plane = start(simulator)
+    plane.trade(desk.resting(limit_price=180.0))
+    simulator.fault(do="drop_link", on="modifyOrder", seconds=0.5)
+    plane.stage.upkeep.wish(FIRST, "op-1", 6.0, 195.0, "ann: smaller and dearer")
+    plane.settle()
+    until(lambda: simulator.state()["orders"][0]["status"] == "Filled")
+    until(lambda: plane.statuses()[1] is OrderStatus.CANCELED)
+    assert plane.stage.desk.positions == {"AAPL": 6.0}
+    assert (plane.stage.desk.open_orders, plane.stage.desk.in_doubt) == ((), 0)
