@@ -76,6 +76,10 @@ class Book:
         """What was told of an order that bears this label and that no row of ours is known of."""
         return [told for told, _ in self._unclaimed.get(intent_id, {}).values()]
 
+    def unclaimed_name(self, reference: str) -> UUID | None:
+        """The intent of an order that bears this label and that no row of ours is known of; None for any other."""
+        return next((name for name in self._unclaimed if str(name) == reference), None)
+
     def claim(self, order: Tracked) -> None:
         """It is ours, though its row was lost: book what was told of it."""
         self.add(order)

@@ -7,10 +7,11 @@ from uuid import UUID
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Qualified
 from order_plane.brokers.ibkr_account import Account
+from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, clear, named
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
 from order_plane.brokers.ibkr_tracked import Tracked
-from order_plane.brokers.ibkr_venue import LAPSING, NO_ANSWER, Change, Terms, Venue, named
+from order_plane.brokers.ibkr_venue import LAPSING, Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
@@ -25,7 +26,6 @@ class Session:
         self._terms = terms
         self._ids = ids
         self._client_id = client_id
-        self._sent_at: dict[UUID, float] = {}
 
     async def submit(self, order: SubmitOrder) -> Sequence[Fact]:
         """Send ``order`` and wait until the gateway has it.
@@ -74,6 +74,7 @@ class Session:
         tracked = await self._listed(connection, intent_id)
         terms = new_terms(order, tracked.filled)
         form = order_form(terms, self._terms.account, contract, self._terms.adaptive_priority)
+        venue.moves(intent_id)
         change = venue.changing[intent_id] = Change(form.fields, asyncio.get_running_loop().create_future())
         try:
             fields = {**form.fields, "orderId": tracked.order_id, "clientId": self._client_id}
@@ -94,7 +95,7 @@ class Session:
             working, _ = await self._venue.inquire(connection)
         except NO_ANSWER as error:
             raise BrokerUnavailable(f"the gateway was not heard to list the order: {named(error)}") from None
-        tracked, mine = self._venue.book.of_intent(intent_id), (self._client_id, str(intent_id))
+        tracked, mine = self._venue.order_of(intent_id), (self._client_id, str(intent_id))
         ours = [each.order_id for each in working if (each.client_id, each.reference) == mine]
         if tracked is None or tracked.ended or tracked.order_id not in ours:
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
@@ -119,10 +120,14 @@ class Session:
         """Ask for a cancel and wait for the gateway to take it up; raises as `submit` does."""
         venue = self._venue
         connection = venue.connected()
-        tracked = venue.book.of_intent(order.intent_id)
+        tracked = venue.order_of(order.intent_id)
+        if tracked is None:  # its row may have been lost, and the gateway may work it all the same
+            await clear(venue.inquire(connection))
+            tracked = venue.order_of(order.intent_id)
         if tracked is None or tracked.ended:
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
         tracked.cancel_asked = True
+        venue.moves(order.intent_id)
         answer = venue.cancelling[order.intent_id] = asyncio.get_running_loop().create_future()
         try:
             await connection.cancel(tracked.order_id)
@@ -135,7 +140,7 @@ class Session:
 
     async def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
         """Every fact of the order of an intent, as `Venue.lookup` says."""
-        return await self._venue.lookup(intent_id, self._sent_at.get(intent_id, -1.0))
+        return await self._venue.lookup(intent_id)
 
     async def account(self) -> Account:
         """What the gateway lists of the account."""
@@ -168,8 +173,7 @@ class Session:
         fields: Mapping[str, object],
         algo: Mapping[str, str],
     ) -> None:
-        # From here on an answer of the gateway that is older than the order says nothing of it.
-        self._sent_at[tracked.intent_id] = asyncio.get_running_loop().time()
+        self._venue.moves(tracked.intent_id)
         try:
             await connection.place(tracked.order_id, contract, fields, algo)
         except ConnectionLost:
