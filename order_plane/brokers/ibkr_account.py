@@ -31,7 +31,8 @@ def snapshot_of(account: Account, book: Book, symbol_of: SymbolOf) -> Snapshot:
     """The account beside what ``book`` knows of our orders.
 
     Orders of other clients have an intent id made of the gateway's permanent number; those that have ended are not
-    ours to account for, and are left out. One that bears a label of ours and whose row was lost is named by it.
+    ours to account for, and are left out. One that bears a label of ours and whose row was lost is named by it. A
+    second order of one intent is nobody's, so that a reconciliation alarms.
     """
     ended = (book.labelled(told.reference) for told in account.completed_orders)
     completed = [_completed(order) for order in ended if order is not None]
@@ -47,7 +48,7 @@ def snapshot_of(account: Account, book: Book, symbol_of: SymbolOf) -> Snapshot:
 def _working(told: OrderState, book: Book, symbol_of: SymbolOf) -> OpenOrder:
     direction = Side.BUY if told.side == "BUY" else Side.SELL
     ours = book.labelled(told.reference)
-    if ours is None:
+    if ours is None or told.permanent_id in ours.twins:
         name, number = book.unclaimed_name(told.reference), told.order_id
         if name is None:
             name, number = foreign_order_id(VENUE, str(told.permanent_id)), told.permanent_id

@@ -99,6 +99,8 @@ class Session:
         ours = [each.order_id for each in working if (each.client_id, each.reference) == mine]
         if tracked is None or tracked.ended or tracked.order_id not in ours:
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
+        if tracked.twins:
+            raise BrokerRefused("TWO_ORDERS: two attempts of the intent work at the venue; cancel them")
         return tracked
 
     async def _answer_to_change(self, change: Change) -> None:
@@ -124,13 +126,14 @@ class Session:
         if tracked is None:  # its row may have been lost, and the gateway may work it all the same
             await clear(venue.inquire(connection))
             tracked = venue.order_of(order.intent_id)
-        if tracked is None or tracked.ended:
+        if tracked is None or (tracked.ended and not tracked.twins):
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
         tracked.cancel_asked = True
         venue.moves(order.intent_id)
         answer = venue.cancelling[order.intent_id] = asyncio.get_running_loop().create_future()
         try:
-            await connection.cancel(tracked.order_id)
+            for number in tracked.working:
+                await connection.cancel(number)
             await asyncio.wait_for(answer, self._terms.answer_seconds)
         except NO_ANSWER as error:
             raise BrokerStateUnknown(f"no answer to the cancel: {named(error)}") from None

@@ -183,7 +183,10 @@ class Venue(Listener):
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""
         self.book.order_state(order)
-        tracked = self.book.labelled(order.reference) if self.changing else None
+        tracked = self.book.labelled(order.reference)
+        if tracked is not None and order.permanent_id in tracked.twins:
+            _LOG.error("two orders of one intent work", intent_id=order.reference, order_id=order.order_id)
+            return
         change = None if tracked is None else self.changing.get(tracked.intent_id)
         if change is not None and change.shows(order) and not change.answer.done():
             change.answer.set_result(None)

@@ -209,3 +209,34 @@ def test_orders_of_others_are_ignored():
 )
 def test_a_correction_is_known_by_its_last_digits(told, name, revision):
     assert split_execution_id(told) == (name, revision)
+
+
+FIRST_ATTEMPT = state()._replace(order_id=4, permanent_id=800)
+
+
+@pytest.fixture
+def doubled():
+    """The book of an order of which an earlier attempt turned up late and works too."""
+    heard = Heard()
+    heard.tell(state())
+    heard.tell(FIRST_ATTEMPT)
+    heard.order.cancel_asked = True
+    return heard
+
+
+@pytest.mark.parametrize("first", [4, 5])
+def test_no_end_is_told_while_another_attempt_of_the_intent_works(doubled, first):
+    ends = {
+        4: OrderProgress(4, 800, 1, "Cancelled", 0.0),
+        5: progress("Cancelled"),
+    }
+    assert sorted(doubled.order.working) == [4, 5]
+    doubled.tell(ends.pop(first))
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], list(ends))
+    doubled.tell(*ends.values())
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK, FactKind.CANCELLED], [])
+
+
+def test_the_end_of_an_earlier_attempt_is_not_that_of_the_order(doubled):
+    doubled.book.completed(FIRST_ATTEMPT._replace(order_id=0, status="Inactive"))
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], [5])

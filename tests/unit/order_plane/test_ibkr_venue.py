@@ -168,7 +168,7 @@ def test_one_that_has_ended_is_found_too(forgetful):
 
 
 async def cancel(session):
-    await session.cancel(CancelOrder(FIRST, "1", "DU1", "enough"))
+    return await session.cancel(CancelOrder(FIRST, "1", "DU1", "enough"))
 
 
 class ListingGateway(Nothing):
@@ -247,3 +247,30 @@ def test_a_lookup_of_an_order_that_ended_is_not_answered_from_an_older_listing(v
         await gateway.cancel(1)
 
     assert ask_after(venue, cancel if by_us else ended) == [FactKind.ACK, FactKind.CANCELLED, FactKind.FILL]
+
+
+class DoublingGateway(Nothing):
+    """A gateway that works two orders of one intent."""
+
+    def __init__(self, venue):
+        self.venue, self.cancelled = venue, []
+
+    async def open_orders(self):
+        both = [listed(), listed()._replace(order_id=4, permanent_id=904)]
+        for each in both:
+            self.venue.order_state(each)
+        return both
+
+    async def cancel(self, order_id):
+        self.cancelled.append(order_id)
+        self.venue.order_progress(OrderProgress(order_id, 900 + order_id, 1, "Cancelled", 0.0))
+
+
+def test_a_second_order_of_an_intent_is_cancelled_with_the_first_and_nobodys_in_a_snapshot(venue):
+    gateway = venue.lifeline.connection = DoublingGateway(venue)
+    venue.book.add(Tracked(FIRST, 2, 5, "AAPL", 10.0, 10.0, NOON, lapses=False))
+    snapshot = snapshot_of(asyncio.run(venue.account()), venue.book, lambda number, symbol: symbol)
+    assert [each.intent_id == FIRST for each in snapshot.open_orders] == [True, False]
+    told = asyncio.run(cancel(Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)))
+    assert sorted(gateway.cancelled) == [4, 5]
+    assert [fact.kind for fact in told] == [FactKind.ACK, FactKind.CANCELLED]
