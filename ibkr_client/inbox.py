@@ -156,7 +156,9 @@ class Inbox:
         self._listener.order_state(told)
 
     def _on_completed_order(self, contract: Any, order: Any, state: Any) -> None:  # noqa: ANN401
-        self._add(COMPLETED_ORDERS, _order_state(0, contract, order, state))
+        told = _order_state(0, contract, order, state)
+        # One that filled may be listed without its size.
+        self._add(COMPLETED_ORDERS, told if told.quantity else told._replace(quantity=_price(order.filledQuantity)))
 
     def _on_order_status(
         self, order_id: int, status: str, filled: float, _left: float, _average: float, permanent_id: int, *rest: object

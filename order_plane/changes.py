@@ -67,7 +67,7 @@ class OrderChanges:
         history = order.history
         if history.status() is Status.PENDING_CANCEL:
             raise NotReplaceable("PENDING_CANCEL: the order is being cancelled")
-        if not (history.acked or history.filled) or (order.in_doubt and not history.changing):
+        if not (history.acked or history.filled) or order.lost or (order.in_doubt and not history.changing):
             raise NotReplaceable("OUTCOME_UNKNOWN: nobody knows whether the venue has the order")
         return order, history.replaced is not None and history.replaced.fact_id == AT_MARKET_REQUEST
 

@@ -188,9 +188,10 @@ class Desk:
             return alerts
         return (order.report(reported(status, history), fact.timestamp, fact.reason, fact), *alerts)
 
-    def doubt(self, intent_id: UUID, reason: str) -> tuple[Message, ...]:
-        """Record that the outcome of an order is unknown; it keeps counting until it is resolved."""
+    def doubt(self, intent_id: UUID, reason: str, *, lost: bool = True) -> tuple[Message, ...]:
+        """Record that the outcome of an order is unknown, or if not ``lost`` that of a change of it, until resolved."""
         order = self._orders[intent_id.int]
+        order.lost = lost
         if order.in_doubt:
             return ()
         order.in_doubt = True
@@ -215,7 +216,8 @@ class Desk:
             self._doubtful.discard(intent_id)
             self.cancels.found.add(intent_id)
         if intent_id.int in self._orders:
-            self._orders[intent_id.int].in_doubt = False
+            order = self._orders[intent_id.int]
+            order.in_doubt = order.lost = False
 
     def command(self, command: KillSwitchCommand) -> tuple[Message, ...]:
         """Engage or release a kill switch; what it forbids from now on must be cancelled (`cancels`).
@@ -234,7 +236,7 @@ class Desk:
             return
         order = self.reopen(past)
         if past.state is RowState.IN_DOUBT:
-            order.in_doubt = True
+            order.in_doubt = order.lost = True
             self._doubtful.add(past.intent.intent_id)
         order.cash = 0.0
         if self._recount(order, 0.0) not in TERMINAL:

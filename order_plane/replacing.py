@@ -50,7 +50,8 @@ class Replacing:
             return False
         except BrokerStateUnknown as unknown:
             self._router.cut_off = True
-            settlement.say(self._desk.doubt(intent_id, f"nobody knows whether the order was replaced: {unknown}"))
+            reason = f"nobody knows whether the order was replaced: {unknown}"
+            settlement.say(self._desk.doubt(intent_id, reason, lost=False))
             return False
         crash_point("after_change")
         for fact in (replaced(order, at), *facts):

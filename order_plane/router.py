@@ -154,9 +154,7 @@ class Router:
         try:
             facts = self._broker.lookup(intent_id)
         except (BrokerUnavailable, BrokerStateUnknown):
-            if past.state is RowState.SUBMITTING:
-                self._leave_in_doubt(past, "the broker could not be asked whether it has the order", settlement)
-            self._doubt_change(intent_id, settlement)
+            self._reconcile_unasked(past, settlement)
             return
         if facts is None:
             self._reconcile_absent(past, settlement)
@@ -178,7 +176,7 @@ class Router:
         """Leave an order in doubt of which the venue does not say whether it was replaced, when the last run ended."""
         if not self._desk.changes.pending(intent_id):
             return False
-        settlement.say(self._desk.doubt(intent_id, "nobody knows whether the order was replaced"))
+        settlement.say(self._desk.doubt(intent_id, "nobody knows whether the order was replaced", lost=False))
         return True
 
     def catch_up(self, past: Past, settlement: Settlement) -> None:
@@ -193,6 +191,13 @@ class Router:
         for fact in facts:
             if fact not in known:
                 self.learn(fact, settlement)
+
+    def _reconcile_unasked(self, past: Past, settlement: Settlement) -> None:
+        """The broker could not be asked."""
+        if past.state is RowState.SUBMITTING:
+            self._leave_in_doubt(past, "the broker could not be asked whether it has the order", settlement)
+        elif past.state is not RowState.IN_DOUBT:
+            self._doubt_change(past.intent.intent_id, settlement)
 
     def _reconcile_absent(self, past: Past, settlement: Settlement) -> None:
         """The broker says that it has no such order."""

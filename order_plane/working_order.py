@@ -16,9 +16,21 @@ class WorkingOrder:
     """What the desk knows of an order.
 
     ``working`` are the units counted as still to trade, ``cash`` what it added to the account so far (currency units).
+    ``in_doubt`` says that its outcome is unknown, ``lost`` that nobody knows even whether the venue has it.
     """
 
-    __slots__ = ("attempt", "cash", "history", "in_doubt", "intent", "order_id", "sequence", "status", "working")
+    __slots__ = (
+        "attempt",
+        "cash",
+        "history",
+        "in_doubt",
+        "intent",
+        "lost",
+        "order_id",
+        "sequence",
+        "status",
+        "working",
+    )
 
     def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
         self.intent = intent
@@ -28,7 +40,7 @@ class WorkingOrder:
         self.history = History(intent.quantity)
         self.history.submitted = True
         self.status = _SUBMITTED
-        self.in_doubt = False
+        self.in_doubt = self.lost = False
         self.working = 0.0
         self.cash = 0.0
 

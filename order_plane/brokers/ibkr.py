@@ -19,9 +19,10 @@ from ibkr_client.refusals import explained
 from ibkr_client.witness import Witness, witness
 from kernel.ports import Clock
 from order_plane.brokers.ibkr_account import Account, snapshot_of
+from order_plane.brokers.ibkr_answers import clear
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
-from order_plane.brokers.ibkr_venue import Terms, Venue, clear
+from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.gates import GoLiveTerms, require_open_gates

@@ -31,12 +31,13 @@ def snapshot_of(account: Account, book: Book, symbol_of: SymbolOf) -> Snapshot:
     """The account beside what ``book`` knows of our orders.
 
     Orders of other clients have an intent id made of the gateway's permanent number; those that have ended are not
-    ours to account for, and are left out.
+    ours to account for, and are left out. One that bears a label of ours and whose row was lost is named by it. A
+    second order of one intent is nobody's, so that a reconciliation alarms.
     """
     ended = (book.labelled(told.reference) for told in account.completed_orders)
     completed = [_completed(order) for order in ended if order is not None]
     return Snapshot(
-        tuple(_working(told, book.labelled(told.reference), symbol_of) for told in account.open_orders),
+        tuple(_working(told, book, symbol_of) for told in account.open_orders),
         tuple(book.fills()),
         {symbol_of(each.contract_id, each.symbol): each.quantity for each in account.positions},
         tuple(order for order in completed if order.status in TERMINAL),
@@ -44,11 +45,15 @@ def snapshot_of(account: Account, book: Book, symbol_of: SymbolOf) -> Snapshot:
     )
 
 
-def _working(told: OrderState, ours: Tracked | None, symbol_of: SymbolOf) -> OpenOrder:
+def _working(told: OrderState, book: Book, symbol_of: SymbolOf) -> OpenOrder:
     direction = Side.BUY if told.side == "BUY" else Side.SELL
-    if ours is None:
-        name, symbol = foreign_order_id(VENUE, str(told.permanent_id)), symbol_of(told.contract_id, told.symbol)
-        return OpenOrder(name, str(told.permanent_id), symbol, 0.0, direction, told.quantity)
+    ours = book.labelled(told.reference)
+    if ours is None or told.permanent_id in ours.twins:
+        name, number = book.unclaimed_name(told.reference), told.order_id
+        if name is None:
+            name, number = foreign_order_id(VENUE, str(told.permanent_id)), told.permanent_id
+        symbol = symbol_of(told.contract_id, told.symbol)
+        return OpenOrder(name, str(number), symbol, 0.0, direction, told.quantity)
     # What the venue's size increment cut off the wish is no difference: the fill of the rest ends the order.
     quantity = ours.wished if told.quantity == ours.sent else told.quantity
     return OpenOrder(ours.intent_id, str(told.order_id), ours.symbol, ours.filled, direction, quantity)

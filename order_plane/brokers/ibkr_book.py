@@ -10,7 +10,8 @@ from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked
 from order_plane.lifecycle import Fact, FactKind
 
 _ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})
-_NOT_ALIVE = frozenset({"Inactive", "ApiPending", "Filled", *_ENDED_BY_CANCEL})
+_ENDED = frozenset({"Filled", *_ENDED_BY_CANCEL})
+_NOT_ALIVE = frozenset({"Inactive", "ApiPending", *_ENDED})
 Unclaimed = tuple[OrderState | Execution, Callable[..., None]]
 """What was told of an order, and who hears it once the order is ours."""
 
@@ -40,6 +41,7 @@ class Book:
         self._by_permanent: dict[int, Tracked] = {}
         self._commissions: dict[str, float] = {}
         self._by_execution: dict[str, Tracked] = {}
+        self._twin_of: dict[int, Tracked] = {}
         self._unclaimed: dict[UUID, dict[Hashable, Unclaimed]] = {}
 
     def add(self, order: Tracked) -> None:
@@ -76,6 +78,10 @@ class Book:
         """What was told of an order that bears this label and that no row of ours is known of."""
         return [told for told, _ in self._unclaimed.get(intent_id, {}).values()]
 
+    def unclaimed_name(self, reference: str) -> UUID | None:
+        """The intent of an order that bears this label and that no row of ours is known of; None for any other."""
+        return next((name for name in self._unclaimed if str(name) == reference), None)
+
     def claim(self, order: Tracked) -> None:
         """It is ours, though its row was lost: book what was told of it."""
         self.add(order)
@@ -89,9 +95,13 @@ class Book:
             if told.client_id == self._client_id:
                 self._keep(told, self.order_state, told.permanent_id)
             return
-        self._by_permanent[told.permanent_id] = order
+        if told.client_id == self._client_id and told.order_id not in (0, order.order_id):
+            self._twin(order, told)
+            return
+        self._know(order, told.permanent_id)
         order.sent = told.quantity  # a change may have been made whose answer was lost
         self._status(order, told.status)
+        self._end_by_size(order)
 
     def completed(self, told: OrderState) -> None:
         """An order was listed among those that ended today."""
@@ -99,20 +109,31 @@ class Book:
         if order is None:
             self._keep(told, self.completed, told.permanent_id)
             return
+        if order.permanent_id not in (0, told.permanent_id):  # another attempt ended, and not this one
+            self._end_twin(order, told.permanent_id)
+            return
         if told.status == "Inactive":
             if not order.ended:
                 reason = order.refusal or "BROKER_REFUSED: the order ended inactive"
                 self._end(order, FactKind.REJECT, reason)
             return
+        if told.status == "Filled" and told.quantity:
+            order.sent = told.quantity
         self._ack(order)
         self._status(order, told.status)
+        self._end_by_size(order)
 
     def order_progress(self, told: OrderProgress) -> None:
         """The status of an order was told."""
         mine = told.client_id == self._client_id
+        twin_of = self._twin_of.get(told.permanent_id)
+        if twin_of is not None:
+            if told.status in _ENDED:
+                self._end_twin(twin_of, told.permanent_id)
+            return
         order = self._by_permanent.get(told.permanent_id) or (self._by_order.get(told.order_id) if mine else None)
         if order is not None:
-            self._by_permanent[told.permanent_id] = order
+            self._know(order, told.permanent_id)
             self._status(order, told.status)
 
     def execution(self, told: Execution) -> None:
@@ -187,6 +208,24 @@ class Book:
             return
         self._unclaimed.setdefault(intent_id, {})[hear.__name__, number] = (told, hear)
 
+    def _know(self, order: Tracked, permanent_id: int) -> None:
+        order.permanent_id = permanent_id
+        self._by_permanent[permanent_id] = order
+
+    def _twin(self, order: Tracked, told: OrderState) -> None:
+        """Another attempt works too, which was thought never to have arrived."""
+        if told.status in _ENDED:
+            self._end_twin(order, told.permanent_id)
+        elif told.permanent_id:
+            order.twins[told.permanent_id] = told.order_id
+            self._twin_of[told.permanent_id] = order
+
+    def _end_twin(self, order: Tracked, permanent_id: int) -> None:
+        order.twins.pop(permanent_id, None)
+        if order.held is not None and not order.twins:
+            held, order.held = order.held, None
+            self._end(order, *held)
+
     def _status(self, order: Tracked, status: str) -> None:
         if status in _ENDED_BY_CANCEL:
             self._ack(order)
@@ -203,6 +242,11 @@ class Book:
 
     def _end(self, order: Tracked, kind: FactKind, reason: str) -> None:
         if order.over:
+            return
+        if self._by_intent.get(order.intent_id, order) is not order:  # a later attempt says what becomes of the intent
+            return
+        if order.twins:
+            order.held = kind, reason
             return
         at = self._now(order)
         self._tell(order, Fact(order.intent_id, kind, kind.value.lower(), at, str(order.order_id), reason=reason))
@@ -222,7 +266,12 @@ class Book:
                 cost or 0.0, number,
             ),
         )  # fmt: skip
-        if order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
+        self._end_by_size(order)
+
+    def _end_by_size(self, order: Tracked) -> None:
+        """End the rest of an order that is filled as far as it was to be, once every execution of it is told."""
+        told = all((FactKind.FILL, name) in order.facts for name in order.executions)
+        if told and 0 < order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
             self._end(
                 order,
                 FactKind.CANCELLED,

@@ -7,10 +7,11 @@ from uuid import UUID
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Qualified
 from order_plane.brokers.ibkr_account import Account
+from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, clear, named
 from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
 from order_plane.brokers.ibkr_tracked import Tracked
-from order_plane.brokers.ibkr_venue import LAPSING, NO_ANSWER, Change, Terms, Venue, named
+from order_plane.brokers.ibkr_venue import LAPSING, Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
@@ -25,7 +26,6 @@ class Session:
         self._terms = terms
         self._ids = ids
         self._client_id = client_id
-        self._sent_at: dict[UUID, float] = {}
 
     async def submit(self, order: SubmitOrder) -> Sequence[Fact]:
         """Send ``order`` and wait until the gateway has it.
@@ -62,17 +62,19 @@ class Session:
         return self._first_news(tracked)
 
     async def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
-        """Send the order again under its number, and wait until the gateway shows it so; raises as `submit` does."""
+        """Send the order again under its number, and wait until the gateway shows it so; raises as `submit` does.
+
+        A gateway takes a change of an order that it has not for a new order, so it is sent only of one that it lists.
+        """
         venue, intent_id = self._venue, order.intent.intent_id
         connection = venue.connected()
-        tracked = venue.book.of_intent(intent_id)
-        if tracked is None or tracked.ended:
-            raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
         if order.at_market:
             raise BrokerRefused("TYPE_FIXED: the gateway advises against changing the type of an order that works")
+        contract = await self._contract(connection, order.intent.symbol)
+        tracked = await self._listed(connection, intent_id)
         terms = new_terms(order, tracked.filled)
-        contract = await self._contract(connection, terms.symbol)
         form = order_form(terms, self._terms.account, contract, self._terms.adaptive_priority)
+        venue.moves(intent_id)
         change = venue.changing[intent_id] = Change(form.fields, asyncio.get_running_loop().create_future())
         try:
             fields = {**form.fields, "orderId": tracked.order_id, "clientId": self._client_id}
@@ -86,6 +88,20 @@ class Session:
             venue.changing.pop(intent_id, None)
         self._ids.resize(tracked)
         return venue.take(intent_id)
+
+    async def _listed(self, connection: Connection, intent_id: UUID) -> Tracked:
+        """The order of an intent, which the gateway lists now as one that works."""
+        try:
+            working, _ = await self._venue.inquire(connection)
+        except NO_ANSWER as error:
+            raise BrokerUnavailable(f"the gateway was not heard to list the order: {named(error)}") from None
+        tracked, mine = self._venue.order_of(intent_id), (self._client_id, str(intent_id))
+        ours = [each.order_id for each in working if (each.client_id, each.reference) == mine]
+        if tracked is None or tracked.ended or tracked.order_id not in ours:
+            raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
+        if tracked.twins:
+            raise BrokerRefused("TWO_ORDERS: two attempts of the intent work at the venue; cancel them")
+        return tracked
 
     async def _answer_to_change(self, change: Change) -> None:
         """Wait until the new terms are shown; after a silence the gateway's list is asked once."""
@@ -106,13 +122,18 @@ class Session:
         """Ask for a cancel and wait for the gateway to take it up; raises as `submit` does."""
         venue = self._venue
         connection = venue.connected()
-        tracked = venue.book.of_intent(order.intent_id)
-        if tracked is None or tracked.ended:
+        tracked = venue.order_of(order.intent_id)
+        if tracked is None:  # its row may have been lost, and the gateway may work it all the same
+            await clear(venue.inquire(connection))
+            tracked = venue.order_of(order.intent_id)
+        if tracked is None or (tracked.ended and not tracked.twins):
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
         tracked.cancel_asked = True
+        venue.moves(order.intent_id)
         answer = venue.cancelling[order.intent_id] = asyncio.get_running_loop().create_future()
         try:
-            await connection.cancel(tracked.order_id)
+            for number in tracked.working:
+                await connection.cancel(number)
             await asyncio.wait_for(answer, self._terms.answer_seconds)
         except NO_ANSWER as error:
             raise BrokerStateUnknown(f"no answer to the cancel: {named(error)}") from None
@@ -122,7 +143,7 @@ class Session:
 
     async def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
         """Every fact of the order of an intent, as `Venue.lookup` says."""
-        return await self._venue.lookup(intent_id, self._sent_at.get(intent_id, -1.0))
+        return await self._venue.lookup(intent_id)
 
     async def account(self) -> Account:
         """What the gateway lists of the account."""
@@ -155,8 +176,7 @@ class Session:
         fields: Mapping[str, object],
         algo: Mapping[str, str],
     ) -> None:
-        # From here on an answer of the gateway that is older than the order says nothing of it.
-        self._sent_at[tracked.intent_id] = asyncio.get_running_loop().time()
+        self._venue.moves(tracked.intent_id)
         try:
             await connection.place(tracked.order_id, contract, fields, algo)
         except ConnectionLost:

@@ -27,13 +27,16 @@ class Tracked:
         "decided_at",
         "executions",
         "facts",
+        "held",
         "intent_id",
         "lapses",
         "order_id",
         "over",
+        "permanent_id",
         "refusal",
         "sent",
         "symbol",
+        "twins",
         "wished",
     )
 
@@ -50,6 +53,11 @@ class Tracked:
         self.decided_at = decided_at
         self.lapses = lapses
         self.cancel_asked = False
+        self.permanent_id = 0
+        self.twins: dict[int, int] = {}
+        """Other orders that work under the label of the intent: order id by permanent number."""
+        self.held: tuple[FactKind, str] | None = None
+        """How it ended and why, not to be told while a twin works."""
         self.refusal = ""
         self.facts: dict[tuple[FactKind, str], Fact] = {}
         self.executions: dict[str, tuple[int, Execution]] = {}
@@ -74,6 +82,12 @@ class Tracked:
     def ended(self) -> bool:
         """Whether nothing more will trade, as far as is known."""
         return self.over or self.filled >= self.sent * (1 - DUST)
+
+    @property
+    def working(self) -> list[int]:
+        """The order ids under which something may still trade."""
+        own = [] if self.ended or self.held is not None else [self.order_id]
+        return [*own, *self.twins.values()]
 
     @property
     def filled(self) -> float:

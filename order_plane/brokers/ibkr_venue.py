@@ -2,17 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import fsum
 from types import ModuleType
-from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
-from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
+from ibkr_client.connection import Connection, ConnectionLost
 from ibkr_client.contracts import Contracts, ContractTerms
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
@@ -26,6 +25,7 @@ from ibkr_client.messages import (
     OrderState,
 )
 from order_plane.brokers.ibkr_account import Account
+from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, clear, named
 from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_tracked import ENDS, Tracked
@@ -38,8 +38,6 @@ _CANCEL_GRACE = 0.25
 _FRESH_SECONDS = 1.0
 LAPSING = frozenset({"DAY", "GTD"})
 """Times in force that end an order without a cancel."""
-NO_ANSWER = (ConnectionLost, RequestRefused, TimeoutError)
-Result = TypeVar("Result")
 Waiting = dict[UUID, "asyncio.Future[None]"]
 
 
@@ -51,19 +49,6 @@ class Terms:
     answer_seconds: float
     contracts: Mapping[str, ContractTerms]
     adaptive_priority: str = "Normal"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change of an order that was sent: its ``fields``, and who waits for the gateway to show them."""
-
-    fields: Mapping[str, object]
-    answer: "asyncio.Future[None]"
-
-    def shows(self, told: OrderState) -> bool:
-        """Whether ``told`` is the order as it was to be."""
-        shown = {"totalQuantity": told.quantity, "lmtPrice": told.limit_price, "auxPrice": told.stop_price}
-        return all(self.fields.get(name, value) == value for name, value in shown.items())
 
 
 class Venue(Listener):
@@ -93,6 +78,8 @@ class Venue(Listener):
         self.cancelling: Waiting = {}
         self.changing: dict[UUID, Change] = {}
         self._asked_at = 0.0
+        self._questions = self._answered = 0
+        self._moved: dict[UUID, int] = {}  # by intent, how many questions had been asked when its order last moved
         self._one_question = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.news: deque[Fact] = deque()
@@ -105,10 +92,12 @@ class Venue(Listener):
             raise BrokerUnavailable("there is no connection to Interactive Brokers")
         return self.lifeline.connection
 
-    async def lookup(self, intent_id: UUID, sent_at: float) -> Sequence[Fact] | None:
-        """Every fact of the order of an intent; None when the gateway lists nothing of it.
+    def moves(self, intent_id: UUID) -> None:
+        """Something is sent of the order of an intent, or it ended: older answers of the gateway say nothing of it."""
+        self._moved[intent_id] = self._questions
 
-        ``sent_at`` is when the order left, in seconds of the loop; an older answer of the gateway says nothing of it.
+    async def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
+        """Every fact of the order of an intent; None when the gateway lists nothing of it.
 
         Raises:
             BrokerUnavailable: when the gateway could not be asked.
@@ -116,9 +105,9 @@ class Venue(Listener):
         """
         connection = self.connected()
         now = asyncio.get_running_loop().time()
-        if now - self._asked_at > _FRESH_SECONDS or sent_at >= self._asked_at:
+        if now - self._asked_at > _FRESH_SECONDS or self._moved.get(intent_id, -1) >= self._answered:
             await clear(self.inquire(connection))
-        tracked = self.book.of_intent(intent_id) or self._claimed(intent_id)
+        tracked = self.order_of(intent_id)
         if tracked is None:
             return None
         self.book.release_all(tracked)
@@ -142,12 +131,15 @@ class Venue(Listener):
     async def inquire(self, connection: Connection) -> tuple[list[OrderState], list[OrderState]]:
         """Ask for everything that may be ours; open orders and executions come through the listener too."""
         begun = asyncio.get_running_loop().time()
+        self._questions += 1
+        question = self._questions
         working = await connection.open_orders()
         completed = await connection.completed_orders()
         await connection.executions(self._terms.account)
         for order in completed:
             self.book.completed(order)
         self._asked_at = begun
+        self._answered = max(self._answered, question)
         return working, completed
 
     def take(self, intent_id: UUID) -> list[Fact]:
@@ -158,6 +150,10 @@ class Venue(Listener):
         if len(mine) < len(news):
             self.news.extend(fact for fact in news if fact.intent_id != intent_id)
         return mine
+
+    def order_of(self, intent_id: UUID) -> Tracked | None:
+        """The order of an intent of ours, from whatever is known of it here or was told by the gateway."""
+        return self.book.of_intent(intent_id) or self._claimed(intent_id)
 
     def _claimed(self, intent_id: UUID) -> Tracked | None:
         """The order of an intent of ours that only the gateway knows: its row was lost, with the power or the file.
@@ -187,7 +183,10 @@ class Venue(Listener):
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""
         self.book.order_state(order)
-        tracked = self.book.labelled(order.reference) if self.changing else None
+        tracked = self.book.labelled(order.reference)
+        if tracked is not None and order.permanent_id in tracked.twins:
+            _LOG.error("two orders of one intent work", intent_id=order.reference, order_id=order.order_id)
+            return
         change = None if tracked is None else self.changing.get(tracked.intent_id)
         if change is not None and change.shows(order) and not change.answer.done():
             change.answer.set_result(None)
@@ -237,6 +236,8 @@ class Venue(Listener):
         answer = self.sending.get(order.intent_id)
         if answer is not None and not answer.done():
             answer.set_result(None)
+        if fact.kind in ENDS:
+            self.moves(order.intent_id)
         if fact.kind in ENDS or order.ended:
             self._cancel_heard(order)
             self._change_heard(order, BrokerRefused("ENDED: the order ended before it could be changed"))
@@ -283,18 +284,3 @@ class Venue(Listener):
             answer.set_result(None)
         else:
             answer.set_exception(problem)
-
-
-async def clear(asked: Awaitable[Result]) -> Result:
-    """The answer, or the failure in the words of the broker's port."""
-    try:
-        return await asked
-    except ConnectionLost:
-        raise BrokerUnavailable("the connection was lost") from None
-    except (RequestRefused, TimeoutError) as error:
-        raise BrokerStateUnknown(f"the gateway gave no clear answer: {named(error)}") from None
-
-
-def named(error: BaseException) -> str:
-    """What went wrong; a timeout has no words of its own."""
-    return str(error) or type(error).__name__

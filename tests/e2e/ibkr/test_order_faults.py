@@ -119,6 +119,16 @@ def test_a_change_is_known_to_the_next_life(desk, simulator, told):
     assert history_of(10.0, facts.facts).filled == 3.0
 
 
+def test_a_change_of_an_order_that_the_gateway_does_not_list_is_refused_and_places_nothing(desk, simulate):
+    first, another = desk.broker(simulate()), simulate()
+    first.submit(desk.resting())
+    first.close()
+    second = desk.broker(another)
+    with pytest.raises(BrokerRefused, match="UNKNOWN_ORDER"):
+        second.replace(desk.a_change())
+    assert another.state()["orders"] == []
+
+
 def test_a_silent_order_is_found_by_asking(desk, simulator):
     simulator.fault(do="silent_ack")
     broker = desk.broker(simulator)

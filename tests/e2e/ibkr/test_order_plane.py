@@ -12,7 +12,9 @@ from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderStatus, TimeInForce
 from order_plane.composition import build_stage
 from order_plane.settings import OrderSettings
+from order_plane.unacceptable import NotReplaceable
 
+FIRST = UUID(int=1)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 OPEN = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
 """When the simulator's market begins."""
@@ -148,3 +150,33 @@ def test_orders_whose_rows_were_lost_with_the_power_are_taken_up_from_journal_an
     until(lambda: second.statuses().get(3) is OrderStatus.FILLED)
     refs = [order["order_ref"] for order in simulator.state()["orders"]]
     assert sorted(refs) == [str(UUID(int=number)) for number in (1, 2, 3)]
+
+
+def test_an_order_that_the_venue_forgot_in_the_middle_of_a_change_is_not_placed_by_another_change(
+    start, desk, simulate
+):
+    first, next_day = simulate(), simulate()
+    plane = start(first)
+    plane.trade(desk.resting(limit_price=180.0))
+    first.fault(do="lose_request", on="modifyOrder")
+    plane.stage.upkeep.wish(FIRST, "op-1", 6.0, 181.0, "ann: smaller")
+    plane.settle()
+    plane.stage.close()
+    second = start(next_day)
+    assert second.statuses() == {1: OrderStatus.IN_DOUBT}
+    with pytest.raises(NotReplaceable, match="OUTCOME_UNKNOWN"):
+        second.stage.upkeep.wish(FIRST, "op-2", 6.0, 182.0, "ann: smaller")
+    second.settle()
+    assert next_day.state()["orders"] == []
+
+
+def test_an_order_that_was_made_smaller_and_filled_while_the_link_was_cut_ends(start, desk, simulator, until):
+    plane = start(simulator)
+    plane.trade(desk.resting(limit_price=180.0))
+    simulator.fault(do="drop_link", on="modifyOrder", seconds=0.5)
+    plane.stage.upkeep.wish(FIRST, "op-1", 6.0, 195.0, "ann: smaller and dearer")
+    plane.settle()
+    until(lambda: simulator.state()["orders"][0]["status"] == "Filled")
+    until(lambda: plane.statuses()[1] is OrderStatus.CANCELED)
+    assert plane.stage.desk.positions == {"AAPL": 6.0}
+    assert (plane.stage.desk.open_orders, plane.stage.desk.in_doubt) == ((), 0)

@@ -104,7 +104,7 @@ def test_order_ids_go_on_where_the_gateway_and_the_file_are(desk, simulator, tmp
 
 
 def test_a_snapshot_lists_orders_of_others_orders_that_ended_and_cash(desk, simulator, told, tmp_path):
-    stranger = desk.broker(simulator)
+    stranger = desk.broker(simulator, client_id=2)
     stranger.submit(desk.resting(1))
     stranger.close()
     desk.path = tmp_path / "other.sqlite"

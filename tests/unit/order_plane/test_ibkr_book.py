@@ -159,6 +159,42 @@ def test_a_rounded_order_ends_when_what_was_sent_is_filled():
     assert heard.kinds == [FactKind.ACK, FactKind.FILL, FactKind.CANCELLED]
 
 
+def reduced(status):
+    return state(status)._replace(quantity=6.0)
+
+
+@pytest.mark.parametrize("shown", ["in the list of completed orders", "as it filled"])
+def test_an_order_that_was_made_smaller_unheard_and_filled_ends(shown):
+    heard = Heard()
+    heard.tell(state())
+    heard.tell(execution("a.01", 6.0))
+    heard.tell(Commission("a.01", 1.0, "USD"))
+    if shown == "as it filled":
+        heard.tell(reduced("Filled"))
+    heard.book.completed(reduced("Filled")._replace(order_id=0))
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL, FactKind.CANCELLED]
+
+
+def test_an_end_by_size_waits_until_every_execution_is_told():
+    heard = Heard()
+    for message in (state(), execution("a.01", 2.0), execution("b.01", 4.0), reduced("Filled")):
+        heard.tell(message)
+    heard.tell(Commission("b.01", 1.0, "USD"))
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL]
+    heard.book.release("a.01")
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL, FactKind.FILL, FactKind.CANCELLED]
+
+
+@pytest.mark.parametrize("quantity", [0.0, 6.0, 10.0])
+def test_an_order_that_filled_further_than_its_executions_are_known_is_not_ended(quantity):
+    heard = Heard()
+    heard.tell(state())
+    heard.tell(execution("a.01", 4.0))
+    heard.tell(Commission("a.01", 1.0, "USD"))
+    heard.book.completed(state("Filled")._replace(order_id=0, quantity=quantity))
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL]
+
+
 def test_orders_of_others_are_ignored():
     heard = Heard()
     heard.tell(state()._replace(reference="somebody else's"))
@@ -173,3 +209,34 @@ def test_orders_of_others_are_ignored():
 )
 def test_a_correction_is_known_by_its_last_digits(told, name, revision):
     assert split_execution_id(told) == (name, revision)
+
+
+FIRST_ATTEMPT = state()._replace(order_id=4, permanent_id=800)
+
+
+@pytest.fixture
+def doubled():
+    """The book of an order of which an earlier attempt turned up late and works too."""
+    heard = Heard()
+    heard.tell(state())
+    heard.tell(FIRST_ATTEMPT)
+    heard.order.cancel_asked = True
+    return heard
+
+
+@pytest.mark.parametrize("first", [4, 5])
+def test_no_end_is_told_while_another_attempt_of_the_intent_works(doubled, first):
+    ends = {
+        4: OrderProgress(4, 800, 1, "Cancelled", 0.0),
+        5: progress("Cancelled"),
+    }
+    assert sorted(doubled.order.working) == [4, 5]
+    doubled.tell(ends.pop(first))
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], list(ends))
+    doubled.tell(*ends.values())
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK, FactKind.CANCELLED], [])
+
+
+def test_the_end_of_an_earlier_attempt_is_not_that_of_the_order(doubled):
+    doubled.book.completed(FIRST_ATTEMPT._replace(order_id=0, status="Inactive"))
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], [5])

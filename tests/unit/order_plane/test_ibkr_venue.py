@@ -12,10 +12,12 @@ from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, Execution, OrderProgress, OrderState, Position
 from order_plane.brokers.ibkr_account import snapshot_of
+from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import KeyLife
 from order_plane.composition import build_stage
+from order_plane.effects import CancelOrder
 from order_plane.journals.memory import MemoryJournal
 from order_plane.lifecycle import FactKind
 from order_plane.settings import OrderSettings
@@ -68,7 +70,7 @@ def traded(venue):
 
 
 def test_whoever_asks_for_an_order_hears_what_traded_and_the_commission_later(traded):
-    facts = asyncio.run(traded.lookup(FIRST, 0.0))
+    facts = asyncio.run(traded.lookup(FIRST))
     assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
     traded.commission(Commission("a.01", 1.0, "USD"))
     told = [(fact.commission, fact.revision) for fact in traded.news if fact.kind is FactKind.FILL]
@@ -111,7 +113,7 @@ class Gateway:
         return [self.venue.news.popleft() for _ in range(len(self.venue.news))]
 
     def lookup(self, intent_id):
-        return asyncio.run(self.venue.lookup(intent_id, 0.0))
+        return asyncio.run(self.venue.lookup(intent_id))
 
     def observe(self, bar):
         pass
@@ -151,7 +153,7 @@ def test_an_order_whose_row_was_lost_is_found_under_its_label_when_its_intent_is
     forgetful.order_state(listed())
     forgetful.book.execution(execution())
     assert snapshot_of(asyncio.run(forgetful.account()), forgetful.book, lambda number, symbol: symbol).executions == ()
-    facts = asyncio.run(forgetful.lookup(FIRST, 0.0))
+    facts = asyncio.run(forgetful.lookup(FIRST))
     assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
     forgetful.commission(Commission("a.01", 1.0, "USD"))
     tracked = forgetful.book.of_order(5)
@@ -161,11 +163,114 @@ def test_an_order_whose_row_was_lost_is_found_under_its_label_when_its_intent_is
 
 def test_one_that_has_ended_is_found_too(forgetful):
     forgetful.book.completed(listed()._replace(order_id=0, client_id=0, status="Cancelled", time_in_force="GTC"))
-    facts = asyncio.run(forgetful.lookup(FIRST, 0.0))
+    facts = asyncio.run(forgetful.lookup(FIRST))
     assert [fact.kind for fact in facts] == [FactKind.ACK, FactKind.CANCELLED]
+
+
+async def cancel(session):
+    return await session.cancel(CancelOrder(FIRST, "1", "DU1", "enough"))
+
+
+class ListingGateway(Nothing):
+    """A gateway that works one order, which it takes a cancel of."""
+
+    def __init__(self, venue):
+        self.venue = venue
+
+    async def open_orders(self):
+        self.venue.order_state(listed())
+        return [listed()]
+
+    async def cancel(self, order_id):
+        self.venue.order_progress(OrderProgress(order_id, 905, 1, "Cancelled", 0.0))
+
+
+@pytest.fixture
+def listing(forgetful):
+    """The venue without a row of the order that its gateway lists, and what the snapshot has of it."""
+    forgetful.lifeline.connection = ListingGateway(forgetful)
+    account = asyncio.run(forgetful.account())
+    return forgetful, snapshot_of(account, forgetful.book, lambda number, symbol: symbol)
+
+
+def test_an_order_whose_row_was_lost_is_cancelled_though_nobody_looked_it_up(listing):
+    venue, _ = listing
+    asyncio.run(cancel(Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)))
+    assert FactKind.CANCELLED in [fact.kind for fact in asyncio.run(venue.lookup(FIRST))]
+
+
+def test_a_snapshot_names_the_intent_of_an_order_whose_row_was_lost(listing):
+    _, snapshot = listing
+    assert [(each.intent_id, each.order_id, each.quantity) for each in snapshot.open_orders] == [(FIRST, "5", 10.0)]
 
 
 @pytest.mark.parametrize("told", [listed(client_id=2), listed(account="DU2"), listed(UUID(int=2))])
 def test_an_order_of_another_client_account_or_intent_is_never_claimed(forgetful, told):
     forgetful.order_state(told)
-    assert asyncio.run(forgetful.lookup(FIRST, 0.0)) is None
+    assert asyncio.run(forgetful.lookup(FIRST)) is None
+
+
+class LateGateway(Nothing):
+    """A gateway that tells of a trade only when it is asked for executions after a cancel."""
+
+    def __init__(self, venue):
+        self.venue, self.late = venue, []
+
+    async def executions(self, account):
+        for each in self.late:
+            self.venue.execution(each)
+        return []
+
+    async def cancel(self, order_id):
+        self.late.append(execution(quantity=4.0))
+        self.venue.order_progress(OrderProgress(1, 901, 1, "Cancelled", 4.0))
+
+
+def ask_after(venue, changed):
+    """What a lookup finds after the account was listed, and ``changed`` then moved the order on."""
+
+    async def asked():
+        session = Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)
+        await session.account()
+        await changed(session)
+        return [fact.kind for fact in await session.lookup(FIRST)]
+
+    return asyncio.run(asked())
+
+
+@pytest.mark.parametrize("by_us", [True, False], ids=["cancelled by us", "ended by the venue"])
+def test_a_lookup_of_an_order_that_ended_is_not_answered_from_an_older_listing(venue, by_us):
+    gateway = venue.lifeline.connection = LateGateway(venue)
+    venue.book.add(Tracked(FIRST, 1, 1, "AAPL", 10.0, 10.0, NOON, lapses=False))
+
+    async def ended(_):
+        await gateway.cancel(1)
+
+    assert ask_after(venue, cancel if by_us else ended) == [FactKind.ACK, FactKind.CANCELLED, FactKind.FILL]
+
+
+class DoublingGateway(Nothing):
+    """A gateway that works two orders of one intent."""
+
+    def __init__(self, venue):
+        self.venue, self.cancelled = venue, []
+
+    async def open_orders(self):
+        both = [listed(), listed()._replace(order_id=4, permanent_id=904)]
+        for each in both:
+            self.venue.order_state(each)
+        return both
+
+    async def cancel(self, order_id):
+        self.cancelled.append(order_id)
+        self.venue.order_progress(OrderProgress(order_id, 900 + order_id, 1, "Cancelled", 0.0))
+
+
+def test_a_second_order_of_an_intent_is_cancelled_with_the_first_and_nobodys_in_a_snapshot(venue):
+    gateway = venue.lifeline.connection = DoublingGateway(venue)
+    venue.book.add(Tracked(FIRST, 2, 5, "AAPL", 10.0, 10.0, NOON, lapses=False))
+    snapshot = snapshot_of(asyncio.run(venue.account()), venue.book, lambda number, symbol: symbol)
+    assert [each.intent_id == FIRST for each in snapshot.open_orders] == [True, False]
+    told = asyncio.run(cancel(Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)))
+    assert sorted(gateway.cancelled) == [4, 5]
+    assert [fact.kind for fact in told] == [FactKind.ACK, FactKind.CANCELLED]
