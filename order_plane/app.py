@@ -18,6 +18,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane.announcing import Announcer
 from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
 from order_plane.command_channel import SOCKET, CommandChannel
@@ -66,9 +67,17 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             ahead = LookAhead(kafka, KillSwitchCommand)  # before the history is read: nothing is between the two
             resources.callback(ahead.close)
 
+            announcer = Announcer()
+
             def publish(messages: Iterable[Message]) -> None:
                 for message in messages:
+                    announcer.said((message,))
                     bus.publish(message)
+
+            def opening() -> Sequence[Message]:
+                said = stage.recover()
+                announcer.said(said)
+                return said
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
             resources.callback(channel.close)
@@ -80,7 +89,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 history=lambda: bus.history(
                     (*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN, others=stage.published.overhear
                 ),
-                opening=stage.recover,
+                opening=opening,
                 mark=lambda: stage.appended,
             )
             serve(
@@ -90,7 +99,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 stop,
                 metrics,
                 recovery=recovery,
-                observers=[latency],
+                observers=[latency, announcer],
                 refresh=refresh,
                 between=_in_turn(checking, stage.rest),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
@@ -147,6 +156,8 @@ def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
 def _show(stage: Execution, metrics: PlaneMetrics) -> None:
     """Hand what monitoring must see to ``metrics``."""
     metrics.orders_in_doubt.set(stage.desk.in_doubt)
+    if stage.upkeep.connected is not None:
+        metrics.gateway(connected=stage.upkeep.connected)
     metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
     guards, triggered = stage.supervision.guards, stage.supervision.triggered
     for guard in guards.all if guards is not None else ():
