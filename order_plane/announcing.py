@@ -27,9 +27,10 @@ class Announcer:
         """What was said at the end of a batch."""
         self.said(outputs)
 
-    def said(self, outputs: Iterable[Message]) -> None:
-        """Log what is of interest among ``outputs``."""
-        for each in outputs:
+    def said(self, outputs: Iterable[Message]) -> Sequence[Message]:
+        """Log what is of interest among ``outputs``, and return all of them."""
+        messages = list(outputs)
+        for each in messages:
             if isinstance(each, KillSwitchCommand):
                 _LOG.warning(
                     "trading is stopped" if each.engage else "trading is released",
@@ -40,3 +41,4 @@ class Announcer:
                 )
             elif isinstance(each, RiskAlert) and each.severity is AlertSeverity.CRITICAL:
                 _LOG.warning("critical alert", code=each.code, symbol=each.symbol, detail=each.detail)
+        return messages

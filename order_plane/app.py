@@ -53,7 +53,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     stage = _stage(_placed(settings, runtime.state_directory), runtime, stop)
     if stage is None:
         return
-    metrics = PlaneMetrics(runtime.plane.value)
+    metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
 
     def refresh() -> None:
         _show(stage, metrics)
@@ -67,17 +67,9 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             ahead = LookAhead(kafka, KillSwitchCommand)  # before the history is read: nothing is between the two
             resources.callback(ahead.close)
 
-            announcer = Announcer()
-
             def publish(messages: Iterable[Message]) -> None:
-                for message in messages:
-                    announcer.said((message,))
+                for message in announcer.said(messages):
                     bus.publish(message)
-
-            def opening() -> Sequence[Message]:
-                said = stage.recover()
-                announcer.said(said)
-                return said
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
             resources.callback(channel.close)
@@ -89,7 +81,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 history=lambda: bus.history(
                     (*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN, others=stage.published.overhear
                 ),
-                opening=opening,
+                opening=lambda: announcer.said(stage.recover()),
                 mark=lambda: stage.appended,
             )
             serve(
