@@ -164,8 +164,12 @@ def _live(
             if store is not None and said is not None:
                 store.append(said)
 
+        def listen(timeout_seconds: float) -> None:
+            process.metrics.gateway(connected=source.connected)
+            process.listen(timeout_seconds)
+
         note = BackfillNote(process.runtime.state_directory, fetching)
-        outside = Outside(send, process.listen, process.stop.is_set, partial(_say_stale, process.metrics), note)
+        outside = Outside(send, listen, process.stop.is_set, partial(_say_stale, process.metrics), note)
         try:
             play(source, process.stage, first, settings.grace, timedelta(seconds=ibkr.stale_seconds), outside)
         finally:

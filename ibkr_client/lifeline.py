@@ -172,6 +172,8 @@ class Lifeline:
     def lost(self, link: _Link) -> None:
         """The socket of ``link`` was closed."""
         if link is self._link:
+            if self._held is not None:
+                _LOG.warning("the connection to the gateway is lost")
             self.connection = self._held = None
             self._news.set()
 
@@ -179,7 +181,9 @@ class Lifeline:
         """The gateway lost its own link, or has it again: either way nothing is sent until it was greeted."""
         if link is self._link:
             self.connection = None
-            if not link.down:
+            if link.down:
+                _LOG.warning("the gateway has lost its own connection")
+            else:
                 self._news.set()
 
     async def _keep(self) -> None:
@@ -189,6 +193,8 @@ class Lifeline:
             try:
                 await (self._connect() if self._held is None else self._welcome(self._held))
                 wait = self._address.first_wait
+                if self.connection is not None:
+                    _LOG.info("the gateway can be used again")
             except Unusable as refusal:
                 self.unusable = refusal
                 _LOG.critical("the gateway is not used any more", reason=str(refusal))

@@ -44,6 +44,7 @@ class PlaneMetrics:
         in_doubt = self._gauge("orders_in_doubt", "Orders whose fate at the broker is unknown")
         stale = self._gauge("stale_symbols", "Symbols whose bar is overdue")
         killed = self._gauge("kill_switch_engaged", "1 while a kill switch stops new orders")
+        self._connected = self._gauge("gateway_connected", "1 while the gateway of the broker can be used")
         self._triggered = self._counter("kill_switch_triggered", "Kill switches engaged, by cause", "type")
         self._guarded = {
             name: self._gauge(f"{name}_current", meaning, "scope")
@@ -101,6 +102,10 @@ class PlaneMetrics:
         self._lagging = set(lag)
         for (topic, code), total in dead_letters.items():
             self._count_dead(topic, code, total - self._dead_seen.get((topic, code), 0))
+
+    def gateway(self, *, connected: bool) -> None:
+        """Show whether the gateway can be used; a plane that never says so has none."""
+        self._connected.labels(self._plane).set(connected)
 
     def triggered(self, cause: str) -> None:
         """Count a kill switch that was engaged for ``cause``, one of a closed list."""

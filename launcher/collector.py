@@ -11,7 +11,7 @@ from confluent_kafka import Message as Record
 from backtest.run_record import RunRecord
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
-from contracts.control import RunMarker, RunState
+from contracts.control import AlertSeverity, RiskAlert, RunMarker, RunState
 from contracts.dead_letter import NotADeadLetter, parse_dead_letter
 from contracts.topics import TOPICS, Topic
 from contracts.trading import ExecutionReport, OrderIntent
@@ -43,6 +43,8 @@ class Collector:
         self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
         self.dead_letters: Counter[str] = Counter()
         self.fills = 0
+        self.critical: list[RiskAlert] = []
+        """Critical alerts that nobody has taken out yet."""
         self._valuation = Valuation(record.initial_cash, record.currencies)
         self._buried: set[str] = set()
         self._ask_at = 0.0
@@ -137,6 +139,8 @@ class Collector:
             self.marker = message
         if isinstance(message, ExecutionReport) and message.last_quantity:
             self.fills += 1
+        if isinstance(message, RiskAlert) and message.severity is AlertSeverity.CRITICAL:
+            self.critical.append(message)
         self._record.observe(message)
         self._valuation.take(message)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.control import RiskAlert
 from kernel.process import ExitCode
 from launcher import progress
 from launcher.endings import RunRefused, end, reported
@@ -124,7 +125,7 @@ def up(
             from launcher.runs import watch  # noqa: PLC0415 - takes a second, and the planes are starting
 
             with progress.shown(console, None) as show:
-                watch(run, supervisor, show)
+                watch(run, supervisor, show, _tell_alert)
 
 
 def report(directory: Path) -> None:
@@ -273,6 +274,11 @@ def _verdict(kafka: "Digests", memory: "Digests") -> bool:
         soft_wrap=True,
     )
     return True
+
+
+def _tell_alert(alert: RiskAlert) -> None:
+    symbol = f" {alert.symbol}" if alert.symbol else ""
+    console.print(f"{alert.code}{symbol}: {alert.detail}", style="bold red", markup=False, soft_wrap=True)
 
 
 def _tell(plane: str, event: str) -> None:

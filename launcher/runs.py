@@ -12,7 +12,7 @@ from backtest.artifacts import Digests, Failures, Provenance, content_digests, g
 from backtest.run_record import RunRecord
 from backtest.simulation import simulate
 from backtest.summary import JSON
-from contracts.control import RunState
+from contracts.control import RiskAlert, RunState
 from data_plane.backfill_note import read_note
 from data_plane.composition import input_files
 from data_plane.store import QUARANTINE, QuarantineFile
@@ -76,8 +76,12 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
     return _written(run.settings, run.run_id, record, failures, "simulated fills by the paper broker, over Kafka")
 
 
-def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoReturn:
+def watch(
+    run: LocalRun, supervisor: Supervisor, on_progress: OnProgress, on_alert: Callable[[RiskAlert], None]
+) -> NoReturn:
     """Keep the planes running, whether their source ends or not, until an exception ends it.
+
+    ``on_alert`` is told each critical alert.
 
     Raises:
         ChildFailed: when a plane must not be started again.
@@ -87,6 +91,8 @@ def watch(run: LocalRun, supervisor: Supervisor, on_progress: OnProgress) -> NoR
     with _collected(run, supervisor, record) as collector:
         while True:
             collector.collect(0.5)
+            while collector.critical:
+                on_alert(collector.critical.pop(0))
             supervisor.check()
             seen = counts(record, collector)
             on_progress(replace(seen, backfill=read_note(run.state_directory), refused=refused.count()))

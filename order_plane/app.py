@@ -18,6 +18,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.metrics import PlaneMetrics
 from kernel.plane import Recovery, Runtime, serve
 from kernel.ports import Clock, Received
+from order_plane.announcing import Announcer
 from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
 from order_plane.command_channel import SOCKET, CommandChannel
@@ -52,7 +53,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     stage = _stage(_placed(settings, runtime.state_directory), runtime, stop)
     if stage is None:
         return
-    metrics = PlaneMetrics(runtime.plane.value)
+    metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
 
     def refresh() -> None:
         _show(stage, metrics)
@@ -67,7 +68,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             resources.callback(ahead.close)
 
             def publish(messages: Iterable[Message]) -> None:
-                for message in messages:
+                for message in announcer.said(messages):
                     bus.publish(message)
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
@@ -80,7 +81,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 history=lambda: bus.history(
                     (*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN, others=stage.published.overhear
                 ),
-                opening=stage.recover,
+                opening=lambda: announcer.said(stage.recover()),
                 mark=lambda: stage.appended,
             )
             serve(
@@ -90,7 +91,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 stop,
                 metrics,
                 recovery=recovery,
-                observers=[latency],
+                observers=[latency, announcer],
                 refresh=refresh,
                 between=_in_turn(checking, stage.rest, ahead.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
@@ -147,6 +148,8 @@ def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
 def _show(stage: Execution, metrics: PlaneMetrics) -> None:
     """Hand what monitoring must see to ``metrics``."""
     metrics.orders_in_doubt.set(stage.desk.in_doubt)
+    if stage.upkeep.connected is not None:
+        metrics.gateway(connected=stage.upkeep.connected)
     metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
     guards, triggered = stage.supervision.guards, stage.supervision.triggered
     for guard in guards.all if guards is not None else ():

@@ -150,7 +150,7 @@ def _wish(stage: OrderPlane, fields: Fields) -> tuple[UUID, str, str]:
     operator, reason = signature_of(fields)
     return (
         _named(stage.desk, str(fields.get("intent_id") or "")),
-        f"operator-{operator}-{stage.desk.now.isoformat()}",
+        f"operator-{operator}-{stage.desk.as_of().isoformat()}",
         f"{operator}: {reason}"[:512],
     )
 

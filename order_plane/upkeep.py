@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.trading import OrderIntent
 from kernel.ports import Clock
-from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable
+from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, Remote
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
@@ -162,6 +162,11 @@ class Upkeep:
     def reconciled(self) -> bool:
         """Whether the account is as the venue says, or a person released every difference."""
         return self._reconciler is None or self._reconciler.holds
+
+    @property
+    def connected(self) -> bool | None:
+        """Whether the venue can be used now, None when it is always there."""
+        return self._broker.ready if isinstance(self._broker, Remote) else None
 
     @property
     def cut_off(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from contracts.market import BarEvent
@@ -152,4 +152,14 @@ class Broker(Protocol):
 
     def close(self) -> None:
         """Let go of the venue."""
+        ...
+
+
+@runtime_checkable
+class Remote(Protocol):
+    """A venue behind a connection."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether orders can be sent now."""
         ...

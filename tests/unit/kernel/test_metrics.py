@@ -103,6 +103,14 @@ def test_gauges_that_alerts_watch_are_there_from_the_start(metrics):
     assert value(metrics, "bar_close_to_submit_seconds_bucket", le="0.25") == 1
 
 
+def test_only_a_plane_with_a_gateway_tells_whether_it_can_be_used(metrics):
+    assert value(metrics, "gateway_connected") is None
+    metrics.gateway(connected=True)
+    assert value(metrics, "gateway_connected") == 1
+    metrics.gateway(connected=False)
+    assert value(metrics, "gateway_connected") == 0
+
+
 def test_the_build_is_named(metrics):
     (build,) = (family for family in metrics.registry.collect() if family.name == "algotrade_build")
 

@@ -27,10 +27,12 @@ def test_alerts_of_all_planes_are_collected(embedded_settings):
     producer = Producer({"bootstrap.servers": embedded_settings.bootstrap_servers})
     at = datetime(2024, 1, 1, tzinfo=UTC)
     alert = RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code="OPTIMIZER_KEPT", detail="net")
-    for _ in range(2):
-        producer.produce(embedded_settings.topic("risk_alerts"), encode(alert))
+    grave = RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code="ORDER_IN_DOUBT", detail="x")
+    for each in (alert, alert, grave):
+        producer.produce(embedded_settings.topic("risk_alerts"), encode(each))
     assert producer.flush(10) == 0
     record = RunRecord(1.0)
     with Collector(embedded_settings, record) as collector:
         collector.drain()
     assert record.alerts.by_code()["OPTIMIZER_KEPT"]["count"] == 1
+    assert collector.critical == [grave]
