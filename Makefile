@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BROKER ?= embedded
 WITH ?= ib_async
+JOBS ?= auto
 READY := $(VENV)/.ready
 
 help: ## show what can be done
@@ -22,8 +23,8 @@ $(READY): requirements.lock pyproject.toml
 demo: setup ## trade real daily bars on paper over Kafka (BROKER=kafka for a real Apache Kafka)
 	@$(BIN)/algotrade demo --kafka $(BROKER)
 
-test: setup ## run the tests (ARGS="-k parity" for some of them; COVER=1 asks for coverage, as CI does)
-	@$(BIN)/pytest $(if $(COVER),--cov --cov-report=) $(ARGS)
+test: setup ## run the tests (ARGS="-k parity" for some of them, JOBS=0 in one process; COVER=1 asks for coverage)
+	@$(BIN)/pytest -n $(JOBS) --maxprocesses 4 --dist loadscope $(if $(COVER),--cov --cov-report=) $(ARGS)
 	@$(if $(COVER),$(BIN)/coverage report --include="$$($(BIN)/python .ci/pure_files.py)" --skip-covered --fail-under=85)
 
 chaos: setup ## break everything that can break, for hours if asked (SEEDS="11 12" SCHEDULES=20000)

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
 from launcher.postgres_server import PostgresServer, missing_server
 
 _NUMBERS = itertools.count()
+_TESTED = pytest.StashKey[str]()
 IBKR_LIBRARIES = "ib_insync,ib_async,ibapi"
 
 # A shared machine is slow at times, which is no fault of the code. A developer's run searches where no run has been;
@@ -65,16 +67,33 @@ def _daily_bars() -> Callable[..., Days]:
     return daily_bars
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Which code is tested, as it is before the first test."""
+    session.config.stash[_TESTED] = source_digest()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A JUnit report says which code was tested, so that nobody takes it for a report of other code.
+
+    Pytest's own fixture for this is silent where the tests run in several processes.
+    """
+    path = getattr(session.config.option, "xmlpath", None)
+    if not path or hasattr(session.config, "workerinput"):
+        return
+    report = ElementTree.parse(path)
+    for suite in report.iter("testsuite"):
+        properties = suite.find("properties")
+        if properties is None:
+            properties = ElementTree.Element("properties")
+            suite.insert(0, properties)
+        ElementTree.SubElement(properties, "property", name="code_digest", value=session.config.stash[_TESTED])
+    report.write(path, "utf-8", xml_declaration=True)
+
+
 def fresh_prefix() -> str:
     """A topic prefix that no other test uses."""
     return f"test{os.getpid()}-{next(_NUMBERS)}."
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _tested_code(request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]) -> None:
-    """A JUnit report says which code was tested, so that nobody takes it for a report of other code."""
-    if getattr(request.config.option, "xmlpath", None):
-        record_testsuite_property("code_digest", source_digest())
 
 
 @pytest.fixture(scope="session")

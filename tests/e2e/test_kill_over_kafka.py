@@ -7,7 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,20 +197,26 @@ def test_a_guard_that_trips_is_heard_shown_and_latched_until_a_person_releases_i
         plane.wait(report_on(4, "ACKNOWLEDGED"))
 
 
+@contextmanager
+def a_kafka_of_its_own(directory: Path, resting: int) -> Iterator[tuple[MockCluster, Plane]]:
+    """A broker that can go down, and a plane on it with ``resting`` acknowledged limit orders."""
+    with closing(MockCluster()) as cluster, ExitStack() as stack:
+        cluster.create_topics()
+        plane = Plane(
+            KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True), directory / "state", stack
+        )
+        plane.start()
+        limit = {"order_type": OrderType.LIMIT, "limit_price": 95.0}
+        plane.say(*a_moment(0, 100.0), *(an_intent(number, 0, **limit) for number in range(1, resting + 1)))
+        for number in range(1, resting + 1):
+            plane.wait(report_on(number, "ACKNOWLEDGED"))
+        yield cluster, plane
+
+
 @pytest.mark.fault("F10: Kafka is down when somebody kills")
 @pytest.mark.timeout(300)
 def test_a_kill_works_while_kafka_is_down(tmp_path: Path) -> None:
-    cluster = MockCluster()
-    cluster.create_topics()
-    kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
-    with ExitStack() as stack:
-        stack.callback(cluster.close)
-        plane = Plane(kafka, tmp_path / "state", stack)
-        plane.start()
-        resting = {"order_type": OrderType.LIMIT, "limit_price": 95.0}
-        plane.say(*a_moment(0, 100.0), *(an_intent(number, 0, **resting) for number in range(1, 4)))
-        for number in range(1, 4):
-            plane.wait(report_on(number, "ACKNOWLEDGED"))
+    with a_kafka_of_its_own(tmp_path, resting=3) as (cluster, plane):
         cluster.go_down()
         code, said = plane.ask("kill", "on", "--operator", "ann", "--reason", "drill")
         assert (code, "carried out" in said) == (0, True)
@@ -225,20 +232,11 @@ def test_a_kill_works_while_kafka_is_down(tmp_path: Path) -> None:
 @pytest.mark.fault("F10: Kafka is down and the order plane was killed when somebody kills")
 @pytest.mark.timeout(400)
 def test_a_kill_is_latched_while_kafka_is_down_and_the_order_plane_dead_booting_or_hung(tmp_path: Path) -> None:
-    cluster = MockCluster()
-    cluster.create_topics()
-    kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
-    with ExitStack() as stack:
-        stack.callback(cluster.close)
-        plane = Plane(kafka, tmp_path / "state", stack)
-        plane.start()
-        resting = {"order_type": OrderType.LIMIT, "limit_price": 95.0}
-        plane.say(*a_moment(0, 100.0), an_intent(1, 0, **resting))
-        plane.wait(report_on(1, "ACKNOWLEDGED"))
+    with a_kafka_of_its_own(tmp_path, resting=1) as (cluster, plane):
         plane.kill()
         plane.say(an_intent(2, 0, quantity=1.0))
         cluster.go_down()
-        where = ("--bootstrap", kafka.bootstrap_servers, "--operator", "ann", "--reason", "drill")
+        where = ("--bootstrap", cluster.bootstrap_servers, "--operator", "ann", "--reason", "drill")
         code, said = plane.ask("kill", "on", *where)
         assert (code, "latched in the journal" in said) == (0, True), said
 
