@@ -8,16 +8,12 @@ python -m benchmarks.ibkr [ib_insync|ib_async]
 """
 
 import asyncio
-import json
-import re
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections import deque
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +21,7 @@ from uuid import UUID
 
 import structlog
 
+from benchmarks.simulator import Gateway, simulator
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
 from data_plane.connectors.ibkr_live import LiveTerms
@@ -35,6 +32,7 @@ from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.effects import SubmitOrder
+from order_plane.lifecycle import Fact, FactKind
 
 ROUNDS, ORDERS, PIECES = 5, 60, 2_000
 SYMBOLS = ("AAPL", "GOOG", "IBM", "MSFT", "SPY")
@@ -42,35 +40,6 @@ MANY = tuple(f"S{number:02}" for number in range(50))
 PAST = MANY[:25]
 HISTORY_START, HISTORY_END = date(2024, 7, 8), "20240713-00:00:00"
 SATURDAY = "20240713 12:00:00"
-
-
-class Gateway:
-    """A running simulator."""
-
-    def __init__(self, port: int, control: int) -> None:
-        self.port, self._control = port, control
-
-    def fault(self, **fault: object) -> None:
-        """Let something happen."""
-        with socket.create_connection(("127.0.0.1", self._control)) as link, link.makefile("rw") as file:
-            file.write(json.dumps(fault) + "\n")
-            file.flush()
-            assert json.loads(file.readline()) == {"ok": True}
-
-
-@contextmanager
-def simulator(*options: str) -> Iterator[Gateway]:
-    """A simulator without limits of its own."""
-    command = [sys.executable, "-m", "ibkr_sim", "--port", "0", "--control-port", "0", "--seed", "1"]
-    rest = ["--active-orders", "0", "--message-rate", "0", "--depth", "1000", *options]
-    process = subprocess.Popen([*command, *rest], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        port, control = map(int, re.findall(r":(\d+)", process.stdout.readline()))
-        yield Gateway(port, control)
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def an_order(number: int, symbol: str = "AAPL", quantity: float = 1.0, limit: float | None = 1.0) -> SubmitOrder:
@@ -165,15 +134,15 @@ def round_trips(name: str, library: ModuleType, gateway: Gateway, folder: Path) 
     bare, adapter = statistics.median(theirs), statistics.median(ours)
     ratio = verdict(adapter / bare, most=1.2)
     print(f"place to Submitted, ms: bare {line(theirs)}, adapter {line(ours)}, p50 ratio {ratio}")
-    hops = statistics.median(two_hops())
+    idle = statistics.median(idle_calls())
     print(
-        f"  of it, on their own: to another thread and back {1000 * hops:.2f}, the file of order ids {line(kept)}",
+        f"  of it, on their own: a call that does nothing {1000 * idle:.2f}, the file of order ids {line(kept)}",
         flush=True,
     )
 
 
-def two_hops() -> list[float]:
-    """Seconds to have nothing done by the loop of another thread, which the bare library has no need of."""
+def idle_calls() -> list[float]:
+    """Seconds for the loop to be run by a caller who has nothing done, which the bare library has no need of."""
     loop, took = LoopThread("bench"), []
     for _ in range(ROUNDS * ORDERS):
         begin = time.perf_counter()
@@ -199,19 +168,38 @@ def durable_ids(folder: Path) -> list[float]:
 
 def pieces(name: str, library: ModuleType, gateway: Gateway, folder: Path) -> None:
     """How much slower the last quarter of an order's fills comes than the first."""
-    gateway.fault(do="shred", quantity=1, times=2)
+    gateway.fault(do="shred", quantity=1, times=1 + ROUNDS)
     bare = asyncio.run(bare_orders(library, gateway, "MKT", PIECES))
-    broker = a_broker(name, gateway, folder)
-    told = broker.submit(an_order(9_000, quantity=PIECES, limit=None))
-    moments = [time.perf_counter() for fact in told if fact.kind.value == "FILL"]
-    deadline = time.monotonic() + 300
-    while len(moments) < PIECES and time.monotonic() < deadline:
-        moments += [time.perf_counter() for fact in broker.drain() if fact.kind.value == "FILL"]
-        time.sleep(0.0005)
-    broker.close()
-    grown = f"bare {growth(bare):.2f}, adapter {verdict(growth(moments), most=1.5)}"
+    with closing(a_broker(name, gateway, folder)) as broker:
+        ours = [our_pieces(broker, 9_000 + turn) for turn in range(ROUNDS)]
+    grown = f"bare {growth(bare):.2f}, adapter {verdict(statistics.median(map(growth, ours)), most=1.5)}"
     print(f"{PIECES} fills of one order, last quarter / first: {grown}")
-    print(f"  and all of them, s: bare {bare[-1] - bare[0]:.2f}, adapter {moments[-1] - moments[0]:.2f}", flush=True)
+    took = statistics.median(each[-1] - each[0] for each in ours)
+    print(f"  and all of them, s: bare {bare[-1] - bare[0]:.2f}, adapter {took:.2f}", flush=True)
+
+
+class Stamped(deque[Fact]):
+    """News of which each says when it came: who empties them sees only what came together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moments: list[float] = []
+
+    def append(self, fact: Fact) -> None:
+        if fact.kind is FactKind.FILL:
+            self.moments.append(time.perf_counter())
+        super().append(fact)
+
+
+def our_pieces(broker: IbkrBroker, number: int) -> list[float]:
+    """When each fill was known."""
+    news = broker._venue.news = Stamped()
+    deadline = time.monotonic() + 300
+    broker.submit(an_order(number, quantity=PIECES, limit=None))
+    while len(news.moments) < PIECES and time.monotonic() < deadline:
+        broker.drain()
+        time.sleep(0.0005)
+    return news.moments
 
 
 def growth(moments: list[float]) -> float:

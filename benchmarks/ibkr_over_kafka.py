@@ -20,8 +20,9 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.ibkr import SYMBOLS, simulator, verdict
+from benchmarks.ibkr import SYMBOLS, verdict
 from benchmarks.kafka_latency import _broker, percentile
+from benchmarks.simulator import simulator
 from launcher.local import LocalRun
 from launcher.settings import load_settings
 from launcher.supervisor import Supervisor

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +25,8 @@ from ibkr_client.messages import (
 
 OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, CONNECT = "open orders", "completed orders", "positions", "connect"
 TIME = "time"
+_BAR_FIELDS = 8
+"""Those of a `HistoryBar`, their average price and how many trades they had."""
 _UNSET = 1e300
 """The libraries say the largest number there is for a price that is none."""
 _QUOTE_FIELDS = {
@@ -83,8 +85,6 @@ class Inbox:
             "contractDetailsEnd": self._end,
             "marketRule": self._on_market_rule,
             "currentTime": lambda seconds: self._end(TIME, [seconds]),
-            "historicalData": self._on_bar,
-            "historicalDataEnd": lambda number, *_: self._end(number),
             "historicalDataUpdate": self._on_bar_update,
             "priceSizeTick": self._on_price,
             "tickSize": self._on_size,
@@ -103,6 +103,15 @@ class Inbox:
         future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._pending[key] = (future, [])
         return future
+
+    def bars(self, fields: Sequence[str]) -> None:
+        """The answer to a request for history, as it was sent: its number, two dates, a count, and each bar."""
+        number, count = int(fields[1]), int(fields[4])
+        told = fields[5 : 5 + count * _BAR_FIELDS]
+        if len(told) < count * _BAR_FIELDS:
+            raise ValueError("an answer has fewer bars than it says")
+        prices = (map(float, told[place::_BAR_FIELDS]) for place in range(1, len(HistoryBar._fields)))
+        self._end(number, list(map(HistoryBar._make, zip(told[::_BAR_FIELDS], *prices, strict=True))))
 
     def forget(self, key: Hashable) -> None:
         """Wait for an answer no longer."""
@@ -213,11 +222,6 @@ class Inbox:
 
     def _on_market_rule(self, number: int, increments: Any) -> None:  # noqa: ANN401
         self._end(("rule", number), [(float(each.lowEdge), float(each.increment)) for each in increments])
-
-    def _on_bar(self, number: int, bar: Any) -> None:  # noqa: ANN401
-        pending = self._pending.get(number)
-        if pending is not None:
-            pending[1].append(HistoryBar(bar.date, bar.open, bar.high, bar.low, bar.close, bar.volume))
 
     def _on_bar_update(self, number: int, bar: Any) -> None:  # noqa: ANN401
         self._listener.bar_update(number, HistoryBar(bar.date, bar.open, bar.high, bar.low, bar.close, bar.volume))

@@ -4,7 +4,7 @@ import importlib
 import logging
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Protocol
@@ -28,10 +28,29 @@ class OrdersForbidden(PermissionError):
     """A connection that may only read was asked to send a message about orders."""
 
 
+_BARS = 17
+"""Number of the message that answers a request for history."""
+
+
+class Wrapper(Protocol):
+    """Takes the calls of the library's decoder, and the fields of the message that is decoded here."""
+
+    def bars(self, fields: Sequence[str], /) -> None:
+        """Bars of the past."""
+        ...
+
+
+class RawDecoder(Protocol):
+    """What both libraries call Decoder: what is done with the fields of a message, by its number."""
+
+    handlers: dict[int, Callable[[Sequence[str]], None]]
+
+
 class RawClient(Protocol):
     """What both libraries call Client: it frames, sends and decodes messages, and keeps no state of orders."""
 
     MaxRequests: int
+    decoder: "RawDecoder"
 
     async def connectAsync(self, host: str, port: int, client_id: int, timeout: float, /) -> None:  # noqa: N802
         """Connect and wait for accounts and the first order id."""
@@ -84,13 +103,15 @@ def load_library(name: str | None = None) -> ModuleType:
     return library
 
 
-def new_client(library: ModuleType, inbox: object, *, read_only: bool = False) -> RawClient:
+def new_client(library: ModuleType, inbox: Wrapper, *, read_only: bool = False) -> RawClient:
     """A socket client whose messages call the methods of ``inbox``; its own pacing is off, since ours decides.
 
+    Bars of the past, of which an answer has thousands, are decoded by ``inbox``: the library makes an object of each.
     With ``read_only`` it refuses, where every message passes, those that place, cancel or exercise anything.
     """
     client: RawClient = library.client.Client(inbox)
     client.MaxRequests = 0
+    client.decoder.handlers[_BARS] = inbox.bars
     if read_only:
         send = client.sendMsg
 

@@ -86,7 +86,7 @@ def require_agreement(terms: IbkrTerms) -> None:
 
 
 class IbkrBroker:
-    """A synchronous front; all waiting happens in the loop of one thread of its own.
+    """A synchronous front; who calls it runs its event loop meanwhile, and a thread of its own all other time.
 
     Order state is never the library's: this adapter hears raw messages, and turns them into facts. Whatever is not
     certain is asked of the gateway, and what even that leaves open is `BrokerStateUnknown`.

@@ -259,6 +259,7 @@ class Book:
         known = order.facts.get((FactKind.FILL, name))
         if known is not None and known.revision >= number:
             return
+        order.untold.discard(name)
         self._tell(
             order,
             Fact(
@@ -270,8 +271,7 @@ class Book:
 
     def _end_by_size(self, order: Tracked) -> None:
         """End the rest of an order that is filled as far as it was to be, once every execution of it is told."""
-        told = all((FactKind.FILL, name) in order.facts for name in order.executions)
-        if told and 0 < order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
+        if not order.untold and 0 < order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
             self._end(
                 order,
                 FactKind.CANCELLED,

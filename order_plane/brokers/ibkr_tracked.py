@@ -37,6 +37,7 @@ class Tracked:
         "sent",
         "symbol",
         "twins",
+        "untold",
         "wished",
     )
 
@@ -61,6 +62,8 @@ class Tracked:
         self.refusal = ""
         self.facts: dict[tuple[FactKind, str], Fact] = {}
         self.executions: dict[str, tuple[int, Execution]] = {}
+        self.untold: set[str] = set()
+        """Executions of which no fill was told yet."""
         self.over = False
         """Whether a fact says that it ended; one that was filled says so by its executions."""
         self._filled = ExactSum()
@@ -68,7 +71,9 @@ class Tracked:
     def trade(self, name: str, revision: int, told: Execution) -> None:
         """Book an execution, in place of an earlier revision of it."""
         earlier = self.executions.get(name)
-        if earlier is not None:
+        if earlier is None:
+            self.untold.add(name)
+        else:
             self._filled.add(-earlier[1].quantity)
         self._filled.add(told.quantity)
         self.executions[name] = (revision, told)

@@ -1,5 +1,6 @@
 """Raw messages of a gateway in any order, and the facts they come to."""
 
+import sys
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -240,3 +241,24 @@ def test_no_end_is_told_while_another_attempt_of_the_intent_works(doubled, first
 def test_the_end_of_an_earlier_attempt_is_not_that_of_the_order(doubled):
     doubled.book.completed(FIRST_ATTEMPT._replace(order_id=0, status="Inactive"))
     assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], [5])
+
+
+def test_a_fill_costs_the_same_after_a_thousand_others():
+    heard = Heard(wished=2_000.0, sent=2_000.0)
+    steps = [0]
+
+    def count(frame, event, argument):
+        steps[0] += 1
+
+    def fill(number):
+        before = steps[0]
+        sys.setprofile(count)
+        try:
+            for message in (state(), execution(f"{number}.01", 1.0), Commission(f"{number}.01", 0.1, "USD")):
+                heard.tell(message)
+        finally:
+            sys.setprofile(None)
+        return steps[0] - before
+
+    costs = [fill(number) for number in range(1_000)]
+    assert costs[-1] <= costs[10]
