@@ -34,6 +34,8 @@ class AccountBooks:
         """Orders let through since the start."""
         self.executions = 0
         """Changes of a position since the start."""
+        self.beyond: Mapping[str, float] | None = {}
+        """Units that the venue holds more than we, by its newest account; None while it has given none."""
 
     def trade(self, strategy_id: str, symbol: str, units: float) -> None:
         """Add filled ``units``, negative for a sale."""
@@ -43,10 +45,21 @@ class AccountBooks:
             held = self.held_by[strategy_id] = {}
         add_units(held, symbol, units)
 
-    def works(self, strategy_id: str, symbol: str) -> bool:
-        """Whether an order of the strategy is open in the symbol."""
+    def works(self, strategy_id: str | None, symbol: str) -> bool:
+        """Whether an order of the strategy, None for any, is open in the symbol."""
         intents = (order.intent for order in self._orders.values())
-        return any(each.symbol == symbol and each.strategy_id == strategy_id for each in intents)
+        return any(each.symbol == symbol and strategy_id in (None, each.strategy_id) for each in intents)
+
+    def closable(self, symbol: str, units: float) -> float:
+        """How much of ``units`` held may be closed without a new position at the venue; nothing before its account."""
+        if self.beyond is None:
+            return 0.0
+        if symbol not in self.beyond:
+            return units
+        there = self._exposure.positions.get(symbol, 0.0) + self.beyond[symbol]
+        if not there * units > 0.0:  # so that not-a-number closes nothing
+            return 0.0
+        return min(units, there) if units > 0.0 else max(units, there)
 
     def net(self) -> tuple[float, float]:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""
