@@ -31,7 +31,8 @@ class Flattening:
 
     def intents(self, desk: Desk) -> list[OrderIntent]:
         """The orders that may be sent now: nothing outside the session, and nothing twice within a minute."""
-        now, books, found = desk.now, desk.books, []
+        now, books = desk.now, desk.books
+        found: list[OrderIntent] = []
         for strategy_id, symbol, units in _unwanted(desk):
             tried = self._tried.get((strategy_id, symbol))
             waits = tried is not None and now - tried < _PATIENCE
