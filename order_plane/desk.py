@@ -267,7 +267,7 @@ class Desk:
         if filled:
             units = filled if buying else -filled
             self._exposure.hold(intent.symbol, units)
-            self._books.trade(intent.strategy_id, intent.symbol, units)
+            self._books.trade(intent, units)
         finished = status in TERMINAL
         self._count(order, 0.0 if finished else history.remaining)
         if finished:

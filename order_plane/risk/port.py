@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import nan
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
-from contracts.trading import OrderIntent
+from contracts.trading import OrderIntent, Side
 
 
 class Refusal(NamedTuple):
@@ -40,6 +41,10 @@ class Books(Protocol):
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
         ...
 
+    def ordered(self, plan_id: UUID, symbol: str, side: Side) -> float:
+        """Units of a plan that were filled or may still be, in all orders that name it."""
+        ...
+
     def equity(self) -> float:
         """Cash and positions at the newest prices, in currency units."""
         ...
@@ -62,6 +67,10 @@ class NoBooks:
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Unknown."""
         return nan, nan
+
+    def ordered(self, plan_id: UUID, symbol: str, side: Side) -> float:
+        """Unknown."""
+        return nan
 
     def equity(self) -> float:
         """Unknown."""
