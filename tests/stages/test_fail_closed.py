@@ -160,6 +160,15 @@ def test_an_approved_plan_is_ordered_from():
     assert denied(a_stage(), a_bar(), *known, an_intent(plan_id=UUID(int=7))) == ""
 
 
+def test_a_wish_dated_ahead_does_not_fill_the_throttle_again():
+    stage = a_stage(throttle={"rate_per_second": 1.0, "burst": 3.0, "cancel_reserve": 0.0})
+    stage.handlers[BarEvent](a_bar())
+    ahead = [an_intent(intent_id=UUID(int=number), timestamp=NOON + timedelta(minutes=number)) for number in range(20)]
+    assert [denied(stage, each) for each in ahead] == [""] * 3 + ["RATE_LIMIT_EXCEEDED"] * 17
+    stage.handlers[BarEvent](a_bar(1))
+    assert denied(stage, an_intent(intent_id=UUID(int=30), quantity=9.0)) == "", "and nobody else waits for it"
+
+
 def of_plan(number, quantity, **changes):
     return an_intent(intent_id=UUID(int=number), plan_id=UUID(int=7), quantity=quantity, **changes)
 
