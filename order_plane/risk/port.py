@@ -88,7 +88,8 @@ NO_BOOKS = NoBooks()
 class RiskView:
     """What the desk knows at the moment it judges one intent.
 
-    ``now`` is event time, or that of the intent if it is later; ``market_at`` is event time alone. ``reference`` is the newest market price (per unit) and ``reference_at`` its time.
+    ``now`` is event time, or that of the intent if it is later; ``market_at`` is event time alone. ``reference`` is the
+    newest market price (per unit) and ``reference_at`` its time.
     ``price`` is the most the order can be worth per unit. ``units_before`` and ``units_after`` are the
     largest position (units, not signed) that position and every working or in-doubt order of the symbol
     can lead to, without and with this order; ``gross_before`` is the sum of such positions over all

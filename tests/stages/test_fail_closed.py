@@ -166,6 +166,7 @@ def test_a_wish_dated_ahead_does_not_fill_the_throttle_again():
     ahead = [an_intent(intent_id=UUID(int=number), timestamp=NOON + timedelta(minutes=number)) for number in range(20)]
     assert [denied(stage, each) for each in ahead] == [""] * 3 + ["RATE_LIMIT_EXCEEDED"] * 17
     stage.handlers[BarEvent](a_bar(1))
+    stage.settle()
     assert denied(stage, an_intent(intent_id=UUID(int=30), quantity=9.0)) == "", "and nobody else waits for it"
 
 

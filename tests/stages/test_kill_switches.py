@@ -176,6 +176,19 @@ def test_a_price_that_is_lost_halts():
     assert kills(tell(stage, *later)) == ["MARKET_DATA_LOSS"]
 
 
+def test_a_loss_that_cannot_be_measured_is_told_once_each_time():
+    chosen, journal = settings(QUIET | {"daily_loss": {}}), MemoryJournal()
+    venue = paper_broker(chosen, MemoryPaperStore())
+    stage = build_stage(chosen, journal, venue)
+    stage.recover()
+    invested(stage)
+    stage = build_stage(chosen, journal, venue)  # and what is held is not among the newest records of its log
+    stage.recover()
+    said = [tell(stage, a_bar(number, symbol="MSFT"), a_slice(number, "MSFT")) for number in (2, 3)]
+    assert [alerts(each) for each in said] == [["NEAR_MARKET_DATA_LOSS"], []]
+    assert alerts(moment(stage, 4, 99.0)) == []
+
+
 def test_a_strategy_that_trades_too_often_is_disabled_until_a_person_lets_it_go_on():
     stage = build_simulation(settings(repeat_executions={"count": 2, "window": 3600, "action": "HALT"}))
     for number in range(1, 4):

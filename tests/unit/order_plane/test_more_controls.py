@@ -90,7 +90,9 @@ def test_limits_by_equity(make_intent, make_view, control, code, at, over):
     assert control(make_intent(), smaller) is None
 
 
-@pytest.mark.parametrize(("result", "refused"), [(-99.9, False), (-100.0, False), (-100.1, True), (nan, True)])
+@pytest.mark.parametrize(
+    ("result", "refused"), [(-99.9, False), (-100.0, False), (-100.1, True), (nan, True), (inf, True)]
+)
 def test_daily_loss(make_intent, make_view, result, refused):
     found = max_daily_loss(100.0)(make_intent(), make_view(books=Books(result=result)))
     assert code_of(found) == ("DAILY_LOSS_EXCEEDED" if refused else None)
