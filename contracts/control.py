@@ -75,6 +75,12 @@ class KillSwitchCommand(Message):
     cause: Name = "MANUAL"
     second_operator: Name | None = None
 
+    @property
+    def two_persons(self) -> bool:
+        """Whether another person stands behind it too; the same name in other letters is the same person."""
+        second = self.second_operator
+        return second is not None and second.casefold() != self.operator.casefold()
+
 
 class AlertSeverity(StrEnum):
     """How soon a person must look."""

@@ -126,8 +126,11 @@ def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:
     running = current(state_directory())
     if running is None:
         return None if _status(state) is None else "an order plane listens that no local run started; end it there"
+    own = state_directory() / "runs" / running.run_id
+    if state is not None and state.resolve() not in (own.resolve(), state_directory().resolve()):
+        return f"the order plane of {state} is not that of the run {running.run_id} here; end it where it was started"
     status = _status(state, 0.0 if dry_run else wait)
-    if status is None or not any(isinstance(each, dict) and _is_global(each) for each in _list(status, "switches")):
+    if status is None or not _is_stopped(status):
         return f"no order plane says that a global kill switch is engaged, so process {running.pid} was left running"
     if dry_run:
         console.print(f"would end the run {running.run_id}, process {running.pid}", markup=False)
@@ -139,14 +142,16 @@ def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:
     return f"process {running.pid} still runs" if running.alive else None
 
 
-def _is_global(switch: dict[str, JsonValue]) -> bool:
-    return switch.get("scope") == KillScope.GLOBAL.value
+def _is_stopped(status: Answer) -> bool:
+    """Whether a switch is engaged that stops everything, and not only one strategy."""
+    switches = (each for each in _list(status, "switches") if isinstance(each, dict))
+    return any(each.get("scope") == KillScope.GLOBAL.value for each in switches)
 
 
 def _verify(status: Answer | None) -> str | None:
     if status is None:
         return "no order plane listens here, so nothing can be verified"
-    found = [_no_orders(status), _flat(status), None if status["killed"] else "no kill switch is engaged"]
+    found = [_no_orders(status), _flat(status), None if _is_stopped(status) else "no kill switch stops all"]
     return "; ".join(dict.fromkeys(each for each in found if each is not None)) or None
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from math import fsum, nan
+from uuid import UUID
 
-from contracts.trading import Side
+from contracts.trading import OrderIntent, Side
 from order_plane.exposure import Exposure, add_units
 from order_plane.marks import Marks
 from order_plane.safety.equity_watch import EquityWatch
@@ -27,6 +28,7 @@ class AccountBooks:
         self._worth_of = market.worth_of
         self._price_of = market.price_of
         self._watch = watch
+        self._filled_of: dict[tuple[UUID, str, Side], float] = {}
         self.held_by: dict[str, dict[str, float]] = {}
         """Units held by strategy and symbol, short negative; whatever is flat is absent or empty."""
         self.worth: float | None = None
@@ -34,19 +36,45 @@ class AccountBooks:
         """Orders let through since the start."""
         self.executions = 0
         """Changes of a position since the start."""
+        self.beyond: Mapping[str, float] | None = {}
+        """Units that the venue holds more than we, by its newest account; None while it has given none."""
 
-    def trade(self, strategy_id: str, symbol: str, units: float) -> None:
-        """Add filled ``units``, negative for a sale."""
+    def trade(self, intent: OrderIntent, units: float) -> None:
+        """Add filled ``units`` of an order, negative for a sale."""
         self.executions += 1
-        held = self.held_by.get(strategy_id)
+        held = self.held_by.get(intent.strategy_id)
         if held is None:
-            held = self.held_by[strategy_id] = {}
-        add_units(held, symbol, units)
+            held = self.held_by[intent.strategy_id] = {}
+        add_units(held, intent.symbol, units)
+        if intent.plan_id is not None:
+            name = intent.plan_id, intent.symbol, intent.direction
+            self._filled_of[name] = self._filled_of.get(name, 0.0) + (units if intent.direction is _BUY else -units)
 
-    def works(self, strategy_id: str, symbol: str) -> bool:
-        """Whether an order of the strategy is open in the symbol."""
+    def ordered(self, plan_id: UUID, symbol: str, side: Side) -> float:
+        """Units of a plan that were filled or may still be, in all orders that name it."""
+        orders = ((order.intent, order.working) for order in self._orders.values())
+        own = [
+            working
+            for each, working in orders
+            if each.plan_id == plan_id and (each.symbol, each.direction) == (symbol, side)
+        ]
+        return fsum([self._filled_of.get((plan_id, symbol, side), 0.0), *own])
+
+    def works(self, strategy_id: str | None, symbol: str) -> bool:
+        """Whether an order of the strategy, None for any, is open in the symbol."""
         intents = (order.intent for order in self._orders.values())
-        return any(each.symbol == symbol and each.strategy_id == strategy_id for each in intents)
+        return any(each.symbol == symbol and strategy_id in (None, each.strategy_id) for each in intents)
+
+    def closable(self, symbol: str, units: float) -> float:
+        """How much of ``units`` held may be closed without a new position at the venue; nothing before its account."""
+        if self.beyond is None:
+            return 0.0
+        if symbol not in self.beyond:
+            return units
+        there = self._exposure.positions.get(symbol, 0.0) + self.beyond[symbol]
+        if not there * units > 0.0:  # so that not-a-number closes nothing
+            return 0.0
+        return min(units, there) if units > 0.0 else max(units, there)
 
     def net(self) -> tuple[float, float]:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""

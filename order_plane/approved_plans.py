@@ -1,5 +1,6 @@
 """Which plans may be ordered from: seen, unchanged, approved where that is needed, and still valid."""
 
+from math import fsum
 from uuid import UUID
 
 from contracts.control import PlanDecision, RebalancePlan, Verdict
@@ -8,6 +9,7 @@ from contracts.trading import OrderIntent
 from order_plane.risk.port import RiskView
 
 _REMEMBERED = 1_000
+_ROUNDING = 1 + 1e-9
 
 
 class ApprovedPlans:
@@ -51,8 +53,9 @@ class ApprovedPlans:
             if decision is None or decision.verdict is not Verdict.APPROVED:
                 return "the plan that the intent names is not approved"
         planned = [each for each in plan.trades if (each.symbol, each.direction) == (intent.symbol, intent.direction)]
-        if not planned or intent.quantity > sum(each.quantity for each in planned):
-            return "the intent wants more than its plan does"
+        ordered = view.books.ordered(plan.plan_id, intent.symbol, intent.direction)
+        if not intent.quantity + ordered <= fsum([each.quantity for each in planned]) * _ROUNDING:
+            return "the intent, with what was ordered of its plan before, wants more than the plan does"
         return None
 
 

@@ -182,7 +182,7 @@ class Desk:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:
             status = self._recount(order, filled)
-        odd = history.rejected or history.filled > history.quantity
+        odd = history.rejected or history.unsent or history.filled > history.quantity
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
         if kind in _SILENT or (status is before and kind is _ACK):
             return alerts
@@ -267,7 +267,7 @@ class Desk:
         if filled:
             units = filled if buying else -filled
             self._exposure.hold(intent.symbol, units)
-            self._books.trade(intent.strategy_id, intent.symbol, units)
+            self._books.trade(intent, units)
         finished = status in TERMINAL
         self._count(order, 0.0 if finished else history.remaining)
         if finished:

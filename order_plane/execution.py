@@ -15,7 +15,7 @@ from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution
 from order_plane.journals.published import PublishedReports
-from order_plane.recovery import take_up
+from order_plane.recovery import take_up, unanswered
 from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.sending import Sending
@@ -247,6 +247,7 @@ class Execution:
 
     def _adopt(self, past: Past) -> None:
         self.supervision.learn(past)
+        self._collect(unanswered(past) if self._desk.knows(past.intent.intent_id) else ())
         if self.upkeep.policed:
             self.upkeep.take_over(past, self._pending)
 

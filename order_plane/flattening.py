@@ -17,7 +17,8 @@ _LARGEST = 1e15
 class Flattening:
     """Writes one market order for each position to be closed, once nothing works in it any more.
 
-    Such an order only ever reduces what its strategy holds, and is named after strategy, symbol and moment.
+    Such an order only ever reduces what its strategy holds, and what the venue says that it holds: where that is
+    something else, one order at a time. It is named after strategy, symbol and moment.
     """
 
     def __init__(self, calendar: SessionCalendar) -> None:
@@ -30,14 +31,18 @@ class Flattening:
 
     def intents(self, desk: Desk) -> list[OrderIntent]:
         """The orders that may be sent now: nothing outside the session, and nothing twice within a minute."""
-        now, found = desk.now, []
+        now, books = desk.now, desk.books
+        found: list[OrderIntent] = []
         for strategy_id, symbol, units in _unwanted(desk):
             tried = self._tried.get((strategy_id, symbol))
             waits = tried is not None and now - tried < _PATIENCE
-            if waits or desk.books.works(strategy_id, symbol) or not self._is_open(now):
+            differs = symbol in (books.beyond or ())
+            waits = waits or (differs and any(each.symbol == symbol for each in found))
+            closable = books.closable(symbol, units)
+            if waits or not closable or books.works(None if differs else strategy_id, symbol) or not self._is_open(now):
                 continue
             self._tried[strategy_id, symbol] = now
-            found.append(_closing(strategy_id, symbol, units, now))
+            found.append(_closing(strategy_id, symbol, closable, now))
         return found
 
     def _is_open(self, now: datetime) -> bool:

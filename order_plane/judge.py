@@ -77,6 +77,7 @@ class Judge:
             self._books,
             market.rate_of(symbol),
             market.rated_at(symbol),
+            market.now,
         )
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:

@@ -76,7 +76,12 @@ class Status(StrEnum):
 
 
 TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED})
-"""Statuses that no order leaves, except for another of them when a late fact is booked."""
+"""Statuses that no order leaves, except for another of them when a late fact is booked.
+
+One that a person marked as not sent, and that the venue turns out to have, works all the same.
+"""
+NOT_SENT = "not-sent"
+"""The name of a REJECT that is not the venue's: it follows from a person's word that the venue never got the order."""
 # Looking a member up by name costs more than what most of these methods do with it.
 _FILL, _ACK = FactKind.FILL, FactKind.ACK
 _FILLED, _PARTIALLY_FILLED, _ACCEPTED = Status.FILLED, Status.PARTIALLY_FILLED, Status.ACCEPTED
@@ -87,6 +92,7 @@ class Alarm(StrEnum):
 
     ANSWERED_BEFORE_SENT = "ANSWERED_BEFORE_SENT"
     FILLED_AND_REJECTED = "FILLED_AND_REJECTED"
+    MARKED_NOT_SENT_AND_THERE = "MARKED_NOT_SENT_AND_THERE"
     OVERFILLED = "OVERFILLED"
 
 
@@ -116,12 +122,13 @@ class History:
         "rejected",
         "replaced",
         "submitted",
+        "unsent",
         "value",
     )
 
     def __init__(self, quantity: float) -> None:
         self.quantity = quantity
-        self.submitted = self.acked = self.rejected = self.cancelled = self.expired = False
+        self.submitted = self.acked = self.rejected = self.cancelled = self.expired = self.unsent = False
         self.filled = self.value = self.commission = 0.0
         self.average_price: float | None = None
         self._executions: dict[str, Fact] = {}
@@ -147,7 +154,7 @@ class History:
             return _include(self._refusals, fact.fact_id)
         if kind in _REPLACING:
             return self._change(fact)
-        flag = _FLAGS[kind]
+        flag = "unsent" if fact.fact_id == NOT_SENT else _FLAGS[kind]
         if getattr(self, flag):
             return False
         setattr(self, flag, True)
@@ -184,20 +191,27 @@ class History:
             return Status.EXPIRED
         if self.rejected:
             return Status.CANCELLED if self.filled else Status.REJECTED
-        return self._open_status()
+        return Status.REJECTED if self.unsent and not self._there else self._open_status()
 
     def alarms(self) -> tuple[Alarm, ...]:
         """What is odd about these facts."""
-        if self.submitted and not self.rejected and self.filled <= self.quantity:
+        if self.submitted and not (self.rejected or self.unsent) and self.filled <= self.quantity:
             return ()
         found = []
         if not self.submitted and (self.acked or self.filled or self.cancelled or self.replaced):
             found.append(Alarm.ANSWERED_BEFORE_SENT)
         if self.rejected and self.filled:
             found.append(Alarm.FILLED_AND_REJECTED)
+        if self.unsent and self._there:
+            found.append(Alarm.MARKED_NOT_SENT_AND_THERE)
         if self.filled > self.quantity * (1 + _RELATIVE_TOLERANCE):
             found.append(Alarm.OVERFILLED)
         return tuple(found)
+
+    @property
+    def _there(self) -> bool:
+        """Whether the venue has said that it has the order."""
+        return bool(self.acked or self.filled or self.replaced)
 
     def _open_status(self) -> Status:
         if self._requests and self._requests.difference(self._refusals or ()):

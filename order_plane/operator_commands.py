@@ -96,6 +96,13 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
 
 
 def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
+    """Whoever names this plane means it to do something: what it could not do is refused."""
+    switch = stage.desk.switch
+    if not switch.concerns(command):
+        raise CommandRefused(f"this order plane trades another account than {command.target}; nothing was done")
+    if not command.engage and command.scope is not KillScope.SYMBOL and switch.engaged_as(command) is None:
+        engaged = ", ".join(f"{each.scope.value} {each.target}" for each in switch.engaged) or "none"
+        raise CommandRefused(f"no switch {command.scope.value} {command.target} is engaged; engaged: {engaged}")
     try:
         said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
     except Unprocessable as verdict:

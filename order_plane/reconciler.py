@@ -1,6 +1,6 @@
 """Holds the journal against the venue, mends what asking can mend, and halts what differs."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -59,7 +59,9 @@ class Reconciler:
         self._matched: frozenset[object] = frozenset()
         self._standing: tuple[UUID, ...] = ()
         self._answered = False
+        self._held_there: Mapping[str, float] = {}
         desk.halts.held = _NOT_YET
+        desk.books.beyond = None
 
     @property
     def holds(self) -> bool:
@@ -80,8 +82,15 @@ class Reconciler:
             return outputs
         self._answered = True
         self._desk.halts.held = None
+        self._weigh(found)
         self._halt([finding for finding in found if finding in first], outputs)
         return outputs
+
+    def _weigh(self, found: Sequence[Finding]) -> None:
+        """Say how much more the venue holds of what differs: what is closed there must not become something else."""
+        differing = {finding.symbol for finding in found if finding.difference is Difference.POSITION_DIFFERS}
+        ours, theirs = self._desk.positions, self._held_there
+        self._desk.books.beyond = {each: theirs.get(each, 0.0) - ours.get(each, 0.0) for each in differing}
 
     def _compare(
         self, begin: Callable[[], Settlement], outputs: list[Message], mended: Settlement | None = None
@@ -91,6 +100,7 @@ class Reconciler:
             mended.conclude(self._journal)
             outputs += mended.outputs
         snapshot = self._broker.snapshot()
+        self._held_there = snapshot.positions
         settlement = begin()
         settlement.conclude(self._journal)
         outputs += settlement.outputs

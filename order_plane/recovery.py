@@ -6,8 +6,10 @@ from contracts.control import RiskAlert
 from contracts.trading import OrderIntent
 from order_plane.alerts import critical
 from order_plane.desk import Desk
+from order_plane.effects import CancelOrder
 from order_plane.journals.port import Answer, Journal, Past, RowState
 from order_plane.lifecycle import FactKind
+from order_plane.reports import NO_ORDER
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 
@@ -33,6 +35,14 @@ def take_up(
     _resolve(unresolved, journal, router, settlement)
     settlement.outputs += [_still_in_doubt(past.intent, desk) for past in unresolved if _was_and_is(past, desk)]
     return unbegun
+
+
+def unanswered(past: Past) -> list[CancelOrder]:
+    """The newest wish to cancel an order that nobody refused: the last run may not have reached the venue with it."""
+    refused = {fact.fact_id for fact in past.facts if fact.kind is FactKind.CANCEL_REFUSED}
+    asked = [fact for fact in past.facts if fact.kind is FactKind.CANCEL_REQUESTED and fact.fact_id not in refused]
+    name, order_id = past.intent.intent_id, past.order_id or NO_ORDER
+    return [CancelOrder(name, order_id, past.account, each.fact_id, each.reason) for each in asked[-1:]]
 
 
 def _was_and_is(past: Past, desk: Desk) -> bool:

@@ -11,7 +11,7 @@ from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, 
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
-from order_plane.lifecycle import Fact, FactKind, can_be
+from order_plane.lifecycle import NOT_SENT, Fact, FactKind, can_be
 from order_plane.safety.symbol_halts import ODD_FACTS
 from order_plane.settlement import Settlement
 
@@ -23,6 +23,8 @@ _FROM_US = frozenset(
     }
 )
 """Facts that are no sign of life from the venue."""
+_NO_LIFE = _FROM_US | {FactKind.REJECT}
+"""Facts that do not say that the venue has the order, or had it."""
 
 
 class Router:
@@ -101,8 +103,12 @@ class Router:
             if past is None:
                 settlement.outputs.append(_unknown(fact))
                 return
+            if past.state is RowState.NOT_SENT and fact.kind not in _NO_LIFE:
+                settlement.answers.append(Answer(fact.intent_id, past.attempt, _ACKED, fact.order_id))
             self._desk.reopen(settlement.completed(past))
             said = self._desk.learn(fact)
+            if self._desk.knows(fact.intent_id):
+                self._desk.cancels.found.add(fact.intent_id)  # a kill could not cover it
         settlement.facts.append(fact)
         if said:
             settlement.say(said)
@@ -214,7 +220,7 @@ class Router:
             return self._desk.attempt_again(intent_id)
         if resolution.verdict is Verdict.NOT_SENT:
             reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
-            facts = [Fact(intent_id, FactKind.REJECT, "not-sent", resolution.at, reason=reason)]
+            facts = [Fact(intent_id, FactKind.REJECT, NOT_SENT, resolution.at, reason=reason)]
         else:
             facts = self._facts_at_broker(intent_id)
             facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
@@ -234,10 +240,12 @@ class Router:
         settlement.say(self._desk.doubt(past.intent.intent_id, reason))
 
     def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
-        intent = order.intent
-        settlement.answers.append(Answer(intent.intent_id, order.attempt, RowState.REJECTED))
+        """The order is none; that an earlier attempt never arrived is still only what a person signed."""
+        intent, first = order.intent, order.attempt == 1
+        state, name = (RowState.REJECTED, "reject") if first else (RowState.NOT_SENT, NOT_SENT)
+        settlement.answers.append(Answer(intent.intent_id, order.attempt, state))
         at = max(self._desk.now, intent.timestamp)
-        self.learn(Fact(intent.intent_id, FactKind.REJECT, "reject", at, reason=reason), settlement)
+        self.learn(Fact(intent.intent_id, FactKind.REJECT, name, at, reason=reason), settlement)
 
 
 def _unknown(fact: Fact) -> RiskAlert:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
 from contracts.control import KillAction, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import SliceEvent
 from domain.calendar import always_open
+from domain.ids import kill_id
 from kernel.ports import Handler, Unprocessable
 from order_plane.alerts import warning
 from order_plane.controls import Controls, LooserLimit
@@ -123,6 +125,7 @@ class Supervision:
             self._desk.command(command)
         if self.guards is not None:
             self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
+            self.guards.catch_up(self._desk.switch)
         self.alert = self.watches = True
         refused = {name.removeprefix(_REFUSED) for name in notes if name.startswith(_REFUSED)}
         told, self._told = self._told, []
@@ -157,9 +160,20 @@ class Supervision:
             for each in self.guards.judge(self._desk):
                 if isinstance(each, RiskAlert):
                     said.append(each)
-                elif self._journal.record_command(each):
-                    said += (each, *self._obey(each))
+                else:
+                    said += self._engaged_by(each)
         return said
+
+    def _engaged_by(self, command: KillSwitchCommand) -> Sequence[Message]:
+        """Engage what a guard wants engaged; one that was released at the same event time needs another name."""
+        for number in count(2):
+            if self._journal.record_command(command):
+                return command, *self._obey(command)
+            if self._desk.switch.engaged_as(command) is not None:
+                return ()
+            name = kill_id(f"{command.cause} {number}", command.scope.value, command.target, command.timestamp)
+            command = command.model_copy(update={"command_id": name})
+        return ()
 
     def closing(self) -> list[SubmitOrder]:
         """Orders of our own that close what must be closed; they count from now on."""
@@ -202,7 +216,7 @@ class Supervision:
         if refused is not None:
             return refused
         engaged = self._desk.switch.engaged_as(release)
-        confirmed = release.second_operator not in (None, release.operator)
+        confirmed = release.two_persons
         if engaged is not None and engaged.action is KillAction.HALT_AND_INVESTIGATE and not confirmed:
             return "it asks for an investigation; name the second operator who confirms it"
         return None if self.guards is None else self.guards.forbids(release)

@@ -17,7 +17,9 @@ _numbers = count(1)
 # Looking a member up by name costs more than comparing it.
 _NEW, _KNOWN, _CONFLICT = Recall.NEW, Recall.KNOWN, Recall.CONFLICT
 _INTENDED, _SUBMITTING = RowState.INTENDED, RowState.SUBMITTING
-_ACKED, _IN_DOUBT = RowState.ACKED, RowState.IN_DOUBT
+_IN_DOUBT = RowState.IN_DOUBT
+_AGAIN = {(RowState.ACKED, _IN_DOUBT), (RowState.NOT_SENT, RowState.ACKED)}
+"""Moves of a row whose outcome was known already."""
 
 
 def _content(intent: OrderIntent) -> int:
@@ -121,7 +123,7 @@ class MemoryJournal:
         for answer in answers:
             row = self._row(answer.intent_id)
             state = row.state
-            movable = state is _SUBMITTING or state is _IN_DOUBT or (state is _ACKED and answer.state is _IN_DOUBT)
+            movable = state is _SUBMITTING or state is _IN_DOUBT or (state, answer.state) in _AGAIN
             if movable and row.attempt == answer.attempt:
                 row.state = answer.state
                 row.order_id = answer.order_id or row.order_id

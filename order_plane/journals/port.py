@@ -146,7 +146,8 @@ class Journal(Protocol):
         """Write what the broker said and what is to be reported; known facts are left as they are.
 
         An answer moves a row that is SUBMITTING or IN_DOUBT and no other, but that IN_DOUBT also moves one that is
-        ACKED: the venue accepted the order and knows it no more.
+        ACKED (the venue accepted the order and knows it no more), and ACKED one that is NOT_SENT (the venue has it,
+        whatever a person signed).
         """
         ...
 

@@ -32,6 +32,9 @@ from order_plane.journals.tables import (
 from order_plane.lifecycle import Fact, FactKind
 
 _PAGE = 500
+_OPEN = "'SUBMITTING', 'IN_DOUBT'"
+_MOVABLE = {RowState.IN_DOUBT: f"{_OPEN}, 'ACKED'", RowState.ACKED: f"{_OPEN}, 'NOT_SENT'"}
+"""Which states an answer leaves, if not only those of an open outcome."""
 _NEWEST = (
     "SELECT intent_id, body, account, attempt, state, order_id,"
     " (SELECT count(*) FROM reports WHERE reports.intent_id = newest.intent_id) FROM intents AS newest"
@@ -109,7 +112,8 @@ class SqlJournal:
         """Write what the broker said and what is to be reported."""
         with self._transaction(published):
             for answer in answers:
-                self._move(spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id)
+                movable = _MOVABLE.get(answer.state, _OPEN)
+                self._move(spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id, movable)
             self._database.change_many(
                 f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [fact_row(fact) for fact in facts],
@@ -122,7 +126,7 @@ class SqlJournal:
         adopted = verdict is Verdict.ADOPTED
         name = str(intent_id)
         with self._transaction(0):
-            if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id):
+            if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id, _OPEN):
                 return False
             self._database.change(
                 f"{RESOLUTION_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -224,9 +228,8 @@ class SqlJournal:
             raise JournalError("the journal lacks its own description; restore it from a backup")
         return _Counters(*rows[0])
 
-    def _move(self, name: str, attempt: int, state: RowState, order_id: str) -> bool:
-        """Let an attempt whose outcome is open, or was lost again, become ``state``; False when it is neither."""
-        movable = "'SUBMITTING', 'IN_DOUBT', 'ACKED'" if state is RowState.IN_DOUBT else "'SUBMITTING', 'IN_DOUBT'"
+    def _move(self, name: str, attempt: int, state: RowState, order_id: str, movable: str) -> bool:
+        """Let an attempt that is in one of the states ``movable`` become ``state``; False when it is in none."""
         changed = self._database.change(
             "UPDATE intents SET state = ?, order_id = ?, state_seal = ?"  # noqa: S608 - own states
             f" WHERE intent_id = ? AND attempt = ? AND state IN ({movable})",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import nan
 from typing import NamedTuple, Protocol
+from uuid import UUID
 
-from contracts.trading import OrderIntent
+from contracts.trading import OrderIntent, Side
 
 
 class Refusal(NamedTuple):
@@ -40,6 +41,10 @@ class Books(Protocol):
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
         ...
 
+    def ordered(self, plan_id: UUID, symbol: str, side: Side) -> float:
+        """Units of a plan that were filled or may still be, in all orders that name it."""
+        ...
+
     def equity(self) -> float:
         """Cash and positions at the newest prices, in currency units."""
         ...
@@ -63,6 +68,10 @@ class NoBooks:
         """Unknown."""
         return nan, nan
 
+    def ordered(self, plan_id: UUID, symbol: str, side: Side) -> float:
+        """Unknown."""
+        return nan
+
     def equity(self) -> float:
         """Unknown."""
         return nan
@@ -79,7 +88,8 @@ NO_BOOKS = NoBooks()
 class RiskView:
     """What the desk knows at the moment it judges one intent.
 
-    ``now`` is event time. ``reference`` is the newest market price (per unit) and ``reference_at`` its time.
+    ``now`` is event time, or that of the intent if it is later; ``market_at`` is event time alone. ``reference`` is the
+    newest market price (per unit) and ``reference_at`` its time.
     ``price`` is the most the order can be worth per unit. ``units_before`` and ``units_after`` are the
     largest position (units, not signed) that position and every working or in-doubt order of the symbol
     can lead to, without and with this order; ``gross_before`` is the sum of such positions over all
@@ -100,6 +110,7 @@ class RiskView:
     books: Books = NO_BOOKS
     rate: float = 1.0
     rate_at: datetime | None = None
+    market_at: datetime | None = None
 
     @property
     def worth(self) -> float:

@@ -19,9 +19,9 @@ def scale_up(allowed: Callable[[datetime], Allowance | None]) -> RiskCheck:
             return Refusal(
                 "SCALE_UP_REVIEW_MISSING", "the review of the scale-up is overdue; positions may only shrink"
             )
-        if not view.units_after * view.reference <= step.position_cap:
+        if not view.units_after * view.worth <= step.position_cap:
             return Refusal("SCALE_UP_POSITION_EXCEEDED", f"exposure in the symbol is not within {step.position_cap:g}")
-        after = view.gross_before + (view.units_after - view.units_before) * view.reference
+        after = view.gross_before + (view.units_after - view.units_before) * view.worth
         if not after <= step.exposure_cap:
             return Refusal(
                 "SCALE_UP_CAPITAL_EXCEEDED", f"gross exposure is not known to be within {step.exposure_cap:g}"

@@ -35,6 +35,8 @@ class EquityWatch:
         self.high = self.day_start = self.last = capital
         self.settled = True
         """Whether nothing was booked since the last mark."""
+        self.blind = False
+        """Whether something is held that could not be valued when it was to be marked last."""
 
     @property
     def positions(self) -> Mapping[str, float]:
@@ -79,6 +81,7 @@ class EquityWatch:
     def mark(self, at: datetime, price_of: PriceOf) -> bool:
         """Value everything at ``at``; whether a new day began with it. Nothing changes while a price is unknown."""
         equity = self.value(price_of)
+        self.blind = not isfinite(equity) and bool(self._ledger.positions)
         if not isfinite(equity):
             return False
         day = at.astimezone(UTC).date()

@@ -12,6 +12,7 @@ from contracts.trading import ExecutionReport, OrderStatus
 from domain.ids import kill_id
 from order_plane.journals.port import JournalError
 from order_plane.safety.guard_settings import StormSettings
+from order_plane.safety.kill_switch import KillSwitch
 from order_plane.safety.performance_guard import REPEATED_EXECUTIONS, Finding, PerformanceGuard, Prices, Storm
 
 _REJECTED = OrderStatus.REJECTED
@@ -113,8 +114,7 @@ class Guards:
 
     def forbids(self, command: KillSwitchCommand) -> str | None:
         """Why a switch must not be released yet, if so; a second name overrides it."""
-        second = command.second_operator
-        if command.engage or (second is not None and second != command.operator):
+        if command.engage or command.two_persons:
             return None
         for guard in self._covered(command):
             for cause, action in guard.tripped.items():
@@ -163,6 +163,15 @@ class Guards:
             self._disabled = {str(name): KillAction(action) for name, action in disabled.items()}
         except (KeyError, TypeError, ValueError, AttributeError):
             raise JournalError("what the automatic kill switches kept in the journal cannot be read") from None
+
+    def catch_up(self, switch: KillSwitch) -> None:
+        """Let go of what has tripped and is not engaged: the last life ended between the release and its note."""
+        for guard in self._all:
+            if guard.tripped and not switch.is_engaged(guard.scope, guard.target):
+                guard.release()
+        for strategy in [*self._disabled]:
+            if not switch.is_engaged(KillScope.STRATEGY, strategy):
+                del self._disabled[strategy]
 
     def _book(self, report: ExecutionReport) -> None:
         for guard in self._all:

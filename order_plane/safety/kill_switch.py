@@ -35,6 +35,14 @@ class KillSwitch:
         """Whether any of them wants positions closed."""
         return any(map(_flattens, self._engaged.values()))
 
+    def is_engaged(self, scope: KillScope, target: str) -> bool:
+        """Whether this very switch is engaged."""
+        return (scope, "*" if scope is KillScope.GLOBAL else target) in self._engaged
+
+    def concerns(self, command: KillSwitchCommand) -> bool:
+        """Whether ``command`` is about this account."""
+        return command.scope is not KillScope.ACCOUNT or command.target in ("*", self._account)
+
     def engaged_as(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
         """The command that engaged the switch which ``command`` is about."""
         return self._engaged.get(_key(command))

@@ -197,6 +197,9 @@ class PerformanceGuard:
             detail = f"held and without a fresh price: {self._blind}"
             broken = self._blind is not None
             yield _Condition(MARKET_DATA_LOSS, settings.market_data.action, broken, near=False, detail=detail)
+        elif (loss or fall or ratio) is not None:
+            detail = "what is held cannot be valued, so no loss is measured: a price or an exchange rate is unknown"
+            yield _Condition(MARKET_DATA_LOSS, KillAction.HALT, broken=False, near=self.watch.blind, detail=detail)
 
     def _unpriced(self, now: datetime, prices: Prices) -> str | None:
         """A symbol held whose price is missing or too old."""

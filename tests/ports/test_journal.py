@@ -163,6 +163,14 @@ def test_an_acknowledged_order_that_the_venue_lost_is_in_doubt_and_can_be_decide
     assert sent.sign(a_decision(1, Verdict.NOT_SENT))
 
 
+@pytest.mark.parametrize("later", [RowState.ACKED, RowState.IN_DOUBT, RowState.REJECTED])
+def test_what_was_marked_as_not_sent_is_acknowledged_when_the_venue_has_it_and_not_moved_otherwise(doubtful, later):
+    doubtful.sign(a_decision(1, Verdict.NOT_SENT))
+    doubtful.conclude([Answer(UUID(int=1), 1, later, "o-1")], [], [], 0)
+    assert doubtful.past(UUID(int=1)).state is (RowState.ACKED if later is RowState.ACKED else RowState.NOT_SENT)
+    assert not doubtful.sign(a_decision(1, Verdict.ADOPTED))
+
+
 def test_a_rejected_order_is_never_in_doubt(journal):
     journal.begin([an_order(1)], [a_refusal(2)], 0)
     journal.conclude([Answer(UUID(int=1), 1, RowState.REJECTED)], [], [], 0)

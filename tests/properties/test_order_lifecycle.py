@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status, history_of
+from order_plane.lifecycle import NOT_SENT, TERMINAL, Alarm, Fact, FactKind, Status, history_of
 
 AT = datetime(2024, 1, 2, 15, tzinfo=UTC)
 INTENT = UUID(int=1)
@@ -21,6 +21,7 @@ def _fill(execution, revision, quantity, price):
 
 fills = st.builds(_fill, st.integers(0, 3), st.integers(0, 2), st.just(13.7), st.just(101.3))
 flags = st.builds(lambda kind: Fact(INTENT, kind, "x", AT, "o"), st.sampled_from(ONCE))
+signatures = st.just(Fact(INTENT, FactKind.REJECT, NOT_SENT, AT))
 cancels = st.builds(
     lambda kind, name: Fact(INTENT, kind, name, AT),
     st.sampled_from([FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED]),
@@ -31,7 +32,8 @@ changes = st.builds(
     st.sampled_from([FactKind.REPLACE_REQUESTED, FactKind.REPLACED, FactKind.REPLACE_REFUSED]),
     st.integers(1, 3),
 )
-histories = st.lists(st.one_of(fills, flags, cancels, changes), max_size=12)
+venues = st.one_of(fills, flags, cancels, changes)
+histories = st.lists(st.one_of(venues, signatures), max_size=12)
 
 
 def _seen(facts):
@@ -56,7 +58,18 @@ def test_shuffled_and_repeated_facts_give_the_same_order(facts, data):
     assert _seen(told) == _seen(facts)
 
 
-@given(histories, st.one_of(flags, cancels, changes, fills))
+@given(st.lists(venues, max_size=12))
+def test_a_signature_says_nothing_of_an_order_that_the_venue_has(facts):
+    sent = [Fact(INTENT, FactKind.SUBMITTING, "x", AT), *facts]
+    without, marked = history_of(50.0, sent), history_of(50.0, [*sent, Fact(INTENT, FactKind.REJECT, NOT_SENT, AT)])
+    if without.acked or without.filled or without.replaced:
+        assert marked.status() is without.status()
+        assert Alarm.MARKED_NOT_SENT_AND_THERE in marked.alarms()
+    else:
+        assert marked.status() in TERMINAL
+
+
+@given(st.lists(venues, max_size=12), venues)
 def test_a_finished_order_only_changes_into_another_finished_one(facts, news):
     sent = [Fact(INTENT, FactKind.SUBMITTING, "x", AT), *facts]
     before, after = history_of(50.0, sent), history_of(50.0, [*sent, news])

@@ -160,6 +160,47 @@ def test_an_approved_plan_is_ordered_from():
     assert denied(a_stage(), a_bar(), *known, an_intent(plan_id=UUID(int=7))) == ""
 
 
+def test_a_wish_dated_ahead_does_not_fill_the_throttle_again():
+    stage = a_stage(throttle={"rate_per_second": 1.0, "burst": 3.0, "cancel_reserve": 0.0})
+    stage.handlers[BarEvent](a_bar())
+    ahead = [an_intent(intent_id=UUID(int=number), timestamp=NOON + timedelta(minutes=number)) for number in range(20)]
+    assert [denied(stage, each) for each in ahead] == [""] * 3 + ["RATE_LIMIT_EXCEEDED"] * 17
+    stage.handlers[BarEvent](a_bar(1))
+    stage.settle()
+    assert denied(stage, an_intent(intent_id=UUID(int=30), quantity=9.0)) == "", "and nobody else waits for it"
+
+
+def of_plan(number, quantity, **changes):
+    return an_intent(intent_id=UUID(int=number), plan_id=UUID(int=7), quantity=quantity, **changes)
+
+
+def test_all_orders_of_a_plan_together_want_no_more_than_it_does():
+    stage = a_stage()
+    known = (a_bar(), a_plan(), a_decision(a_plan()))
+    assert denied(stage, *known, of_plan(1, 6.0, order_type=OrderType.LIMIT, limit_price=99.0)) == ""
+    assert denied(stage, of_plan(2, 4.1)) == "UNAPPROVED_PLAN"
+    assert denied(stage, of_plan(3, 4.0)) == ""
+    stage.handlers[BarEvent](a_bar(1))
+    stage.settle()
+    assert stage.desk.positions == {"AAPL": 4.0}
+    assert denied(stage, of_plan(4, 0.1)) == "UNAPPROVED_PLAN"
+    stage.cancel(UUID(int=1), "drill", "drill")
+    stage.settle()
+    assert denied(stage, of_plan(5, 6.1)) == "UNAPPROVED_PLAN"
+    assert denied(stage, of_plan(6, 6.0)) == "", "what was cancelled may be ordered again"
+
+
+def test_what_was_ordered_of_a_plan_counts_after_a_restart():
+    settings, journal = OrderSettings(limits=LIMITS), MemoryJournal()
+    venue = paper_broker(settings, MemoryPaperStore())
+    for number, answer in ((1, ""), (2, "UNAPPROVED_PLAN")):
+        stage = build_stage(settings, journal, venue)
+        for message in (a_bar(), a_plan(), a_decision(a_plan())):
+            stage.restore(message)
+        stage.recover()
+        assert denied(stage, a_bar(), of_plan(number, 10.0)) == answer
+
+
 @pytest.mark.parametrize("trouble", [BrokerUnavailable("no line"), BrokerStateUnknown("timeout")])
 def test_a_venue_that_gives_no_account_denies(trouble):
     settings = OrderSettings(limits=LIMITS)

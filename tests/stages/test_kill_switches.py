@@ -134,6 +134,16 @@ def test_too_many_rejections_halt():
     assert kills(stage.settle()) == ["REJECT_STORM"]
 
 
+def test_a_storm_that_goes_on_at_the_event_time_of_its_release_halts_again():
+    stage = build_simulation(settings(QUIET | {"rejects": {"count": 2}}))
+    tell(stage, a_bar(0))
+    for first in (1, 11, 21):
+        said = tell(stage, *(an_intent(number, symbol="NONE") for number in range(first, first + 3)))
+        assert kills([*said, *stage.settle()]) == ["REJECT_STORM"]
+        tell(stage, a_release(900 + first, second="bob"))
+        assert not stage.desk.switch.engaged
+
+
 class Refusing:
     """A venue that takes no order."""
 
@@ -166,6 +176,19 @@ def test_a_price_that_is_lost_halts():
     assert kills(tell(stage, *later)) == ["MARKET_DATA_LOSS"]
 
 
+def test_a_loss_that_cannot_be_measured_is_told_once_each_time():
+    chosen, journal = settings(QUIET | {"daily_loss": {}}), MemoryJournal()
+    venue = paper_broker(chosen, MemoryPaperStore())
+    stage = build_stage(chosen, journal, venue)
+    stage.recover()
+    invested(stage)
+    stage = build_stage(chosen, journal, venue)  # and what is held is not among the newest records of its log
+    stage.recover()
+    said = [tell(stage, a_bar(number, symbol="MSFT"), a_slice(number, "MSFT")) for number in (2, 3)]
+    assert [alerts(each) for each in said] == [["NEAR_MARKET_DATA_LOSS"], []]
+    assert alerts(moment(stage, 4, 99.0)) == []
+
+
 def test_a_strategy_that_trades_too_often_is_disabled_until_a_person_lets_it_go_on():
     stage = build_simulation(settings(repeat_executions={"count": 2, "window": 3600, "action": "HALT"}))
     for number in range(1, 4):
@@ -192,7 +215,7 @@ def test_a_strategy_guard_stops_its_strategy_alone():
     assert reports(tell(stage, an_intent(4, 2, strategy_id="rich")), "ACKNOWLEDGED")
 
 
-@pytest.mark.parametrize("second", [None, "ada"])
+@pytest.mark.parametrize("second", [None, "ada", "Ada"])
 def test_a_release_is_refused_while_the_cause_holds(second):
     stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
     moment(stage, 2, 80.0)
@@ -221,8 +244,9 @@ def test_an_investigation_needs_a_second_person_even_when_the_cause_is_gone():
     stage = invested(build_simulation(settings(QUIET | {"daily_loss": {"action": "HALT_AND_INVESTIGATE"}})))
     moment(stage, 2, 80.0)
     moment(stage, 3, 100.0)
-    with pytest.raises(Unprocessable, match="investigation"):
-        tell(stage, a_release())
+    for second in (None, "ADA"):
+        with pytest.raises(Unprocessable, match="investigation"):
+            tell(stage, a_release(second=second))
     tell(stage, a_release(901, second="bob"))
     assert not stage.desk.switch.engaged
 
@@ -281,6 +305,53 @@ def test_a_new_mark_waits_for_no_disk_and_a_new_day_or_a_trip_does():
         moment(stage, minutes, price)
         noted.append([*journal.noted])
     assert noted == [[False], [False], [], [True], [True]]
+
+
+class Dying(MemoryJournal):
+    """Ends its process between a release and what the guards note of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.dies = False
+
+    def note(self, notes, *, synced=True):
+        if self.dies:
+            raise KeyboardInterrupt
+        super().note(notes, synced=synced)
+
+
+@pytest.mark.parametrize(
+    ("guards", "more", "release"),
+    [
+        ([QUIET | {"daily_loss": {}}], {}, {}),
+        ([], {"repeat_executions": {"count": 1}}, {"scope": KillScope.STRATEGY, "target": "default"}),
+    ],
+)
+def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, release):
+    chosen, journal = settings(*guards, **more), Dying()
+    venue = paper_broker(chosen, MemoryPaperStore())
+
+    def life(minutes):
+        stage = build_stage(chosen, journal, venue)
+        stage.restore(a_bar(minutes, 100.0))
+        stage.recover()
+        return stage
+
+    def trips(stage, number):
+        moment(stage, number, 100.0)
+        tell(stage, an_intent(number, number), an_intent(number + 1, number, quantity=49.0))
+        return [*kills(moment(stage, number + 1, 80.0)), *kills(moment(stage, number + 2, 60.0))]
+
+    stage = life(0)
+    assert len(trips(stage, 1)) == 1
+    moment(stage, 4, 100.0)
+    journal.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        tell(stage, a_release(second="bob", **release))
+    journal.dies = False
+    stage = life(4)
+    assert not stage.desk.switch.engaged
+    assert len(trips(stage, 5)) == 1
 
 
 def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refused_release(durable):

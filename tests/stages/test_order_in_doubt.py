@@ -151,6 +151,46 @@ def test_a_venue_that_had_it_after_all_alarms_and_halts(doubtful):
     assert stage.desk.positions == {"AAPL": 10.0}
 
 
+def withheld(stage):
+    """The next attempt is refused by a control, so that the first one is all that can arrive."""
+    stage.supervision.tighten(LimitSettings(duplicate_window=0, restricted=frozenset({"AAPL"})), "ann", "drill")
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    stage.settle()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("signed", [lambda stage: stage.resolve(a_decision(Verdict.NOT_SENT)), withheld])
+def test_an_order_that_arrives_after_all_is_told_counts_and_is_cancelled_by_a_kill(world, doubtful, signed, restart):
+    stage, venue = doubtful
+    venue.cancel = lambda order: (a_fact(FactKind.CANCELLED),)
+    signed(stage)
+    assert stage.desk.open_orders == ()
+    venue.news = [an_ack()]
+    said = stage.settle()
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["ORDER_FACTS_ODD"]
+    assert [status for _, status, _ in seen(said)] == ["ACKNOWLEDGED"]
+    assert state_of(stage)[0] is RowState.ACKED
+    if restart:
+        stage, venue = world()
+        venue.known[UUID(int=1)] = [an_ack()]
+        stage.recover()
+    (order,) = stage.desk.open_orders
+    assert (order.intent.intent_id, order.intent.quantity) == (UUID(int=1), 10.0)
+    kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=NOON, engage=True, operator="ada", reason="drill")
+    tell(stage, kill)
+    assert stage.desk.open_orders == ()
+
+
+def test_an_order_that_arrives_after_all_under_a_kill_is_cancelled(doubtful):
+    stage, venue = doubtful
+    venue.cancel = lambda order: (a_fact(FactKind.CANCELLED),)
+    kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=NOON, engage=True, operator="ada", reason="drill")
+    stage.resolve(a_decision(Verdict.NOT_SENT))
+    tell(stage, kill)
+    venue.news = [an_ack()]
+    assert [status for _, status, _ in seen(stage.settle())] == ["ACKNOWLEDGED", "CANCELED"]
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_the_next_attempt_is_sent_once(world, doubtful, restart):
     stage, venue = doubtful
@@ -246,7 +286,7 @@ def test_the_next_attempt_is_not_sent_under_a_kill(doubtful):
     (report,) = [each for each in tell(stage, kill) if isinstance(each, ExecutionReport)]
     assert report.reject_reason.startswith("TRADING_HALTED: ")
     assert len(venue.sent) == 1
-    assert state_of(stage) == (RowState.REJECTED, 2)
+    assert state_of(stage) == (RowState.NOT_SENT, 2)
 
 
 @pytest.mark.parametrize("verdict", list(Verdict))

@@ -97,6 +97,45 @@ def state_of(stage, number=1):
     return stage._journal.past(UUID(int=number)).state
 
 
+def at_a_limit(stage):
+    """Order 1 works, far below the market."""
+    stage.recover()
+    tell(stage, a_bar(), an_intent(order_type=OrderType.LIMIT, limit_price=95.0))
+    return stage
+
+
+def test_a_cancel_that_could_not_be_asked_for_is_asked_for_by_the_next_start(world):
+    stage, broker = world()
+    at_a_limit(stage)
+    broker.deaf_to_cancels = True
+    stage.cancel(UUID(int=1), "operator-ann", "ann: wrong symbol")
+    assert seen(stage.settle()) == []
+    stage, broker = world()
+    stage.restore(a_bar())
+    stage.recover()
+    assert seen(stage.settle()) == [(1, "CANCELED", 2)]
+    assert broker.snapshot().open_orders == ()
+    stage, _ = world()
+    stage.recover()
+    assert stage.uncancelled == {}
+
+
+def test_a_cancel_that_the_venue_refused_is_not_asked_for_again(world):
+    stage, broker = world()
+    at_a_limit(stage)
+    broker.cancel = refuse
+    stage.cancel(UUID(int=1), "operator-ann", "ann: wrong symbol")
+    stage.settle()
+    stage, broker = world()
+    stage.restore(a_bar())
+    stage.recover()
+    assert stage.uncancelled == {}
+
+
+def refuse(order):
+    raise BrokerRefused("TOO_LATE: it is being executed")
+
+
 def test_an_order_is_acknowledged_in_its_batch_and_filled_by_the_next_bar(stage):
     assert seen(tell(stage, a_bar(0), an_intent())) == [(1, "ACKNOWLEDGED", 1)]
     (filled,) = tell(stage, a_bar(1, open=100.5))

@@ -9,7 +9,7 @@ import pytest
 from order_messages import NOON, a_bar, an_intent
 
 from contracts.codec import decode, encode
-from contracts.control import KillScope, KillSwitchCommand, RiskAlert
+from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
 from contracts.topics import TOPIC_OF
 from contracts.trading import ExecutionReport, Side
 from kernel.clock import ManualClock
@@ -121,6 +121,67 @@ def test_the_opening_cash_is_what_the_venue_said_first_and_is_remembered():
     world.hear(world.stage.reconcile())
     assert world.alerts() == ["RECONCILIATION_MISMATCH"]
     assert last_status(world.tell(an_intent(2))) == [("REJECTED", "TRADING_HALTED")]
+
+
+def a_kill(action=KillAction.HALT_AND_FLATTEN, number=60):
+    return KillSwitchCommand(
+        command_id=UUID(int=number), timestamp=NOON, engage=True, operator="ann", reason="out", action=action
+    )
+
+
+def sold(said):
+    """What closing orders among ``said`` were filled for, in units."""
+    return sum(each.last_quantity for each in said if isinstance(each, ExecutionReport) and each.direction is Side.SELL)
+
+
+def held_of_two(world):
+    """Ten units of one strategy and five of another."""
+    world.tell(a_bar(), an_intent(), an_intent(2, quantity=5.0, strategy_id="other"))
+    world.tell(a_bar(1))
+    assert world.stage.desk.positions == {"AAPL": 15.0}
+
+
+@pytest.mark.parametrize("there", [0.0, -3.0, 4.0, 12.0, 15.0, 40.0])
+def test_closing_what_we_hold_opens_nothing_at_a_venue_that_holds_something_else(world, there):
+    held_of_two(world)
+    before = world.venue.snapshot().positions["AAPL"]
+    world.venue.change = lambda seen: replace(
+        seen, positions={"AAPL": there - before + seen.positions.get("AAPL", 0.0)}, cash=seen.cash
+    )
+    world.hear(world.stage.reconcile())
+    world.tell(a_kill())
+    for minute in range(2, 9):
+        world.tell(a_bar(minute))
+        world.hear(world.stage.reconcile())
+    assert sold(world.said) == min(15.0, max(0.0, there))
+
+
+def test_a_position_that_was_closed_by_hand_is_not_closed_again_by_a_restart_under_a_kill(world):
+    held_of_two(world)
+    world.stage.handlers[KillSwitchCommand](a_kill())  # latched, and the plane dies before it has closed anything
+    world.venue.change = lambda seen: replace(seen, positions={})
+    world.start()
+    world.tell(a_bar(2))
+    world.tell(a_release("AAPL"))
+    world.tell(a_bar(3))
+    world.tell(a_bar(4))
+    assert sold(world.said) == 0.0
+    assert world.venue.snapshot().open_orders == ()
+
+
+def test_nothing_is_closed_before_the_venue_has_given_an_account(world):
+    held_of_two(world)
+    world.stage.handlers[KillSwitchCommand](a_kill())
+    world.venue.silent = True
+    world.start()
+    world.tell(a_bar(2))
+    world.tell(a_bar(3))
+    assert sold(world.said) == 0.0
+    world.venue.silent = False
+    world.hear(world.stage.reconcile())
+    world.tell(a_bar(4))
+    world.tell(a_bar(5))
+    assert sold(world.said) == 15.0
 
 
 def test_a_position_that_differs_halts_its_symbol_until_a_named_person_releases_it(world):

@@ -61,6 +61,22 @@ def test_a_kill_works_without_kafka_and_is_shown(plane):
     assert run("kill", "status")[0] == 0
 
 
+def test_a_kill_of_another_account_is_not_said_to_be_carried_out(plane):
+    code, text = run("kill", "on", *WHO, "--scope", "ACCOUNT", "--target", "PAPRE")
+    assert (code, "trades another account than PAPRE" in text) == (1, True)
+    assert not plane.desk.switch.engaged
+    assert run("kill", "on", *WHO, "--scope", "ACCOUNT", "--target", "PAPER")[0] == 0
+    assert plane.desk.open_orders == ()
+
+
+def test_a_release_of_what_is_not_engaged_says_what_is(plane):
+    run("kill", "on", *WHO, "--scope", "ACCOUNT", "--target", "PAPER")
+    code, text = run("kill", "off", *WHO)
+    assert (code, "no switch GLOBAL * is engaged; engaged: ACCOUNT PAPER" in text) == (1, True)
+    assert plane.desk.switch.engaged
+    assert run("kill", "off", *WHO, "--scope", "ACCOUNT", "--target", "PAPER")[0] == 0
+
+
 def test_a_dry_run_changes_nothing(plane):
     code, text = run("rollback", "cancel-all", *WHO, "--dry-run")
     assert (code, "would act on 1 open orders" in text) == (0, True)

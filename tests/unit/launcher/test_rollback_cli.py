@@ -29,6 +29,7 @@ from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 WHO = ("--operator", "ada", "--reason", "drill")
+PLANE = "runs/run-1"
 
 
 @pytest.fixture(autouse=True)
@@ -52,22 +53,22 @@ def stage():
 
 @pytest.fixture
 def serve(home, stage):
-    """Lets the plane listen after ``late`` seconds; when ``busy`` it answers nobody before a kill came."""
+    """Lets the plane of the run, or of ``home / place``, listen after ``late`` seconds; when ``busy`` it answers nobody before a kill came."""
     stop, threads = threading.Event(), []
 
-    def life(late, busy):
+    def life(late, busy, place):
         stop.wait(late)
-        channel = CommandChannel(home / "plane" / SOCKET, operator_commands(stage, lambda said: None))
+        channel = CommandChannel(home / place / SOCKET, operator_commands(stage, lambda said: None))
         while busy and not stop.wait(0.01) and not kills_among(channel.waiting()):
             pass
         while not stop.wait(0.01):
             channel.poll()
         channel.close()
 
-    def start(late=0.0, busy=False):
-        threads.append(threading.Thread(target=life, args=(late, busy)))
+    def start(late=0.0, busy=False, place=PLANE):
+        threads.append(threading.Thread(target=life, args=(late, busy, place)))
         threads[0].start()
-        while not (late or (home / "plane" / SOCKET).exists()):
+        while not (late or (home / place / SOCKET).exists()):
             stop.wait(0.005)
 
     yield start
@@ -89,8 +90,8 @@ def process(home):
             found.kill()
 
 
-def run(home, *words):
-    result = CliRunner().invoke(app, ["rollback", *words, "--state", str(home / "plane")])
+def run(home, *words, place=PLANE):
+    result = CliRunner().invoke(app, ["rollback", *words, "--state", str(home / place)])
     return result.exit_code, " ".join(result.output.split())
 
 
@@ -140,13 +141,31 @@ def test_a_run_is_not_ended_while_nothing_is_latched(home, stage, serve, process
     assert process.wait(10)
 
 
+def test_the_run_here_is_not_ended_for_an_order_plane_elsewhere(home, stage, serve, process):
+    serve(place="elsewhere")
+    assert run(home, "cancel-all", *WHO, place="elsewhere")[0] == 0
+    code, text = run(home, "disconnect", "--wait", "5", place="elsewhere")
+    assert (code, "is not that of the run run-1" in text) == (1, True)
+    assert process.poll() is None
+
+
+def test_only_a_switch_that_stops_everything_verifies(home, stage, serve):
+    serve()
+    run(home, "cancel-all", *WHO)
+    assert run(home, "verify") == (0, "PASS verify")
+    tell = ("--state", str(home / PLANE), *WHO)
+    assert CliRunner().invoke(app, ["kill", "off", *tell]).exit_code == 0
+    assert CliRunner().invoke(app, ["kill", "on", "--scope", "STRATEGY", "--target", "some", *tell]).exit_code == 0
+    assert run(home, "verify") == (1, "FAIL verify: no kill switch stops all")
+
+
 def test_a_dry_run_says_what_is_not_yet_as_it_should_be(home, stage, serve, process):
     serve()
     code, text = run(home, "run", *WHO, "--dry-run")
     assert code == 0
     assert "would act on 1 open orders" in text
     assert "verify would say now: 1 orders open" in text
-    assert "no kill switch is engaged" in text
+    assert "no kill switch stops all" in text
     assert f"would end the run run-1, process {process.pid}" in text
     assert "PASS verify" not in text
     assert len(stage.desk.open_orders) == 1

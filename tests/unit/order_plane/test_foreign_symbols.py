@@ -62,6 +62,9 @@ def test_a_rate_as_old_as_a_price_may_not_be_is_none(judged):
     old = {"USDKRW": (-60 * 24, 1250.0)}
     assert judged(old, reference_max_age="PT1H").startswith("NO_REFERENCE: the exchange rate")
     assert judged(old, reference_max_age="P2D") is None
+    for minutes, refused in ((-60, False), (-61, True)):
+        answer = judged({"USDKRW": (minutes, 1250.0)}, reference_max_age="PT1H")
+        assert (answer is not None) is refused
 
 
 def test_the_gateway_must_trade_what_the_books_are_kept_in():

@@ -24,10 +24,13 @@ from order_plane.settings import OrderSettings
 class Books:
     """What a test says."""
 
-    def __init__(self, net=(0.0, 0.0), strategy=(0.0, 0.0), equity=0.0, result=0.0, admitted=0, executions=0):
+    def __init__(
+        self, net=(0.0, 0.0), strategy=(0.0, 0.0), equity=0.0, result=0.0, admitted=0, executions=0, ordered=0.0
+    ):
         self.net = lambda: net
         self.strategy_notional = lambda strategy_id, symbol, order: strategy
         self.equity = lambda: equity
+        self.ordered = lambda plan_id, symbol, side: ordered
         self.day_result = lambda: result
         self.admitted, self.executions = admitted, executions
 
@@ -87,7 +90,9 @@ def test_limits_by_equity(make_intent, make_view, control, code, at, over):
     assert control(make_intent(), smaller) is None
 
 
-@pytest.mark.parametrize(("result", "refused"), [(-99.9, False), (-100.0, False), (-100.1, True), (nan, True)])
+@pytest.mark.parametrize(
+    ("result", "refused"), [(-99.9, False), (-100.0, False), (-100.1, True), (nan, True), (inf, True)]
+)
 def test_daily_loss(make_intent, make_view, result, refused):
     found = max_daily_loss(100.0)(make_intent(), make_view(books=Books(result=result)))
     assert code_of(found) == ("DAILY_LOSS_EXCEEDED" if refused else None)
@@ -151,7 +156,7 @@ def judged(intent, view, *messages):
 
 
 def test_only_an_approved_plan_is_ordered_from(make_intent, make_view, noon):
-    plan, view = a_plan(noon), make_view()
+    plan, view = a_plan(noon), make_view(books=Books())
     intent, approval = make_intent(plan_id=plan.plan_id), a_decision(plan)
     assert judged(intent, view, plan, approval) is None
     assert judged(intent, view, approval, plan) is None
@@ -214,4 +219,5 @@ def test_a_corrected_calendar():
 
 def test_books_that_nobody_keeps_know_nothing():
     unknown = [*NO_BOOKS.net(), *NO_BOOKS.strategy_notional("s", "A", 1.0), NO_BOOKS.equity(), NO_BOOKS.day_result()]
+    unknown.append(NO_BOOKS.ordered(UUID(int=1), "A", Side.BUY))
     assert all(map(isnan, unknown))

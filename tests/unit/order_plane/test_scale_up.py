@@ -12,7 +12,7 @@ STEP = Allowance(1_000.0, 600.0)
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
 
-def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0):
+def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0, rate=1.0):
     intent = OrderIntent(
         intent_id=UUID(int=1),
         symbol="AAPL",
@@ -21,7 +21,7 @@ def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0):
         order_type=OrderType.MARKET,
         timestamp=AT,
     )
-    view = RiskView(AT, reference, AT, reference, before, after, gross)
+    view = RiskView(AT, reference, AT, reference, before, after, gross, rate=rate)
     found = scale_up(lambda at: allowed if at == AT else None)(intent, view)
     return found and found.code
 
@@ -39,6 +39,14 @@ def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0):
 )
 def test_growth_stays_within_the_step(before, after, gross, expected):
     assert refusal(before, after, gross=gross) == expected
+
+
+@pytest.mark.parametrize(("rate", "most"), [(1_300.0, 600.0 / 13_000.0), (1 / 1_300.0, 78_000.0)])
+def test_what_is_capped_is_worth_in_account_currency(rate, most):
+    assert refusal(0.0, most * 0.99, rate=rate) is None
+    assert refusal(0.0, most * 1.01, rate=rate) == "SCALE_UP_POSITION_EXCEEDED"
+    assert refusal(0.0, most * 0.99, rate=rate, gross=410.0) == "SCALE_UP_CAPITAL_EXCEEDED"
+    assert refusal(0.0, 1.0, rate=float("nan")) == "SCALE_UP_POSITION_EXCEEDED"
 
 
 def test_without_a_step_positions_may_only_shrink():
