@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from contracts.base import Message
+from contracts.claims import IntentsHandedOver, JournalClaim
 from contracts.control import (
     Heartbeat,
     KillSwitchCommand,
@@ -76,7 +77,7 @@ _TABLE = (
     # One partition: limits and throttles give a different verdict on a different order of wishes.
     Topic(
         "order_intents",
-        (OrderIntent,),
+        (OrderIntent, IntentsHandedOver),
         key="symbol",
         owner="strategy",
         partitions=1,
@@ -105,6 +106,8 @@ _TABLE = (
         retention=_FOR_GOOD,
         dead_letter="dlq_control",
     ),
+    # Small, and read whole by every order plane that starts: the first claim of all counts as much as the newest.
+    Topic("journal_claims", (JournalClaim,), key="none", owner="order", partitions=1, retention=_FOR_GOOD),
     Topic("risk_alerts", (RiskAlert,), key="none", owner="order", partitions=1, dead_letter="dlq_control"),
     Topic(
         "execution_costs",

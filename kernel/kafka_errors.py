@@ -71,6 +71,16 @@ class HistoryLost(RuntimeError):
         )
 
 
+class LogBroken(RuntimeError):
+    """A log of which every record counts lacks some, or holds one that cannot be read."""
+
+    def __init__(self, topic: str, offset: int, wrong: str) -> None:
+        super().__init__(
+            f"{topic}/0/{offset}: {wrong}, so nobody knows what it said; find out who wrote or removed it. Nothing "
+            "goes on before the topic is whole: see the runbook, The journal is refused"
+        )
+
+
 class StateBehind(RuntimeError):
     """Another instance of this plane handled messages after this one had rebuilt its state."""
 

@@ -31,6 +31,7 @@ from launcher import (
     run_cli,
     signals_cli,
     strategies_cli,
+    take_over_cli,
     topics_cli,
     validate_cli,
 )
@@ -57,6 +58,7 @@ app.add_typer(postgres_cli.app)
 orders_cli.app.command("list")(open_orders_cli.list_orders)
 orders_cli.app.command()(open_orders_cli.cancel)
 orders_cli.app.command()(open_orders_cli.replace)
+orders_cli.app.command("take-over")(take_over_cli.take_over)
 orders_cli.app.command("release-symbol")(release_cli.release_symbol)
 app.add_typer(orders_cli.app)
 app.add_typer(plans_cli.app)

@@ -10,6 +10,7 @@ from confluent_kafka import Message as Record
 
 from backtest.run_record import RunRecord
 from contracts.base import Message
+from contracts.claims import IntentsHandedOver
 from contracts.codec import ContractViolation, decode
 from contracts.control import AlertSeverity, RiskAlert, RunMarker, RunState
 from contracts.dead_letter import NotADeadLetter, parse_dead_letter
@@ -131,8 +132,7 @@ class Collector:
             return
         message = _message(record, topic)
         if self._witness is not None and OrderIntent in topic.messages:
-            intent = message.intent_id if isinstance(message, OrderIntent) else None
-            self._witness.published(record.partition() or 0, record.offset() or 0, intent)
+            self._witnessed(self._witness, record, message)
         if message is None:
             return  # its consumer sends it to the dead letters, and there it is counted
         if isinstance(message, RunMarker):
@@ -143,6 +143,14 @@ class Collector:
             self.critical.append(message)
         self._record.observe(message)
         self._valuation.take(message)
+
+    @staticmethod
+    def _witnessed(witness: IntentWitness, record: Record, message: Message | None) -> None:
+        place = record.partition() or 0, record.offset() or 0
+        if isinstance(message, IntentsHandedOver):
+            witness.marked(*place)
+        else:
+            witness.published(*place, message.intent_id if isinstance(message, OrderIntent) else None)
 
     def _bury(self, record: Record, topic: Topic) -> None:
         try:

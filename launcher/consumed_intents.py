@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
+from contracts.claims import IntentsHandedOver
 from contracts.codec import ContractViolation, decode
 from contracts.control import PartitionOffsets
 from contracts.dead_letter import DeadLetter
@@ -52,18 +53,21 @@ class Consumed:
 class Sightings:
     """What was seen of the topic of intents, by place (topic/partition and offset).
 
-    ``published`` has None for a record that is no intent; ``buried`` are places that dead letters name; ``committed``
+    ``published`` has None for a record that is no intent; those in ``marks`` only mark where intents change hands;
+    ``buried`` are places that dead letters name; ``committed``
     is the order plane's next offset by partition.
     """
 
     published: dict[tuple[str, int], UUID | None] = field(default_factory=dict)
+    marks: set[tuple[str, int]] = field(default_factory=set)
     buried: set[tuple[str, int]] = field(default_factory=set)
     committed: dict[str, int] = field(default_factory=dict)
 
     def consumed(self, source: str) -> Consumed:
         """What the order plane has consumed of it, according to ``source``."""
         handled = {place: name for place, name in self.published.items() if place[1] < self.committed.get(place[0], 0)}
-        vanished = [f"{log}/{at}" for (log, at), name in handled.items() if name is None]
+        lost = [place for place, name in handled.items() if name is None and place not in self.marks]
+        vanished = [f"{log}/{at}" for log, at in lost]
         return Consumed(
             tuple(dict.fromkeys(name for place, name in handled.items() if name and place not in self.buried)),
             sum(place in self.buried for place in handled),
@@ -100,6 +104,10 @@ class IntentWitness:
     def published(self, partition: int, offset: int, intent: UUID | None) -> None:
         """A record was published; ``intent`` is None when it is none."""
         self._write({"place": f"{_TOPIC.name}/{partition}/{offset}", "intent": None if intent is None else str(intent)})
+
+    def marked(self, partition: int, offset: int) -> None:
+        """A record was published that only marks where intents change hands."""
+        self._write({"place": f"{_TOPIC.name}/{partition}/{offset}", "intent": None, "mark": True})
 
     def buried(self, topic: str, letter: DeadLetter) -> None:
         """A record became a dead letter in ``topic``, its name in the table."""
@@ -145,6 +153,8 @@ def consumed_intents(settings: KafkaSettings) -> Consumed:
     for record in read_logs(settings, watermarks(settings, [_TOPIC.name])):
         place = f"{_TOPIC.name}/{record.partition() or 0}", record.offset() or 0
         seen.published[place] = intent_in(record.value())
+        if seen.published[place] is None and is_mark(record.value()):
+            seen.marks.add(place)
     return seen.consumed(f"Kafka at {settings.bootstrap_servers}, as far as the order plane has committed")
 
 
@@ -170,6 +180,8 @@ def _noted(line: Mapping[str, Any], seen: Sightings) -> str | None:
     """Add one line to what was ``seen``; who told how far the order plane has come, if that is what it says."""
     if "place" in line:
         seen.published[_place(line["place"])] = None if line["intent"] is None else UUID(line["intent"])
+        if line.get("mark"):
+            seen.marks.add(_place(line["place"]))
     elif "dead_letter" in line:
         seen.buried.add(_place(line["dead_letter"]))
     else:
@@ -185,6 +197,15 @@ def intent_in(value: bytes | None) -> UUID | None:
     except ContractViolation:
         return None
     return message.intent_id if isinstance(message, OrderIntent) else None
+
+
+def is_mark(value: bytes | None) -> bool:
+    """Whether a record only marks where intents change hands."""
+    try:
+        decode(value or b"", (IntentsHandedOver,))
+    except ContractViolation:
+        return False
+    return True
 
 
 def _place(text: str) -> tuple[str, int]:

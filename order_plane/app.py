@@ -21,11 +21,13 @@ from kernel.ports import Clock, Received
 from order_plane.announcing import Announcer
 from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
+from order_plane.claim_log import KafkaClaims, claim_of, intents_before
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
+from order_plane.holding import Holding
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.safety import performance_guard, symbol_halts
@@ -45,12 +47,14 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
     Raises:
         LiveTradingRefused: in mode live, naming the gates that are shut.
-        JournalError: when the journal cannot be trusted.
+        JournalError: when the journal cannot be trusted, or another journal sends for this Kafka.
+        LogBroken: when nobody can tell which journal does.
         BrokerUnavailable: when the venue cannot be reached; one that was reached in an earlier life is waited for.
     """
     if kafka.embedded and settings.mode is Mode.LIVE:
         raise LiveTradingRefused("mode live is refused on the embedded broker, which forgets; use a real Apache Kafka")
-    stage = _stage(_placed(settings, runtime.state_directory), runtime, stop)
+    settings = _placed(settings, runtime.state_directory)
+    stage = _stage(settings, runtime, stop)
     if stage is None:
         return
     metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
@@ -62,6 +66,10 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     with ExitStack() as resources:
         resources.callback(stage.close)
         said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
+        claims = KafkaClaims(kafka)
+        resources.callback(claims.close)
+        holding = Holding(claims, claim_of(settings, stage.journal_id))
+        stage.yield_at(holding.on_mark)
         learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             ahead = LookAhead(kafka, KillSwitchCommand)  # before the history is read: nothing is between the two
@@ -73,7 +81,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
             resources.callback(channel.close)
-            stage.heed(lambda: [*ahead.read(), *kills_among(channel.waiting())])
+            stage.heed(lambda: _urgent(holding, ahead, channel))
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
@@ -81,7 +89,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 history=lambda: bus.history(
                     (*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN, others=stage.published.overhear
                 ),
-                opening=lambda: announcer.said(stage.recover()),
+                opening=lambda: announcer.said(_opened(stage, holding, kafka)),
                 mark=lambda: stage.appended,
             )
             serve(
@@ -93,9 +101,25 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[latency, announcer],
                 refresh=refresh,
-                between=_in_turn(checking, stage.rest, ahead.turn),
+                between=_in_turn(checking, stage.rest, ahead.turn, holding.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
+
+
+def _opened(stage: Execution, holding: Holding, kafka: KafkaSettings) -> Sequence[Message]:
+    """Come back once nobody else sends; what another journal left behind is kept from leaving again."""
+    stage.published.accept(holding.begin().before)
+    stage.published.refuse_others()
+    standing = holding.claim()
+    if standing.intents_from is not None:
+        stage.inheritance.accept(standing, intents_before(kafka, standing.intents_from))
+    return stage.recover()
+
+
+def _urgent(holding: Holding, ahead: LookAhead[KillSwitchCommand], channel: CommandChannel) -> list[KillSwitchCommand]:
+    """What must be known before the next order leaves: that none may, or which commands somebody waits for."""
+    holding.heed()
+    return [*ahead.read(), *kills_among(channel.waiting())]
 
 
 def _stage(settings: OrderSettings, runtime: Runtime, stop: Event) -> Execution | None:

@@ -4,16 +4,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.base import Message
+from contracts.claims import IntentsHandedOver
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.bar_run import newest
 from kernel.crash_points import crash_point
 from kernel.ports import Handler, Unprocessable
+from order_plane.admission import Admission
 from order_plane.brokers.port import Broker, KeyLife
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.journals.port import Journal, Past, Recall, Refused, Resolution
+from order_plane.inheritance import Inheritance
+from order_plane.journals.port import Journal, Past, Recall, Resolution
 from order_plane.journals.published import PublishedReports
 from order_plane.recovery import take_up, unanswered
 from order_plane.reports import stamped
@@ -51,10 +54,11 @@ class Execution:
         self.published = PublishedReports(journal)
         self._broker = broker
         self._router = Router(desk, journal, broker)
-        self._account = account
         self.supervision = supervision = supervision or Supervision(desk, journal)
         self._sending = Sending(desk, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
+        self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
+        self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
         self.uncancelled: dict[UUID, CancelOrder] = {}
@@ -69,6 +73,7 @@ class Execution:
             BarEvent: self._on_bar,
             TickEvent: self._on_tick,
             KillSwitchCommand: self._on_command,
+            IntentsHandedOver: lambda mark: (),
             **supervision.handlers,
         }
 
@@ -93,6 +98,10 @@ class Execution:
         """
         self._sending.urgent = urgent
 
+    def yield_at(self, on_mark: Handler) -> None:
+        """Hand marks of a hand-over among the intents to ``on_mark``, which raises when what follows is not ours."""
+        self.handlers = {**self.handlers, IntentsHandedOver: on_mark}
+
     def recover(self) -> Sequence[Message]:
         """Come back from whatever ended the last run; what it returns must be published first.
 
@@ -107,13 +116,15 @@ class Execution:
         settlement = Settlement(published=0)
         settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
-        for past in take_up(self._desk, self._journal, self._router, settlement, self._adopt):
+        unbegun = take_up(self._desk, self._journal, self._router, settlement, self._adopt)
+        for past in self.inheritance.unsent(unbegun, settlement):
             if past.attempt == 1:
                 self._pending[past.intent.intent_id] = past.intent
             else:
                 self._again.append(SubmitOrder(past.intent, past.account, past.attempt))
         self._collect(self._desk.cancels.due())
         settlement.conclude(self._journal)
+        self.inheritance.settled()
         self.supervision.settled(settlement.reports)
         self._recovered = True
         return [*settlement.outputs, *self.reconcile()]
@@ -271,30 +282,8 @@ class Execution:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""
         closing = self.supervision.closing() if self.supervision.alert else ()
         self._again += closing
-        orders = self._begin(settlement) if self._pending or self._again else ()
+        again, self._again = self._again, []
+        orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
         self._collect(self._desk.cancels.due() if self._desk.troubled else ())
         return heard
-
-    def _begin(self, settlement: Settlement) -> Sequence[SubmitOrder]:
-        """Judge the intents collected and make the verdicts durable; returns what may be sent."""
-        admitted, self._again = self._again, []
-        refused: list[Refused] = []
-        for intent in self._pending.values():
-            verdict = self._desk.decide(intent)
-            if isinstance(verdict, SubmitOrder):
-                admitted.append(verdict)
-            else:
-                refused.append(Refused(intent, self._account, verdict))
-                settlement.outputs.append(verdict)
-        self._pending.clear()
-        self._sending.begin()
-        crash_point("before_intended")
-        won = self._journal.begin(admitted, refused, settlement.published)
-        crash_point("after_submitting")
-        if self.upkeep.policed:
-            self.upkeep.sent(won)
-        for order in admitted if len(won) < len(admitted) else ():
-            if order not in won:
-                self._desk.withdraw(order.intent.intent_id)
-        return won

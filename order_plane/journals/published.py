@@ -1,22 +1,36 @@
 """The reports that were published, held against the journal: nobody may trade behind those of another one."""
 
+from collections.abc import Collection
+from uuid import UUID
+
 from contracts.base import Message
 from contracts.trading import ExecutionReport
 from order_plane.journals.port import Journal, JournalError
 
 
 class PublishedReports:
-    """How far each journal was that published reports came from; only ``journal`` may be among them."""
+    """How far each journal was that published reports came from; only ``journal`` and those `accepted` may be there.
+
+    ``elsewhere`` are the intents on which another journal has reported.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._newest: dict[str, int] = {}
+        self._accepted: Collection[str] = ()
+        self.elsewhere: set[UUID] = set()
+
+    def accept(self, before: Collection[str]) -> None:
+        """The journals ``before`` this one have handed over to it."""
+        self._accepted = before
 
     def remember(self, report: ExecutionReport) -> None:
         """Take in a report that was published; one that names no journal says nothing."""
         name = report.journal_id
         if name is not None:
             self._newest[name] = max(self._newest.get(name, 0), report.journal_seq or 0)
+            if name != self._journal.journal_id:
+                self.elsewhere.add(report.intent_id)
 
     def refuse_others(self) -> None:
         """Hold the journal against the reports remembered.
@@ -25,7 +39,7 @@ class PublishedReports:
             JournalError: when reports are of another journal, or of a newer copy of this one.
         """
         name, written = self._journal.journal_id, self._journal.sequence
-        others = self._newest.keys() - {name}
+        others = self._newest.keys() - {name, *self._accepted}
         if others:
             raise JournalError(
                 f"execution_reports holds reports of another journal ({', '.join(sorted(others))}), whose orders this"

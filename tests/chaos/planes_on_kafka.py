@@ -81,8 +81,9 @@ class PlaneInHand:
 class PlaneInThread:
     """An order plane as a process runs it, with a journal and a venue of its own in ``directory``."""
 
-    def __init__(self, kafka, directory):
+    def __init__(self, kafka, directory, settings=None):
         self._kafka = kafka
+        self._settings = settings or OrderSettings(mode="paper")
         self._runtime = Runtime(PlaneName.ORDER, "run", directory)
         self._stop = Event()
         self._ended_by = []
@@ -106,6 +107,11 @@ class PlaneInThread:
         self._raise_end()
         return seen
 
+    def running(self):
+        """Make sure that nothing has ended it."""
+        self._raise_end()
+        assert self._thread.is_alive()
+
     def ended(self):
         """Wait for it to end of itself; raises what ended it."""
         self._thread.join(PATIENCE)
@@ -113,7 +119,7 @@ class PlaneInThread:
 
     def _run(self):
         try:
-            run(OrderSettings(mode="paper"), self._kafka, self._runtime, self._stop)
+            run(self._settings, self._kafka, self._runtime, self._stop)
         except JournalError as error:
             self._ended_by.append(error)
 

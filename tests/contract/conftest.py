@@ -74,6 +74,16 @@ SAMPLES: Mapping[str, Wire] = {
         "journal_id": "3f2a",
         "journal_seq": 12,
     },
+    "journal_claim": {
+        "timestamp": MOMENT,
+        "journal_id": "3f2a",
+        "account": "PAPER",
+        "host": "trading-1",
+        "place": "/var/lib/algotrade/order_journal.sqlite",
+        "succeeds": {"journal_id": "17bc", "operator": "ann", "reason": "its host burnt down"},
+        "intents_from": 1201,
+    },
+    "intents_handed_over": {"timestamp": MOMENT, "journal_id": "3f2a", "predecessor": "17bc"},
     "execution_cost": {
         "symbol": "AAPL",
         "timestamp": MOMENT,
@@ -340,6 +350,18 @@ _GENERATED: Mapping[str, st.SearchStrategy[Wire]] = {
     ),
     "order_intent": _intents(),
     "execution_report": _reports(),
+    "journal_claim": _fields(
+        {
+            "succeeds": st.none() | st.fixed_dictionaries({"journal_id": _names, "operator": _names, "reason": _texts}),
+            "intents_from": st.none() | _counts,
+        },
+        timestamp=_timestamps,
+        journal_id=_names,
+        account=_names,
+        host=_names,
+        place=_texts,
+    ),
+    "intents_handed_over": _fields(timestamp=_timestamps, journal_id=_names, predecessor=_names),
     "kill_switch_command": _fields(
         {"scope": st.sampled_from(["GLOBAL", "ACCOUNT", "STRATEGY"]), "target": _names},
         command_id=_ids,

@@ -1,0 +1,81 @@
+"""Let the order plane of another journal send, when the one that did is gone for good."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from pydantic import ValidationError
+
+from contracts.claims import JournalClaim, Succession
+from kernel.kafka_errors import LogBroken
+from kernel.kafka_settings import KafkaSettings
+from launcher.kafka_options import NOTHING, Bootstrap, Prefix, connection, console, errors, reported
+from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of, settings_of
+from launcher.wish import Reason
+from order_plane.claim_log import KafkaClaims, claim_of
+from order_plane.claims import Standing
+from order_plane.command_channel import CommandRefused
+from order_plane.holding import Holding
+
+
+def take_over(
+    operator: Operator,
+    reason: Reason,
+    state: State = None,
+    database: Database = None,
+    bootstrap: Bootstrap = None,
+    prefix: Prefix = None,
+) -> None:
+    """Let the order plane with the journal in --state send, in the place of the journal that does now.
+
+    First see that the other order plane is stopped; one that is only cut off stops before it sends what comes after
+    this. Intents from before are never sent by themselves: what the other one did not report is asked of the venue and
+    then shown in doubt. Exit code 1 when that journal sends already, or another one was faster.
+    """
+    with journal_errors(), _log_errors(), reported():
+        place = place_of(state, database)
+        journal = looked_at(place, database)
+        name = journal.journal_id
+        journal.close()
+        mine = claim_of(settings_of(place, database), name)
+        standing, other = _taken_over(connection(bootstrap, prefix), mine, operator, reason)
+        console.print(
+            f"this journal ({name}) sends from intent {standing.intents_from} on, in the place of {other.journal_id} on"
+            f" {other.host}, {other.place}. Start its order plane, hold the account against the venue, and decide on"
+            " what it shows in doubt: algotrade orders in-doubt",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _taken_over(kafka: KafkaSettings, mine: JournalClaim, operator: str, reason: str) -> tuple[Standing, JournalClaim]:
+    """What holds then, and the claim that held before."""
+    claims = KafkaClaims(kafka)
+    try:
+        holding = Holding(claims, mine)
+        holder = holding.look().holder
+        if holder is None:
+            raise CommandRefused(
+                "no journal has ever sent for this Kafka; start the order plane, nothing is to be taken"
+            )
+        if holder.journal_id == mine.journal_id:
+            raise CommandRefused("this journal is the one that sends; start its order plane")
+        return holding.take_over(_signed(holder.journal_id, operator, reason)), holder
+    finally:
+        claims.close()
+
+
+def _signed(journal_id: str, operator: str, reason: str) -> Succession:
+    try:
+        return Succession(journal_id=journal_id, operator=operator, reason=reason)
+    except ValidationError:
+        raise typer.BadParameter("a name without blanks, or a reason of 1 to 512 characters") from None
+
+
+@contextmanager
+def _log_errors() -> Iterator[None]:
+    try:
+        yield
+    except LogBroken as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(NOTHING) from None

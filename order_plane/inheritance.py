@@ -1,0 +1,73 @@
+"""Intents from before a hand-over: another order plane may have sent them, so this one never does by itself."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from contracts.trading import OrderIntent
+from order_plane.claims import Standing
+from order_plane.desk import Desk
+from order_plane.effects import SubmitOrder
+from order_plane.journals.port import Journal, Past
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+
+_NOTE = "intents_from"
+
+
+class Inheritance:
+    """Keeps what was handed over from leaving; nothing is, until `accept` says so.
+
+    An intent on which another journal has ``reported`` is that journal's, and what works of it at the venue is found
+    when the account is held against it. Any other may have been sent and not been reported: the venue is asked, and
+    unless it shows the order, that is in doubt until a person decides.
+    """
+
+    def __init__(self, desk: Desk, journal: Journal, router: Router, reported: Collection[UUID]) -> None:
+        self._desk = desk
+        self._journal = journal
+        self._router = router
+        self._reported = reported
+        self._intents: Collection[UUID] = frozenset()
+        self._standing = Standing()
+        self._new = False
+
+    def accept(self, standing: Standing, intents: Collection[UUID]) -> None:
+        """``intents`` are those from before the hand-over that ``standing`` tells of."""
+        self._standing, self._intents = standing, intents
+        self._new = bool(standing.before) and self._journal.notes().get(_NOTE) != str(standing.intents_from)
+
+    def claim(self, pending: dict[UUID, OrderIntent]) -> list[SubmitOrder]:
+        """Take what was handed over out of ``pending``; what is returned must not be sent but given to `leave`."""
+        if not self._intents:
+            return []
+        found = [pending.pop(each) for each in tuple(pending) if each in self._intents]
+        return [self._desk.admit(each) for each in found if each.intent_id not in self._reported]
+
+    def leave(self, orders: Sequence[SubmitOrder], settlement: Settlement) -> None:
+        """What came of ``orders``, which the journal holds as begun, the venue must show or a person must say."""
+        for order in orders:
+            past = self._journal.past(order.intent.intent_id)
+            if past is not None:
+                self._router.reconcile(past, settlement)
+
+    def unsent(self, unbegun: Sequence[Past], settlement: Settlement) -> Sequence[Past]:
+        """Of what this journal was about to send, what it still may: nothing, at the first start after a hand-over."""
+        if not self._new:
+            return unbegun
+        orders = [SubmitOrder(past.intent, past.account, past.attempt) for past in unbegun]
+        for order in orders:
+            if order.attempt == 1:
+                self._desk.admit(order.intent)
+        self.leave(self._journal.begin(orders, (), settlement.published) if orders else (), settlement)
+        return ()
+
+    def settled(self) -> None:
+        """All that is to be done once is durable; who handed over, and why, goes into the audit log."""
+        if not self._new:
+            return
+        holder = self._standing.holder
+        succeeds = None if holder is None else holder.succeeds
+        told = {} if succeeds is None else succeeds.model_dump(mode="json")
+        self._journal.witness({"event": "TAKE_OVER", "intents_from": self._standing.intents_from, **told})
+        self._journal.note({_NOTE: str(self._standing.intents_from)})
+        self._new = False

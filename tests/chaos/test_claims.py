@@ -1,0 +1,121 @@
+"""Promise: an order plane on another journal sends nothing of what the first one may have sent, whatever it reported."""
+
+import signal
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+from drills import FIRST, SYMBOLS, a_bar, an_intent
+from lives import begin_plane, end
+from planes_on_kafka import PATIENCE, PlaneInThread
+from typer.testing import CliRunner
+
+from contracts.market import BarEvent
+from contracts.trading import ExecutionReport, OrderIntent
+from kernel.clock import monotonic
+from kernel.kafka_bus import KafkaBus
+from launcher.cli import app
+from order_plane.journals.port import JournalError
+from order_plane.journals.sqlite import view
+from order_plane.settings import OrderSettings
+
+SETTINGS = OrderSettings(
+    mode="paper",
+    journal_path="order_journal.sqlite",
+    paper_store_path="paper_venue.sqlite",
+    limits={"duplicate_window": 0},
+    throttle={"burst": 10_000},
+)
+
+
+class Market:
+    """Publishes prices and wishes, and hears what becomes of them."""
+
+    def __init__(self, kafka):
+        self.bus = KafkaBus(kafka, "strategy", [ExecutionReport], [BarEvent, OrderIntent])
+        self.said = {}
+        self._chance = Random(FIRST)
+        for symbol in SYMBOLS:
+            self.bus.publish(a_bar(symbol, 0, self._chance))
+        assert self.bus.wait_ready(PATIENCE)
+
+    def wish(self, *numbers, symbols=SYMBOLS[:2]):
+        for number in numbers:
+            self.bus.publish(an_intent(number, self._chance.choice(symbols), 1, self._chance))
+        self.bus.flush()
+
+    def hear(self, *numbers):
+        deadline = monotonic() + PATIENCE
+        while not self.said.keys() >= set(numbers) and monotonic() < deadline:
+            for received in self.bus.poll(0.2):
+                report = received.message
+                self.said.setdefault(report.intent_id.int, []).append((report.status.value, report.journal_id))
+        return {number: self.said.get(number) for number in numbers}
+
+
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def kafka(request):
+    settings = request.getfixturevalue(f"{request.param}_settings")
+    return settings.model_copy(update={"group_protocol": "classic"})
+
+
+@pytest.fixture
+def market(kafka):
+    market = Market(kafka)
+    yield market
+    market.bus.close()
+
+
+@pytest.fixture
+def dead(kafka, market, tmp_path):
+    """The directory of an order plane that sent and was killed before it reported anything."""
+    directory = tmp_path / "one"
+    directory.mkdir()
+    market.wish(*range(1, 21))
+    life = begin_plane("order", SimpleNamespace(order=SETTINGS), kafka, directory, "after_send:2")
+    assert end(life) == -signal.SIGKILL
+    return directory
+
+
+def journal_id(directory):
+    journal = view(directory / "order_journal.sqlite")
+    try:
+        return journal.journal_id
+    finally:
+        journal.close()
+
+
+def take_over(kafka, directory):
+    place = ["--state", str(directory), "-b", kafka.bootstrap_servers, "--prefix", kafka.topic_prefix]
+    return CliRunner().invoke(app, ["orders", "take-over", "--operator", "ann", "--reason", "its host is gone", *place])
+
+
+def refused(kafka, directory, holder):
+    with PlaneInThread(kafka, directory, SETTINGS) as plane, pytest.raises(JournalError) as refusal:
+        plane.ended()
+    text = str(refusal.value)
+    assert holder in text
+    assert "take-over" in text
+    return text
+
+
+@pytest.mark.fault("F28: two order planes on two journals, the first dies before it reports")
+@pytest.mark.timeout(300)
+def test_after_a_death_before_the_report_another_journal_sends_nothing_until_a_person_hands_over(
+    kafka, market, dead, tmp_path
+):
+    first, other = journal_id(dead), tmp_path / "two"
+    assert str(dead) in refused(kafka, other, first)
+    assert market.said == {}
+
+    done = take_over(kafka, other)
+    assert done.exit_code == 0, done.output
+    with PlaneInThread(kafka, other, SETTINGS) as plane:
+        market.wish(101, symbols=SYMBOLS[2:])
+        market.wish(7, 8)  # the same wishes once more
+        said = market.hear(*range(1, 21), 101)
+        plane.running()
+    mine = journal_id(other)
+    assert {number: said[number] for number in range(1, 21)} == dict.fromkeys(range(1, 21), [("IN_DOUBT", mine)])
+    assert said[101][0] in (("SUBMITTED", mine), ("ACKNOWLEDGED", mine))
+    assert str(other) in refused(kafka, dead, mine)
