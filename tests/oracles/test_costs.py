@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from domain.costs import BasisPoints, PerShare
+from domain.costs import BasisPoints, BasisPointSlippage, PerShare
 from order_plane.execution_costs import CostOfSymbol, ImpactFit
 from strategy_plane.optimizers.costs import impact_costs, participation_costs
 
@@ -21,6 +21,12 @@ def test_commissions_are_those_of_backtrader(oracle):
     for quantity, price in ((1.0, 0.5), (300.0, 41.25), (12_345.0, 7.0)):
         assert BasisPoints(2.0)(quantity, quantity * price) == pytest.approx(percent.getcommission(quantity, price))
         assert PerShare(0.005)(quantity, quantity * price) == pytest.approx(each.getcommission(quantity, price))
+
+
+def test_slippage_is_that_of_backtrader(oracle):
+    broker = oracle("backtrader").brokers.BackBroker(slip_perc=0.0003)
+    for price in (0.35, 250.0):
+        assert price + BasisPointSlippage(3.0)(price, price, price) == pytest.approx(broker._slip_up(1e9, price))
 
 
 def cost_of_cvxportfolio(oracle, changes: np.ndarray, fixed: np.ndarray, impact: float, sigma: np.ndarray) -> float:

@@ -33,9 +33,9 @@ def test_overfitting_is_that_of_holdout_and_purgedcv(oracle, periods: int, trial
     assert found.slope == pytest.approx(second.slope)
 
 
-def test_a_rank_in_the_middle_counts_as_overfitted_which_purgedcv_counts_as_not(oracle):
-    """The authors' probability is that of a logit from minus infinity to zero (2017, section 3), so zero is of it, as in
-    holdout and in R's pbo; purgedcv leaves it out, which only an odd number of trials can show.
+def test_a_rank_in_the_middle_counts_as_overfitted_unlike_in_purgedcv(oracle):
+    """The authors' probability is that of a logit from minus infinity to zero, so zero is of it, as in holdout and in
+    R's pbo; purgedcv leaves it out, which only an odd number of trials can show.
     """
     table = returns(4, 160, 3)
     found = overfitting(table, 8)
@@ -47,8 +47,8 @@ def test_a_rank_in_the_middle_counts_as_overfitted_which_purgedcv_counts_as_not(
 
 @pytest.mark.parametrize("skill", [0.0, 0.0008, 0.0015])
 def test_superior_ability_is_as_likely_as_holdout_says(oracle, skill: float):
-    """Both resample, from other random numbers, and divide by spreads that arch estimates by a kernel and holdout by the
-    bootstrap itself.
+    """Both resample, from other random numbers, and divide by spreads, which arch estimates by a kernel and holdout by
+    the bootstrap itself.
     """
     generator = np.random.default_rng(12)
     table = generator.normal(0.0, 0.01, (400, 8))
