@@ -18,7 +18,8 @@ class ValidationExtraMissing(ImportError):
 class PredictiveAbility:
     """P-values of the hypothesis that no strategy beats the benchmark.
 
-    ``consistent`` is the one to use; ``upper`` is White's Reality Check, ``lower`` the liberal bound.
+    ``consistent`` is the one to use; ``upper`` is White's Reality Check (2000) of studentised returns, ``lower`` the
+    liberal bound.
     """
 
     lower: float

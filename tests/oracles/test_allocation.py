@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from strategy_plane.optimizers.black_litterman import View, equilibrium_returns, posterior, uncertainty_of
-from strategy_plane.optimizers.covariance import ewma_covariance, factor_form
+from strategy_plane.optimizers.covariance import ewma_covariance, factor_form, repaired, sample_covariance
 from strategy_plane.optimizers.factor_risk import factor_count, principal_factor_risk
 from strategy_plane.optimizers.hierarchical_risk_parity import hierarchical_risk_parity
 from strategy_plane.optimizers.mean_variance import MeanVariance
@@ -60,6 +60,9 @@ def test_blended_returns_are_those_of_pypfopt(oracle, covariance: np.ndarray, ta
     picks = np.array([[1.0, 0, 0, -1.0, 0, 0, 0, 0], [0, 0.5, 0.5, 0, 0, 0, 0, -1.0]])
     values, confidences = np.array([0.03, -0.01]), [0.3, 0.8]
     implied = equilibrium_returns(2.5, covariance, market)
+    sizes = oracle("pandas").Series(7e9 * market, [f"A{place}" for place in range(8)])
+    prior = oracle("pypfopt.black_litterman").market_implied_prior_returns(sizes, 2.5, squared(oracle, covariance))
+    assert implied.tolist() == pytest.approx(prior.tolist())
     model = oracle("pypfopt").BlackLittermanModel(
         squared(oracle, covariance),
         pi=implied.reshape(-1, 1),
@@ -143,3 +146,17 @@ def test_whole_units_of_a_weight_are_those_of_pypfopt(oracle):
         ).greedy_portfolio()
         weight = invested({"A": 1.0}, 0.05)["A"]
         assert whole_lots(units_of(weight, equity, price), 1.0) == theirs.get("A", 0)
+
+
+def test_a_repair_is_that_of_pypfopt(oracle, covariance: np.ndarray):
+    """They raise negative eigenvalues to zero, ours to a hundred millionth of the largest."""
+    values, vectors = np.linalg.eigh(covariance)
+    values[0] = -0.002 * values[-1]
+    broken = (vectors * values) @ vectors.T
+    theirs = oracle("pypfopt.risk_models").fix_nonpositive_semidefinite(squared(oracle, broken))
+    np.testing.assert_allclose(repaired(broken).covariance, theirs.to_numpy(), atol=2e-8 * values[-1])
+
+
+def test_the_sample_covariance_is_that_of_pypfopt(oracle, returns: np.ndarray):
+    theirs = oracle("pypfopt.risk_models").sample_cov(frame(oracle, returns), returns_data=True, frequency=252)
+    np.testing.assert_allclose(sample_covariance(returns, 252.0), theirs.to_numpy(), rtol=1e-9)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from domain import performance
+from domain.probabilistic_sharpe import probabilistic_sharpe_of_equity
 from strategy_plane.signals.price_measures import relative_strength_index
 from strategy_plane.sizing import average_true_range
 
@@ -32,6 +33,19 @@ def test_ratios_and_drawdown_are_those_of_empyrical(oracle, returns: np.ndarray,
     assert performance.cagr(equity) == pytest.approx(theirs.annual_return(series))
     assert performance.max_drawdown(equity) == pytest.approx(theirs.max_drawdown(series))
     assert performance.calmar(equity) == pytest.approx(theirs.calmar_ratio(series))
+
+
+def test_returns_and_every_drawdown_are_those_of_empyrical_and_skfolio(oracle, returns: np.ndarray, equity: np.ndarray):
+    theirs, pd = oracle("empyrical"), oracle("pandas")
+    assert performance.simple_returns(equity).tolist() == theirs.simple_returns(pd.Series(equity)).tolist()
+    assert performance.total_return(equity) == pytest.approx(theirs.cum_returns_final(pd.Series(returns)))
+    depths = oracle("skfolio.measures").get_drawdowns(returns, compounded=True)
+    assert performance.drawdowns(equity)[1:].tolist() == pytest.approx(depths.tolist())
+
+
+def test_a_kill_switch_watches_the_probability_of_skfolio(oracle, returns: np.ndarray, equity: np.ndarray):
+    expected = oracle("skfolio.measures").probabilistic_sharpe_ratio(returns, benchmark_sharpe_ratio=0.02)
+    assert probabilistic_sharpe_of_equity(equity, benchmark=0.02) == pytest.approx(float(expected))
 
 
 def bars() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

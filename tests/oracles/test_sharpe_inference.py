@@ -1,12 +1,9 @@
-"""How sure a Sharpe ratio is, one tried or the best of many, against skfolio."""
-
-import math
+"""How sure a Sharpe ratio is, one tried or the best of many, against skfolio and holdout."""
 
 import numpy as np
 import pytest
-from scipy import optimize
 
-from domain.probabilistic_sharpe import SharpeEstimate, estimate_sharpe, probabilistic_sharpe
+from domain.probabilistic_sharpe import estimate_sharpe, probabilistic_sharpe
 from strategy_plane.validation.deflated_sharpe import TrialStatistics, deflated_sharpe, expected_maximum_sharpe
 from strategy_plane.validation.probabilistic_sharpe import minimum_track_record
 
@@ -41,13 +38,20 @@ def test_the_deflated_sharpe_ratio_is_that_of_skfolio(oracle, returns: np.ndarra
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
-def test_the_minimum_track_record_is_where_the_probability_of_skfolio_would_reach_the_confidence(
-    oracle, returns: np.ndarray, confidence: float
-):
-    """Their distance grows with the square root of the observations but one, so it says how many more are needed."""
-    stats, theirs = oracle("scipy.stats"), oracle("skfolio.measures").probabilistic_sharpe_ratio
-    reached = stats.norm.ppf(float(theirs(returns, benchmark_sharpe_ratio=0.01))) / math.sqrt(len(returns) - 1)
-    needed = optimize.brentq(lambda n: stats.norm.cdf(reached * math.sqrt(n - 1)) - confidence, 2, 1e9)
+def test_the_minimum_track_record_is_that_of_holdout(oracle, returns: np.ndarray, confidence: float):
     estimate = estimate_sharpe(returns)
-    assert isinstance(estimate, SharpeEstimate)
-    assert minimum_track_record(estimate, 0.01, confidence) == pytest.approx(needed, rel=1e-6)
+    theirs = oracle("holdout").minimum_track_record_length(
+        estimate.sharpe,
+        benchmark=0.01,
+        confidence=confidence,
+        skewness=estimate.skewness,
+        kurtosis=estimate.kurtosis,
+    )
+    assert minimum_track_record(estimate, 0.01, confidence) == pytest.approx(theirs, rel=1e-9)
+
+
+def test_what_a_sharpe_ratio_is_judged_by_is_measured_as_holdout_does(oracle, returns: np.ndarray):
+    found, theirs = estimate_sharpe(returns), oracle("holdout").estimate_sharpe(returns)
+    assert (found.sharpe, found.observations) == pytest.approx((theirs.value, theirs.n))
+    assert (found.skewness, found.kurtosis) == pytest.approx((theirs.skewness, theirs.kurtosis))
+    assert found.dispersion == pytest.approx(theirs.standard_error("mertens") ** 2 * found.observations)

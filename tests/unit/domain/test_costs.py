@@ -30,3 +30,9 @@ def test_a_fee_per_order_is_paid_once_however_many_fills_there_are():
 def test_slippage_is_a_distance_from_the_reference():
     assert BasisPointSlippage(1.0)(250.0, 260.0, 240.0) == pytest.approx(0.025)
     assert RangeSlippage(0.1)(250.0, 260.0, 240.0) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("shares", "commission"), [(100.0, 1.0), (1_000.0, 5.0)])
+def test_the_published_commissions_of_interactive_brokers(shares: float, commission: float):
+    """Their examples of fixed pricing of US stocks: half a cent a share, at least a dollar, shares at 25 dollars."""
+    assert PerShare(0.005, minimum=1.0)(shares, 25.0 * shares) == pytest.approx(commission)

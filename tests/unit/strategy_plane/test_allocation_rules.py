@@ -180,6 +180,16 @@ def test_risk_parity_equalises_contributions(assets: int):
     np.testing.assert_allclose(contributions / contributions.sum(), 1.0 / assets, rtol=1e-8)
 
 
+def test_the_published_equal_contributions_and_least_variance():
+    """Maillard, Roncalli and Teiletche (2010), numerical illustrations: four assets, weights in percent."""
+    volatilities = np.array([0.1, 0.2, 0.3, 0.4])
+    correlations = np.array([[1.0, 0.8, 0, 0], [0.8, 1.0, 0, 0], [0, 0, 1.0, -0.5], [0, 0, -0.5, 1.0]])
+    risk = factor_form(correlations * np.outer(volatilities, volatilities))
+    assert (100 * risk_parity(risk)).tolist() == pytest.approx([38.4, 19.2, 24.3, 18.2], abs=0.05)
+    least = MinimumVariance()(np.zeros(4), risk, np.zeros(4), OPEN).weights
+    assert (100 * least).tolist() == pytest.approx([74.5, 0.0, 15.2, 10.3], abs=0.05)
+
+
 def test_without_correlation_risk_parity_is_inverse_volatility():
     risk = FactorRisk(np.zeros((4, 1)), np.array([0.01, 0.04, 0.09, 0.16]))
     np.testing.assert_allclose(risk_parity(risk), inverse_volatility(risk))

@@ -56,6 +56,13 @@ def test_paths_use_every_tested_group_of_every_split_once():
     assert sorted(used) == sorted((number, group) for number, chosen in enumerate(splits) for group in chosen)
 
 
+def test_the_published_paths_of_six_groups():
+    """Lopez de Prado (2018), chapter 12: fifteen splits, five paths, and the splits of the first two of them."""
+    assert len(list(combinatorial_purged(60, 6, 2, Separation(0)))) == 15
+    paths = backtest_paths(6, 2) + 1  # he counts from one
+    assert paths[:2].tolist() == [[1, 1, 2, 3, 4, 5], [2, 6, 6, 7, 8, 9]]
+
+
 @pytest.mark.parametrize("folds", [1, 11])
 def test_impossible_folds_are_refused(folds: int):
     with pytest.raises(ValueError, match="groups"):

@@ -271,3 +271,9 @@ def test_what_fades_pays_at_first(half_life: float):
     assert persistence(half_life, 21, 21) == 1.0
     with pytest.raises(ValueError, match="half_life"):
         persistence(0.0, 21, 5)
+
+
+def test_expected_returns_have_the_published_scale():
+    """Grinold and Kahn (2000), chapter 14: an IC of 0.05 and a risk of 30 % make alphas of 1.5 % at a score of one."""
+    scores = np.array([1.0, -2.0])
+    assert grinold(0.05 * scores, np.full(2, 0.30), 252, 252.0) == pytest.approx([0.015, -0.030])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from strategy_plane.optimizers import mean_variance
+from strategy_plane.optimizers.covariance import factor_form
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, GroupLimit, Limits, TradingCosts
 from strategy_plane.optimizers.quadratic_program import Program, Shape
@@ -175,6 +176,19 @@ def test_a_volatility_limit_gives_the_best_return_at_that_risk_not_a_scaled_port
     assert np.sqrt(risk.variance(allocation.weights)) == pytest.approx(0.10, abs=1e-5)
     scaled = loose * 0.10 / np.sqrt(risk.variance(loose))
     assert expected @ allocation.weights > expected @ scaled + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("correlation", "weights"), [(0.6, [23.96, 6.43, 16.92, 28.73, 23.96]), (0.5, [26.46, 0.00, 6.97, 40.11, 26.46])]
+)
+def test_the_published_portfolios_of_ten_percent_volatility(correlation: float, weights: list[float]):
+    """Maillard, Roncalli and Teiletche (2008), slides on the sensitivity of Markowitz' solution, in percent."""
+    expected, deviations = np.array([8.0, 7.0, 7.5, 8.5, 8.0]) / 100, np.array([12.0, 10.0, 11.0, 13.0, 12.0]) / 100
+    correlations = np.full((5, 5), correlation) + (1.0 - correlation) * np.eye(5)
+    risk = factor_form(correlations * np.outer(deviations, deviations))
+    limits = Limits(gross=1.0, net=1.0, box=1.0, turnover=9.0, long_only=True, net_floor=1.0, volatility=0.1)
+    found = MeanVariance(1e-6)(expected, risk, np.zeros(5), limits)
+    assert (100 * found.weights).tolist() == pytest.approx(weights, abs=0.05)
 
 
 def test_costs_leave_small_changes_undone():

@@ -320,3 +320,15 @@ def test_the_gate_narrows_and_never_widens():
     limits = Limits(gross=1.5, net=0.5, box=0.3)
     assert gated(limits, GATES[Regime.CALM]) == limits
     assert gated(limits, GATES[Regime.STORM]) == Limits(gross=1.0, net=0.4, box=0.3)
+
+
+@pytest.mark.parametrize(("umbrellas", "rain"), [([True], 0.818), ([True, True], 0.883)])
+def test_the_filter_of_the_published_umbrella_world(umbrellas: list[bool], rain: float):
+    """Russell and Norvig (2010), section 15.2: rain stays with 0.7, umbrellas are carried with 0.9 and 0.2.
+
+    Between densities around 1 and -1 an observation of x has the odds exp(2 x): those of 0.9 to 0.2 and 0.1 to 0.8.
+    """
+    seen = np.array([[np.log(0.9 / 0.2) / 2.0 if each else np.log(0.1 / 0.8) / 2.0] for each in umbrellas])
+    transition = np.array([[0.7, 0.3], [0.3, 0.7]])
+    world = HiddenMarkov(np.full(2, 0.5), transition, np.array([[1.0], [-1.0]]), np.ones((2, 1, 1)))
+    assert world.filtered(seen)[0][-1, 0] == pytest.approx(rain, abs=5e-4)

@@ -133,3 +133,8 @@ def test_revisions_and_ownership_are_those_of_pandas(scene):
     bought = Positioning(ratio_weight=0.0, cover_weight=0.0)
     moved = table["estimate"].diff().iloc[-1] / 3.0
     assert bought(scene.at(220)) == pytest.approx(cross_section({"A": moved, "B": 0.0}))
+
+
+def test_days_to_cover_are_those_that_finra_publishes():
+    """FINRA, equity short interest of GQQQ at the settlement of 29 May 2026: 12,194 shares, 6,783 a day, 1.8 days."""
+    assert days_to_cover(12_194, 6_783) == pytest.approx(1.8, abs=0.005)
