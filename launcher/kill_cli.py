@@ -1,6 +1,7 @@
 """Engage, release and look at kill switches, through the order plane's own socket or a control message."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
 from launcher.latching import Latch, Plane, plane_of, publish
 from launcher.order_journal import Database, Operator, looked_at
-from launcher.order_socket import State, socket_of
+from launcher.order_socket import State, after_what_stands, socket_of
 from launcher.wish import Reason, Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
 from order_plane.journals.port import JournalError
@@ -73,12 +74,19 @@ def off(
 
     That is judged by the order plane: unlike a kill, a release is never written into the journal of one that is down.
     """
+    socket = socket_of(state)
     command = the_command(
-        engage=False, operator=operator, reason=reason, scope=scope, target=target, second_operator=second_operator
+        engage=False,
+        operator=operator,
+        reason=reason,
+        scope=scope,
+        target=target,
+        second_operator=second_operator,
+        at=after_what_stands(socket),
     )
     with reported():
         try:
-            ask(socket_of(state), "kill", {"message": encode(command).decode()})
+            ask(socket, "kill", {"message": encode(command).decode()})
         except NobodyListens:
             _publish_release(command, connection(bootstrap, prefix))
         except CommandRefused as error:
@@ -163,9 +171,10 @@ def the_command(
     *,
     engage: bool = True,
     second_operator: str | None = None,
+    at: datetime | None = None,
 ) -> KillSwitchCommand:
-    """A command of ``operator``, named after who, what and when."""
-    at = SystemClock().now()
+    """A command of ``operator``, given ``at`` that moment, else now, and named after who, what and when."""
+    at = at or SystemClock().now()
     given: dict[str, object] = {
         "engage": engage,
         "reason": reason,

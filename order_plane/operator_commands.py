@@ -178,6 +178,7 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "in_doubt": desk.in_doubt,
         "key_life": stage.key_life.value,
         "halted": dict(desk.halts.reasons),
+        "newest_command": _newest(desk),
         "uncancelled": [
             f"{order.intent.intent_id} {order.intent.symbol}"
             for order in desk.open_orders
@@ -186,6 +187,13 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "positions": positions,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
     }
+
+
+def _newest(desk: Desk) -> str | None:
+    """When the newest switch or halt was commanded that stands: a release that is to end it is given after that."""
+    given = [each.timestamp for each in desk.halts.engaged]
+    given += [] if desk.switch.newest is None else [desk.switch.newest]
+    return max(given).isoformat() if given else None
 
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:

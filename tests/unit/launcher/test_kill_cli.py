@@ -1,17 +1,19 @@
 """Kill and rollback by command line against an order plane on its socket, without Kafka."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
 
+from contracts.codec import encode
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from launcher.cli import app
 from launcher.kill_cli import measured
-from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.command_channel import SOCKET, CommandChannel, ask
 from order_plane.composition import build_simulation
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
@@ -120,3 +122,17 @@ def test_nobody_listens(tmp_path, monkeypatch):
 )
 def test_what_a_guard_measures_is_written_for_a_person(figures, said):
     assert measured(figures) == said
+
+
+def test_a_release_by_command_line_ends_a_kill_whose_clock_was_ahead(plane, tmp_path):
+    ahead = datetime.now(UTC) + timedelta(minutes=5)
+    kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=ahead, engage=True, operator="bob", reason="drill")
+    halt = {"scope": KillScope.SYMBOL, "target": "AAPL", "command_id": UUID(int=10)}
+    for each in (kill, kill.model_copy(update=halt)):
+        ask(tmp_path / SOCKET, "kill", {"message": encode(each).decode()})
+    assert run("kill", "status")[0] == 1
+    assert run("kill", "off", *WHO)[0] == 0
+    assert run("kill", "status")[0] == 0
+    (tmp_path / "journal.sqlite").touch()
+    assert run("orders", "release-symbol", "AAPL", *WHO, "--state", str(tmp_path)) == (0, "released\n")
+    assert plane.desk.halts.reasons == {}
