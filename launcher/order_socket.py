@@ -31,7 +31,7 @@ def socket_of(state: Path | None) -> Path:
 def after_what_stands(socket: Path) -> datetime:
     """Now, or just after the newest switch or halt that the order plane at ``socket`` shows, if that is later.
 
-    A release ends what is older than itself, and clocks of two hosts differ: who sees a switch and releases it means it.
+    A release ends what is older than itself, and clocks of hosts differ: who sees a switch and releases it means it.
     """
     now, newest = SystemClock().now(), None
     with suppress(NobodyListens, CommandRefused):

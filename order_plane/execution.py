@@ -252,7 +252,7 @@ class Execution:
 
     def _collect(self, cancels: Iterable[CancelOrder]) -> None:
         for order in cancels:
-            self.uncancelled[order.intent_id] = order
+            self.uncancelled[order.key] = order
 
     def _supervise(self, settlement: Settlement) -> int:
         """Let guards judge; returns how many of the outputs they have heard."""
@@ -265,6 +265,7 @@ class Execution:
             self.upkeep.change(settlement, self.uncancelled, self._sending.heed)
         due, self.uncancelled = self.uncancelled, {}
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
+        self._collect(self._desk.cancels.of_found())
 
     def _send(self, settlement: Settlement, heard: int) -> int:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""

@@ -29,6 +29,7 @@ class FactKind(StrEnum):
     REPLACED = "REPLACED"
     REPLACE_REFUSED = "REPLACE_REFUSED"
     EXPIRED = "EXPIRED"
+    SECOND_ORDER = "SECOND_ORDER"
 
 
 class Fact(NamedTuple):
@@ -38,7 +39,9 @@ class Fact(NamedTuple):
     cancelling and replacing. ``quantity`` (units), ``price`` (per unit) and ``commission`` (currency units) belong to
     this one execution; a higher ``revision`` of an execution replaces a lower one, and a quantity of zero busts it.
     REPLACE_REQUESTED and REPLACED hold the size of the order, what traded included, and its limit price (0 for none)
-    as they are to be, and count the requests in ``revision``. ``reason`` is ``CODE: sentence``.
+    as they are to be, and count the requests in ``revision``. SECOND_ORDER says that another order of the intent,
+    ``order_id``, works at the venue beside the one that is known: what it trades is told as FILL, its end is not told.
+    ``reason`` is ``CODE: sentence``.
     """
 
     intent_id: UUID
@@ -105,6 +108,7 @@ class History:
         "_executions",
         "_refusals",
         "_requests",
+        "_seconds",
         "_sums",
         "acked",
         "average_price",
@@ -127,6 +131,7 @@ class History:
         self._executions: dict[str, Fact] = {}
         self._requests: set[str] | None = None
         self._refusals: set[str] | None = None
+        self._seconds: set[str] | None = None
         self._asked: dict[str, Fact] | None = None
         self.replaced: Fact | None = None
         self._sums: tuple[ExactSum, ExactSum, ExactSum] | None = None
@@ -147,6 +152,9 @@ class History:
             return _include(self._refusals, fact.fact_id)
         if kind in _REPLACING:
             return self._change(fact)
+        if kind is FactKind.SECOND_ORDER:
+            self._seconds = self._seconds or set()
+            return _include(self._seconds, fact.fact_id)
         flag = _FLAGS[kind]
         if getattr(self, flag):
             return False

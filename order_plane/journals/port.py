@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.lifecycle import Fact
+from order_plane.lifecycle import Fact, Status, history_of
 
 
 class RowState(StrEnum):
@@ -90,6 +90,15 @@ class Past(NamedTuple):
         if self.state is RowState.INTENDED:
             return self.attempt == 1
         return self.state is RowState.REJECTED and not self.facts
+
+    @property
+    def was_given_up(self) -> bool:
+        """Whether somebody signed that it was not sent, and nothing works that was sent since."""
+        return self.state is RowState.NOT_SENT or (self.state is RowState.REJECTED and self.attempt > 1)
+
+    def remains_after(self, fact: Fact) -> bool:
+        """Whether some of it has not traded, with ``fact`` counted in."""
+        return history_of(self.intent.quantity, (*self.facts, fact)).status() is not Status.FILLED
 
 
 class JournalError(RuntimeError):
