@@ -34,7 +34,7 @@ class OrderChanges:
     def pending(self, intent_id: UUID, news: Fact | None = None) -> bool:
         """Whether the venue was asked to replace the order, and nobody knows whether it did, not even from ``news``."""
         order = self._orders.get(intent_id.int)
-        if order is None or not order.history.changing:
+        if order is None or not order.history.unanswered:
             return False
         return news is None or news.kind is not FactKind.REPLACED or news.revision < order.history.changes
 
@@ -67,7 +67,7 @@ class OrderChanges:
         history = order.history
         if history.status() is Status.PENDING_CANCEL:
             raise NotReplaceable("PENDING_CANCEL: the order is being cancelled")
-        if not (history.acked or history.filled) or order.lost or (order.in_doubt and not history.changing):
+        if not (history.acked or history.filled) or order.lost or (order.in_doubt and not history.unanswered):
             raise NotReplaceable("OUTCOME_UNKNOWN: nobody knows whether the venue has the order")
         return order, history.replaced is not None and history.replaced.fact_id == AT_MARKET_REQUEST
 

@@ -162,9 +162,14 @@ class History:
         return True
 
     @property
-    def changing(self) -> bool:
-        """Whether a replacement was asked for, and neither it nor a later one was answered."""
-        return self._asked is not None and any(self._waits(fact) for fact in self._asked.values())
+    def unanswered(self) -> list[Fact]:
+        """The replacements that were asked for while neither they nor a later one was answered."""
+        return [fact for fact in (self._asked or {}).values() if self._waits(fact)]
+
+    @property
+    def cancelling(self) -> set[str]:
+        """The cancels that were asked for and not refused."""
+        return (self._requests or set()) - (self._refusals or set())
 
     @property
     def changes(self) -> int:
@@ -175,7 +180,7 @@ class History:
     def size(self) -> float:
         """Units that the order is for, what traded included; while a replacement is unanswered, the least it may be."""
         size = self.quantity if self.replaced is None else self.replaced.quantity
-        return min((size, *(fact.quantity for fact in (self._asked or {}).values() if self._waits(fact))))
+        return min((size, *(fact.quantity for fact in self.unanswered)))
 
     @property
     def remaining(self) -> float:
@@ -208,10 +213,10 @@ class History:
         return tuple(found)
 
     def _open_status(self) -> Status:
-        if self._requests and self._requests.difference(self._refusals or ()):
+        if self._requests and self.cancelling:
             sent = self.submitted or self.acked or self.filled > 0
             return Status.PENDING_CANCEL if sent else Status.CANCELLED
-        if self._asked and (self.submitted or self.acked or self.filled) and self.changing:
+        if self._asked and (self.submitted or self.acked or self.filled) and self.unanswered:
             return Status.PENDING_REPLACE
         if self.filled:
             return _PARTIALLY_FILLED

@@ -18,6 +18,7 @@ from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.command_fields import command_of, resolution_of, signature_of, terms_of
 from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
+from order_plane.effects import CancelOrder
 from order_plane.journals.port import Resolution
 from order_plane.limit_settings import LimitSettings
 from order_plane.safety.performance_guard import PerformanceGuard
@@ -62,7 +63,7 @@ class OrderPlane(Protocol):
         ...
 
     @property
-    def uncancelled(self) -> Mapping[UUID, object]:
+    def uncancelled(self) -> Mapping[UUID, CancelOrder]:
         """Orders whose cancel is due and could not be asked for."""
         ...
 
@@ -183,6 +184,11 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
             f"{order.intent.intent_id} {order.intent.symbol}"
             for order in desk.open_orders
             if desk.cancels.covers(order.intent) is not None
+        ]
+        + [
+            f"{each.intent_id} order {each.order_id}, which nobody wants"
+            for each in stage.uncancelled.values()
+            if each.stray
         ],
         "positions": positions,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],

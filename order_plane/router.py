@@ -208,7 +208,7 @@ class Router:
         if self._desk.knows(past.intent.intent_id):
             self.reconcile(past, settlement)
             return
-        self._learn_news(past, self._facts_at_broker(past.intent.intent_id), settlement)
+        self._learn_news(past, self.facts_at_broker(past.intent.intent_id), settlement)
 
     def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement) -> None:
         known = set(past.facts)
@@ -240,13 +240,22 @@ class Router:
             reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
             facts = [Fact(intent_id, FactKind.REJECT, "not-sent", resolution.at, reason=reason)]
         else:
-            facts = self._facts_at_broker(intent_id)
+            facts = self.facts_at_broker(intent_id)
             facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
         for fact in facts:
             self.learn(fact, settlement)
         return None
 
-    def _facts_at_broker(self, intent_id: UUID) -> list[Fact]:
+    def answer(self, past: Past, told: Sequence[Fact], settlement: Settlement) -> None:
+        """Book what a person ``told`` of a change of an order, whose outcome is known then."""
+        intent_id = past.intent.intent_id
+        self._learn_news(past, told, settlement)
+        self._uncancelled.discard(intent_id)
+        if not self._desk.changes.pending(intent_id):
+            self._desk.resolve(intent_id)
+
+    def facts_at_broker(self, intent_id: UUID) -> list[Fact]:
+        """What the venue tells of an order, nothing when it cannot be asked."""
         try:
             return list(self._broker.lookup(intent_id) or ())
         except (BrokerUnavailable, BrokerStateUnknown):

@@ -13,6 +13,7 @@ from order_plane.composition import build_stage
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Resolution, Verdict
 from order_plane.lifecycle import Fact, FactKind
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None, guards=())
@@ -122,6 +123,8 @@ def test_a_cancel_that_was_not_answered_is_asked_for_again_and_after_a_restart(s
     assert alerts(tell(stage)).count("CANCEL_FAILED") == 1
     assert alerts(tell(stage)) == []
     assert venue.asked == ["o-1", "o-1"]
+    (shown,) = operator_commands(stage, lambda said: None)["status"]({})["uncancelled"]
+    assert shown == f"{FIRST} order o-1, which nobody wants"
     again = build_stage(SETTINGS, journal, venue)
     again.recover()
     venue.news, venue.problem = [SECOND], None
