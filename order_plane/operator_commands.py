@@ -181,14 +181,16 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "halted": dict(desk.halts.reasons),
         "newest_command": _newest(desk),
         "uncancelled": [
-            f"{order.intent.intent_id} {order.intent.symbol}"
-            for order in desk.open_orders
-            if desk.cancels.covers(order.intent) is not None
-        ]
-        + [
-            f"{each.intent_id} order {each.order_id}, which nobody wants"
-            for each in stage.uncancelled.values()
-            if each.stray
+            *(
+                f"{order.intent.intent_id} {order.intent.symbol}"
+                for order in desk.open_orders
+                if desk.cancels.covers(order.intent) is not None
+            ),
+            *(
+                f"{each.intent_id} order {each.order_id}, which nobody wants"
+                for each in stage.uncancelled.values()
+                if each.stray
+            ),
         ],
         "positions": positions,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
