@@ -138,6 +138,11 @@ class Journal(Protocol):
         """
         ...
 
+    @property
+    def shared(self) -> bool:
+        """Whether another process can take it over while this one goes on, so that `affirm` must precede each order."""
+        ...
+
     def affirm(self) -> None:
         """Make sure that nobody has taken the journal over since it last answered; raises JournalError else."""
         ...

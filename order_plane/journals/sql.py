@@ -31,6 +31,7 @@ from order_plane.journals.tables import (
 )
 from order_plane.lifecycle import Fact, FactKind
 
+TAKEN_OVER = "another order plane took this journal over; this one must stop"
 _PAGE = 500
 _NEWEST = (
     "SELECT intent_id, body, account, attempt, state, order_id,"
@@ -215,7 +216,7 @@ class SqlJournal:
     def _own_counters(self) -> _Counters:
         now = self._read_counters(self._database.locking)
         if now.epoch != self._epoch:
-            raise JournalError("another order plane took this journal over; this one must stop")
+            raise JournalError(TAKEN_OVER)
         return now
 
     def _read_counters(self, locking: str) -> _Counters:
