@@ -496,3 +496,37 @@ def test_a_person_signs_that_an_order_was_cancelled_unless_the_venue_says_that_i
     (report,) = [each for each in sign(world, Verdict.ADOPTED, "v-1") if type(each) is ExecutionReport]
     assert (report.status.value, "signed by bob" in report.reject_reason) == ("CANCELED", True)
     assert world.stage.desk.open_orders == ()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("terms", [{}, {"order_type": OrderType.STOP, "limit_price": None, "stop_price": 200.0}])
+def test_an_order_that_went_to_the_market_stays_there_however_often_a_person_makes_it_smaller(restart, terms):
+    world = World()
+    world.stage.cancel(FIRST, "c", "ann: another one")
+    world.tell(world.limit(2, timestamp=NOON + timedelta(minutes=world.minutes), **terms))
+    name = UUID(int=2)
+    while not world.venue.asked:
+        world.trade(110.0)
+    for quantity in (9.0, 8.0):
+        if restart:
+            world.start()
+            world.tell(world.bar(110.0))
+        world.stage.upkeep.wish(name, f"operator-ann-{quantity:g}", quantity, None, "ann: asked to")
+        world.tell()
+        assert world.venue.asked[-1].at_market
+        with pytest.raises(NotReplaceable, match="no limit price"):
+            world.stage.upkeep.wish(name, "operator-ann", None, 99.0, "ann: asked to")
+    assert len(world.venue.asked) == 3
+    world.trade(110.0, 110.0, 110.0)
+    assert (world.held, world.status(name)) == (8.0, "CANCELED")
+
+
+def test_a_market_order_is_made_smaller_twice():
+    world, name = a_quiet_world(), UUID(int=2)
+    terms = {"order_type": OrderType.MARKET, "limit_price": None}
+    world.tell(world.limit(2, timestamp=NOON + timedelta(minutes=world.minutes), **terms))
+    for quantity in (9.0, 8.0):
+        world.stage.upkeep.wish(name, f"operator-ann-{quantity:g}", quantity, None, "ann: asked to")
+        world.tell()
+    world.trade(110.0, 110.0)
+    assert (world.held, world.status(name)) == (8.0, "CANCELED")

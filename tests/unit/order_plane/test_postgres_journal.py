@@ -166,9 +166,7 @@ class Cutting:
 
 
 @pytest.mark.parametrize("taken_over", [True, False])
-def test_a_plane_that_loses_its_journal_in_a_batch_sends_nothing_more_of_it(
-    address, make_intent, make_bar, taken_over
-):
+def test_a_plane_that_loses_its_journal_in_a_batch_sends_nothing_more_of_it(address, make_intent, make_bar, taken_over):
     def cut():
         if taken_over:
             with psycopg.connect(address, autocommit=True) as connection:
