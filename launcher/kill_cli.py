@@ -1,6 +1,7 @@
 """Engage, release and look at kill switches, through the order plane's own socket or a control message."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from typing import Annotated
 
@@ -99,12 +100,12 @@ def off(
 def status(state: State = None, database: Database = None) -> None:
     """Say which switches are engaged and what the guards measure. Exit code 1 when one is engaged.
 
-    When no order plane answers: what is latched in its journal; exit code 2 when that is nothing.
+    When no order plane answers: what is latched in its journal; exit code 2 when that is nothing, or cannot be known.
     """
     try:
         answer = ask(socket_of(state), "status", {})
     except NobodyListens as error:
-        latched = _latched(plane_of(state, database))
+        latched = _latched(plane_of(state, database), str(error))
         for each in latched:
             _show(each.model_dump(mode="json"))
         _end(f"{error}{'; that is what its journal holds' if latched else ''}", NOTHING if latched else USAGE)
@@ -143,22 +144,20 @@ def _show(switch: Mapping[str, JsonValue]) -> None:
     )
 
 
-def _latched(plane: Plane) -> tuple[KillSwitchCommand, ...]:
-    """The switches that the journal of ``plane`` will bring back at its next start; none when it cannot be read."""
+def _latched(plane: Plane, silence: str) -> tuple[KillSwitchCommand, ...]:
+    """The switches that the journal of ``plane`` will bring back at its next start; ends when it cannot be read."""
     if plane.directory is None:
         return ()
     switch = KillSwitch("")
     try:
-        journal = looked_at(plane.directory, plane.database)
+        with closing(looked_at(plane.directory, plane.database)) as journal:
+            commands = journal.commands()
     except JournalError as error:
-        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        _end(f"{silence}, and nobody knows whether a kill is latched: {error}", USAGE)
         return ()
-    try:
-        for command in journal.commands():
-            if command.scope is not KillScope.SYMBOL:
-                switch.apply(command)
-    finally:
-        journal.close()
+    for command in commands:
+        if command.scope is not KillScope.SYMBOL:
+            switch.apply(command)
     return switch.engaged
 
 

@@ -171,8 +171,10 @@ class SqlJournal:
 
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
-        rows = self._database.rows("SELECT body FROM kill_commands ORDER BY position")
-        return [message_of(body, KillSwitchCommand) for (body,) in rows]
+        rows = self._database.rows("SELECT command_id, body, seal FROM kill_commands ORDER BY position")
+        if any(seal(name, body) != expected for name, body, expected in rows):
+            raise JournalError("a row of kill_commands does not fit its seal; restore the journal from a backup")
+        return [message_of(body, KillSwitchCommand) for _, body, _ in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
