@@ -1,6 +1,8 @@
 """Engage, release and look at kill switches, through the order plane's own socket or a control message."""
 
 from collections.abc import Mapping
+from contextlib import closing
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -17,7 +19,7 @@ from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
 from launcher.latching import Latch, Plane, plane_of, publish
 from launcher.order_journal import Database, Operator, looked_at
-from launcher.order_socket import State, socket_of
+from launcher.order_socket import State, after_what_stands, socket_of
 from launcher.wish import Reason, Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
 from order_plane.journals.port import JournalError
@@ -73,12 +75,19 @@ def off(
 
     That is judged by the order plane: unlike a kill, a release is never written into the journal of one that is down.
     """
+    socket = socket_of(state)
     command = the_command(
-        engage=False, operator=operator, reason=reason, scope=scope, target=target, second_operator=second_operator
+        engage=False,
+        operator=operator,
+        reason=reason,
+        scope=scope,
+        target=target,
+        second_operator=second_operator,
+        at=after_what_stands(socket),
     )
     with reported():
         try:
-            ask(socket_of(state), "kill", {"message": encode(command).decode()})
+            ask(socket, "kill", {"message": encode(command).decode()})
         except NobodyListens:
             _publish_release(command, connection(bootstrap, prefix))
         except CommandRefused as error:
@@ -91,12 +100,12 @@ def off(
 def status(state: State = None, database: Database = None) -> None:
     """Say which switches are engaged and what the guards measure. Exit code 1 when one is engaged.
 
-    When no order plane answers: what is latched in its journal; exit code 2 when that is nothing.
+    When no order plane answers: what is latched in its journal; exit code 2 when that is nothing, or cannot be known.
     """
     try:
         answer = ask(socket_of(state), "status", {})
     except NobodyListens as error:
-        latched = _latched(plane_of(state, database))
+        latched = _latched(plane_of(state, database), str(error))
         for each in latched:
             _show(each.model_dump(mode="json"))
         _end(f"{error}{'; that is what its journal holds' if latched else ''}", NOTHING if latched else USAGE)
@@ -135,22 +144,20 @@ def _show(switch: Mapping[str, JsonValue]) -> None:
     )
 
 
-def _latched(plane: Plane) -> tuple[KillSwitchCommand, ...]:
-    """The switches that the journal of ``plane`` will bring back at its next start; none when it cannot be read."""
+def _latched(plane: Plane, silence: str) -> tuple[KillSwitchCommand, ...]:
+    """The switches that the journal of ``plane`` will bring back at its next start; ends when it cannot be read."""
     if plane.directory is None:
         return ()
     switch = KillSwitch("")
     try:
-        journal = looked_at(plane.directory, plane.database)
+        with closing(looked_at(plane.directory, plane.database)) as journal:
+            commands = journal.commands()
     except JournalError as error:
-        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        _end(f"{silence}, and nobody knows whether a kill is latched: {error}", USAGE)
         return ()
-    try:
-        for command in journal.commands():
-            if command.scope is not KillScope.SYMBOL:
-                switch.apply(command)
-    finally:
-        journal.close()
+    for command in commands:
+        if command.scope is not KillScope.SYMBOL:
+            switch.apply(command)
     return switch.engaged
 
 
@@ -163,9 +170,10 @@ def the_command(
     *,
     engage: bool = True,
     second_operator: str | None = None,
+    at: datetime | None = None,
 ) -> KillSwitchCommand:
-    """A command of ``operator``, named after who, what and when."""
-    at = SystemClock().now()
+    """A command of ``operator``, given ``at`` that moment, else now, and named after who, what and when."""
+    at = at or SystemClock().now()
     given: dict[str, object] = {
         "engage": engage,
         "reason": reason,

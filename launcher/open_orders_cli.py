@@ -11,7 +11,7 @@ from rich.table import Table
 from contracts.trading import OrderIntent, OrderType
 from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
-from order_plane.changes import AT_MARKET_REQUEST
+from order_plane.changes import is_at_market
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import Past
@@ -131,7 +131,7 @@ def _as_it_works(intent: OrderIntent, latest: Fact | None) -> OrderIntent:
     if latest is None:
         return intent
     terms: dict[str, object] = {"quantity": latest.quantity, "limit_price": latest.price or None}
-    if latest.fact_id == AT_MARKET_REQUEST:
+    if is_at_market(latest):
         terms |= {"order_type": OrderType.MARKET, "stop_price": None}
     return intent.model_copy(update=terms)
 

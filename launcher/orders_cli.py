@@ -25,6 +25,7 @@ from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.command_fields import fields_of, resolution_of
 from order_plane.composition import durable_journal
+from order_plane.decisions import signed_facts
 from order_plane.journals.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
 from order_plane.journals.port import Past, Resolution, RowState, Verdict
 
@@ -61,9 +62,12 @@ def adopt(
     state: State = None,
     database: Database = None,
 ) -> None:
-    """Say that the venue has the order: it works on, and its executions are booked."""
-    _decide(Verdict.ADOPTED, intent, operator, reason, order_id, state, database)
-    console.print("adopted")
+    """Say that the venue has the order, or has made the change that was asked for last.
+
+    It works on, unless the change was a cancel, and its executions are booked.
+    """
+    of_change = _decide(Verdict.ADOPTED, intent, operator, reason, order_id, state, database)
+    console.print("adopted: the change was made" if of_change else "adopted")
 
 
 @app.command("mark-not-sent")
@@ -77,9 +81,14 @@ def mark_not_sent(
     state: State = None,
     database: Database = None,
 ) -> None:
-    """Say that the venue never got the order, and never will: look at open, closed and executed orders first."""
+    """Say that the venue never got the order, and never will: look at open, closed and executed orders first.
+
+    Of an order that the venue has and of which only a change is in doubt: that it never got the change.
+    """
     verdict = Verdict.SEND_AGAIN if send_again else Verdict.NOT_SENT
-    _decide(verdict, intent, operator, reason, "", state, database)
+    if _decide(verdict, intent, operator, reason, "", state, database):
+        console.print("marked as not changed; it works on as it was")
+        return
     console.print(
         "marked as not sent; the next attempt is made" if send_again else "marked as not sent; it ends REJECTED"
     )
@@ -126,8 +135,8 @@ def _decide(
     order_id: str,
     state: Path | None,
     database: str | None,
-) -> None:
-    """Have a decision carried out by the plane that runs, or written for the one that will."""
+) -> bool:
+    """Have a decision carried out by the plane that runs, or written for the one that will; whether of a change."""
     with journal_errors():
         place = place_of(state, database)
         past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
@@ -139,12 +148,18 @@ def _decide(
             ask(place / SOCKET, "resolve", fields_of(decision))
         except NobodyListens:
             _write(decision, place, database)
+        return bool(signed_facts(past, decision))
 
 
 def _write(decision: Resolution, place: Path, database: str | None) -> None:
     journal = durable_journal(settings_of(place, database))
     try:
-        if not journal.sign(decision):
+        past = journal.past(decision.intent_id)
+        answers = [] if past is None else signed_facts(past, decision)
+        if answers:
+            journal.conclude((), answers, (), 0)
+            journal.witness({"event": "RESOLUTION", "done": True, "of": "change", **fields_of(decision)})
+        elif not journal.sign(decision):
             raise CommandRefused("no order of this intent is in doubt")
     finally:
         journal.close()

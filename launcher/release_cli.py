@@ -1,5 +1,6 @@
 """Let a symbol trade again that the order plane halted."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,9 @@ from pydantic import ValidationError
 from contracts.codec import encode
 from contracts.control import KillScope, KillSwitchCommand
 from domain.ids import halt_id
-from kernel.clock import SystemClock
 from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, place_of, settings_of
+from launcher.order_socket import after_what_stands
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
 from order_plane.safety.symbol_halts import SymbolHalts
@@ -27,7 +28,7 @@ def release_symbol(
     """Let a symbol trade again that was halted because facts were odd or the venue differed."""
     with journal_errors():
         place = place_of(state, database)
-        command = _release(symbol, operator, reason)
+        command = _release(symbol, operator, reason, after_what_stands(place / SOCKET))
         try:
             ask(place / SOCKET, "release", {"message": encode(command).decode()})
         except NobodyListens:
@@ -35,8 +36,7 @@ def release_symbol(
     console.print("released")
 
 
-def _release(symbol: str, operator: str, reason: str) -> KillSwitchCommand:
-    at = SystemClock().now()
+def _release(symbol: str, operator: str, reason: str, at: datetime) -> KillSwitchCommand:
     try:
         return KillSwitchCommand(
             command_id=halt_id(symbol, f"released by {operator} at {at.isoformat()}"),

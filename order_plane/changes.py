@@ -13,7 +13,15 @@ from order_plane.unacceptable import NotOpen, NotReplaceable
 from order_plane.working_order import WorkingOrder
 
 AT_MARKET_REQUEST = "unfilled-replace"
-"""Names the wish that makes a market order of one; the journal keeps it, so a restart knows that it was asked for."""
+"""Names the wish that makes a market order of one; the journal keeps it, so a restart knows that it was asked for.
+
+The names of changes of such an order begin with it, so that the newest that the venue took says what the order is.
+"""
+
+
+def is_at_market(change: Fact) -> bool:
+    """Whether an order works at the market once the venue has made ``change``, whatever its intent asked for."""
+    return change.fact_id.startswith(AT_MARKET_REQUEST)
 
 
 class OrderChanges:
@@ -34,7 +42,7 @@ class OrderChanges:
     def pending(self, intent_id: UUID, news: Fact | None = None) -> bool:
         """Whether the venue was asked to replace the order, and nobody knows whether it did, not even from ``news``."""
         order = self._orders.get(intent_id.int)
-        if order is None or not order.history.changing:
+        if order is None or not order.history.unanswered:
             return False
         return news is None or news.kind is not FactKind.REPLACED or news.revision < order.history.changes
 
@@ -56,6 +64,7 @@ class OrderChanges:
         if limit_price is not None and (at_market or order.intent.limit_price is None):
             raise NotReplaceable("TYPE_FIXED: the order has no limit price")
         name = f"{request_id}-{order.history.changes + 1}"  # a person may wish twice at one event time
+        name = f"{AT_MARKET_REQUEST}-{name}" if at_market else name
         change = self._change(order, name, quantity, limit_price, at_market=at_market, reason=reason)
         return self._allowed(order, change)
 
@@ -67,9 +76,9 @@ class OrderChanges:
         history = order.history
         if history.status() is Status.PENDING_CANCEL:
             raise NotReplaceable("PENDING_CANCEL: the order is being cancelled")
-        if not (history.acked or history.filled) or order.lost or (order.in_doubt and not history.changing):
+        if not (history.acked or history.filled) or order.lost or (order.in_doubt and not history.unanswered):
             raise NotReplaceable("OUTCOME_UNKNOWN: nobody knows whether the venue has the order")
-        return order, history.replaced is not None and history.replaced.fact_id == AT_MARKET_REQUEST
+        return order, history.replaced is not None and is_at_market(history.replaced)
 
     def _change(
         self,

@@ -17,7 +17,7 @@ from order_plane.journals.port import Past, RowState
 from order_plane.judge import Judge
 from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
 from order_plane.marks import Marks
-from order_plane.reports import NO_ORDER, NOTHING_FILLED, execution_report, reported
+from order_plane.reports import NO_ORDER, NOTHING_FILLED, SILENT, execution_report, reported
 from order_plane.risk.port import Refusal, RiskCheck
 from order_plane.safety.equity_watch import EquityWatch
 from order_plane.safety.kill_cancels import KillCancels
@@ -26,10 +26,6 @@ from order_plane.safety.symbol_halts import ODD_FACTS, SymbolHalts
 from order_plane.throttle import TokenBucket
 from order_plane.working_order import WorkingOrder
 
-_SILENT = frozenset(
-    {FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED, FactKind.REPLACE_REQUESTED}
-)
-"""Facts that no report follows from."""
 _NOTHING: frozenset[tuple[str, Side]] = frozenset()
 # Looking a member up by name costs more than what is done with it.
 _BUY, _ACK, _REJECTED, _SUBMITTED = Side.BUY, FactKind.ACK, OrderStatus.REJECTED, Status.SUBMITTED
@@ -184,7 +180,7 @@ class Desk:
             status = self._recount(order, filled)
         odd = history.rejected or history.unsent or history.filled > history.quantity
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
-        if kind in _SILENT or (status is before and kind is _ACK):
+        if kind in SILENT or (status is before and kind is _ACK):
             return alerts
         return (order.report(reported(status, history), fact.timestamp, fact.reason, fact), *alerts)
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from contracts.trading import OrderIntent
+from domain.ids import foreign_order_id
 
 
 class SubmitOrder(NamedTuple):
@@ -19,7 +20,8 @@ class SubmitOrder(NamedTuple):
 class CancelOrder:
     """Cancel what is open of an order; ``request_id`` names the wish, so that its answer can be matched.
 
-    ``reason`` is what the person who wishes it gave.
+    ``reason`` is what the person who wishes it gave. ``stray`` means the order ``order_id`` alone, which works at the
+    venue beside the one that is known of the intent, or after that has ended.
     """
 
     intent_id: UUID
@@ -27,6 +29,12 @@ class CancelOrder:
     account: str
     request_id: str
     reason: str = ""
+    stray: bool = False
+
+    @property
+    def key(self) -> UUID:
+        """What is to be cancelled: two wishes with the same key are one."""
+        return foreign_order_id(str(self.intent_id), self.order_id) if self.stray else self.intent_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,11 @@ from kernel.crash_points import crash_point
 from kernel.ports import Handler, Unprocessable
 from order_plane.admission import Admission
 from order_plane.brokers.port import Broker, KeyLife
+from order_plane.decisions import carry_out
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.inheritance import Inheritance
-from order_plane.journals.port import Journal, Past, Recall, Resolution
+from order_plane.journals.port import Journal, Past, Recall, Resolution, Verdict
 from order_plane.journals.published import PublishedReports
 from order_plane.recovery import take_up, unanswered
 from order_plane.reports import stamped
@@ -24,7 +25,7 @@ from order_plane.router import Router
 from order_plane.sending import Sending
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import CONFLICTING_INTENT, NotInDoubt
+from order_plane.unacceptable import CONFLICTING_INTENT
 from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
 _TRADES = (TickType.TRADE, TickType.LAST)
@@ -197,14 +198,13 @@ class Execution:
         """Carry out what a person signed about an order in doubt; what it returns must be published.
 
         Raises:
-            NotInDoubt: when that attempt is not in doubt, or not any more.
+            NotInDoubt: when neither that attempt nor a change of it is in doubt, or not any more.
         """
-        if not self._desk.knows(resolution.intent_id) or not self._journal.sign(resolution):
-            raise NotInDoubt("no order of this intent is in doubt; list them with algotrade orders in-doubt")
         settlement = Settlement(published=0)
-        again = self._router.resolve(resolution, settlement)
-        if again is not None:
-            self._again.append(again)
+        again = carry_out(resolution, self._desk, self._journal, self._router, settlement)
+        if resolution.verdict is Verdict.NOT_SENT and not self._desk.switch.engaged:
+            self.uncancelled.pop(resolution.intent_id, None)  # a cancel that never arrived is not sent after all
+        self._again += [] if again is None else [again]
         settlement.conclude(self._journal)
         self._collect(self._desk.cancels.of_found())
         return settlement.outputs
@@ -264,7 +264,7 @@ class Execution:
 
     def _collect(self, cancels: Iterable[CancelOrder]) -> None:
         for order in cancels:
-            self.uncancelled[order.intent_id] = order
+            self.uncancelled[order.key] = order
 
     def _supervise(self, settlement: Settlement) -> int:
         """Let guards judge; returns how many of the outputs they have heard."""
@@ -277,6 +277,7 @@ class Execution:
             self.upkeep.change(settlement, self.uncancelled, self._sending.heed)
         due, self.uncancelled = self.uncancelled, {}
         self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
+        self._collect(self._desk.cancels.of_found())
 
     def _send(self, settlement: Settlement, heard: int) -> int:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""

@@ -29,6 +29,7 @@ class FactKind(StrEnum):
     REPLACED = "REPLACED"
     REPLACE_REFUSED = "REPLACE_REFUSED"
     EXPIRED = "EXPIRED"
+    SECOND_ORDER = "SECOND_ORDER"
 
 
 class Fact(NamedTuple):
@@ -38,7 +39,9 @@ class Fact(NamedTuple):
     cancelling and replacing. ``quantity`` (units), ``price`` (per unit) and ``commission`` (currency units) belong to
     this one execution; a higher ``revision`` of an execution replaces a lower one, and a quantity of zero busts it.
     REPLACE_REQUESTED and REPLACED hold the size of the order, what traded included, and its limit price (0 for none)
-    as they are to be, and count the requests in ``revision``. ``reason`` is ``CODE: sentence``.
+    as they are to be, and count the requests in ``revision``. SECOND_ORDER says that another order of the intent,
+    ``order_id``, works at the venue beside the one that is known: what it trades is told as FILL, its end is not told.
+    ``reason`` is ``CODE: sentence``.
     """
 
     intent_id: UUID
@@ -111,6 +114,7 @@ class History:
         "_executions",
         "_refusals",
         "_requests",
+        "_seconds",
         "_sums",
         "acked",
         "average_price",
@@ -134,6 +138,7 @@ class History:
         self._executions: dict[str, Fact] = {}
         self._requests: set[str] | None = None
         self._refusals: set[str] | None = None
+        self._seconds: set[str] | None = None
         self._asked: dict[str, Fact] | None = None
         self.replaced: Fact | None = None
         self._sums: tuple[ExactSum, ExactSum, ExactSum] | None = None
@@ -154,6 +159,9 @@ class History:
             return _include(self._refusals, fact.fact_id)
         if kind in _REPLACING:
             return self._change(fact)
+        if kind is FactKind.SECOND_ORDER:
+            self._seconds = self._seconds or set()
+            return _include(self._seconds, fact.fact_id)
         flag = "unsent" if fact.fact_id == NOT_SENT else _FLAGS[kind]
         if getattr(self, flag):
             return False
@@ -161,9 +169,14 @@ class History:
         return True
 
     @property
-    def changing(self) -> bool:
-        """Whether a replacement was asked for, and neither it nor a later one was answered."""
-        return self._asked is not None and any(self._waits(fact) for fact in self._asked.values())
+    def unanswered(self) -> list[Fact]:
+        """The replacements that were asked for while neither they nor a later one was answered."""
+        return [fact for fact in (self._asked or {}).values() if self._waits(fact)]
+
+    @property
+    def cancelling(self) -> set[str]:
+        """The cancels that were asked for and not refused."""
+        return (self._requests or set()) - (self._refusals or set())
 
     @property
     def changes(self) -> int:
@@ -174,7 +187,7 @@ class History:
     def size(self) -> float:
         """Units that the order is for, what traded included; while a replacement is unanswered, the least it may be."""
         size = self.quantity if self.replaced is None else self.replaced.quantity
-        return min((size, *(fact.quantity for fact in (self._asked or {}).values() if self._waits(fact))))
+        return min((size, *(fact.quantity for fact in self.unanswered)))
 
     @property
     def remaining(self) -> float:
@@ -214,10 +227,10 @@ class History:
         return bool(self.acked or self.filled or self.replaced)
 
     def _open_status(self) -> Status:
-        if self._requests and self._requests.difference(self._refusals or ()):
+        if self._requests and self.cancelling:
             sent = self.submitted or self.acked or self.filled > 0
             return Status.PENDING_CANCEL if sent else Status.CANCELLED
-        if self._asked and (self.submitted or self.acked or self.filled) and self.changing:
+        if self._asked and (self.submitted or self.acked or self.filled) and self.unanswered:
             return Status.PENDING_REPLACE
         if self.filled:
             return _PARTIALLY_FILLED

@@ -18,6 +18,7 @@ from order_plane.command_channel import CommandHandler, CommandRefused, Fields
 from order_plane.command_fields import command_of, resolution_of, signature_of, terms_of
 from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
+from order_plane.effects import CancelOrder
 from order_plane.journals.port import Resolution
 from order_plane.limit_settings import LimitSettings
 from order_plane.safety.performance_guard import PerformanceGuard
@@ -62,7 +63,7 @@ class OrderPlane(Protocol):
         ...
 
     @property
-    def uncancelled(self) -> Mapping[UUID, object]:
+    def uncancelled(self) -> Mapping[UUID, CancelOrder]:
         """Orders whose cancel is due and could not be asked for."""
         ...
 
@@ -185,14 +186,29 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "in_doubt": desk.in_doubt,
         "key_life": stage.key_life.value,
         "halted": dict(desk.halts.reasons),
+        "newest_command": _newest(desk),
         "uncancelled": [
-            f"{order.intent.intent_id} {order.intent.symbol}"
-            for order in desk.open_orders
-            if desk.cancels.covers(order.intent) is not None
+            *(
+                f"{order.intent.intent_id} {order.intent.symbol}"
+                for order in desk.open_orders
+                if desk.cancels.covers(order.intent) is not None
+            ),
+            *(
+                f"{each.intent_id} order {each.order_id}, which nobody wants"
+                for each in stage.uncancelled.values()
+                if each.stray
+            ),
         ],
         "positions": positions,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
     }
+
+
+def _newest(desk: Desk) -> str | None:
+    """When the newest switch or halt was commanded that stands: a release that is to end it is given after that."""
+    given = [each.timestamp for each in desk.halts.engaged]
+    given += [] if desk.switch.newest is None else [desk.switch.newest]
+    return max(given).isoformat() if given else None
 
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:

@@ -1,5 +1,6 @@
 """What becomes of an order that is not filled, or only partly, when its time is up."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from heapq import heappop, heappush
@@ -9,11 +10,14 @@ from uuid import UUID
 from contracts.trading import OrderIntent, OrderType, TimeInForce
 from domain.ids import replacement_id
 from order_plane.journals.port import Past
-from order_plane.lifecycle import FactKind, Status, history_of
+from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status, history_of
 
 CANCEL_REQUEST = "unfilled-cancel"
 MARKET_REQUEST = "unfilled-market"
 """Names of the two wishes to cancel; the journal keeps them, so a restart knows what was to follow."""
+
+_SAME = 1e-9
+"""The fraction within which two sizes are the same: partial fills are binary fractions."""
 
 
 class Remainder(StrEnum):
@@ -88,3 +92,19 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
         valid_until=at + after,
         plan_id=past.intent.plan_id,
     )
+
+
+def agrees(past: Past, remaining: float, told: Sequence[Fact]) -> bool:
+    """Whether what a venue has ``told`` of an order allows to order its ``remaining`` units anew.
+
+    It has ended there, alone; nothing traded that is not booked, and by its size there no less is left. A venue that
+    keeps the facts of an order no longer tells none: then nothing is held against ours.
+    """
+    if not told:
+        return True
+    theirs = history_of(past.intent.quantity, told)
+    booked = {(fact.fact_id, fact.revision) for fact in past.facts if fact.kind is FactKind.FILL}
+    executed = {(fact.fact_id, fact.revision) for fact in told if fact.kind is FactKind.FILL}
+    alone = all(fact.kind is not FactKind.SECOND_ORDER for fact in told)
+    as_much = theirs.size - theirs.filled >= remaining * (1 - _SAME)
+    return alone and as_much and theirs.status() in TERMINAL and executed <= booked

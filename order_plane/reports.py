@@ -12,6 +12,13 @@ NO_ORDER = "none"
 NOTHING_FILLED = History(0.0)
 """The history of an order that never came to be."""
 
+SILENT = frozenset(
+    {
+        *(FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED),
+        *(FactKind.REPLACE_REQUESTED, FactKind.SECOND_ORDER),
+    }
+)
+"""Facts that no report follows from."""
 _FILL = FactKind.FILL  # looking a member up by name costs more than comparing it
 _PENDING = frozenset({Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 _REPORTED = {

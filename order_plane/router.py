@@ -3,28 +3,35 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from contracts.base import Message
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
 from kernel.crash_points import crash_point
-from order_plane.alerts import critical
+from order_plane.alerts import critical, warning
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
 from order_plane.lifecycle import NOT_SENT, Fact, FactKind, can_be
-from order_plane.safety.symbol_halts import ODD_FACTS
+from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
 
-_ACKED, _FILL = RowState.ACKED, FactKind.FILL  # looking a member up by name costs more than using it
+_ACKED, _FILL, _SECOND = (
+    RowState.ACKED,
+    FactKind.FILL,
+    FactKind.SECOND_ORDER,
+)  # looking a member up by name costs more than using it
 _FROM_US = frozenset(
     {
         *(FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED),
         *(FactKind.REPLACE_REQUESTED, FactKind.REPLACE_REFUSED),
+        FactKind.SECOND_ORDER,
     }
 )
-"""Facts that are no sign of life from the venue."""
+"""Facts that are no sign of life from the venue, or none of the attempt that is known."""
 _NO_LIFE = _FROM_US | {FactKind.REJECT}
 """Facts that do not say that the venue has the order, or had it."""
+_WORKS = frozenset({FactKind.ACK, FactKind.FILL})
 
 
 class Router:
@@ -103,15 +110,34 @@ class Router:
             if past is None:
                 settlement.outputs.append(_unknown(fact))
                 return
-            if past.state is RowState.NOT_SENT and fact.kind not in _NO_LIFE:
-                settlement.answers.append(Answer(fact.intent_id, past.attempt, _ACKED, fact.order_id))
-            self._desk.reopen(settlement.completed(past))
-            said = self._desk.learn(fact)
-            if self._desk.knows(fact.intent_id):
-                self._desk.cancels.found.add(fact.intent_id)  # a kill could not cover it
+            said = self._learn_late(settlement.completed(past), fact, settlement)
+        if fact.kind is _SECOND:
+            self._cancel_second(fact, settlement)
         settlement.facts.append(fact)
         if said:
             settlement.say(said)
+
+    def _learn_late(self, past: Past, fact: Fact, settlement: Settlement) -> Sequence[Message] | None:
+        """Book a fact of an order that had ended; one that a person gave up and that works after all is cancelled."""
+        intent_id = fact.intent_id
+        if past.state is RowState.NOT_SENT and fact.kind not in _NO_LIFE:
+            settlement.answers.append(Answer(intent_id, past.attempt, _ACKED, fact.order_id))
+        self._desk.reopen(past)
+        said = self._desk.learn(fact)
+        if self._desk.knows(intent_id):
+            self._desk.cancels.found.add(intent_id)  # a kill could not cover it
+        if fact.kind in _WORKS and past.was_given_up and past.remains_after(fact):
+            self._desk.cancels.stray(intent_id, fact.order_id)
+        return said
+
+    def _cancel_second(self, fact: Fact, settlement: Settlement) -> None:
+        """Nobody wants the order ``fact`` is of: it is cancelled, what it trades is booked, and its symbol halted."""
+        self._desk.cancels.stray(fact.intent_id, fact.order_id)
+        past = self._journal.past(fact.intent_id)
+        symbol, at = EVERY_SYMBOL if past is None else past.intent.symbol, fact.timestamp
+        detail = f"order {fact.order_id} is cancelled: it works beside another order of the same intent"
+        if self._desk.halts.halt(symbol, detail, at, f"{fact.intent_id} stray {fact.order_id}", ODD_FACTS):
+            settlement.outputs.append(critical(ODD_FACTS, detail, at, symbol))
 
     def _refuse(self, fact: Fact, settlement: Settlement) -> None:
         """Book nothing, whoever repeats it; what is true of the order a person must say, or reconciliation."""
@@ -134,22 +160,26 @@ class Router:
 
     def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
         """Ask for a cancel; False when it could not be asked and must be tried again."""
-        intent_id, at = order.intent_id, self._desk.as_of()
-        if not self._desk.knows(intent_id):
+        intent_id, at, key = order.intent_id, self._desk.as_of(), order.key
+        if not (order.stray or self._desk.knows(intent_id)):
             return True
         asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at, reason=order.reason)
-        if intent_id not in self._uncancelled:
+        if not (order.stray or key in self._uncancelled):
             self.learn(asked, settlement)
         try:
             answers = self._broker.cancel(order)
         except BrokerRefused as refusal:
-            answers = [Fact(intent_id, FactKind.CANCEL_REFUSED, order.request_id, at, reason=refusal.reason)]
+            answers = [asked._replace(kind=FactKind.CANCEL_REFUSED, reason=refusal.reason)]
+            if order.stray:
+                answers = []
+                detail = f"order {order.order_id}, which nobody wants, cannot be cancelled: {refusal.reason}"
+                settlement.outputs.append(warning("STRAY_NOT_CANCELLED", detail, at))
         except (BrokerUnavailable, BrokerStateUnknown):
-            if intent_id not in self._uncancelled:
-                self._uncancelled.add(intent_id)
+            if key not in self._uncancelled:
+                self._uncancelled.add(key)
                 settlement.outputs.append(critical("CANCEL_FAILED", f"order {order.order_id} may still work", at))
             return False
-        self._uncancelled.discard(intent_id)
+        self._uncancelled.discard(key)
         for fact in answers:
             self.learn(fact, settlement)
         return True
@@ -190,7 +220,7 @@ class Router:
         if self._desk.knows(past.intent.intent_id):
             self.reconcile(past, settlement)
             return
-        self._learn_news(past, self._facts_at_broker(past.intent.intent_id), settlement)
+        self._learn_news(past, self.facts_at_broker(past.intent.intent_id), settlement)
 
     def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement) -> None:
         known = set(past.facts)
@@ -222,13 +252,22 @@ class Router:
             reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
             facts = [Fact(intent_id, FactKind.REJECT, NOT_SENT, resolution.at, reason=reason)]
         else:
-            facts = self._facts_at_broker(intent_id)
+            facts = self.facts_at_broker(intent_id)
             facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
         for fact in facts:
             self.learn(fact, settlement)
         return None
 
-    def _facts_at_broker(self, intent_id: UUID) -> list[Fact]:
+    def answer(self, past: Past, told: Sequence[Fact], settlement: Settlement) -> None:
+        """Book what a person ``told`` of a change of an order, whose outcome is known then."""
+        intent_id = past.intent.intent_id
+        self._learn_news(past, told, settlement)
+        self._uncancelled.discard(intent_id)
+        if not self._desk.changes.pending(intent_id):
+            self._desk.resolve(intent_id)
+
+    def facts_at_broker(self, intent_id: UUID) -> list[Fact]:
+        """What the venue tells of an order, nothing when it cannot be asked."""
         try:
             return list(self._broker.lookup(intent_id) or ())
         except (BrokerUnavailable, BrokerStateUnknown):

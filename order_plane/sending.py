@@ -16,17 +16,18 @@ from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 
 _PAUSE_SECONDS = 1.0
-"""After so long another order plane may have taken the journal over: this process, or its line, may have been cut."""
+"""After so long away even a journal of this process alone is asked whether it still is."""
 
 
 class Sending:
     """A batch is judged before its first order leaves, and much can happen until the last one would.
 
     ``urgent`` says which commands somebody waits for, and ``obey`` carries one out. `begin` is to be called before the
-    journal is asked who may send.
+    journal is asked who may send. A journal that another order plane can take over is asked again before each order:
+    what was decided leaves only from the plane that holds it.
 
     Raises:
-        JournalError: when the journal did not answer for a while and another order plane has taken it over since.
+        JournalError: when another order plane has taken the journal over, or a shared one does not answer.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Sending:
         self._supervision = supervision
         self._journal = journal
         self._obey = obey
+        self._shared = journal.shared
         self._ours_at = monotonic()
         self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
 
@@ -71,7 +73,7 @@ class Sending:
     def heed(self, settlement: Settlement) -> None:
         """Carry out what somebody waits for; to be called before anything that makes the venue trade."""
         now = monotonic()
-        if now - self._ours_at > _PAUSE_SECONDS:
+        if self._shared or now - self._ours_at > _PAUSE_SECONDS:
             self._journal.affirm()
             self._ours_at = now
         for command in self.urgent():

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import count
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
-from contracts.control import KillAction, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
+from contracts.control import KillAction, KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import SliceEvent
 from domain.calendar import always_open
 from domain.ids import kill_id
@@ -202,6 +203,15 @@ class Supervision:
         self.watches = flattens or guards is not None
         self.alert = waits or (flattens and self._flattening.wanted(self._desk))
 
+    def given_at(self, command: KillSwitchCommand) -> datetime | None:
+        """When the newest command was given that holds what ``command`` would engage or release, if any does.
+
+        A release ends what stood when it was given, so that one which is heard late undoes no newer kill.
+        """
+        if command.scope is KillScope.SYMBOL:
+            return self._desk.halts.given_at(command.target)
+        return self._desk.switch.given_at(command)
+
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
         if command.engage:
@@ -215,6 +225,9 @@ class Supervision:
         refused = self._journal.notes().get(f"{_REFUSED}{release.command_id}")
         if refused is not None:
             return refused
+        given = self.given_at(release)
+        if given is not None and release.timestamp < given:
+            return f"it was given before the kill of {given.isoformat()}; repeat it if it is meant"
         engaged = self._desk.switch.engaged_as(release)
         confirmed = release.two_persons
         if engaged is not None and engaged.action is KillAction.HALT_AND_INVESTIGATE and not confirmed:

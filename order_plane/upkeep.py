@@ -14,7 +14,15 @@ from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.journals.port import Journal, Past, Recall
 from order_plane.lifecycle import Fact, FactKind, history_of
-from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST, Deadlines, Remainder, UnfilledPolicy, replacement
+from order_plane.policies import (
+    CANCEL_REQUEST,
+    MARKET_REQUEST,
+    Deadlines,
+    Remainder,
+    UnfilledPolicy,
+    agrees,
+    replacement,
+)
 from order_plane.reconciler import Reconciler, ReconciliationOptions
 from order_plane.replacing import Replacing
 from order_plane.reports import NO_ORDER
@@ -134,24 +142,20 @@ class Upkeep:
         intent = None if past is None else replacement(past, self._policy.after)
         if past is None or intent is None or self._journal.recall(intent) is not Recall.NEW:
             self._replaced.discard(intent_id)
-        elif self._is_late(intent) or self._all_is_booked(past):
+        elif self._is_late(intent) or self._is_agreed(past, intent):
             self._replaced.discard(intent_id)
             pending[intent.intent_id] = intent
 
     def _is_late(self, replaces: OrderIntent) -> bool:
         return replaces.valid_until is not None and replaces.valid_until < self._desk.now
 
-    def _all_is_booked(self, past: Past) -> bool:
-        """Whether the venue knows of no execution that we do not: what traded meanwhile must not be ordered again."""
+    def _is_agreed(self, past: Past, replaces: OrderIntent) -> bool:
+        """Whether the venue says, too, that so much is left of an order that it has ended."""
         try:
             told = self._broker.lookup(past.intent.intent_id)
         except (BrokerUnavailable, BrokerStateUnknown):
             return False
-        booked = {(fact.fact_id, fact.revision) for fact in past.facts if fact.kind is FactKind.FILL}
-        executed = (
-            None if told is None else {(each.fact_id, each.revision) for each in told if each.kind is FactKind.FILL}
-        )
-        return executed is not None and executed <= booked
+        return told is not None and agrees(past, replaces.quantity, told)
 
     @property
     def waits(self) -> bool:

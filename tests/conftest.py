@@ -34,6 +34,9 @@ from kernel.kafka_settings import KafkaSettings
 from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
 from launcher.postgres_server import PostgresServer, missing_server
 
+# Who runs tests in several processes may say how wide its terminal is, and a table must be as wide as a test says.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
 _NUMBERS = itertools.count()
 _TESTED = pytest.StashKey[str]()
 IBKR_LIBRARIES = "ib_insync,ib_async,ibapi"

@@ -41,7 +41,8 @@ class Book:
         self._by_permanent: dict[int, Tracked] = {}
         self._commissions: dict[str, float] = {}
         self._by_execution: dict[str, Tracked] = {}
-        self._twin_of: dict[int, Tracked] = {}
+        self.twin_of: dict[int, Tracked] = {}
+        """The order beside which another one works under the same label, by the permanent number of that other."""
         self._unclaimed: dict[UUID, dict[Hashable, Unclaimed]] = {}
 
     def add(self, order: Tracked) -> None:
@@ -126,7 +127,7 @@ class Book:
     def order_progress(self, told: OrderProgress) -> None:
         """The status of an order was told."""
         mine = told.client_id == self._client_id
-        twin_of = self._twin_of.get(told.permanent_id)
+        twin_of = self.twin_of.get(told.permanent_id)
         if twin_of is not None:
             if told.status in _ENDED:
                 self._end_twin(twin_of, told.permanent_id)
@@ -216,9 +217,11 @@ class Book:
         """Another attempt works too, which was thought never to have arrived."""
         if told.status in _ENDED:
             self._end_twin(order, told.permanent_id)
-        elif told.permanent_id:
+        elif told.permanent_id and told.permanent_id not in order.twins:
             order.twins[told.permanent_id] = told.order_id
-            self._twin_of[told.permanent_id] = order
+            self.twin_of[told.permanent_id] = order
+            name = str(told.order_id)
+            self._tell(order, Fact(order.intent_id, FactKind.SECOND_ORDER, name, order.decided_at, name))
 
     def _end_twin(self, order: Tracked, permanent_id: int) -> None:
         order.twins.pop(permanent_id, None)

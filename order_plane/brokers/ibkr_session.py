@@ -126,13 +126,15 @@ class Session:
         if tracked is None:  # its row may have been lost, and the gateway may work it all the same
             await clear(venue.inquire(connection))
             tracked = venue.order_of(order.intent_id)
-        if tracked is None or (tracked.ended and not tracked.twins):
+        working = [] if tracked is None else tracked.working
+        numbers = [each for each in working if not order.stray or str(each) == order.order_id]
+        if tracked is None or not numbers:
             raise BrokerRefused("UNKNOWN_ORDER: no order of the intent works at the venue")
-        tracked.cancel_asked = True
+        tracked.cancel_asked = tracked.cancel_asked or tracked.order_id in numbers
         venue.moves(order.intent_id)
         answer = venue.cancelling[order.intent_id] = asyncio.get_running_loop().create_future()
         try:
-            for number in tracked.working:
+            for number in numbers:
                 await connection.cancel(number)
             await asyncio.wait_for(answer, self._terms.answer_seconds)
         except NO_ANSWER as error:

@@ -30,7 +30,7 @@ from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_tracked import ENDS, Tracked
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
-from order_plane.lifecycle import Fact
+from order_plane.lifecycle import Fact, FactKind
 
 _LOG = structlog.get_logger()
 _COMMISSION_GRACE = 0.5
@@ -38,6 +38,8 @@ _CANCEL_GRACE = 0.25
 _FRESH_SECONDS = 1.0
 LAPSING = frozenset({"DAY", "GTD"})
 """Times in force that end an order without a cancel."""
+CANCEL_TAKEN_UP = frozenset({"PendingCancel", "Cancelled", "ApiCancelled", "Filled"})
+"""Statuses of an order after which nobody need wait for its cancel to be taken up."""
 Waiting = dict[UUID, "asyncio.Future[None]"]
 
 
@@ -183,10 +185,12 @@ class Venue(Listener):
     def order_state(self, order: OrderState) -> None:
         """An order was listed or changed."""
         self.book.order_state(order)
-        tracked = self.book.labelled(order.reference)
-        if tracked is not None and order.permanent_id in tracked.twins:
-            _LOG.error("two orders of one intent work", intent_id=order.reference, order_id=order.order_id)
+        twin_of = self.book.twin_of.get(order.permanent_id)
+        if twin_of is not None:
+            _LOG.error("two orders of one intent", intent_id=order.reference, order_id=order.order_id)
+            self._twin_cancel_heard(twin_of, order.status)
             return
+        tracked = self.book.labelled(order.reference)
         change = None if tracked is None else self.changing.get(tracked.intent_id)
         if change is not None and change.shows(order) and not change.answer.done():
             change.answer.set_result(None)
@@ -196,7 +200,10 @@ class Venue(Listener):
     def order_progress(self, progress: OrderProgress) -> None:
         """An order's status was told."""
         self.book.order_progress(progress)
-        if progress.status == "PendingCancel" and progress.client_id == self._client_id:
+        twin_of = self.book.twin_of.get(progress.permanent_id)
+        if twin_of is not None:
+            self._twin_cancel_heard(twin_of, progress.status)
+        elif progress.status == "PendingCancel" and progress.client_id == self._client_id:
             self._cancel_heard(self.book.of_order(progress.order_id))
 
     def execution(self, execution: Execution) -> None:
@@ -233,6 +240,8 @@ class Venue(Listener):
 
     def _say(self, order: Tracked, fact: Fact) -> None:
         self.news.append(fact)
+        if fact.kind is FactKind.SECOND_ORDER:  # it says nothing of the order that somebody waits for
+            return
         answer = self.sending.get(order.intent_id)
         if answer is not None and not answer.done():
             answer.set_result(None)
@@ -275,6 +284,10 @@ class Venue(Listener):
         change = self.changing.get(order.intent_id)
         if change is not None and not change.answer.done():
             change.answer.set_exception(problem)
+
+    def _twin_cancel_heard(self, order: Tracked, status: str) -> None:
+        if status in CANCEL_TAKEN_UP:
+            self._cancel_heard(order)
 
     def _cancel_heard(self, order: Tracked | None, problem: Exception | None = None) -> None:
         answer = None if order is None else self.cancelling.get(order.intent_id)

@@ -63,6 +63,11 @@ class AuditedJournal:
         """What is remembered of an intent."""
         return self._journal.recall(intent)
 
+    @property
+    def shared(self) -> bool:
+        """Whether another process can take the journal over."""
+        return self._journal.shared
+
     def affirm(self) -> None:
         """Make sure that nobody has taken the journal over."""
         self._journal.affirm()

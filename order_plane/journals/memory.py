@@ -98,6 +98,11 @@ class MemoryJournal:
             return _CONFLICT
         return _NEW if row.state is _INTENDED and row.attempt == 1 else _KNOWN
 
+    @property
+    def shared(self) -> bool:
+        """Nobody else can reach it."""
+        return False
+
     def affirm(self) -> None:
         """Nobody else can reach it."""
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.lifecycle import Fact
+from order_plane.lifecycle import Fact, Status, history_of
 
 
 class RowState(StrEnum):
@@ -91,6 +91,15 @@ class Past(NamedTuple):
             return self.attempt == 1
         return self.state is RowState.REJECTED and not self.facts
 
+    @property
+    def was_given_up(self) -> bool:
+        """Whether somebody signed that it was not sent, and nothing works that was sent since."""
+        return self.state is RowState.NOT_SENT or (self.state is RowState.REJECTED and self.attempt > 1)
+
+    def remains_after(self, fact: Fact) -> bool:
+        """Whether some of it has not traded, with ``fact`` counted in."""
+        return history_of(self.intent.quantity, (*self.facts, fact)).status() is not Status.FILLED
+
 
 class JournalError(RuntimeError):
     """The journal cannot be trusted or cannot be written; the order plane must stop."""
@@ -127,6 +136,11 @@ class Journal(Protocol):
 
         NEW also when its first attempt is INTENDED and nothing was sent.
         """
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether another process can take it over while this one goes on, so that `affirm` must precede each order."""
         ...
 
     def affirm(self) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from kernel.clock import monotonic
 from order_plane.journals.database import verify
 from order_plane.journals.port import JournalError, JournalHeld
-from order_plane.journals.sql import SqlJournal
+from order_plane.journals.sql import TAKEN_OVER, SqlJournal
 from order_plane.journals.tables import COUNTERS, POSTGRES, VERSION, sealed, statements
 
 _LOCK = 0x414C474F
@@ -125,7 +125,7 @@ class PostgresJournal(SqlJournal):
 
     The active one holds a lock that ends with its session, and everything it writes carries the epoch in which it
     became active: one that was cut off and comes back can decide nothing new, since its next write is refused, and what
-    it had decided leaves only while the journal has answered a moment ago (`affirm`).
+    it had decided leaves only after the journal has answered (`affirm`).
 
     Raises:
         JournalError: when another order plane is still active after ``wait_seconds``, or as `PostgresDatabase` does.
@@ -140,9 +140,18 @@ class PostgresJournal(SqlJournal):
             database.close()
             raise
 
+    @property
+    def shared(self) -> bool:
+        """Whoever cuts this session, or its host, off may let another order plane take over at once."""
+        return True
+
     def affirm(self) -> None:
-        """Compare the epoch; raises JournalError when another order plane is active, or none can be told."""
-        self._own_counters()
+        """Compare the epoch; raises JournalError when another order plane is active, or none can be told.
+
+        Without a lock, so that it writes nothing: an answer proves that the session lives that holds the lock.
+        """
+        if self._database.rows("SELECT epoch FROM meta") != [(self._epoch,)]:
+            raise JournalError(TAKEN_OVER)
 
 
 def view(address: str) -> SqlJournal:

@@ -31,6 +31,7 @@ from order_plane.journals.tables import (
 )
 from order_plane.lifecycle import Fact, FactKind
 
+TAKEN_OVER = "another order plane took this journal over; this one must stop"
 _PAGE = 500
 _OPEN = "'SUBMITTING', 'IN_DOUBT'"
 _MOVABLE = {RowState.IN_DOUBT: f"{_OPEN}, 'ACKED'", RowState.ACKED: f"{_OPEN}, 'NOT_SENT'"}
@@ -174,8 +175,10 @@ class SqlJournal:
 
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
-        rows = self._database.rows("SELECT body FROM kill_commands ORDER BY position")
-        return [message_of(body, KillSwitchCommand) for (body,) in rows]
+        rows = self._database.rows("SELECT command_id, body, seal FROM kill_commands ORDER BY position")
+        if any(seal(name, body) != expected for name, body, expected in rows):
+            raise JournalError("a row of kill_commands does not fit its seal; restore the journal from a backup")
+        return [message_of(body, KillSwitchCommand) for _, body, _ in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
         """Keep each text under its name."""
@@ -219,7 +222,7 @@ class SqlJournal:
     def _own_counters(self) -> _Counters:
         now = self._read_counters(self._database.locking)
         if now.epoch != self._epoch:
-            raise JournalError("another order plane took this journal over; this one must stop")
+            raise JournalError(TAKEN_OVER)
         return now
 
     def _read_counters(self, locking: str) -> _Counters:

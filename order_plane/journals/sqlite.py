@@ -24,6 +24,11 @@ class SqliteJournal(SqlJournal):
             database.close()
             raise
 
+    @property
+    def shared(self) -> bool:
+        """The lock is held as long as this process lives."""
+        return False
+
     def affirm(self) -> None:
         """The lock is held as long as this process lives, so nobody has taken the journal over."""
 

@@ -21,10 +21,10 @@ class KillCancels:
     """Writes the cancels that ``kill`` asks for of the ``orders`` that are open; ``bucket`` counts them, always passed.
 
     What closes a position that a switch wants closed is not cancelled. ``found`` are orders that turned
-    out to be at the venue after a kill may have asked for them in vain.
+    out to be at the venue after a kill may have asked for them in vain. `stray` orders are cancelled without any kill.
     """
 
-    __slots__ = ("_account", "_bucket", "_kill", "_now", "_orders", "found")
+    __slots__ = ("_account", "_bucket", "_kill", "_now", "_orders", "_strays", "found")
 
     def __init__(
         self,
@@ -39,18 +39,23 @@ class KillCancels:
         self._orders = orders
         self._bucket = bucket
         self._now = now
+        self._strays: list[CancelOrder] = []
         self.found: set[UUID] = set()
 
     def due(self) -> tuple[CancelOrder, ...]:
-        """A cancel for every open order that an engaged kill switch covers."""
+        """A cancel for every open order that an engaged kill switch covers, and for the strays."""
         self.found.clear()
-        return self._of(self._orders.values(), "kill")
+        return (*self._of(self._orders.values(), "kill"), *self._of_strays())
 
     def of_found(self) -> tuple[CancelOrder, ...]:
         """The same for those found since it was last asked: the venue may not have had them before."""
         found = [self._orders[name.int] for name in self.found if name.int in self._orders]
         self.found.clear()
-        return self._of(found, "kill-found")
+        return (*self._of(found, "kill-found"), *self._of_strays())
+
+    def stray(self, intent_id: UUID, order_id: str) -> None:
+        """That order works at the venue and nobody wants it: it must be cancelled, whatever is known of its intent."""
+        self._strays.append(CancelOrder(intent_id, order_id, self._account, f"stray-{order_id}", stray=True))
 
     def wished(self, intent_id: UUID, request_id: str, reason: str) -> CancelOrder:
         """The cancel of an open order that a person wants; raises NotOpen when it is not open."""
@@ -63,6 +68,14 @@ class KillCancels:
         """The switch that wants the order of ``intent`` cancelled, if any."""
         by = self._kill.stops(intent.strategy_id)
         return None if by is not None and self._kill.closes(intent.strategy_id) and _closes(intent) else by
+
+    def _of_strays(self) -> list[CancelOrder]:
+        if not self._strays:
+            return []
+        strays, self._strays = self._strays, []
+        for _ in strays:
+            self._bucket.take_for_cancel(self._now())
+        return strays
 
     def _of(self, orders: Iterable[WorkingOrder], request: str) -> tuple[CancelOrder, ...]:
         if not self._kill.engaged:

@@ -1,5 +1,7 @@
 """The latched kill switch: what it stops and how it is released."""
 
+from datetime import datetime
+
 from contracts.control import KillAction, KillScope, KillSwitchCommand
 
 
@@ -11,24 +13,33 @@ class KillSwitch:
     positions.
     """
 
-    __slots__ = ("_account", "_engaged")
+    __slots__ = ("_account", "_engaged", "_newest")
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._engaged: dict[tuple[KillScope, str], KillSwitchCommand] = {}
+        self._newest: dict[tuple[KillScope, str], datetime] = {}
 
     def apply(self, command: KillSwitchCommand) -> None:
         """Engage or release; repeating either changes nothing."""
         key = _key(command)
         if not command.engage:
             self._engaged.pop(key, None)
-        elif key not in self._engaged or (_flattens(command) and not _flattens(self._engaged[key])):
+            self._newest.pop(key, None)
+            return
+        self._newest[key] = max(command.timestamp, self._newest.get(key, command.timestamp))
+        if key not in self._engaged or (_flattens(command) and not _flattens(self._engaged[key])):
             self._engaged[key] = command
 
     @property
     def engaged(self) -> tuple[KillSwitchCommand, ...]:
         """The command that engaged each switch, oldest first."""
         return tuple(self._engaged.values())
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest of the commands was given that hold any switch, if any does."""
+        return max(self._newest.values(), default=None)
 
     @property
     def flattens(self) -> bool:
@@ -46,6 +57,10 @@ class KillSwitch:
     def engaged_as(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
         """The command that engaged the switch which ``command`` is about."""
         return self._engaged.get(_key(command))
+
+    def given_at(self, command: KillSwitchCommand) -> datetime | None:
+        """When the newest of the commands was given that hold the switch which ``command`` is about, if any does."""
+        return self._newest.get(_key(command))
 
     def closes(self, strategy_id: str) -> bool:
         """Whether positions of ``strategy_id`` on this account must be closed."""

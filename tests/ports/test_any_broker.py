@@ -176,6 +176,34 @@ def test_an_order_is_replaced_under_its_own_id_and_trades_as_it_is_then(harness,
     assert harness.broker.snapshot().positions == {"AAPL": 6.0}
 
 
+@pytest.mark.parametrize("kind", RESTING)
+def test_an_order_is_replaced_more_than_once(harness, kind):
+    before, after = RESTING[kind]
+    harness.submit(an_order(order_type=kind, **before))
+    intent = an_order(order_type=kind, **before).intent
+    for revision, (quantity, terms) in enumerate(((8.0, before), (7.0, before), (6.0, after)), start=1):
+        change = ReplaceOrder(intent, ACCOUNT, quantity, request_id=f"r{revision}", revision=revision, **terms)
+        harness.facts += harness.broker.replace(change)
+    harness.trade()
+    assert history_of(10.0, harness.wait("ACK", "FILL", "CANCELLED")).filled == 6.0
+    assert harness.broker.snapshot().positions == {"AAPL": 6.0}
+
+
+def test_a_market_order_stays_one_however_often_it_is_made_smaller_where_the_venue_says_so(harness):
+    if not harness.broker.converts:
+        pytest.skip("this venue makes no market order of another one, and its own trade at once")
+    harness.submit(a_resting_order())
+    harness.submit(an_order(2))
+    for revision, quantity in enumerate((9.0, 8.0, 7.0), start=1):
+        for order, at_market in ((a_resting_order(), True), (an_order(2), False)):
+            name = f"r{revision}"
+            change = ReplaceOrder(order.intent, ACCOUNT, quantity, None, None, at_market, name, revision)
+            harness.facts += harness.broker.replace(change)
+    harness.trade()
+    harness.wait("ACK", "ACK", "FILL", "FILL", "CANCELLED", "CANCELLED")
+    assert harness.broker.snapshot().positions == {"AAPL": 14.0}
+
+
 def test_an_order_becomes_a_market_order_where_the_venue_says_so(harness):
     harness.submit(a_resting_order())
     change = ReplaceOrder(a_resting_order().intent, ACCOUNT, 10.0, at_market=True, request_id="r1")

@@ -46,7 +46,8 @@ def _seen(facts):
         history.average_price,
         history.alarms(),
         history.replaced,
-        history.changing,
+        frozenset(history.unanswered),
+        history.cancelling,
         history.changes,
     )
 

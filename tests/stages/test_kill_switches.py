@@ -41,7 +41,8 @@ def a_slice(minutes, *symbols):
 
 
 def a_release(number=900, second=None, **changes):
-    fields = {"command_id": UUID(int=number), "timestamp": NOON, "operator": "ada", "reason": "looked at"}
+    later = NOON + timedelta(days=7)  # after whatever tripped
+    fields = {"command_id": UUID(int=number), "timestamp": later, "operator": "ada", "reason": "looked at"}
     where = {"scope": KillScope.ACCOUNT, "target": "PAPER"}
     return KillSwitchCommand(engage=False, second_operator=second, **{**fields, **where, **changes})
 

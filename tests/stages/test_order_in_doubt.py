@@ -160,14 +160,13 @@ def withheld(stage):
 
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("signed", [lambda stage: stage.resolve(a_decision(Verdict.NOT_SENT)), withheld])
-def test_an_order_that_arrives_after_all_is_told_counts_and_is_cancelled_by_a_kill(world, doubtful, signed, restart):
+def test_an_order_that_arrives_after_all_counts_until_its_cancel_is_heard(world, doubtful, signed, restart):
     stage, venue = doubtful
-    venue.cancel = lambda order: (a_fact(FactKind.CANCELLED),)
     signed(stage)
     assert stage.desk.open_orders == ()
     venue.news = [an_ack()]
     said = stage.settle()
-    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["ORDER_FACTS_ODD"]
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == ["ORDER_FACTS_ODD", "CANCEL_FAILED"]
     assert [status for _, status, _ in seen(said)] == ["ACKNOWLEDGED"]
     assert state_of(stage)[0] is RowState.ACKED
     if restart:
@@ -176,6 +175,7 @@ def test_an_order_that_arrives_after_all_is_told_counts_and_is_cancelled_by_a_ki
         stage.recover()
     (order,) = stage.desk.open_orders
     assert (order.intent.intent_id, order.intent.quantity) == (UUID(int=1), 10.0)
+    venue.cancel = lambda order: (a_fact(FactKind.CANCELLED),)
     kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=NOON, engage=True, operator="ada", reason="drill")
     tell(stage, kill)
     assert stage.desk.open_orders == ()

@@ -195,3 +195,42 @@ def test_a_market_order_is_never_replaced():
     tell(stage, a_bar(0), a_limit(None, order_type=OrderType.MARKET, quantity=20.0))
     said = [each for minutes in range(1, 6) for each in tell(stage, a_bar(minutes))]
     assert said[-1] == (FIRST, "FILLED", 20.0)
+
+
+class Contrary(Rigid):
+    """Such a venue that answers the cancel, and then tells another story of the order."""
+
+    story: tuple[Fact, ...] | None = None
+
+    def lookup(self, intent_id):
+        known = super().lookup(intent_id)
+        return known if intent_id != FIRST or self.story is None else self.story
+
+
+ACK = Fact(FIRST, FactKind.ACK, "ack", NOON, "x")
+GONE = Fact(FIRST, FactKind.CANCELLED, "cancelled", NOON, "x")
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        (ACK,),
+        (ACK, Fact(FIRST, FactKind.REPLACED, "r", NOON, "x", 6.0, 99.5, revision=1), GONE),
+        (ACK, Fact(FIRST, FactKind.SECOND_ORDER, "y", NOON, "y"), GONE),
+        (ACK, Fact(FIRST, FactKind.FILL, "e", NOON, "x", 1.0, 99.5), GONE),
+    ],
+    ids=["works on", "is smaller", "has a twin", "traded"],
+)
+def test_nothing_is_sent_while_the_venue_tells_another_story_of_the_order_than_the_journal(story):
+    wanted = settings(unfilled="market")
+    venue = rigid(wanted, Contrary)
+    stage = build_stage(wanted, MemoryJournal(), venue)
+    stage.recover()
+    lived(stage, *FAR[:2])
+    venue.story = story
+    tell(stage, a_bar(3, 110.0), a_bar(4, 110.0))
+    tell(stage, a_bar(5, 110.0))
+    assert not stage.desk.knows(SECOND)
+    venue.story = None
+    tell(stage)
+    assert stage._journal.past(SECOND).intent.quantity == 10.0

@@ -16,10 +16,11 @@ from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.composition import build_stage, calendar_of, commission_of, slippage_of
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, RowState, Verdict
 from order_plane.lifecycle import FactKind, Status, history_of
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
-from order_plane.unacceptable import NotOpen, NotReplaceable
+from order_plane.unacceptable import NotInDoubt, NotOpen, NotReplaceable
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 FIRST = UUID(int=1)
@@ -390,3 +391,142 @@ def test_a_change_to_the_market_under_a_halt_becomes_a_cancel():
     at_rest(world)
     assert not world.venue.asked
     assert (world.status(), world.held) == ("CANCELED", 0.0)
+
+
+def sign(world, verdict, order_id=""):
+    decision = Resolution(FIRST, 1, verdict, "bob", "the desk of the venue says so", NOON, order_id)
+    said = [*world.stage.resolve(decision), *world.stage.settle()]
+    world.said += said
+    return said
+
+
+@pytest.fixture
+def unanswered():
+    """A world in which nobody knows whether an order was made smaller: it was not, and the venue tells nothing."""
+    world = a_quiet_world()
+    world.venue.before = BrokerStateUnknown("timeout")
+    world.wish(quantity=6.0)
+    assert (world.status(), world.stage.desk.in_doubt) == ("IN_DOUBT", 1)
+    world.venue.calm()
+    return world
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize(("verdict", "order_id", "size"), [(Verdict.ADOPTED, "v-1", 6.0), (Verdict.NOT_SENT, "", 10.0)])
+def test_a_person_signs_whether_a_change_was_made_and_the_doubt_ends(unanswered, restart, verdict, order_id, size):
+    world = unanswered
+    if restart:
+        world.start()
+    (report,) = sign(world, verdict, order_id)
+    assert (report.status.value, "signed by bob" in report.reject_reason) == ("ACKNOWLEDGED", True)
+    assert world.stage.desk.in_doubt == 0
+    past = world.journal.past(FIRST)
+    assert end_of(past) is End.ACKED
+    assert history_of(10.0, past.facts).size == size
+    world.start()
+    assert world.stage.desk.in_doubt == 0
+    (other,) = world.tell(world.bar(110.0), world.limit(2, timestamp=NOON + timedelta(minutes=world.minutes)))
+    assert other.status.value == "ACKNOWLEDGED"
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_what_no_change_left_in_doubt_cannot_be_signed(verdict):
+    world = a_quiet_world()
+    with pytest.raises(NotInDoubt):
+        sign(world, verdict, "v-1")
+    assert world.journal.past(FIRST).state is RowState.ACKED
+
+
+def test_no_further_attempt_follows_a_change_in_doubt(unanswered):
+    with pytest.raises(NotInDoubt):
+        sign(unanswered, Verdict.SEND_AGAIN)
+    assert unanswered.stage.desk.in_doubt == 1
+
+
+def test_what_the_venue_says_by_now_counts_more_than_what_is_signed():
+    world = a_quiet_world()
+    world.venue.after = BrokerStateUnknown("timeout")
+    world.wish(quantity=6.0)
+    sign(world, Verdict.NOT_SENT)
+    past = world.journal.past(FIRST)
+    assert history_of(10.0, past.facts).size == 6.0
+    assert world.stage.desk.in_doubt == 0
+
+
+@pytest.fixture
+def uncancelled():
+    """A world in which a cancel was asked for by a person and never answered."""
+    world = a_quiet_world()
+    world.venue.cancel = unreachable
+    world.stage.cancel(FIRST, "c", "ann: enough")
+    world.tell()
+    assert history_of(10.0, world.journal.past(FIRST).facts).status() is Status.PENDING_CANCEL
+    return world
+
+
+def unreachable(order):
+    raise BrokerStateUnknown("timeout")
+
+
+def test_a_person_signs_that_a_cancel_never_arrived_and_the_order_works_on(uncancelled):
+    world = uncancelled
+    sign(world, Verdict.NOT_SENT)
+    asked = []
+    world.venue.cancel = lambda order: asked.append(order) or ()
+    world.tell()
+    assert asked == []
+    world.trade(99.0, 99.0, 99.0)
+    assert (world.held, world.status()) == (10.0, "FILLED")
+
+
+def test_a_cancel_that_a_kill_wants_is_asked_for_again_whatever_a_person_signs(uncancelled):
+    world = uncancelled
+    world.tell(a_kill())
+    sign(world, Verdict.NOT_SENT)
+    del world.venue.cancel
+    world.tell()
+    assert world.status() == "CANCELED"
+
+
+def test_a_person_signs_that_an_order_was_cancelled_unless_the_venue_says_that_it_works(uncancelled):
+    world = uncancelled
+    with pytest.raises(NotInDoubt, match="works"):
+        sign(world, Verdict.ADOPTED, "v-1")
+    world.venue.lookup = unreachable
+    (report,) = [each for each in sign(world, Verdict.ADOPTED, "v-1") if type(each) is ExecutionReport]
+    assert (report.status.value, "signed by bob" in report.reject_reason) == ("CANCELED", True)
+    assert world.stage.desk.open_orders == ()
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("terms", [{}, {"order_type": OrderType.STOP, "limit_price": None, "stop_price": 200.0}])
+def test_an_order_that_went_to_the_market_stays_there_however_often_a_person_makes_it_smaller(restart, terms):
+    world = World()
+    world.stage.cancel(FIRST, "c", "ann: another one")
+    world.tell(world.limit(2, timestamp=NOON + timedelta(minutes=world.minutes), **terms))
+    name = UUID(int=2)
+    while not world.venue.asked:
+        world.trade(110.0)
+    for quantity in (9.0, 8.0):
+        if restart:
+            world.start()
+            world.tell(world.bar(110.0))
+        world.stage.upkeep.wish(name, f"operator-ann-{quantity:g}", quantity, None, "ann: asked to")
+        world.tell()
+        assert world.venue.asked[-1].at_market
+        with pytest.raises(NotReplaceable, match="no limit price"):
+            world.stage.upkeep.wish(name, "operator-ann", None, 99.0, "ann: asked to")
+    assert len(world.venue.asked) == 3
+    world.trade(110.0, 110.0, 110.0)
+    assert (world.held, world.status(name)) == (8.0, "CANCELED")
+
+
+def test_a_market_order_is_made_smaller_twice():
+    world, name = a_quiet_world(), UUID(int=2)
+    terms = {"order_type": OrderType.MARKET, "limit_price": None}
+    world.tell(world.limit(2, timestamp=NOON + timedelta(minutes=world.minutes), **terms))
+    for quantity in (9.0, 8.0):
+        world.stage.upkeep.wish(name, f"operator-ann-{quantity:g}", quantity, None, "ann: asked to")
+        world.tell()
+    world.trade(110.0, 110.0)
+    assert (world.held, world.status(name)) == (8.0, "CANCELED")

@@ -100,10 +100,11 @@ def test_a_change_without_an_answer_leaves_an_order_that_works(desk, simulator, 
     facts.wait("ACK", "CANCELLED")
 
 
-def test_a_market_order_that_has_not_traded_yet_is_made_smaller(desk, simulate, told):
-    broker = desk.broker(simulate("--latency-ms", "1000"))
+def test_a_market_order_that_has_not_traded_yet_is_made_smaller_and_smaller_again(desk, simulate, told):
+    broker = desk.broker(simulate("--latency-ms", "3000"))
     facts = told(broker, broker.submit(desk.order()))
-    broker.replace(ReplaceOrder(desk.order().intent, "DU1234567", 4.0))
+    broker.replace(ReplaceOrder(desk.order().intent, "DU1234567", 6.0))
+    broker.replace(ReplaceOrder(desk.order().intent, "DU1234567", 4.0, request_id="r2", revision=2))
     facts.wait("ACK", "FILL", "CANCELLED")
     assert history_of(10.0, facts.facts).filled == 4.0
 

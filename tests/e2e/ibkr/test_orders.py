@@ -10,6 +10,7 @@ from ibkr_client.contracts import ContractTerms
 from ibkr_client.lifeline import Address
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms, WrongAccount
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.effects import CancelOrder
 from order_plane.gates import LiveTradingRefused
 from order_plane.lifecycle import FactKind, Status, history_of
 
@@ -190,3 +191,20 @@ def test_a_gateway_that_is_not_there_or_has_the_client_id_in_use_is_unavailable(
     simulator.fault(do="drop_link", seconds=30)
     with pytest.raises(BrokerUnavailable):
         desk.broker(simulator, client_id=2)
+
+
+def test_a_first_attempt_that_works_after_the_second_has_filled_is_told_and_cancelled_alone(desk, simulator, told):
+    broker = desk.broker(simulator)
+    heard = told(broker, broker.submit(desk.resting(1)))
+    first = heard.facts[0].order_id
+    heard.facts += broker.submit(desk.order(1, attempt=2))
+    heard.wait("ACK", "ACK", "FILL")
+    assert FactKind.SECOND_ORDER in [fact.kind for fact in broker.lookup(UUID(int=1))]
+    heard.wait("ACK", "ACK", "FILL", "SECOND_ORDER")
+    stray = CancelOrder(UUID(int=1), first, "DU1234567", "stray", stray=True)
+    broker.cancel(stray)
+    statuses = {str(each["order_id"]): each["status"] for each in simulator.state()["orders"]}
+    assert statuses[first] == "Cancelled"
+    assert sorted(statuses.values()) == ["Cancelled", "Filled"]
+    with pytest.raises(BrokerRefused, match="UNKNOWN_ORDER"):
+        broker.cancel(stray)

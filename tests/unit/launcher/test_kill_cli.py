@@ -1,18 +1,24 @@
 """Kill and rollback by command line against an order plane on its socket, without Kafka."""
 
+import sqlite3
 import threading
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
 
+from contracts.codec import encode
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from launcher.cli import app
 from launcher.kill_cli import measured
-from order_plane.command_channel import SOCKET, CommandChannel
+from launcher.order_journal import JOURNAL
+from order_plane.command_channel import SOCKET, CommandChannel, ask
 from order_plane.composition import build_simulation
+from order_plane.journals.sqlite import SqliteJournal
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
@@ -136,3 +142,64 @@ def test_nobody_listens(tmp_path, monkeypatch):
 )
 def test_what_a_guard_measures_is_written_for_a_person(figures, said):
     assert measured(figures) == said
+
+
+def test_a_release_by_command_line_ends_a_kill_whose_clock_was_ahead(plane, tmp_path):
+    ahead = datetime.now(UTC) + timedelta(minutes=5)
+    kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=ahead, engage=True, operator="bob", reason="drill")
+    halt = {"scope": KillScope.SYMBOL, "target": "AAPL", "command_id": UUID(int=10)}
+    for each in (kill, kill.model_copy(update=halt)):
+        ask(tmp_path / SOCKET, "kill", {"message": encode(each).decode()})
+    assert run("kill", "status")[0] == 1
+    assert run("kill", "off", *WHO)[0] == 0
+    assert run("kill", "status")[0] == 0
+    (tmp_path / "journal.sqlite").touch()
+    assert run("orders", "release-symbol", "AAPL", *WHO, "--state", str(tmp_path)) == (0, "released\n")
+    assert plane.desk.halts.reasons == {}
+
+
+@pytest.fixture
+def latched(tmp_path, monkeypatch):
+    """The state directory of a plane that is down, with a kill in its journal."""
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    path = tmp_path / JOURNAL
+    journal = SqliteJournal(path)
+    journal.record_command(
+        KillSwitchCommand(command_id=UUID(int=1), timestamp=NOON, engage=True, operator="ada", reason="drill")
+    )
+    journal.close()
+    assert run("kill", "status", "--state", str(tmp_path))[0] == 1
+    return path
+
+
+def ruined(path, *statements):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE kill_commands SET body = x'7b7d'",
+        "UPDATE kill_commands SET body = x'ff00'",
+        "UPDATE kill_commands SET body = CAST(replace(body, 'true', 'false') AS BLOB)",
+        "DROP TABLE kill_commands",
+        "DELETE FROM meta",
+        "PRAGMA user_version = 99",
+    ],
+)
+def test_the_status_of_a_journal_that_cannot_be_trusted_is_one_line_and_a_code(latched, statement):
+    ruined(latched, statement)
+    code, text = run("kill", "status", "--state", str(latched.parent))
+    assert (code, text.count("\n")) == (2, 1), text
+    assert "nobody knows whether a kill is latched" in text
+    assert "{" not in text
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 9000, b"rubbish" * 2000])
+def test_the_status_of_a_file_that_is_no_journal_is_one_line_and_a_code(latched, content):
+    latched.write_bytes(content)
+    code, text = run("kill", "status", "--state", str(latched.parent))
+    assert (code, text.count("\n")) == (2, 1), text
+    assert "nobody knows whether a kill is latched" in text

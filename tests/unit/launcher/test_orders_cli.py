@@ -18,6 +18,7 @@ from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Answer, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal, view
+from order_plane.lifecycle import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
@@ -236,3 +237,28 @@ def test_a_journal_in_a_database_is_listed_and_decided_on(postgres_journal_addre
     journal.close()
     assert orders("mark-not-sent", UUID(int=1), *SIGNED, *where).exit_code == 0
     assert "no order is in doubt" in orders("in-doubt", *where).output
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "answer"),
+    [
+        (("adopt", UUID(int=3), "--order-id", "o-3"), "the change was made", FactKind.REPLACED),
+        (("mark-not-sent", UUID(int=3)), "works on as it was", FactKind.REPLACE_REFUSED),
+    ],
+)
+def test_a_change_in_doubt_is_decided_on_without_a_plane(state, command, text, answer):
+    at = datetime(2024, 1, 2, 17, tzinfo=UTC)
+    journal = SqliteJournal(state / JOURNAL)
+    asked = Fact(UUID(int=3), FactKind.REPLACE_REQUESTED, "r1", at, quantity=6.0, price=99.0, revision=1)
+    journal.conclude([], [Fact(UUID(int=3), FactKind.ACK, "ack", at, "o-3"), asked], [], 0)
+    journal.close()
+    assert str(UUID(int=3)) in orders("in-doubt", "--state", state).output
+    done = orders(*command, *SIGNED, "--state", state)
+    assert (done.exit_code, text in done.output) == (0, True), done.output
+    journal = view(state / JOURNAL)
+    fact = journal.past(UUID(int=3)).facts[-1]
+    journal.close()
+    assert (fact.kind, fact.revision, "signed by ann" in fact.reason) == (answer, 1, True)
+    assert str(UUID(int=3)) not in orders("in-doubt", "--state", state).output
+    assert orders(*command, *SIGNED, "--state", state).exit_code == 1
+    assert any(each["event"] == "RESOLUTION" for each in entries(state / "order_journal.audit.jsonl"))

@@ -233,14 +233,22 @@ def test_no_end_is_told_while_another_attempt_of_the_intent_works(doubled, first
     }
     assert sorted(doubled.order.working) == [4, 5]
     doubled.tell(ends.pop(first))
-    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], list(ends))
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK, FactKind.SECOND_ORDER], list(ends))
     doubled.tell(*ends.values())
-    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK, FactKind.CANCELLED], [])
+    assert doubled.kinds == [FactKind.ACK, FactKind.SECOND_ORDER, FactKind.CANCELLED]
+    assert doubled.order.working == []
 
 
 def test_the_end_of_an_earlier_attempt_is_not_that_of_the_order(doubled):
     doubled.book.completed(FIRST_ATTEMPT._replace(order_id=0, status="Inactive"))
-    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], [5])
+    assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK, FactKind.SECOND_ORDER], [5])
+
+
+def test_a_second_order_is_told_once_and_not_when_it_has_ended(doubled):
+    for status in ("Submitted", "Cancelled"):
+        doubled.tell(FIRST_ATTEMPT._replace(status=status))
+    assert doubled.kinds == [FactKind.ACK, FactKind.SECOND_ORDER]
+    assert doubled.facts[-1].order_id == "4"
 
 
 def test_a_fill_costs_the_same_after_a_thousand_others():

@@ -15,7 +15,7 @@ from order_plane.brokers.ibkr_account import snapshot_of
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
-from order_plane.brokers.port import KeyLife
+from order_plane.brokers.port import BrokerRefused, KeyLife
 from order_plane.composition import build_stage
 from order_plane.effects import CancelOrder
 from order_plane.journals.memory import MemoryJournal
@@ -273,4 +273,17 @@ def test_a_second_order_of_an_intent_is_cancelled_with_the_first_and_nobodys_in_
     assert [each.intent_id == FIRST for each in snapshot.open_orders] == [True, False]
     told = asyncio.run(cancel(Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)))
     assert sorted(gateway.cancelled) == [4, 5]
-    assert [fact.kind for fact in told] == [FactKind.ACK, FactKind.CANCELLED]
+    assert [fact.kind for fact in told] == [FactKind.ACK, FactKind.SECOND_ORDER, FactKind.CANCELLED]
+
+
+def test_a_stray_order_is_cancelled_alone(venue):
+    gateway = venue.lifeline.connection = DoublingGateway(venue)
+    venue.book.add(Tracked(FIRST, 2, 5, "AAPL", 10.0, 10.0, NOON, lapses=False))
+    asyncio.run(venue.account())
+    session = Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)
+    stray = CancelOrder(FIRST, "4", "DU1", "stray-4", stray=True)
+    told = asyncio.run(session.cancel(stray))
+    assert (gateway.cancelled, [fact.kind for fact in told]) == ([4], [FactKind.ACK, FactKind.SECOND_ORDER])
+    assert venue.book.of_intent(FIRST).working == [5]
+    with pytest.raises(BrokerRefused, match="UNKNOWN_ORDER"):
+        asyncio.run(session.cancel(stray))

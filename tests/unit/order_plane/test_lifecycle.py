@@ -283,10 +283,10 @@ def test_terminal_statuses_are_the_four_ends():
 def test_a_later_change_that_the_venue_took_answers_an_earlier_one_that_nobody_answered():
     again = fact(FactKind.REPLACE_REQUESTED, "r2", 60.0, revision=2)
     taken = fact(FactKind.REPLACED, "r2", 60.0, revision=2)
-    assert history_of(QUANTITY, [SUBMITTING, ACK, CHANGE, again]).changing
+    assert history_of(QUANTITY, [SUBMITTING, ACK, CHANGE, again]).unanswered
     history = history_of(QUANTITY, [SUBMITTING, ACK, CHANGE, again, taken])
-    assert (history.changing, history.replaced, history.changes) == (False, taken, 2)
-    assert history_of(QUANTITY, [SUBMITTING, ACK, CHANGED, again]).changing
+    assert (history.unanswered, history.replaced, history.changes) == ([], taken, 2)
+    assert history_of(QUANTITY, [SUBMITTING, ACK, CHANGED, again]).unanswered
 
 
 def test_an_order_that_was_replaced_still_counts_against_what_its_intent_wished_for():

@@ -2,9 +2,15 @@ import threading
 
 import pytest
 
+from contracts.market import BarEvent
+from contracts.trading import OrderIntent
+from order_plane.brokers.port import KeyLife
+from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import JournalError, Recall
 from order_plane.journals.sql import SqlJournal
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.settings import OrderSettings
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is missing; pip install algo-trade[postgres]")
 from order_plane.journals.postgres import PostgresDatabase, PostgresJournal, view  # noqa: E402
@@ -132,3 +138,49 @@ def test_what_was_written_survives_a_crash_of_the_server(postgres, address, make
     assert journal.recall(make_intent(1)) is Recall.KNOWN
     assert journal.recall(make_intent(2)) is Recall.NEW
     journal.close()
+
+
+class Cutting:
+    """A venue that takes every order; with the third one the plane loses its journal."""
+
+    key_life, dormant, converts = KeyLife.NONE, False, False
+
+    def __init__(self, cut):
+        self.sent, self.cut = [], cut
+
+    def submit(self, order):
+        name = order.intent.intent_id
+        self.sent.append(name.int)
+        if name.int == 3:
+            self.cut()
+        return [Fact(name, FactKind.ACK, "ack", order.intent.timestamp, f"v-{name.int}")]
+
+    def drain(self):
+        return []
+
+    def observe(self, bar):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("taken_over", [True, False])
+def test_a_plane_that_loses_its_journal_in_a_batch_sends_nothing_more_of_it(address, make_intent, make_bar, taken_over):
+    def cut():
+        if taken_over:
+            with psycopg.connect(address, autocommit=True) as connection:
+                connection.execute("UPDATE meta SET epoch = epoch + 1")
+        else:
+            cut_off(address, journal)
+
+    journal, venue = PostgresJournal(address), Cutting(cut)
+    stage = build_stage(OrderSettings(limits={"duplicate_window": 0}, guards=(), reconciliation=None), journal, venue)
+    stage.recover()
+    stage.handlers[BarEvent](make_bar())
+    for number in range(1, 6):
+        stage.handlers[OrderIntent](make_intent(number, quantity=float(number)))
+    with pytest.raises(JournalError):
+        stage.settle()
+    assert venue.sent == [1, 2, 3]
+    stage.close()

@@ -1,0 +1,76 @@
+"""What a person signs about an order of which something is unknown, and what follows from it."""
+
+from order_plane.command_fields import fields_of
+from order_plane.desk import Desk
+from order_plane.effects import SubmitOrder
+from order_plane.journals.port import Journal, Past, Resolution, RowState, Verdict
+from order_plane.lifecycle import TERMINAL, Fact, FactKind, History, history_of
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+from order_plane.unacceptable import NotInDoubt
+
+
+def carry_out(
+    resolution: Resolution, desk: Desk, journal: Journal, router: Router, settlement: Settlement
+) -> SubmitOrder | None:
+    """Have ``resolution`` hold; returns the order that is to be sent again, if that is what it says.
+
+    What is in doubt is the attempt itself, or only a change of an order that the venue has.
+
+    Raises:
+        NotInDoubt: when neither is, or the venue says otherwise.
+    """
+    intent_id = resolution.intent_id
+    past = journal.past(intent_id) if desk.knows(intent_id) else None
+    if past is not None and signed_facts(past, resolution):
+        _answer(past, resolution, router, settlement)
+        journal.witness({"event": "RESOLUTION", "done": True, "of": "change", **fields_of(resolution)})
+        return None
+    if past is None or not journal.sign(resolution):
+        raise NotInDoubt("no order of this intent is in doubt; list them with algotrade orders in-doubt")
+    return router.resolve(resolution, settlement)
+
+
+def signed_facts(past: Past, resolution: Resolution) -> list[Fact]:
+    """The answers to the changes of an order that nobody answered, as a person signed them; none when there are none.
+
+    ADOPTED says that the last change was made, NOT_SENT that none was. The venue has the order, whichever it is.
+    """
+    if past.state is not RowState.ACKED or past.attempt != resolution.attempt:
+        return []
+    history = history_of(past.intent.quantity, past.facts)
+    if history.status() in TERMINAL or resolution.verdict is Verdict.SEND_AGAIN:
+        return []
+    if resolution.verdict is Verdict.ADOPTED:
+        return _made(past, history, resolution)
+    reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
+    intent_id, at = past.intent.intent_id, resolution.at
+    refused = [
+        Fact(intent_id, FactKind.REPLACE_REFUSED, each.fact_id, at, revision=each.revision, reason=reason)
+        for each in history.unanswered
+    ]
+    cancels = sorted(history.cancelling)
+    return refused + [Fact(intent_id, FactKind.CANCEL_REFUSED, name, at, reason=reason) for name in cancels]
+
+
+def _made(past: Past, history: History, resolution: Resolution) -> list[Fact]:
+    """The last change as the venue would confirm it: a cancel ends what any replacement before it left."""
+    reason, at = f"ADOPTED: signed by {resolution.operator}: {resolution.reason}", resolution.at
+    if history.cancelling:
+        kind = FactKind.CANCELLED
+        return [Fact(past.intent.intent_id, kind, kind.value.lower(), at, resolution.order_id, reason=reason)]
+    newest = max(history.unanswered, key=lambda each: each.revision, default=None)
+    if newest is None:
+        return []
+    return [newest._replace(kind=FactKind.REPLACED, timestamp=at, order_id=resolution.order_id, reason=reason)]
+
+
+def _answer(past: Past, resolution: Resolution, router: Router, settlement: Settlement) -> None:
+    """Book what the venue tells by now, and of what that leaves open what the person says."""
+    told = router.facts_at_broker(past.intent.intent_id)
+    signed = signed_facts(past, resolution)
+    ends = any(fact.kind is FactKind.CANCELLED for fact in signed)
+    if ends and told and history_of(past.intent.quantity, told).status() not in TERMINAL:
+        raise NotInDoubt("the venue says that the order works; have it cancelled again with algotrade orders cancel")
+    router.answer(past, told, settlement)
+    router.answer(past, signed_facts(settlement.completed(past), resolution), settlement)

@@ -1,0 +1,107 @@
+"""A release ends what was engaged when it was given: one that is heard late undoes no kill that is newer."""
+
+from datetime import timedelta
+from threading import Thread
+from uuid import UUID
+
+import pytest
+from order_messages import NOON, a_bar, an_intent, tell
+
+from contracts.codec import encode
+from contracts.control import KillScope, KillSwitchCommand
+from kernel.ports import Unprocessable
+from order_plane.command_channel import CommandChannel, CommandRefused, ask
+from order_plane.command_fields import kills_among
+from order_plane.composition import build_simulation, build_stage
+from order_plane.journals.memory import MemoryJournal
+from order_plane.operator_commands import operator_commands
+from order_plane.settings import OrderSettings
+
+SETTINGS = OrderSettings.model_validate({"guards": (), "reconciliation": None, "limits": {"duplicate_window": 0}})
+SYMBOL = {"scope": KillScope.SYMBOL, "target": "AAPL"}
+
+
+def a_command(number, minutes, *, engage, **changes):
+    given = {"operator": "ada", "reason": "drill", "timestamp": NOON + timedelta(minutes=minutes)}
+    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, **given, **changes)
+
+
+def by_socket(stage, command):
+    return operator_commands(stage, lambda said: None)["kill"]({"message": encode(command).decode()})
+
+
+def engaged(stage):
+    return [each.command_id.int for each in (*stage.desk.switch.engaged, *stage.desk.halts.engaged)]
+
+
+@pytest.mark.parametrize("where", [{}, SYMBOL, {"scope": KillScope.STRATEGY, "target": "momentum"}])
+def test_an_old_release_that_is_read_late_does_not_undo_a_kill_given_since(where):
+    stage = build_simulation(SETTINGS)
+    by_socket(stage, a_command(1, 10, engage=True, **where))
+    stale = a_command(2, 5, engage=False, **where)
+    for _ in range(2):
+        with pytest.raises(Unprocessable, match="given before"):
+            tell(stage, stale)
+    assert engaged(stage) == [1]
+    tell(stage, a_command(3, 11, engage=False, **where))
+    assert engaged(stage) == []
+
+
+def test_a_release_between_two_kills_of_one_switch_undoes_neither():
+    stage = build_simulation(SETTINGS)
+    tell(stage, a_command(1, 0, engage=True))
+    by_socket(stage, a_command(3, 10, engage=True))
+    with pytest.raises(Unprocessable, match="given before"):
+        tell(stage, a_command(2, 5, engage=False))
+    assert engaged(stage) == [1]
+
+
+def test_an_old_release_that_is_read_at_the_restart_does_not_undo_a_kill_in_the_journal():
+    journal = MemoryJournal()
+    first = build_stage(SETTINGS, journal, broker_of())
+    first.recover()
+    by_socket(first, a_command(1, 10, engage=True))
+    again = build_stage(SETTINGS, journal, broker_of())
+    again.restore(a_command(2, 5, engage=False))
+    said = again.recover()
+    assert engaged(again) == [1]
+    assert [each.code for each in said if each.event_type == "risk_alert"] == ["RELEASE_REFUSED"]
+
+
+def test_a_release_that_waits_at_the_socket_does_not_undo_the_kill_behind_it_which_is_heeded_first(tmp_path):
+    stage = build_simulation(SETTINGS)
+    channel = CommandChannel(tmp_path / "order.sock", operator_commands(stage, lambda said: None))
+    stage.heed(lambda: kills_among(channel.waiting()))
+    answers = []
+
+    def order(command):
+        try:
+            answers.append(ask(tmp_path / "order.sock", "kill", {"message": encode(command).decode()}))
+        except CommandRefused as refusal:
+            answers.append(str(refusal))
+
+    threads = []
+    for number, command in enumerate((a_command(2, 5, engage=False), a_command(3, 6, engage=True)), start=1):
+        threads.append(Thread(target=order, args=(command,)))
+        threads[-1].start()
+        while len(channel.waiting()) < number:
+            threads[-1].join(0.01)
+    tell(stage, a_bar(0), an_intent(1, quantity=1.0))
+    assert engaged(stage) == [3], "the kill is known before the first order leaves"
+    channel.poll()
+    for thread in threads:
+        thread.join(10.0)
+    channel.close()
+    assert engaged(stage) == [3]
+    assert sum("given before" in str(each) for each in answers) == 1
+
+
+def test_an_older_kill_that_is_read_late_still_stops_trading():
+    stage = build_simulation(SETTINGS)
+    tell(stage, a_command(2, 5, engage=False))
+    tell(stage, a_command(1, 0, engage=True))
+    assert engaged(stage) == [1]
+
+
+def broker_of():
+    return build_simulation(SETTINGS)._broker
