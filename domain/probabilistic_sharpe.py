@@ -33,7 +33,9 @@ class SharpeEstimate:
 
 
 def estimate_sharpe(returns: ArrayLike, risk_free: float = 0.0) -> SharpeEstimate:
-    """Measure simple ``returns`` per period; ``risk_free`` is per period too.
+    """Measure simple ``returns`` per period, shape (n,), as Bailey and Lopez de Prado (2012) do.
+
+    ``risk_free`` is per period, too.
 
     Raises:
         ValueError: when a return is not finite or ``returns`` has not one dimension.

@@ -56,7 +56,10 @@ class Posterior:
 
 
 def equilibrium_returns(risk_aversion: float, covariance: Matrix, market: Vector) -> Vector:
-    """Annual excess returns at which ``market`` weights are optimal: ``risk_aversion * Sigma w``."""
+    """Annual excess returns at which ``market`` weights are optimal: ``risk_aversion * Sigma w``, shape (n,).
+
+    ``covariance`` is annual, (n, n), and ``market`` (n,) (Black and Litterman 1992).
+    """
     implied: Vector = risk_aversion * covariance @ market
     return implied
 

@@ -75,7 +75,9 @@ def ledoit_wolf_covariance(returns: Matrix, periods_per_year: float) -> tuple[Ma
 
 
 def repaired(covariance: Matrix) -> Repaired:
-    """Symmetrise, and raise eigenvalues below `SMALLEST_SHARE` of the largest.
+    """Symmetrise ``covariance``, shape (n, n), and raise eigenvalues below `SMALLEST_SHARE` of the largest.
+
+    The spectral method of Rebonato and Jäckel (1999) without its scaling back to given variances.
 
     Raises:
         NotACovariance: when an entry is not finite, no variance is positive, or more than `CLIPPED_AT_MOST` of
