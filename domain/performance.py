@@ -110,20 +110,20 @@ def drawdowns(equity: ArrayLike, starting_capital: float | None = None) -> Float
 
 
 def max_drawdown(equity: ArrayLike, starting_capital: float | None = None) -> float:
-    """The deepest of `drawdowns`: zero or a negative fraction (Magdon-Ismail and Atiya 2004); NaN without any point."""
+    """The deepest of `drawdowns`, (n,): zero or a negative fraction (Magdon-Ismail and Atiya 2004); NaN without any."""
     depths = drawdowns(equity, starting_capital)
     return float(depths.min()) if len(depths) else float("nan")
 
 
 def longest_drawdown(equity: ArrayLike, starting_capital: float | None = None) -> int:
-    """The most points in a row below an earlier peak; an unfinished drawdown counts as far as it goes."""
+    """The most points in a row of ``equity``, (n,), below an earlier peak; an unfinished drawdown counts so far."""
     below = drawdowns(equity, starting_capital) < 0.0
     edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False]))))
     return int(np.max(edges[1::2] - edges[::2], initial=0))
 
 
 def calmar(equity: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
-    """`cagr` over the absolute `max_drawdown` (Young 1991), both of the whole series; NaN without a drawdown."""
+    """`cagr` over the absolute `max_drawdown` of ``equity``, shape (n,) (Young 1991); NaN without a drawdown."""
     depth = max_drawdown(equity)
     if not depth < 0.0:
         return float("nan")
@@ -183,8 +183,8 @@ def closed_profits(
 ) -> Floats:
     """Profit (currency units) of each fill of one symbol that reduces a position, at average cost, after commissions.
 
-    ``units`` are signed (bought positive), ``prices`` per unit, ``commissions`` positive when paid; in time
-    order. A commission belongs to the units it traded: on entry it adds to the cost of the position, on exit it
+    All of shape (n,): ``units`` are signed (bought positive), ``prices`` per unit, ``commissions`` positive when paid;
+    in time order. A commission belongs to the units it traded: on entry it adds to the cost of the position, on exit it
     lowers the profit; a fill that turns the position over is split by units. Units within a billionth of flat
     count as flat. A profit is converted at the one of ``rates`` (one for each fill, by default 1) at which it was made.
     """

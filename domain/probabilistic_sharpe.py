@@ -74,7 +74,7 @@ def probabilistic_sharpe(estimate: SharpeEstimate, benchmark: float = 0.0) -> fl
 
 
 def probabilistic_sharpe_of_equity(equity: ArrayLike, benchmark: float = 0.0, minimum: int = 60) -> float:
-    """`probabilistic_sharpe` of an equity curve (currency units, one point per period), as a kill switch watches it.
+    """`probabilistic_sharpe` of an equity curve, (n,) in currency units, by period, as a kill switch watches it.
 
     NaN with fewer than ``minimum`` returns: a shorter record condemns nobody.
 

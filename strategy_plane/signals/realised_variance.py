@@ -53,7 +53,7 @@ def rogers_satchell(opened: Vector, high: Vector, low: Vector, close: Vector) ->
 
 
 def yang_zhang(opened: Vector, high: Vector, low: Vector, close: Vector) -> float:
-    """Yang and Zhang (2000): variance per bar over the last n of n + 1 bars; any drift, overnight gaps included.
+    """Yang and Zhang (2000): variance per bar over the last n of prices (n + 1,); any drift, overnight gaps included.
 
     ``V_o + k V_c + (1 - k) V_rs`` with the sample variances (ddof 1) of overnight and of open-to-close log returns,
     `rogers_satchell`, and k = 0.34 / (1.34 + (n + 1) / (n - 1)). Needs n of at least 2.

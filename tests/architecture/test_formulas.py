@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[([^]]+)\]\(\.\./([\w/]+\.py)(?:#(\w+))?\)")
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 SURNAME = re.compile(r"\b[A-ZÄÖÜ][A-Za-zäöüé]{3,}")
+ARRAYS = re.compile(r"\b(?:Vector|Matrix|ArrayLike|Floats|NDArray)\b")
+SHAPE = re.compile(r"\bshape\b|\((?:n|m|k|T|K|moments|periods|paths)(?:,| \+ 1,)")
 ALL_FORMULAS = (
     *("domain/costs.py", "domain/performance.py", "domain/probabilistic_sharpe.py", "order_plane/execution_costs.py"),
     *("strategy_plane/sizing.py", "strategy_plane/strategies/dual_momentum.py"),
@@ -83,6 +85,15 @@ def functions(file: str) -> frozenset[str]:
     return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
 
 
+def takes_arrays(row: Row) -> bool:
+    """Whether a formula is a function whose arguments or answer are arrays; of a class the fields are documented."""
+    for node in ast.parse((ROOT / row.file).read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == row.formula:
+            said = [*(each.annotation for each in node.args.args), node.returns]
+            return any(ARRAYS.search(ast.unparse(each)) for each in said if each)
+    return False
+
+
 def files(patterns: tuple[str, ...]) -> list[str]:
     return sorted({str(each.relative_to(ROOT)) for pattern in patterns for each in ROOT.glob(pattern)})
 
@@ -129,6 +140,11 @@ def test_what_is_said_to_be_no_formula_exists() -> None:
 def test_the_docstring_gives_the_source(row: Row) -> None:
     assert row.source
     assert missing_words(row.source, definitions(row.file)[row.formula]) == []
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.formula)
+def test_a_function_of_arrays_gives_their_shapes(row: Row) -> None:
+    assert not takes_arrays(row) or SHAPE.search(definitions(row.file)[row.formula])
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.formula)
