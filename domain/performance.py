@@ -116,7 +116,7 @@ def max_drawdown(equity: ArrayLike, starting_capital: float | None = None) -> fl
 
 
 def longest_drawdown(equity: ArrayLike, starting_capital: float | None = None) -> int:
-    """The most points in a row of ``equity``, (n,), below an earlier peak; an unfinished drawdown counts so far."""
+    """The most points in a row of ``equity``, (n,), below an earlier peak; an unfinished drawdown counts, too."""
     below = drawdowns(equity, starting_capital) < 0.0
     edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False]))))
     return int(np.max(edges[1::2] - edges[::2], initial=0))
