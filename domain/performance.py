@@ -12,7 +12,7 @@ TRADING_DAYS = 252
 
 
 def simple_returns(equity: ArrayLike) -> Floats:
-    """Returns ``E_t / E_{t-1} - 1`` of ``equity`` (currency units), one fewer than there are points.
+    """Returns ``E_t / E_{t-1} - 1`` of ``equity``, shape (n,) in currency units, as fractions of shape (n - 1,).
 
     Raises:
         ValueError: when a value is not finite or not above zero, since a return needs a positive base.
@@ -24,7 +24,7 @@ def simple_returns(equity: ArrayLike) -> Floats:
 
 
 def total_return(equity: ArrayLike) -> float:
-    """``E_T / E_0 - 1`` as a fraction; NaN without any point.
+    """``E_T / E_0 - 1`` of ``equity``, shape (n,) in currency units, as a fraction; NaN without any point.
 
     Raises:
         ValueError: when a value is not finite or the first is not above zero.
@@ -38,7 +38,7 @@ def total_return(equity: ArrayLike) -> float:
 
 
 def volatility(returns: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
-    """Annualised standard deviation of simple ``returns`` with ddof 1; NaN with fewer than two returns.
+    """Annualised standard deviation of simple ``returns``, shape (n,), with ddof 1; NaN with fewer than two.
 
     The square root of time assumes returns without autocorrelation (Lo 2002).
     """
@@ -49,8 +49,9 @@ def volatility(returns: ArrayLike, periods_per_year: float = TRADING_DAYS) -> fl
 def sharpe(returns: ArrayLike, periods_per_year: float = TRADING_DAYS, risk_free: float = 0.0) -> float:
     """Annualised Sharpe ratio: mean excess return over its standard deviation (ddof 1), times √periods.
 
-    ``risk_free`` is the return of the riskless asset per period. NaN with fewer than two returns or when all
-    are equal, since the ratio then has no denominator (Sharpe 1994; annualisation as in Lo 2002 for iid returns).
+    ``returns`` are simple, of shape (n,); ``risk_free`` is the return of the riskless asset per period. NaN with fewer
+    than two returns or when all are equal, since the ratio then has no denominator (Sharpe 1994; annualisation as in
+    Lo 2002 for iid returns).
     """
     excess = _finite("returns", returns) - risk_free
     deviation = _deviation(excess)
@@ -62,8 +63,8 @@ def sharpe(returns: ArrayLike, periods_per_year: float = TRADING_DAYS, risk_free
 def sortino(returns: ArrayLike, periods_per_year: float = TRADING_DAYS, minimum: float = 0.0) -> float:
     """Annualised Sortino ratio: mean excess over ``minimum`` (per period), divided by the downside deviation.
 
-    The downside deviation is ``sqrt(sum(min(r - minimum, 0)²) / n)`` over all ``n`` returns (Sortino and Price
-    1994). NaN without returns or when none falls short of ``minimum``.
+    The downside deviation is ``sqrt(sum(min(r - minimum, 0)²) / n)`` over all ``n`` simple ``returns``, shape (n,)
+    (Sortino and Price 1994). NaN without returns or when none falls short of ``minimum``.
     """
     excess = _finite("returns", returns) - minimum
     if not len(excess):
@@ -75,7 +76,9 @@ def sortino(returns: ArrayLike, periods_per_year: float = TRADING_DAYS, minimum:
 
 
 def cagr(equity: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
-    """Compound annual growth ``(E_T / E_0)^(periods / n) - 1`` over ``n`` = points - 1; NaN with fewer than two.
+    """Compound annual growth ``(E_T / E_0)^(periods / n) - 1``, a fraction.
+
+    ``equity`` has shape (n + 1,), in currency units; NaN with fewer than two points.
 
     Raises:
         ValueError: when a value is not finite or not above zero.
@@ -88,7 +91,7 @@ def cagr(equity: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
 
 
 def drawdowns(equity: ArrayLike, starting_capital: float | None = None) -> Floats:
-    """Distance of each point from the highest so far, ``E_t / max_{s<=t} E_s - 1``: zero or negative.
+    """Distance of each point from the highest so far, ``E_t / max_{s<=t} E_s - 1``: zero or negative fractions, (n,).
 
     ``starting_capital`` counts as a point before the first, so a loss on the first one shows.
 
@@ -107,20 +110,20 @@ def drawdowns(equity: ArrayLike, starting_capital: float | None = None) -> Float
 
 
 def max_drawdown(equity: ArrayLike, starting_capital: float | None = None) -> float:
-    """The deepest of `drawdowns`: zero or negative; NaN without any point."""
+    """The deepest of `drawdowns`, (n,): zero or a negative fraction (Magdon-Ismail and Atiya 2004); NaN without any."""
     depths = drawdowns(equity, starting_capital)
     return float(depths.min()) if len(depths) else float("nan")
 
 
 def longest_drawdown(equity: ArrayLike, starting_capital: float | None = None) -> int:
-    """The most points in a row below an earlier peak; an unfinished drawdown counts as far as it goes."""
+    """The most points in a row of ``equity``, (n,), below an earlier peak; an unfinished drawdown counts, too."""
     below = drawdowns(equity, starting_capital) < 0.0
     edges = np.flatnonzero(np.diff(np.concatenate(([False], below, [False]))))
     return int(np.max(edges[1::2] - edges[::2], initial=0))
 
 
 def calmar(equity: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
-    """`cagr` over the absolute `max_drawdown` (Young 1991), both of the whole series; NaN without a drawdown."""
+    """`cagr` over the absolute `max_drawdown` of ``equity``, shape (n,) (Young 1991); NaN without a drawdown."""
     depth = max_drawdown(equity)
     if not depth < 0.0:
         return float("nan")
@@ -128,14 +131,14 @@ def calmar(equity: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
 
 
 def hit_rate(outcomes: ArrayLike) -> float:
-    """Share of gains among the outcomes that are not zero (trade profits, or returns of days); NaN without any."""
+    """Share of gains among the outcomes that are not zero: profits of trades or returns, (n,); NaN without any."""
     values = _finite("outcomes", outcomes)
     decided = np.count_nonzero(values)
     return float(np.count_nonzero(values > 0.0) / decided) if decided else float("nan")
 
 
 def profit_factor(profits: ArrayLike) -> float:
-    """Sum of the gains over the absolute sum of the losses; NaN when nothing was lost."""
+    """Sum of the gains over the absolute sum of the losses, of ``profits`` (n,); NaN when nothing was lost."""
     values = _finite("profits", profits)
     lost = -values[values < 0.0].sum()
     return float(values[values > 0.0].sum() / lost) if lost > 0.0 else float("nan")
@@ -144,8 +147,9 @@ def profit_factor(profits: ArrayLike) -> float:
 def turnover(traded_value: ArrayLike, equity: ArrayLike, periods_per_year: float = TRADING_DAYS) -> float:
     """Value bought and sold per year as a multiple of mean equity.
 
-    ``traded_value`` are the absolute values of all trades (both sides count), ``equity`` one point per period;
-    years are ``(points - 1) / periods_per_year``. NaN with fewer than two points.
+    ``traded_value`` are the absolute values of all trades, shape (m,) (both sides count), ``equity`` one point per
+    period, shape (n,), both in currency units; years are ``(points - 1) / periods_per_year``. NaN with fewer than two
+    points.
 
     Raises:
         ValueError: when a value is not finite or mean equity is not above zero.
@@ -159,7 +163,9 @@ def turnover(traded_value: ArrayLike, equity: ArrayLike, periods_per_year: float
 
 
 def mean_exposure(value: ArrayLike, equity: ArrayLike) -> float:
-    """Mean of position value over equity at each point: gross or net exposure as a fraction; NaN without points.
+    """Mean of position value over equity, both (n,) in currency units: gross or net exposure as a fraction.
+
+    NaN without points.
 
     Raises:
         ValueError: when a value is not finite, lengths differ, or equity is not above zero.
@@ -175,10 +181,10 @@ def mean_exposure(value: ArrayLike, equity: ArrayLike) -> float:
 def closed_profits(
     units: Sequence[float], prices: Sequence[float], commissions: Sequence[float], rates: Sequence[float] | None = None
 ) -> Floats:
-    """Profit of each fill of one symbol that reduces a position, at average cost and after commissions.
+    """Profit (currency units) of each fill of one symbol that reduces a position, at average cost, after commissions.
 
-    ``units`` are signed (bought positive), ``prices`` per unit, ``commissions`` positive when paid; in time
-    order. A commission belongs to the units it traded: on entry it adds to the cost of the position, on exit it
+    All of shape (n,): ``units`` are signed (bought positive), ``prices`` per unit, ``commissions`` positive when paid;
+    in time order. A commission belongs to the units it traded: on entry it adds to the cost of the position, on exit it
     lowers the profit; a fill that turns the position over is split by units. Units within a billionth of flat
     count as flat. A profit is converted at the one of ``rates`` (one for each fill, by default 1) at which it was made.
     """

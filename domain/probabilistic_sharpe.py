@@ -33,7 +33,9 @@ class SharpeEstimate:
 
 
 def estimate_sharpe(returns: ArrayLike, risk_free: float = 0.0) -> SharpeEstimate:
-    """Measure simple ``returns`` per period; ``risk_free`` is per period too.
+    """Measure simple ``returns`` per period, shape (n,), as Bailey and Lopez de Prado (2012) do.
+
+    ``risk_free`` is per period, too.
 
     Raises:
         ValueError: when a return is not finite or ``returns`` has not one dimension.
@@ -72,7 +74,7 @@ def probabilistic_sharpe(estimate: SharpeEstimate, benchmark: float = 0.0) -> fl
 
 
 def probabilistic_sharpe_of_equity(equity: ArrayLike, benchmark: float = 0.0, minimum: int = 60) -> float:
-    """`probabilistic_sharpe` of an equity curve (currency units, one point per period), as a kill switch watches it.
+    """`probabilistic_sharpe` of an equity curve, (n,) in currency units, by period, as a kill switch watches it.
 
     NaN with fewer than ``minimum`` returns: a shorter record condemns nobody.
 

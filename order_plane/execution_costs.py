@@ -14,7 +14,7 @@ class ImpactFit:
     ``cost`` is a fraction of the arrival price and ``participation`` a fraction of the volume traded meanwhile, so
     ``impact`` (the temporary-impact lambda of Almgren and Chriss, 2001, in its linear form) is what trading all
     of the volume would cost. Each observation weighs ``forgetting`` times as much as the one after it; with
-    a forgetting of 1 the fit is that of ordinary least squares. Haykin, Adaptive Filter Theory, chapter 10.
+    a forgetting of 1 the fit is that of ordinary least squares. Haykin (2014), Adaptive Filter Theory, chapter 10.
     """
 
     forgetting: float = 0.995

@@ -39,7 +39,7 @@ def units_of(weight: float, equity: float, worth: float) -> float:
 
 
 def ewma_volatility(returns: ArrayLike, half_life: float, periods_per_year: float = 252.0) -> float:
-    """Annualised volatility of simple ``returns``, newest last, around zero, older ones halving every ``half_life``.
+    """Annualised volatility around zero of simple ``returns``, (n,), newest last, whose weights halve by ``half_life``.
 
     RiskMetrics (1996) with weights that sum to one; NaN without returns.
 
@@ -56,7 +56,7 @@ def ewma_volatility(returns: ArrayLike, half_life: float, periods_per_year: floa
 
 
 def average_true_range(high: ArrayLike, low: ArrayLike, close: ArrayLike, window: int = 14) -> float:
-    """Wilder's (1978) average true range of bars, oldest first, in currency per unit.
+    """Wilder's (1978) average true range of bars, oldest first, all of shape (n,), in currency per unit.
 
     The first average is the plain mean of ``window`` true ranges, each later one ``(before * (window - 1) + newest)
     / window``. NaN with fewer than ``window + 1`` bars, since a true range needs the close before it.
@@ -92,6 +92,8 @@ def units_at_risk(equity: float, risk: float, true_range: float, multiple: float
 
 def volatility_scale(target: float, expected: float, largest: float = 1.0) -> float:
     """What to multiply weights by so that ``expected`` annual volatility becomes ``target``, at most ``largest``.
+
+    Both are fractions a year (Harvey, Hoyle, Korgaonkar, Rattray, Sargaison and Van Hemert 2018).
 
     Raises:
         ValueError: when target is negative or expected not a positive number.

@@ -10,7 +10,7 @@ from strategy_plane.history import Vector
 
 
 def ranks(values: Vector) -> Vector:
-    """Places of ``values``, shape (n,), from 1; equal values share the mean of their places."""
+    """Places of ``values``, shape (n,), from 1; equal values share the mean of their places (Spearman 1904)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     lasts = np.cumsum(counts)
     shared: Vector = lasts - (counts - 1) / 2.0
@@ -34,7 +34,10 @@ def information_coefficient(scores: Mapping[str, float], returns: Mapping[str, f
 
 
 def long_short(scores: Mapping[str, float]) -> dict[str, float]:
-    """Weights proportional to the centred scores, with a sum of zero and a sum of absolute weights of one."""
+    """Weights proportional to the centred scores, with a sum of zero and a sum of absolute weights of one.
+
+    Lo and MacKinlay (1990) weigh so by past returns. Fractions of equity by symbol.
+    """
     if not scores:
         return {}
     mean = math.fsum(scores.values()) / len(scores)
@@ -47,10 +50,11 @@ class Summary:
     """What a signal's matured labels show.
 
     ``mean`` and ``ratio`` are the mean IC and the ICIR (mean over sample standard deviation, not annualised);
-    ``statistic`` is a t-value that counts overlapping labels once; ``earned`` is the annual simple return of the
-    signal's own long-short portfolio of gross one, before costs; ``turnover`` the mean sum of absolute weight changes
-    from one scoring to the next; ``contribution`` what it earned times its share in the ensemble's weights, per year
-    of all moments: one at which it was silent counts as zero, while the other figures leave it out.
+    ``statistic`` is their t-value (Fama and MacBeth 1973), which counts overlapping labels once; ``earned`` is the
+    annual simple return of the signal's own long-short portfolio of gross one, before costs; ``turnover`` the mean sum
+    of absolute weight changes from one scoring to the next; ``contribution`` what it earned times its share in the
+    ensemble's weights, per year of all moments: one at which it was silent counts as zero, while the other figures
+    leave it out.
     """
 
     observations: int
@@ -73,7 +77,10 @@ class Outcome:
 
 
 def summary(outcomes: Sequence[Outcome], spacing: int, horizon: int, periods_per_year: float) -> Summary:
-    """Summarise outcomes whose labels span ``horizon`` moments and begin ``spacing`` moments apart."""
+    """Summarise outcomes whose labels span ``horizon`` moments and begin ``spacing`` moments apart.
+
+    The t-value is that of a mean of cross-sections (Fama and MacBeth 1973); see `Summary` for units.
+    """
     ics = np.array([outcome.ic for outcome in outcomes])
     ics = ics[np.isfinite(ics)]
     count = len(ics)

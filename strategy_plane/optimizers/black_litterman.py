@@ -56,7 +56,10 @@ class Posterior:
 
 
 def equilibrium_returns(risk_aversion: float, covariance: Matrix, market: Vector) -> Vector:
-    """Annual excess returns at which ``market`` weights are optimal: ``risk_aversion * Sigma w``."""
+    """Annual excess returns at which ``market`` weights are optimal: ``risk_aversion * Sigma w``, shape (n,).
+
+    ``covariance`` is annual, (n, n), and ``market`` (n,) (Black and Litterman 1992).
+    """
     implied: Vector = risk_aversion * covariance @ market
     return implied
 
@@ -64,7 +67,8 @@ def equilibrium_returns(risk_aversion: float, covariance: Matrix, market: Vector
 def uncertainty_of(confidence: float, weights: Vector, covariance: Matrix, tau: float = TAU) -> float:
     """Variance of a view held with ``confidence``: ``(1 / c - 1) * tau * p' Sigma p`` (Idzorek 2005, in closed form).
 
-    With the prior covariance, the view then moves weights the fraction ``c`` of the way that certainty would.
+    ``weights`` are (n,), ``covariance`` (n, n) is the prior one, annual as the answer is. The view then moves weights
+    the fraction ``c`` of the way that certainty would.
 
     Raises:
         ValueError: when ``confidence`` is not above zero and at most one.
@@ -77,8 +81,9 @@ def uncertainty_of(confidence: float, weights: Vector, covariance: Matrix, tau: 
 def posterior(equilibrium: Vector, covariance: Matrix, views: Sequence[View], tau: float = TAU) -> Posterior:
     """Blend ``views`` with ``equilibrium`` returns (Black and Litterman 1992, He and Litterman 1999).
 
-    The covariance includes the uncertainty of the blend: ``Sigma + ((tau Sigma)⁻¹ + P' Omega⁻¹ P)⁻¹``, computed
-    without inverting either, so a certain view (uncertainty 0) is met exactly.
+    ``equilibrium`` is (n,) and ``covariance`` (n, n), both annual. The covariance of the answer includes the
+    uncertainty of the blend: ``Sigma + ((tau Sigma)⁻¹ + P' Omega⁻¹ P)⁻¹``, computed without inverting either, so a
+    certain view (uncertainty 0) is met exactly.
 
     Raises:
         ValueError: when tau is not positive or an uncertainty is negative.

@@ -36,10 +36,10 @@ def sample_covariance(returns: Matrix, periods_per_year: float) -> Matrix:
 
 
 def ewma_covariance(returns: Matrix, periods_per_year: float, half_life: float) -> Matrix:
-    """Exponentially weighted covariance around zero, newest last, annualised (RiskMetrics 1996).
+    """Exponentially weighted covariance around zero of ``returns``, (periods, n), annualised (RiskMetrics 1996).
 
-    A return ``half_life`` periods old has half the weight of the newest; weights sum to one, so the start needs
-    no seed.
+    The newest stands last. A return ``half_life`` periods old has half the weight of the newest; weights sum to one,
+    so the start needs no seed.
 
     Raises:
         ValueError: when a return is not finite, there are fewer than two periods or half_life is not positive.
@@ -55,8 +55,8 @@ def ewma_covariance(returns: Matrix, periods_per_year: float, half_life: float) 
 def ledoit_wolf_covariance(returns: Matrix, periods_per_year: float) -> tuple[Matrix, float]:
     """Covariance shrunk towards a multiple of the identity, annualised, and the share of that target.
 
-    Demeaned, divided by the number of periods, with the asymptotically optimal share (Ledoit and Wolf 2004,
-    A well-conditioned estimator).
+    ``returns`` of shape (periods, n), demeaned, divided by the number of periods, with the asymptotically optimal share
+    (Ledoit and Wolf 2004, A well-conditioned estimator).
 
     Raises:
         ValueError: when a return is not finite or there are fewer than two periods.
@@ -75,7 +75,9 @@ def ledoit_wolf_covariance(returns: Matrix, periods_per_year: float) -> tuple[Ma
 
 
 def repaired(covariance: Matrix) -> Repaired:
-    """Symmetrise, and raise eigenvalues below `SMALLEST_SHARE` of the largest.
+    """Symmetrise ``covariance``, shape (n, n), and raise eigenvalues below `SMALLEST_SHARE` of the largest.
+
+    The spectral method of Rebonato and Jäckel (1999) without its scaling back to given variances.
 
     Raises:
         NotACovariance: when an entry is not finite, no variance is positive, or more than `CLIPPED_AT_MOST` of
@@ -99,7 +101,7 @@ def repaired(covariance: Matrix) -> Repaired:
 
 
 def factor_form(covariance: Matrix) -> FactorRisk:
-    """The same covariance as a `FactorRisk` with up to n factors; its least eigenvalue becomes the specific variance.
+    """The same covariance, (n, n), as a `FactorRisk` of up to n factors; its least eigenvalue is the specific variance.
 
     What a repair clipped is said in ``repair``.
 

@@ -11,7 +11,7 @@ Places = NDArray[np.intp]
 
 
 def hierarchical_risk_parity(risk: FactorRisk) -> Vector:
-    """Long-only weights that sum to one (Lopez de Prado 2016), in his own convention.
+    """Long-only weights that sum to one, shape (n,) (Lopez de Prado 2016), in his own convention.
 
     That convention clusters the *columns* of the matrix of distances ``√((1 - correlation) / 2)`` by their
     Euclidean distance, single linkage, in the order of the tree without optimal reordering; other programs

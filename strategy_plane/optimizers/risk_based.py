@@ -69,13 +69,16 @@ def _calm(wanted: Vector, risk: FactorRisk, limits: Limits) -> Vector:
 
 
 def equal_weight(risk: FactorRisk) -> Vector:
-    """The same weight for every asset (DeMiguel, Garlappi and Uppal 2009)."""
+    """The same weight for every asset, shape (n,) (DeMiguel, Garlappi and Uppal 2009)."""
     assets = len(risk.specific)
     return np.full(assets, 1.0 / assets)
 
 
 def inverse_volatility(risk: FactorRisk) -> Vector:
-    """Weights in proportion to one over volatility, which equal risk parity when all correlations are the same."""
+    """Weights, (n,), in proportion to one over volatility.
+
+    They equal risk parity when all correlations are the same (Maillard, Roncalli and Teiletche 2010).
+    """
     inverse: Vector = 1.0 / np.sqrt(risk.variances)
     inverse /= inverse.sum()
     return inverse

@@ -10,7 +10,7 @@ MAX_SWEEPS = 1000
 
 
 def risk_parity(risk: FactorRisk) -> Vector:
-    """Equal risk contributions, long-only, sum one (Maillard, Roncalli and Teiletche 2010).
+    """Equal risk contributions, long-only, sum one, shape (n,) (Maillard, Roncalli and Teiletche 2010).
 
     Cyclical coordinate descent on ``w' Sigma w / 2 - mean(log w)`` (Griveau-Billion, Richard and Roncalli 2013),
     whose optimum is unique; in factor form a sweep costs n times the number of factors.

@@ -64,12 +64,13 @@ def fit(
     tolerance: float = 1e-3,
     before: HiddenMarkov | None = None,
 ) -> tuple[HiddenMarkov, float]:
-    """The most likely of several fits by expectation maximisation (Baum and Welch), and its log-likelihood.
+    """The most likely of several fits by expectation maximisation, and its log-likelihood.
 
-    ``observations`` of shape (T, d) should have variances of about one. Each of ``starts`` begins with other rows of
-    them, drawn by ``rng``, as means, one more with the states of ``before`` if there was a fit, and all end after
-    ``iterations`` or when every one gains less than ``tolerance``. The likelihood has many local maxima: one start is
-    not enough, and without ``before`` a sample that hardly differs may end at another of them.
+    Baum, Petrie, Soules and Weiss (1970). ``observations`` of shape (T, d) should have variances of about one. Each of
+    ``starts`` begins with other rows of them, drawn by ``rng``, as means, one more with the states of ``before`` if
+    there was a fit, and all end after ``iterations`` or when every one gains less than ``tolerance``. The likelihood
+    has many local maxima: one start is not enough, and without ``before`` a sample that hardly differs may end at
+    another of them.
 
     Raises:
         ValueError: when observations are not finite or fewer than ten for each state.

@@ -42,7 +42,7 @@ def standardised_surprise(quarters: Vector, past: int = 8) -> float:
 
 
 def price_scaled_surprise(quarters: Vector, price: float) -> float:
-    """``(e_q - e_{q-4}) / P`` with earnings and price per share (Livnat and Mendenhall 2006); NaN without either."""
+    """``(e_q - e_{q-4}) / P``, earnings (n,) and price per share (Livnat and Mendenhall 2006); NaN without either."""
     if len(quarters) <= _YEAR or not price > 0.0:
         return math.nan
     return float(quarters[-1] - quarters[-1 - _YEAR]) / price

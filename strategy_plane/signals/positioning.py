@@ -15,12 +15,15 @@ _SHORTEST_QUARTER, _LONGEST_QUARTER = timedelta(days=60), timedelta(days=125)
 
 
 def short_ratio(shorted: float, outstanding: float) -> float:
-    """Shares sold short as a fraction of shares outstanding; NaN without shares."""
+    """Shares sold short as a fraction of shares outstanding (Asquith, Pathak and Ritter 2005); NaN without shares."""
     return shorted / outstanding if outstanding > 0.0 else math.nan
 
 
 def days_to_cover(shorted: float, daily_volume: float) -> float:
-    """Shares sold short over average daily volume, in days; both on the share basis of their report, NaN without."""
+    """Shares sold short over average daily volume, in days (Hong, Li, Ni, Scheinkman and Yan 2015); NaN without volume.
+
+    Both on the share basis of their report.
+    """
     return shorted / daily_volume if daily_volume > 0.0 else math.nan
 
 

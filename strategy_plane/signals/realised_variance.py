@@ -21,30 +21,39 @@ class Estimator(StrEnum):
 
 
 def close_to_close(closes: Vector) -> float:
-    """Mean squared log return of ``closes``, shape (n + 1,): realised variance per bar with mean zero."""
+    """Andersen and Bollerslev (1998): mean squared log return of ``closes``, (n + 1,), the variance per bar."""
     steps = np.diff(np.log(closes))
     return float(np.mean(steps * steps))
 
 
 def parkinson(high: Vector, low: Vector) -> float:
-    """Parkinson (1980): mean of ln(H/L)² / (4 ln 2) over ``n`` bars; assumes no drift and no overnight gap."""
+    """Parkinson (1980): mean of ln(H/L)² / (4 ln 2), the variance per bar of prices of shape (n,).
+
+    Assumes no drift and sees no overnight gap.
+    """
     return float(np.mean(np.log(high / low) ** 2) / (4.0 * _LN2))
 
 
 def garman_klass(opened: Vector, high: Vector, low: Vector, close: Vector) -> float:
-    """Garman and Klass (1980): mean of ln(H/L)²/2 - (2 ln 2 - 1) ln(C/O)²; no drift, no overnight gap."""
+    """Garman and Klass (1980): mean of ln(H/L)²/2 - (2 ln 2 - 1) ln(C/O)², the variance per bar; prices are (n,).
+
+    Their practical estimator; assumes no drift and sees no overnight gap.
+    """
     return float(np.mean(0.5 * np.log(high / low) ** 2 - (2.0 * _LN2 - 1.0) * np.log(close / opened) ** 2))
 
 
 def rogers_satchell(opened: Vector, high: Vector, low: Vector, close: Vector) -> float:
-    """Rogers and Satchell (1991): mean of ln(H/C) ln(H/O) + ln(L/C) ln(L/O); any drift, no overnight gap."""
+    """Rogers and Satchell (1991): mean of ln(H/C) ln(H/O) + ln(L/C) ln(L/O), the variance per bar; prices are (n,).
+
+    Stands any drift and sees no overnight gap.
+    """
     up = np.log(high / close) * np.log(high / opened)
     down = np.log(low / close) * np.log(low / opened)
     return float(np.mean(up + down))
 
 
 def yang_zhang(opened: Vector, high: Vector, low: Vector, close: Vector) -> float:
-    """Yang and Zhang (2000) over the last n of n + 1 bars: any drift, overnight gaps included.
+    """Yang and Zhang (2000): variance per bar over the last n of prices (n + 1,); any drift, overnight gaps included.
 
     ``V_o + k V_c + (1 - k) V_rs`` with the sample variances (ddof 1) of overnight and of open-to-close log returns,
     `rogers_satchell`, and k = 0.34 / (1.34 + (n + 1) / (n - 1)). Needs n of at least 2.

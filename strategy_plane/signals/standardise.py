@@ -15,7 +15,7 @@ LIMIT = 3.0
 
 
 def cross_section(raw: Mapping[str, float], tail: float = TAIL, limit: float = LIMIT) -> dict[str, float]:
-    """Z-scores among the symbols of one moment.
+    """Z-scores among the symbols of one moment, without unit (Grinold and Kahn 2000, chapter 11).
 
     Values beyond the ``tail`` and 1 - ``tail`` quantiles (linear interpolation) are set to them (winsorised), then
     mean 0 and population standard deviation 1, then cut at ``limit``. Sums are exact, so the order of the symbols

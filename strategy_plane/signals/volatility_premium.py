@@ -31,7 +31,7 @@ def index_premium(implied: Vector, levels: Vector) -> Vector:
 
 
 def betas(closes: Vector) -> Vector:
-    """Slope of each symbol's returns on their equally weighted mean: shape (moments, n) to (n,)."""
+    """Slope of each symbol's simple returns on their equally weighted mean (Sharpe 1963): (moments, n) to (n,)."""
     steps = closes[1:] / closes[:-1] - 1.0
     market = steps.mean(axis=1)
     centred = market - market.mean()

@@ -38,7 +38,7 @@ class Separation:
 
 
 def purged_k_fold(observations: int, folds: int, separation: Separation) -> Iterator[Split]:
-    """Test each of ``folds`` contiguous groups once, training on all that is separate from it.
+    """Test each of ``folds`` contiguous groups once, training on all that is separate (Lopez de Prado 2018, chapter 7).
 
     Raises:
         ValueError: when there are fewer than 2 folds or more than observations.
@@ -69,12 +69,12 @@ def _splits(parts: Sequence[Places], tested: int, separation: Separation) -> Ite
 
 
 def path_count(groups: int, tested: int) -> int:
-    """Complete histories that the combinatorial splits put together: each group is tested this often."""
+    """Complete histories that the splits put together, one for each time a group is tested (Lopez de Prado 2018)."""
     return comb(groups - 1, tested - 1)
 
 
 def backtest_paths(groups: int, tested: int) -> NDArray[np.intp]:
-    """Which split provides each group of each path: shape (paths, groups).
+    """Which split provides each group of each path, shape (paths, groups) (Lopez de Prado 2018, chapter 12).
 
     Paths take the splits in the order of `combinatorial_purged`, so every tested group of every split is used
     exactly once.

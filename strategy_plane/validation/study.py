@@ -111,7 +111,10 @@ def at_volatility_of(benchmark: Vector, returns: Matrix) -> Matrix:
 
 
 def path_sharpes(returns: Matrix, chosen: ValidationSettings) -> Vector:
-    """Annual Sharpe ratio of each path of choosing on training groups and holding on tested ones."""
+    """Annual Sharpe ratio of each path of choosing on training groups and holding on tested ones, shape (paths,).
+
+    Lopez de Prado (2018, chapter 12); ``returns`` has shape (periods, trials), simple returns per period.
+    """
     groups = np.array_split(np.arange(len(returns)), chosen.groups)
     separation = Separation(0, chosen.embargo)
     held = [

@@ -23,7 +23,7 @@ class Walk:
 def walk_forward(
     observations: int, train: int, test: int, separation: Separation, *, anchored: bool = False
 ) -> Iterator[Split]:
-    """Windows of ``test`` observations, each after ``train`` ones whose labels are known before it begins.
+    """Windows of ``test`` observations, each after ``train`` ones whose labels are known before it begins (Pardo 2008).
 
     An embargo widens the distance. With ``anchored`` all that came before is trained on. The last window may be
     shorter; ``groups`` is its number.
@@ -45,7 +45,7 @@ def _windows(observations: int, train: int, test: int, distance: int, anchored: 
 
 
 def select_and_hold(returns: Matrix, train: int, test: int, *, anchored: bool = False) -> Walk:
-    """Hold in each window the trial that had the best Sharpe ratio in the training window before it.
+    """Hold in each window the trial with the best Sharpe ratio in the training window before it (Pardo 2008).
 
     ``returns`` has shape (periods, trials), simple returns per period; ties go to the first trial.
 

@@ -81,7 +81,7 @@ def test_shorts_are_measured_as_skfolio_does(oracle):
         assert short_ratio(sold, shares_) == pytest.approx(ratio)
 
 
-def test_momentum_and_reversal_are_those_of_skfolio(oracle):
+def test_reversal_is_that_of_skfolio(oracle):
     closes = 50.0 * np.exp(np.cumsum(np.random.default_rng(6).normal(0.0, 0.02, (30, 5)), axis=0))
     returns = np.vstack([np.zeros(5), closes[1:] / closes[:-1] - 1.0])
     theirs = oracle("skfolio.descriptor").Reversal(window=5).fit_transform(panel(oracle, returns=returns))[-1]

@@ -56,8 +56,8 @@ def test_costs_that_make_no_sense_are_refused(bad):
 
 
 def test_the_published_cost_of_trading_a_hundredth_of_a_days_volume():
-    """Almgren and Chriss (2001), section 4.1: 5 million shares a day at 50 dollars, a spread of 1/8, half of which is
-    paid by every share, and an impact of one spread for each hundredth of the daily volume that is traded.
+    """Almgren and Chriss (2001), numerical examples: 5 million shares a day at 50 dollars, a spread of 1/8, of which
+    every share pays half, and an impact of one spread for each hundredth of the daily volume that is traded.
     """
     value, shares = np.array([5e6 * 50.0]), 50_000
     costs = participation_costs(np.array([1 / 16 / 50]), np.array([1 / 8 / 50 / 0.01]), value, EQUITY, per_year=1.0)
