@@ -1,4 +1,4 @@
-"""Order planes with a journal each on one log of intents and one venue without keys; a schedule decides what happens."""
+"""Order planes with a journal each, on one log of intents and one venue without keys; a seed says what happens."""
 
 from random import Random
 from types import SimpleNamespace
@@ -13,7 +13,6 @@ from order_plane.composition import build_stage, paper_broker
 from order_plane.holding import Holding
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError
-
 
 SYMBOLS = tuple(f"S{number}" for number in range(24))
 """Enough for an order in doubt not to stop all others."""
@@ -179,13 +178,19 @@ def _meanwhile(chance, happened, mine):
 def _happen(chance, happened, plane):
     kafka = happened.kafka
     event = chance.choices(list(EVENTS), EVENTS.values())[0]
+    if event == "wish":
+        happened.wished.append(_a_wish(len(happened.wished) + 1))
+        kafka.intents.append(happened.wished[-1])
+    elif event == "again" and happened.wished:
+        kafka.intents.append(chance.choice(happened.wished))
+    else:
+        _try(chance, happened, plane, event)
+
+
+def _try(chance, happened, plane, event):
+    kafka = happened.kafka
     try:
-        if event == "wish":
-            happened.wished.append(_a_wish(len(happened.wished) + 1))
-            kafka.intents.append(happened.wished[-1])
-        elif event == "again" and happened.wished:
-            kafka.intents.append(chance.choice(happened.wished))
-        elif event == "person" and kafka.claims:
+        if event == "person" and kafka.claims:
             _hand_over(Holding(Claims(kafka, chance), plane.mine))
             happened.handed += 1
         elif event == "start" and plane.stage is None:

@@ -1,4 +1,4 @@
-"""Of any journals that claim to send for one Kafka, one holds, everybody agrees which, and what is unreadable denies."""
+"""Of the journals that claim to send for one Kafka one holds, everybody agrees which, and the unreadable denies."""
 
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -23,6 +23,13 @@ NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 
 def claim(name, **more):
     return JournalClaim(timestamp=NOON, journal_id=name, account="PAPER", host=f"host-{name}", place="place", **more)
+
+
+def turn(holding):
+    """As a process that goes on, which asks for nothing and hears what arrives."""
+    deadline = monotonic() + 20
+    while monotonic() < deadline:
+        holding.turn()
 
 
 def after(name):
@@ -88,11 +95,7 @@ def test_after_a_hand_over_the_old_one_stops_and_the_new_one_knows_what_is_not_i
     source.flush()
     assert (standing.before, standing.intents_from) == ({"one"}, 2)
     assert intents_before(kafka_world.settings, standing.intents_from) == {wishes[0].intent_id}
-    deadline = monotonic() + 20
-    with pytest.raises(JournalError, match=r"another journal sends .*\(two"):
-        while monotonic() < deadline:
-            old.turn()
-    for still in (holding("one").claim, lambda: old.on_mark(None)):
+    for still in (lambda: turn(old), holding("one").claim, lambda: old.on_mark(None)):
         with pytest.raises(JournalError, match=r"another journal sends .*\(two"):
             still()
 
