@@ -16,6 +16,7 @@ from order_plane.claim_log import KafkaClaims, claim_of
 from order_plane.claims import Standing
 from order_plane.command_channel import CommandRefused
 from order_plane.holding import Holding
+from order_plane.journals.port import JournalError
 
 
 def take_over(
@@ -32,7 +33,7 @@ def take_over(
     this. Intents from before are never sent by themselves: what the other one did not report is asked of the venue and
     then shown in doubt. Exit code 1 when that journal sends already, or another one was faster.
     """
-    with journal_errors(), _log_errors(), reported():
+    with reported(), journal_errors(), _log_errors():
         place = place_of(state, database)
         journal = looked_at(place, database)
         name = journal.journal_id
@@ -61,6 +62,8 @@ def _taken_over(kafka: KafkaSettings, mine: JournalClaim, operator: str, reason:
         if holder.journal_id == mine.journal_id:
             raise CommandRefused("this journal is the one that sends; start its order plane")
         return holding.take_over(_signed(holder.journal_id, operator, reason)), holder
+    except JournalError as error:  # another one was faster
+        raise CommandRefused(str(error)) from None
     finally:
         claims.close()
 

@@ -59,17 +59,11 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         return
     metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
 
-    def refresh() -> None:
-        _show(stage, metrics)
-
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
         resources.callback(stage.close)
         said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
-        claims = KafkaClaims(kafka)
-        resources.callback(claims.close)
-        holding = Holding(claims, claim_of(settings, stage.journal_id))
-        stage.yield_at(holding.on_mark)
+        holding = _holding(settings, stage, kafka, resources)
         learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
         with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
             ahead = LookAhead(kafka, KillSwitchCommand)  # before the history is read: nothing is between the two
@@ -100,10 +94,19 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 metrics,
                 recovery=recovery,
                 observers=[latency, announcer],
-                refresh=refresh,
+                refresh=lambda: _show(stage, metrics),
                 between=_in_turn(checking, stage.rest, ahead.turn, holding.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
+
+
+def _holding(settings: OrderSettings, stage: Execution, kafka: KafkaSettings, resources: ExitStack) -> Holding:
+    """The right to send, which ``stage`` yields where intents are marked as handed over; nothing is claimed yet."""
+    claims = KafkaClaims(kafka)
+    resources.callback(claims.close)
+    holding = Holding(claims, claim_of(settings, stage.journal_id))
+    stage.yield_at(holding.on_mark)
+    return holding
 
 
 def _opened(stage: Execution, holding: Holding, kafka: KafkaSettings) -> Sequence[Message]:

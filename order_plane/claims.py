@@ -12,11 +12,13 @@ class Standing:
 
     ``holder`` is the claim of the journal whose order plane may send. ``before`` are the journals that held before it.
     ``intents_from`` is the offset in the log of intents from which on they are its own; None while nobody has said so.
+    ``handed`` counts the hand-overs.
     """
 
     holder: JournalClaim | None = None
     before: frozenset[str] = frozenset()
     intents_from: int | None = None
+    handed: int = 0
 
     def after(self, claim: JournalClaim) -> "Self | Standing":
         """What the log says with one more ``claim``."""
@@ -28,7 +30,7 @@ class Standing:
             return replace(self, intents_from=claim.intents_from) if told else self
         if succeeds is None or succeeds.journal_id != holder.journal_id:
             return self
-        return Standing(claim, (self.before | {holder.journal_id}) - {claim.journal_id})
+        return Standing(claim, (self.before | {holder.journal_id}) - {claim.journal_id}, handed=self.handed + 1)
 
     def is_held_by(self, journal_id: str) -> bool:
         """Whether the order plane with that journal may send."""

@@ -32,6 +32,7 @@ class ClaimLog(Protocol):
 class Holding:
     """Claims for the journal of ``claim``, and refuses to go on once another journal holds.
 
+    One that is handed back what it held must be begun anew, because it does not know what was sent in between.
     Of two journals that claim at the same time, that of the earlier record in the log holds; so everybody who has read
     the log beyond its own record agrees who does.
     """
@@ -40,6 +41,7 @@ class Holding:
         self._log = log
         self._claim = claim
         self._standing = Standing()
+        self._handed: int | None = None
 
     def look(self) -> Standing:
         """What the log says, to its end."""
@@ -62,6 +64,7 @@ class Holding:
             self._log.append(self._claim)
             self.look()
             self._refuse_others()
+        self._handed = self._standing.handed
         return self._tell_where()
 
     def heed(self) -> None:
@@ -115,6 +118,8 @@ class Holding:
     def _refuse_others(self) -> None:
         holder, mine = self._standing.holder, self._claim.journal_id
         if holder is not None and holder.journal_id == mine:
+            if self._handed not in (None, self._standing.handed):
+                raise JournalError("another journal has sent in between, and handed back; start this order plane again")
             return
         if holder is None:
             raise JournalError("journal_claims does not show the claim of this order plane; nothing is sent")

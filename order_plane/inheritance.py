@@ -66,8 +66,8 @@ class Inheritance:
         if not self._new:
             return
         holder = self._standing.holder
-        succeeds = None if holder is None else holder.succeeds
-        told = {} if succeeds is None else succeeds.model_dump(mode="json")
-        self._journal.witness({"event": "TAKE_OVER", "intents_from": self._standing.intents_from, **told})
+        if holder is not None and holder.succeeds is not None:
+            told = holder.succeeds.model_dump()
+            self._journal.witness({"event": "TAKE_OVER", "intents_from": self._standing.intents_from, **told})
         self._journal.note({_NOTE: str(self._standing.intents_from)})
         self._new = False

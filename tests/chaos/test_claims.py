@@ -1,8 +1,13 @@
-"""Promise: an order plane on another journal sends nothing of what the first one may have sent, whatever it reported."""
+"""Promise: an order plane on another journal sends nothing of what the first one may have sent, reported or not."""
 
+import json
+import os
 import signal
+import sqlite3
+from contextlib import closing
 from random import Random
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from drills import FIRST, SYMBOLS, a_bar, an_intent
@@ -116,6 +121,48 @@ def test_after_a_death_before_the_report_another_journal_sends_nothing_until_a_p
         said = market.hear(*range(1, 21), 101)
         plane.running()
     mine = journal_id(other)
-    assert {number: said[number] for number in range(1, 21)} == dict.fromkeys(range(1, 21), [("IN_DOUBT", mine)])
+    assert all(said[number] == [("IN_DOUBT", mine)] for number in range(1, 21)), said
     assert said[101][0] in (("SUBMITTED", mine), ("ACKNOWLEDGED", mine))
     assert str(other) in refused(kafka, dead, mine)
+    assert at_the_venue(other) == {101}
+    lines = (other / "order_journal.audit.jsonl").read_text().splitlines()
+    audited = [json.loads(line.partition(" ")[2]) for line in lines]
+    handed = [(each["operator"], each["journal_id"]) for each in audited if each["event"] == "TAKE_OVER"]
+    assert handed == [("ann", first)]
+
+
+@pytest.mark.fault("F28 F29: the old order plane was only stopped, and goes on after the hand-over")
+@pytest.mark.timeout(300)
+def test_an_order_plane_that_wakes_after_the_hand_over_sends_nothing_that_its_successor_may_send(
+    kafka, market, tmp_path
+):
+    old, new = tmp_path / "one", tmp_path / "two"
+    old.mkdir()
+    life = begin_plane("order", SimpleNamespace(order=SETTINGS), kafka, old)
+    market.wish(*range(1, 6))
+    first = journal_of(market.hear(*range(1, 6)))
+    os.kill(life.pid, signal.SIGSTOP)
+    market.wish(*range(6, 11))
+    refused(kafka, new, first)
+    assert take_over(kafka, new).exit_code == 0
+    market.wish(*range(11, 16), symbols=SYMBOLS[2:])
+    with PlaneInThread(kafka, new, SETTINGS) as plane:
+        said = market.hear(*range(6, 16))
+        os.kill(life.pid, signal.SIGCONT)
+        assert end(life, PATIENCE) not in (0, -signal.SIGKILL)
+        plane.running()
+    assert {status for number in range(6, 11) for status, _ in said[number]} == {"IN_DOUBT"}
+    assert at_the_venue(new) == set(range(11, 16))
+    assert at_the_venue(old) >= set(range(1, 6))
+    assert at_the_venue(old).isdisjoint(range(11, 16))
+    refused(kafka, old, journal_of({number: said[number] for number in range(11, 16)}))
+
+
+def journal_of(said):
+    (name,) = {name for reports in said.values() for _, name in reports}
+    return name
+
+
+def at_the_venue(directory):
+    with closing(sqlite3.connect(directory / "paper_venue.sqlite")) as venue:
+        return {UUID(name).int for (name,) in venue.execute("SELECT intent_id FROM orders")}

@@ -1,0 +1,171 @@
+"""What becomes of intents from before a hand-over: their journal's, at the venue, or in doubt, and never sent again."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from order_messages import NOON, a_bar, an_intent, seen, tell
+
+from contracts.claims import IntentsHandedOver, JournalClaim, Succession
+from contracts.trading import ExecutionReport, OrderStatus, Side
+from order_plane.brokers.port import KeyLife
+from order_plane.claims import Standing
+from order_plane.composition import build_stage
+from order_plane.effects import SubmitOrder
+from order_plane.journals.port import Resolution, RowState, Verdict
+from order_plane.journals.sqlite import SqliteJournal
+from order_plane.lifecycle import Fact, FactKind
+from order_plane.settings import OrderSettings
+
+SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)
+SELL = {"direction": Side.SELL}
+
+
+class Venue:
+    """Takes every order; ``known`` are those that it shows when it is asked."""
+
+    key_life = KeyLife.NONE
+
+    def __init__(self):
+        self.sent, self.known = [], {}
+
+    def submit(self, order):
+        self.sent.append((order.intent.intent_id.int, order.attempt))
+        return [an_ack(order.intent.intent_id.int)]
+
+    def drain(self):
+        return []
+
+    def lookup(self, intent_id):
+        return self.known.get(intent_id.int)
+
+    def observe(self, bar):
+        pass
+
+    def close(self):
+        pass
+
+
+def an_ack(number):
+    return Fact(UUID(int=number), FactKind.ACK, "ack", NOON, f"o-{number}")
+
+
+def a_report(number, status=OrderStatus.SUBMITTED):
+    at = NOON + timedelta(minutes=1)
+    return ExecutionReport(
+        **{"intent_id": UUID(int=number), "order_id": f"o-{number}", "symbol": "AAPL", "status": status},
+        **{"filled_quantity": 0.0, "timestamp": at, "journal_id": "old", "journal_seq": 4},
+    )
+
+
+def handed_over(intents_from=9):
+    succeeds = Succession(journal_id="old", operator="ann", reason="its host is gone")
+    claim = JournalClaim(
+        timestamp=NOON, journal_id="new", account="PAPER", host="host", place="place", succeeds=succeeds
+    )
+    return Standing(claim, frozenset({"old"}), intents_from, 1)
+
+
+@pytest.fixture
+def life(tmp_path):
+    """One order plane after the other on one journal and one venue."""
+    opened, venue = [], Venue()
+
+    def begin(*inherited, reports=(), standing=None):
+        while opened:
+            opened.pop().close()
+        stage = build_stage(SETTINGS, SqliteJournal(tmp_path / "journal.sqlite"), venue)
+        opened.append(stage)
+        for report in reports:
+            stage.restore(report)
+        if inherited or standing:
+            stage.published.accept({"old"})
+            stage.inheritance.accept(standing or handed_over(), {UUID(int=each) for each in inherited})
+        return stage, venue, stage.recover()
+
+    yield begin
+    while opened:
+        opened.pop().close()
+
+
+def state_of(stage, number):
+    return stage._journal.past(UUID(int=number)).state
+
+
+def test_what_nobody_has_reported_on_is_in_doubt_and_what_comes_after_is_sent(life):
+    stage, venue, _ = life(1, 2)
+    said = tell(stage, a_bar(), an_intent(1), an_intent(2), IntentsHandedOver(**MARK), an_intent(3, **SELL))
+    assert seen(said)[:2] == [(1, "IN_DOUBT", 1), (2, "IN_DOUBT", 1)]
+    assert venue.sent == [(3, 1)]
+    assert [state_of(stage, number) for number in (1, 2, 3)] == [RowState.IN_DOUBT, RowState.IN_DOUBT, RowState.ACKED]
+
+
+def test_what_is_in_doubt_counts_and_blocks_its_symbol_and_side_from_the_batch_it_came_in(life):
+    stage, venue, _ = life(1)
+    said = tell(stage, a_bar(), an_intent(2), an_intent(1))
+    assert venue.sent == []
+    assert [(number, status) for number, status, _ in seen(said)] == [(1, "IN_DOUBT"), (2, "REJECTED")]
+    assert {order.intent.intent_id.int for order in stage.desk.open_orders} == {1}
+
+
+def test_what_the_venue_shows_is_adopted(life):
+    stage, venue, _ = life(1)
+    venue.known[1] = [an_ack(1)]
+    tell(stage, a_bar(), an_intent(1))
+    assert venue.sent == []
+    assert state_of(stage, 1) is RowState.ACKED
+    assert stage.desk.in_doubt == 0
+
+
+@pytest.mark.parametrize("status", [OrderStatus.SUBMITTED, OrderStatus.CANCELED])
+def test_what_the_other_journal_has_reported_on_stays_its_own(life, status):
+    stage, venue, _ = life(1, reports=[a_report(1, status)])
+    assert tell(stage, a_bar(), an_intent(1)) == []
+    assert venue.sent == []
+    assert stage._journal.past(UUID(int=1)) is None
+
+
+def test_a_report_that_comes_late_counts_as_well(life):
+    stage, venue, _ = life(1)
+    stage.published.overhear(a_report(1))
+    assert tell(stage, a_bar(), an_intent(1)) == []
+    assert venue.sent == []
+
+
+def test_it_stays_in_doubt_over_restarts_and_repetitions_until_a_person_decides(life):
+    stage, venue, _ = life(1)
+    tell(stage, a_bar(), an_intent(1))
+    stage, venue, _ = life(1)
+    tell(stage, a_bar(), an_intent(1))
+    assert venue.sent == []
+    stage.resolve(Resolution(UUID(int=1), 1, Verdict.SEND_AGAIN, "ann", "asked the venue", NOON))
+    stage.settle()
+    assert venue.sent == [(1, 2)], "a person said that the other order plane has not sent it"
+
+
+def test_what_this_journal_was_about_to_send_before_it_lost_its_place_is_in_doubt_when_it_is_handed_back(life):
+    stage, venue, _ = life()
+    journal = stage._journal
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(journal), "_win", lambda journal, order: False)  # killed between the two
+        journal.begin([SubmitOrder(an_intent(1), "PAPER")], (), 0)
+    assert state_of(stage, 1) is RowState.INTENDED
+    stage, venue, said = life(1, standing=handed_over(12))
+    assert seen(said) == [(1, "IN_DOUBT", 1)]
+    stage.settle()
+    assert venue.sent == []
+
+
+def test_a_hand_over_is_acted_on_once_and_later_starts_go_on_as_ever(life):
+    stage, venue, _ = life(standing=handed_over(12))
+    journal = stage._journal
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(journal), "_win", lambda journal, order: False)
+        journal.begin([SubmitOrder(an_intent(1), "PAPER")], (), 0)
+    stage, venue, _ = life(standing=handed_over(12))
+    stage.restore(a_bar())
+    stage.settle()
+    assert venue.sent == [(1, 1)]
+
+
+MARK = {"timestamp": NOON, "journal_id": "new", "predecessor": "old"}
