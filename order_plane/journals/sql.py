@@ -17,7 +17,18 @@ from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
 from order_plane.journals.bodies import message_of, readable
 from order_plane.journals.database import Database
-from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.past_rows import pasts_of
+from order_plane.journals.port import (
+    NO_NOTES,
+    Answer,
+    JournalError,
+    Past,
+    Recall,
+    Refused,
+    Resolution,
+    RowState,
+    Verdict,
+)
 from order_plane.journals.tables import (
     COUNTERS,
     FACT_ROW,
@@ -29,15 +40,7 @@ from order_plane.journals.tables import (
     seal,
     sealed,
 )
-from order_plane.lifecycle import Fact, FactKind
-
-_PAGE = 500
-_NEWEST = (
-    "SELECT intent_id, body, account, attempt, state, order_id,"
-    " (SELECT count(*) FROM reports WHERE reports.intent_id = newest.intent_id) FROM intents AS newest"
-    " WHERE attempt = (SELECT max(attempt) FROM intents AS tries WHERE tries.intent_id = newest.intent_id)"
-)
-_BY_FIRST = " ORDER BY (SELECT min(position) FROM intents AS tries WHERE tries.intent_id = newest.intent_id)"
+from order_plane.lifecycle import Fact
 
 
 class _Counters(NamedTuple):
@@ -93,28 +96,32 @@ class SqlJournal:
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns the orders that may be sent."""
         with self._transaction(published):
-            for order in admitted:
-                if order.attempt == 1:  # a later one was written with the decision that asked for it
-                    self._intend(order.intent, order.account, 1, RowState.INTENDED)
+            won = [order for order in admitted if self._is_new(order) or self._win(order)]
             crash_point("after_intended")
-            won = [order for order in admitted if self._win(order)]
             for each in refused:
                 self._intend(each.intent, each.account, 1, RowState.REJECTED)
             self._append([each.report for each in refused])
         return won
 
     def conclude(
-        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+        self,
+        answers: Sequence[Answer],
+        facts: Sequence[Fact],
+        reports: Sequence[ExecutionReport],
+        published: int,
+        notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         """Write what the broker said and what is to be reported."""
         with self._transaction(published):
             for answer in answers:
                 self._move(spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id)
-            self._database.change_many(
-                f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [fact_row(fact) for fact in facts],
-            )
+            if facts:
+                self._database.change_many(
+                    f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    [fact_row(fact) for fact in facts],
+                )
             self._append(reports)
+            self._keep(notes)
 
     def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
@@ -129,7 +136,7 @@ class SqlJournal:
                 sealed(name, attempt, verdict.value, operator, reason, at.isoformat(), order_id),
             )
             if verdict is Verdict.SEND_AGAIN:
-                past = next(self._pasts(" AND intent_id = ?", (name,)))
+                past = next(pasts_of(self._database, " AND intent_id = ?", (name,)))
                 self._intend(past.intent, past.account, attempt + 1, RowState.INTENDED)
         return True
 
@@ -153,11 +160,11 @@ class SqlJournal:
 
     def past(self, intent_id: UUID) -> Past | None:
         """What is held of one intent."""
-        return next(self._pasts(" AND intent_id = ?", (str(intent_id),)), None)
+        return next(pasts_of(self._database, " AND intent_id = ?", (str(intent_id),)), None)
 
     def pasts(self) -> Iterator[Past]:
         """What is held of every intent, in the order they were first written."""
-        return self._pasts("", ())
+        return pasts_of(self._database)
 
     def record_command(self, command: KillSwitchCommand) -> bool:
         """Write a kill switch command; False when it was written before."""
@@ -177,7 +184,7 @@ class SqlJournal:
         """Keep each text under its name."""
         with self._database.transaction(synced=synced):
             self._own_counters()
-            self._database.change_many(NOTE_ROW, [sealed(name, body) for name, body in notes.items()])
+            self._keep(notes)
 
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""
@@ -213,7 +220,10 @@ class SqlJournal:
         self._database.written(self._counters.journal_id, self._counters.sequence)
 
     def _own_counters(self) -> _Counters:
-        now = self._read_counters(self._database.locking)
+        locking = self._database.locking
+        if locking is None:
+            return self._counters
+        now = self._read_counters(locking)
         if now.epoch != self._epoch:
             raise JournalError("another order plane took this journal over; this one must stop")
         return now
@@ -234,7 +244,15 @@ class SqlJournal:
         )
         return changed == 1
 
+    def _is_new(self, order: SubmitOrder) -> bool:
+        """Write a first attempt as one that is about to be sent; False when it was written before.
+
+        A later attempt was written with the decision that asked for it.
+        """
+        return order.attempt == 1 and self._intend(order.intent, order.account, 1, RowState.SUBMITTING)
+
     def _win(self, order: SubmitOrder) -> bool:
+        """Let an attempt that an earlier transaction wrote be sent now; False when it is not to be sent any more."""
         name = spelled(order.intent.intent_id)
         changed = self._database.change(
             "UPDATE intents SET state = 'SUBMITTING', state_seal = ?"
@@ -243,18 +261,26 @@ class SqlJournal:
         )
         return changed == 1
 
-    def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
+    def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> bool:
+        """Write an attempt unless it is there already; whether it was written."""
         body = readable(intent)
         name, side = spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
         )
-        self._database.change(
+        written = self._database.change(
             f"{INTENT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*row, *_sealed_state(name, attempt, state)),
         )
+        return written == 1
+
+    def _keep(self, notes: Mapping[str, str]) -> None:
+        if notes:
+            self._database.change_many(NOTE_ROW, [sealed(name, body) for name, body in notes.items()])
 
     def _append(self, reports: Sequence[ExecutionReport]) -> None:
+        if not reports:
+            return
         first = self._counters.appended + 1
         self._database.change_many(
             "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
@@ -268,28 +294,6 @@ class SqlJournal:
     def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
         query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
         return [message_of(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
-
-    def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
-        rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
-        for start in range(0, len(rows), _PAGE):
-            page = rows[start : start + _PAGE]
-            facts = self._facts([row[0] for row in page])
-            for intent_id, body, account, attempt, state, order_id, count in page:
-                known = tuple(facts.get(intent_id, ()))
-                yield Past(message_of(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
-
-    def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
-        marks = ", ".join("?" for _ in names)
-        rows = self._database.rows(
-            "SELECT intent_id, kind, fact_id, at, order_id, quantity, price, commission, revision, reason"  # noqa: S608
-            f" FROM facts WHERE intent_id IN ({marks}) ORDER BY position",
-            names,
-        )
-        found: dict[str, list[Fact]] = {}
-        for name, kind, fact_id, at, *rest in rows:
-            fact = Fact(UUID(name), FactKind(kind), fact_id, datetime.fromisoformat(at), *rest)
-            found.setdefault(name, []).append(fact)
-        return found
 
 
 def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
