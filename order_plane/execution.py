@@ -126,7 +126,7 @@ class Execution:
         self._collect(self._desk.cancels.due())
         settlement.conclude(self._journal)
         self.inheritance.settled()
-        self.supervision.settled(settlement.reports)
+        self.supervision.settled(settlement.reports).keep(self._journal)
         self._recovered = True
         return [*settlement.outputs, *self.reconcile()]
 
@@ -134,7 +134,7 @@ class Execution:
         """Hold the account against the venue, if that is wanted; what it returns must be published."""
         said = [*self.upkeep.reconcile(), *self.supervision.latch()]
         self._collect(self._desk.cancels.of_found())
-        self.supervision.settled(said)
+        self.supervision.settled(said).keep(self._journal)
         return said
 
     def restore(self, message: Message) -> None:
@@ -173,7 +173,7 @@ class Execution:
         if self._pending or self._again or self.supervision.alert:
             heard = self._send(settlement, heard)
         if self.supervision.watches:
-            self.supervision.settled(settlement.outputs[heard:])
+            settlement.measured = self.supervision.settled(settlement.outputs[heard:])
         if self._repeated:
             settlement.repeat([each for name in self._repeated for each in self._journal.reports_of(name)])
             self._repeated.clear()

@@ -117,7 +117,7 @@ class Router:
         if said:
             settlement.say(said)
 
-    def _learn_late(self, past: Past, fact: Fact, settlement: Settlement) -> Sequence[Message] | None:
+    def _learn_late(self, past: Past, fact: Fact, settlement: Settlement) -> tuple[Message, ...] | None:
         """Book a fact of an order that had ended; one that a person gave up and that works after all is cancelled."""
         intent_id = fact.intent_id
         if past.state is RowState.NOT_SENT and fact.kind not in _NO_LIFE:

@@ -1,11 +1,27 @@
 """What one settlement adds up before it is made durable and said."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport
-from order_plane.journals.port import Answer, Journal, Past
+from order_plane.journals.port import NO_NOTES, Answer, Journal, Past
 from order_plane.lifecycle import Fact
+
+
+class Measured(NamedTuple):
+    """What the guards measured and is not kept yet; unless ``lasting``, a loss of power may take it."""
+
+    notes: Mapping[str, str] = NO_NOTES
+    lasting: bool = True
+
+    def keep(self, journal: Journal) -> None:
+        """Write it by itself."""
+        if self.notes:
+            journal.note(self.notes, synced=self.lasting)
+
+
+NOTHING = Measured()
 
 
 class Settlement:
@@ -14,7 +30,7 @@ class Settlement:
     ``published`` counts the reports that reached their readers before this settlement began.
     """
 
-    __slots__ = ("answers", "facts", "outputs", "published", "reports")
+    __slots__ = ("answers", "facts", "measured", "outputs", "published", "reports")
 
     def __init__(self, published: int) -> None:
         self.published = published
@@ -22,6 +38,7 @@ class Settlement:
         self.facts: list[Fact] = []
         self.reports: list[ExecutionReport] = []
         self.outputs: list[Message] = []
+        self.measured = NOTHING
 
     def say(self, messages: Collection[Message]) -> None:
         """Add messages, of which the reports go through the outbox."""
@@ -45,7 +62,9 @@ class Settlement:
     def conclude(self, journal: Journal) -> None:
         """Make all of it durable in one transaction; only then may anyone hear of it."""
         if self.answers or self.facts or self.reports:
-            journal.conclude(self.answers, self.facts, self.reports, self.published)
+            journal.conclude(self.answers, self.facts, self.reports, self.published, self.measured.notes)
+        else:
+            self.measured.keep(journal)
 
     def write_down(self, journal: Journal) -> None:
         """Make durable what there is so far, before something is done that must not be done without."""

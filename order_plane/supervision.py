@@ -22,6 +22,7 @@ from order_plane.lifecycle import history_of
 from order_plane.limit_settings import LimitSettings, changes
 from order_plane.reports import execution_report, reported
 from order_plane.safety.guards import Guards
+from order_plane.settlement import NOTHING, Measured
 
 _REFUSED = "refused release "
 _POLICY = ErrorCode.OUT_OF_RANGE
@@ -190,18 +191,18 @@ class Supervision:
             said.append(ordered.pop(0))
         return said
 
-    def settled(self, outputs: Iterable[Message]) -> None:
-        """Hear what was said, and keep what was measured."""
-        guards = self.guards
+    def settled(self, outputs: Iterable[Message]) -> Measured:
+        """Hear what was said; returns what was measured, which the caller must keep."""
+        guards, measured = self.guards, NOTHING
         if guards is not None:
             guards.heard(outputs)
-            changed = guards.changed() if self.alert else {}
-            if changed:
-                self._journal.note(changed, synced=guards.lasting)
+            if self.alert:
+                measured = Measured(guards.changed(), guards.lasting)
         waits = guards is not None and guards.due
         flattens = self._desk.switch.flattens
         self.watches = flattens or guards is not None
         self.alert = waits or (flattens and self._flattening.wanted(self._desk))
+        return measured
 
     def given_at(self, command: KillSwitchCommand) -> datetime | None:
         """When the newest command was given that holds what ``command`` would engage or release, if any does.

@@ -10,7 +10,7 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
 from order_plane.effects import SubmitOrder
-from order_plane.journals.port import Answer, Journal, Past, Recall, Refused, Resolution
+from order_plane.journals.port import NO_NOTES, Answer, Journal, Past, Recall, Refused, Resolution
 from order_plane.lifecycle import Fact
 
 Entry = dict[str, JsonValue]
@@ -81,10 +81,15 @@ class AuditedJournal:
         return won
 
     def conclude(
-        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+        self,
+        answers: Sequence[Answer],
+        facts: Sequence[Fact],
+        reports: Sequence[ExecutionReport],
+        published: int,
+        notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         """Write what the broker said and what is to be reported."""
-        self._journal.conclude(answers, facts, reports, published)
+        self._journal.conclude(answers, facts, reports, published, notes)
         self._tell([*map(_answer, answers), *map(_fact, facts), *map(_report, reports)])
 
     def sign(self, resolution: Resolution) -> bool:
@@ -175,11 +180,29 @@ def _submission(order: SubmitOrder) -> Entry:
 
 
 def _answer(answer: Answer) -> Entry:
-    return {"event": "ANSWER", **_plain(answer._asdict())}
+    return {
+        "event": "ANSWER",
+        "intent_id": spelled(answer.intent_id),
+        "attempt": answer.attempt,
+        "state": answer.state.value,
+        "order_id": answer.order_id,
+    }
 
 
 def _fact(fact: Fact) -> Entry:
-    return {"event": "FACT", **_plain(fact._asdict())}
+    return {
+        "event": "FACT",
+        "intent_id": spelled(fact.intent_id),
+        "kind": fact.kind.value,
+        "fact_id": fact.fact_id,
+        "timestamp": str(fact.timestamp),
+        "order_id": fact.order_id,
+        "quantity": fact.quantity,
+        "price": fact.price,
+        "commission": fact.commission,
+        "revision": fact.revision,
+        "reason": fact.reason,
+    }
 
 
 def _report(report: ExecutionReport) -> Entry:

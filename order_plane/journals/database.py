@@ -15,8 +15,8 @@ class Database(Protocol):
     """
 
     @property
-    def locking(self) -> str:
-        """What to add to the query of the counters, so that writers wait for each other."""
+    def locking(self) -> str | None:
+        """What to add to the query of the counters, so that writers wait for each other; None: there are no others."""
         ...
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:

@@ -36,7 +36,7 @@ class SqliteDatabase:
         JournalError: when the file is held by another process, is no journal, another one, older, or damaged.
     """
 
-    locking = ""
+    locking = None
 
     def __init__(self, path: Path) -> None:
         self._path = path

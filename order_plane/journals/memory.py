@@ -10,7 +10,17 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.port import (
+    NO_NOTES,
+    Answer,
+    JournalError,
+    Past,
+    Recall,
+    Refused,
+    Resolution,
+    RowState,
+    Verdict,
+)
 from order_plane.lifecycle import Fact, FactKind
 
 _numbers = count(1)
@@ -122,7 +132,12 @@ class MemoryJournal:
         return won
 
     def conclude(
-        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+        self,
+        answers: Sequence[Answer],
+        facts: Sequence[Fact],
+        reports: Sequence[ExecutionReport],
+        published: int,
+        notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         """Write what the broker said and what is to be reported."""
         for answer in answers:
@@ -135,6 +150,7 @@ class MemoryJournal:
         for fact in facts:
             self._row(fact.intent_id).facts.setdefault((fact.kind, fact.fact_id, fact.revision), fact)
         self._append(reports)
+        self._notes.update(notes)
         self._publish(published)
 
     def sign(self, resolution: Resolution) -> bool:

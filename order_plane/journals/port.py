@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -12,6 +13,9 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
 from order_plane.lifecycle import Fact, Status, history_of
+
+NO_NOTES: Mapping[str, str] = MappingProxyType({})
+"""Nothing is to be kept beside what a transaction is about."""
 
 
 class RowState(StrEnum):
@@ -155,9 +159,14 @@ class Journal(Protocol):
         ...
 
     def conclude(
-        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+        self,
+        answers: Sequence[Answer],
+        facts: Sequence[Fact],
+        reports: Sequence[ExecutionReport],
+        published: int,
+        notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
-        """Write what the broker said and what is to be reported; known facts are left as they are.
+        """Write what the broker said and what is to be reported, with ``notes``; known facts are left as they are.
 
         An answer moves a row that is SUBMITTING or IN_DOUBT and no other, but that IN_DOUBT also moves one that is
         ACKED (the venue accepted the order and knows it no more), and ACKED one that is NOT_SENT (the venue has it,

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
-from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -17,41 +16,35 @@ from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
 from order_plane.journals.bodies import message_of, readable
 from order_plane.journals.database import Database
-from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
+from order_plane.journals.past_rows import pasts_of
+from order_plane.journals.port import (
+    NO_NOTES,
+    Answer,
+    JournalError,
+    Past,
+    Recall,
+    Refused,
+    Resolution,
+    RowState,
+    Verdict,
+)
 from order_plane.journals.tables import (
     COUNTERS,
     FACT_ROW,
     INTENT_ROW,
+    MOVABLE,
     NOTE_ROW,
+    OPEN,
     RESOLUTION_ROW,
+    Counters,
     fact_row,
     number_of,
     seal,
     sealed,
 )
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.lifecycle import Fact
 
 TAKEN_OVER = "another order plane took this journal over; this one must stop"
-_PAGE = 500
-_OPEN = "'SUBMITTING', 'IN_DOUBT'"
-_MOVABLE = {RowState.IN_DOUBT: f"{_OPEN}, 'ACKED'", RowState.ACKED: f"{_OPEN}, 'NOT_SENT'"}
-"""Which states an answer leaves, if not only those of an open outcome."""
-_NEWEST = (
-    "SELECT intent_id, body, account, attempt, state, order_id,"
-    " (SELECT count(*) FROM reports WHERE reports.intent_id = newest.intent_id) FROM intents AS newest"
-    " WHERE attempt = (SELECT max(attempt) FROM intents AS tries WHERE tries.intent_id = newest.intent_id)"
-)
-_BY_FIRST = " ORDER BY (SELECT min(position) FROM intents AS tries WHERE tries.intent_id = newest.intent_id)"
-
-
-class _Counters(NamedTuple):
-    """The journal on itself; see `journal_tables`."""
-
-    journal_id: str
-    epoch: int
-    sequence: int
-    appended: int
-    published: int
 
 
 class SqlJournal:
@@ -97,29 +90,33 @@ class SqlJournal:
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns the orders that may be sent."""
         with self._transaction(published):
-            for order in admitted:
-                if order.attempt == 1:  # a later one was written with the decision that asked for it
-                    self._intend(order.intent, order.account, 1, RowState.INTENDED)
+            won = [order for order in admitted if self._is_new(order) or self._win(order)]
             crash_point("after_intended")
-            won = [order for order in admitted if self._win(order)]
             for each in refused:
                 self._intend(each.intent, each.account, 1, RowState.REJECTED)
             self._append([each.report for each in refused])
         return won
 
     def conclude(
-        self, answers: Sequence[Answer], facts: Sequence[Fact], reports: Sequence[ExecutionReport], published: int
+        self,
+        answers: Sequence[Answer],
+        facts: Sequence[Fact],
+        reports: Sequence[ExecutionReport],
+        published: int,
+        notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         """Write what the broker said and what is to be reported."""
         with self._transaction(published):
             for answer in answers:
-                movable = _MOVABLE.get(answer.state, _OPEN)
+                movable = MOVABLE.get(answer.state, OPEN)
                 self._move(spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id, movable)
-            self._database.change_many(
-                f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                [fact_row(fact) for fact in facts],
-            )
+            if facts:
+                self._database.change_many(
+                    f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    [fact_row(fact) for fact in facts],
+                )
             self._append(reports)
+            self._keep(notes)
 
     def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
@@ -127,14 +124,14 @@ class SqlJournal:
         adopted = verdict is Verdict.ADOPTED
         name = str(intent_id)
         with self._transaction(0):
-            if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id, _OPEN):
+            if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id, OPEN):
                 return False
             self._database.change(
                 f"{RESOLUTION_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 sealed(name, attempt, verdict.value, operator, reason, at.isoformat(), order_id),
             )
             if verdict is Verdict.SEND_AGAIN:
-                past = next(self._pasts(" AND intent_id = ?", (name,)))
+                past = next(pasts_of(self._database, " AND intent_id = ?", (name,)))
                 self._intend(past.intent, past.account, attempt + 1, RowState.INTENDED)
         return True
 
@@ -158,11 +155,11 @@ class SqlJournal:
 
     def past(self, intent_id: UUID) -> Past | None:
         """What is held of one intent."""
-        return next(self._pasts(" AND intent_id = ?", (str(intent_id),)), None)
+        return next(pasts_of(self._database, " AND intent_id = ?", (str(intent_id),)), None)
 
     def pasts(self) -> Iterator[Past]:
         """What is held of every intent, in the order they were first written."""
-        return self._pasts("", ())
+        return pasts_of(self._database)
 
     def record_command(self, command: KillSwitchCommand) -> bool:
         """Write a kill switch command; False when it was written before."""
@@ -184,7 +181,7 @@ class SqlJournal:
         """Keep each text under its name."""
         with self._database.transaction(synced=synced):
             self._own_counters()
-            self._database.change_many(NOTE_ROW, [sealed(name, body) for name, body in notes.items()])
+            self._keep(notes)
 
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""
@@ -219,17 +216,20 @@ class SqlJournal:
             raise
         self._database.written(self._counters.journal_id, self._counters.sequence)
 
-    def _own_counters(self) -> _Counters:
-        now = self._read_counters(self._database.locking)
+    def _own_counters(self) -> Counters:
+        locking = self._database.locking
+        if locking is None:
+            return self._counters
+        now = self._read_counters(locking)
         if now.epoch != self._epoch:
             raise JournalError(TAKEN_OVER)
         return now
 
-    def _read_counters(self, locking: str) -> _Counters:
+    def _read_counters(self, locking: str) -> Counters:
         rows = self._database.rows(f"SELECT {COUNTERS} FROM meta{locking}")  # noqa: S608 - own columns
         if not rows:
             raise JournalError("the journal lacks its own description; restore it from a backup")
-        return _Counters(*rows[0])
+        return Counters(*rows[0])
 
     def _move(self, name: str, attempt: int, state: RowState, order_id: str, movable: str) -> bool:
         """Let an attempt that is in one of the states ``movable`` become ``state``; False when it is in none."""
@@ -240,7 +240,15 @@ class SqlJournal:
         )
         return changed == 1
 
+    def _is_new(self, order: SubmitOrder) -> bool:
+        """Write a first attempt as one that is about to be sent; False when it was written before.
+
+        A later attempt was written with the decision that asked for it.
+        """
+        return order.attempt == 1 and self._intend(order.intent, order.account, 1, RowState.SUBMITTING)
+
     def _win(self, order: SubmitOrder) -> bool:
+        """Let an attempt that an earlier transaction wrote be sent now; False when it is not to be sent any more."""
         name = spelled(order.intent.intent_id)
         changed = self._database.change(
             "UPDATE intents SET state = 'SUBMITTING', state_seal = ?"
@@ -249,18 +257,26 @@ class SqlJournal:
         )
         return changed == 1
 
-    def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> None:
+    def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> bool:
+        """Write an attempt unless it is there already; whether it was written."""
         body = readable(intent)
         name, side = spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
         )
-        self._database.change(
+        written = self._database.change(
             f"{INTENT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (*row, *_sealed_state(name, attempt, state)),
         )
+        return written == 1
+
+    def _keep(self, notes: Mapping[str, str]) -> None:
+        if notes:
+            self._database.change_many(NOTE_ROW, [sealed(name, body) for name, body in notes.items()])
 
     def _append(self, reports: Sequence[ExecutionReport]) -> None:
+        if not reports:
+            return
         first = self._counters.appended + 1
         self._database.change_many(
             "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
@@ -274,28 +290,6 @@ class SqlJournal:
     def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
         query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
         return [message_of(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
-
-    def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
-        rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
-        for start in range(0, len(rows), _PAGE):
-            page = rows[start : start + _PAGE]
-            facts = self._facts([row[0] for row in page])
-            for intent_id, body, account, attempt, state, order_id, count in page:
-                known = tuple(facts.get(intent_id, ()))
-                yield Past(message_of(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
-
-    def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
-        marks = ", ".join("?" for _ in names)
-        rows = self._database.rows(
-            "SELECT intent_id, kind, fact_id, at, order_id, quantity, price, commission, revision, reason"  # noqa: S608
-            f" FROM facts WHERE intent_id IN ({marks}) ORDER BY position",
-            names,
-        )
-        found: dict[str, list[Fact]] = {}
-        for name, kind, fact_id, at, *rest in rows:
-            fact = Fact(UUID(name), FactKind(kind), fact_id, datetime.fromisoformat(at), *rest)
-            found.setdefault(name, []).append(fact)
-        return found
 
 
 def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:

@@ -1,10 +1,11 @@
 """The tables of a durable journal, in words that more than one database understands, and the seals of their rows."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from domain.ids import text_of as spelled
+from order_plane.journals.port import RowState
 from order_plane.lifecycle import Fact
 
 VERSION = 4
@@ -90,6 +91,10 @@ POSTGRES = {
     "real": "DOUBLE PRECISION",
     "strict": "",
 }
+OPEN = "'SUBMITTING', 'IN_DOUBT'"
+"""States of an attempt whose outcome is open."""
+MOVABLE = {RowState.IN_DOUBT: f"{OPEN}, 'ACKED'", RowState.ACKED: f"{OPEN}, 'NOT_SENT'"}
+"""Which states an answer leaves, if not only those of an open outcome."""
 COUNTERS = "journal_id, epoch, sequence, appended, published"
 _INTENT = "intent_id, attempt, content_hash, account, symbol, side, quantity, body"
 _FACT = "intent_id, kind, fact_id, revision, at, order_id, quantity, price, commission, reason"
@@ -112,6 +117,16 @@ SEALED = (
     ("notes", "name, body", "seal"),
 )
 """Which columns of which table each seal covers."""
+
+
+class Counters(NamedTuple):
+    """The journal on itself: the columns `COUNTERS`."""
+
+    journal_id: str
+    epoch: int
+    sequence: int
+    appended: int
+    published: int
 
 
 def statements(words: dict[str, str]) -> Iterator[str]:

@@ -36,12 +36,12 @@ def written(path, signer):
 
 @given(st.lists(st.lists(st.dictionaries(st.text(), st.integers() | st.text()), max_size=3), max_size=5))
 def test_whatever_is_written_is_read_again_and_fits(batches):
-    head, text = Head(), ""
+    head, text = Head(), b""
     for batch in batches:
         head, lines = linked(head, batch)
         text += lines
     again = Head()
-    for line in text.splitlines(keepends=True):
+    for line in text.decode("ascii").splitlines(keepends=True):
         again = followed(again, line)
         assert entry_of(line)["number"] is not None
     assert again == head
@@ -94,7 +94,7 @@ def test_a_cut_end_is_found_by_its_anchor(written, signer, left):
 def test_a_log_rewritten_with_fitting_hashes_is_found_by_its_anchor(written, signer):
     told = [{**each, "value": 99} for each in entries(written)]
     _, lines = linked(Head(), ({name: each[name] for name in each if name != "number"} for each in told))
-    written.write_text(lines)
+    written.write_bytes(lines)
     with pytest.raises(AuditBroken, match="rewritten"):
         verify(written, signer.public)
 
