@@ -168,6 +168,23 @@ def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(pla
         require_permission(other, switches)
 
 
+def test_where_bars_come_from_may_differ_between_paper_and_live_and_which_may_not(place):
+    config = yaml.safe_load((place / "config.yaml").read_text("utf-8"))
+    del config["data"]["sources"]
+    config["data"]["ibkr"] = {"port": 4002}
+    (place / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+
+    def hashed(environment):
+        settings = load_settings(place / "config.yaml", environment)
+        return configuration_of(settings.data, settings.strategy, settings.order)
+
+    paper = hashed({})
+    places = {"PORT": "4001", "HOST": "gateway", "CLIENT_ID": "9", "CACHE": "elsewhere"}
+    assert hashed({f"ALGOTRADE_DATA__IBKR__{name}": value for name, value in places.items()}) == paper
+    assert hashed({"ALGOTRADE_DATA__IBKR__DELAYED": "true"}) != paper
+    assert hashed({"ALGOTRADE_DATA__BAR_SIZE": "5min"}) != paper
+
+
 @pytest.mark.parametrize(
     ("told", "other"),
     [('"IBKR paper"', '"IBKR live"'), ('"capital": 1000.0', '"capital": 9000.0'), ('"DU1"', '"DU2"')],
