@@ -29,6 +29,10 @@ class Window(NamedTuple):
         days = (self.beyond - self.first).days
         return f"{days} D" if days < 365 else f"{-(-days // 365)} Y"
 
+    def until(self, today: date) -> "Window":
+        """The part of it that is over."""
+        return self._replace(beyond=min(self.beyond, today))
+
 
 def windows(bar_size: str, first: date, last: date) -> Iterator[Window]:
     """Windows of a few thousand bars from ``first`` to ``last``, both included, oldest first.

@@ -96,7 +96,7 @@ class HistoryLoader:
         return max(0.0, self._held_until - monotonic())
 
     async def load(self, connection: Connection, wanted: Wanted, progress: Callable[[Step], None]) -> None:
-        """Fetch every window that is missing; the one that is not over yet is fetched anew, up to yesterday.
+        """Fetch every window that is missing; of the one that is not over yet what lies before today.
 
         Raises:
             RequestRefused: what the gateway refuses for good, code 200 for a symbol that it does not know.
@@ -130,13 +130,13 @@ class HistoryLoader:
 
     async def _fetched(self, connection: Connection, symbol: str, window: Window, wanted: Wanted) -> int:
         """Have a window in the cache; how many bars had to be fetched for that."""
-        if window.beyond <= wanted.today and self._cache.has(symbol, window):
+        closed = window.until(wanted.today)
+        if self._cache.has(symbol, closed):
             return 0
         contract = await self._contracts.qualified(connection, symbol)
-        closed = window._replace(beyond=min(window.beyond, wanted.today))
         bars = await self._window(connection, contract, closed, wanted.bar_size)
         # What it costs is mostly spent outside of the interpreter, so that the next answer is decoded meanwhile.
-        return await asyncio.to_thread(self._cache.write, symbol, window, bars, closed)
+        return await asyncio.to_thread(self._cache.write, symbol, closed, bars)
 
     async def _hold(self, seconds: float) -> None:
         """Wait for pacing rules."""
