@@ -9,6 +9,10 @@ from ibkr_client.connection import Connection
 from ibkr_client.messages import ContractDetails
 
 
+_LONGEST = 32
+"""Characters of a symbol."""
+
+
 class AmbiguousContract(Exception):
     """The symbol fits no contract, or several; the settings must say more."""
 
@@ -106,13 +110,20 @@ class Contracts:
         self._symbols[known.contract_id] = symbol
         return known
 
-    def symbol_of(self, contract_id: int, name: str) -> str:
-        """The platform's symbol of a contract that the gateway calls ``name``."""
+    def symbol_of(self, contract_id: int, name: str, security_type: str, currency: str) -> str:
+        """The platform's symbol of a contract that the gateway calls ``name``.
+
+        One that is nothing the settings would find, such as an option on a stock, has a name that no symbol has.
+        """
         known = self._symbols.get(contract_id)
         if known is not None:
             return known
-        renamed = (symbol for symbol, terms in self._terms.items() if terms.symbol == name)
-        return next(renamed, name.replace(" ", "."))
+        kind, plain = (security_type, currency), name.replace(" ", ".")
+        named = {symbol: terms for symbol, terms in self._terms.items() if terms.symbol == name} or {
+            plain: self._terms.get(plain, ContractTerms())
+        }
+        fits = (symbol for symbol, terms in named.items() if (terms.security_type, terms.currency) == kind)
+        return next(fits, f"{plain}.{security_type}.{contract_id}"[-_LONGEST:])
 
 
 def _rule(details: ContractDetails, exchange: str) -> int | None:

@@ -240,3 +240,23 @@ def test_no_end_is_told_while_another_attempt_of_the_intent_works(doubled, first
 def test_the_end_of_an_earlier_attempt_is_not_that_of_the_order(doubled):
     doubled.book.completed(FIRST_ATTEMPT._replace(order_id=0, status="Inactive"))
     assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK], [5])
+
+
+def test_an_order_that_has_no_permanent_number_yet_is_never_taken_for_another():
+    heard = Heard()
+    other = Tracked(UUID(int=2), 1, 6, "AAPL", 10.0, 10.0, NOON, lapses=False)
+    heard.book.add(other)
+    heard.tell(progress("PendingSubmit")._replace(permanent_id=0))
+    heard.tell(OrderProgress(6, 0, 1, "Cancelled", 0.0))
+    assert [(fact.intent_id, fact.kind) for fact in heard.facts] == [
+        (INTENT, FactKind.ACK),
+        (UUID(int=2), FactKind.ACK),
+        (UUID(int=2), FactKind.CANCELLED),
+    ]
+
+
+def test_a_permanent_number_that_is_known_is_not_forgotten():
+    heard = Heard()
+    heard.tell(progress())
+    heard.tell(progress()._replace(permanent_id=0))
+    assert heard.order.permanent_id == 900
