@@ -84,19 +84,7 @@ class Contracts:
         known = self._found.get(symbol)
         if known is not None:
             return known
-        terms = self._terms.get(symbol, ContractTerms())
-        name = terms.symbol or symbol.replace(".", " ")
-        described = {
-            "symbol": name,
-            "secType": terms.security_type,
-            "exchange": terms.exchange,
-            "currency": terms.currency,
-            "primaryExchange": terms.primary_exchange,
-        }
-        details = await connection.contract_details(described)
-        if len({each.contract_id for each in details}) != 1:
-            raise AmbiguousContract(f"{symbol} fits {len(details)} contracts; name its primary_exchange in contracts")
-        found = details[0]
+        found, terms = await self.described(connection, symbol), self._terms.get(symbol, ContractTerms())
         rule = _rule(found, terms.exchange)
         steps = await connection.market_rule(rule) if rule is not None else []
         known = Qualified(
@@ -109,6 +97,21 @@ class Contracts:
         self._found[symbol] = known
         self._symbols[known.contract_id] = symbol
         return known
+
+    async def described(self, connection: Connection, symbol: str) -> ContractDetails:
+        """What the gateway says of the contract of ``symbol``; raises as `qualified` does."""
+        terms = self._terms.get(symbol, ContractTerms())
+        wanted = {
+            "symbol": terms.symbol or symbol.replace(".", " "),
+            "secType": terms.security_type,
+            "exchange": terms.exchange,
+            "currency": terms.currency,
+            "primaryExchange": terms.primary_exchange,
+        }
+        details = await connection.contract_details(wanted)
+        if len({each.contract_id for each in details}) != 1:
+            raise AmbiguousContract(f"{symbol} fits {len(details)} contracts; name its primary_exchange in contracts")
+        return details[0]
 
     def symbol_of(self, contract_id: int, name: str, security_type: str, currency: str) -> str:
         """The platform's symbol of a contract that the gateway calls ``name``.
