@@ -76,7 +76,11 @@ class Context:
 
 def configuration_of(data: DataSettings, strategy: StrategySettings, order: OrderSettings) -> str:
     """SHA-256 (hex) of everything that decides what is traded; places are left out as in `order_configuration`."""
-    parts = {"data": config_hash(_without_places(data)), "strategy": config_hash(strategy), "order": order_configuration(order)}
+    parts = {
+        "data": config_hash(_without_places(data)),
+        "strategy": config_hash(strategy),
+        "order": order_configuration(order),
+    }
     return sha256(canonical(parts)).hexdigest()
 
 

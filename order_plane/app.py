@@ -10,6 +10,7 @@ from contracts.codec import FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
+from ibkr_client.gateway_note import GatewayNote
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -55,8 +56,12 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         return
     metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
 
+    gateway = GatewayNote(runtime.state_directory, runtime.plane.value)
+
     def refresh() -> None:
         _show(stage, metrics)
+        if stage.upkeep.connected is not None:
+            gateway(connected=stage.upkeep.connected)
 
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:

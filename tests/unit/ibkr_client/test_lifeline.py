@@ -28,7 +28,9 @@ class Line:
         """Nothing to do."""
 
 
-@pytest.mark.parametrize("trouble", [sqlite3.OperationalError("disk I/O error"), TypeError("a bug"), ConnectionLost("x")])
+@pytest.mark.parametrize(
+    "trouble", [sqlite3.OperationalError("disk I/O error"), TypeError("a bug"), ConnectionLost("x")]
+)
 def test_whatever_goes_wrong_with_a_new_connection_it_is_tried_again(monkeypatch, trouble):
     monkeypatch.setattr(lifeline, "Connection", Line)
     troubles = [None, trouble, None]

@@ -152,7 +152,10 @@ def forgetful(venue):
 def test_an_order_whose_row_was_lost_is_found_under_its_label_when_its_intent_is_asked_for(forgetful):
     forgetful.order_state(listed())
     forgetful.book.execution(execution())
-    assert snapshot_of(asyncio.run(forgetful.account()), forgetful.book, lambda number, symbol, *_: symbol).executions == ()
+    assert (
+        snapshot_of(asyncio.run(forgetful.account()), forgetful.book, lambda number, symbol, *_: symbol).executions
+        == ()
+    )
     facts = asyncio.run(forgetful.lookup(FIRST))
     assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
     forgetful.commission(Commission("a.01", 1.0, "USD"))
