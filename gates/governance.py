@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from domain.go_live import (
-    Governance,
     GoLiveRecord,
+    Governance,
     Review,
     Role,
     Sheet,

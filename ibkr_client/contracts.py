@@ -8,7 +8,6 @@ from domain.instrument import round_down, round_up
 from ibkr_client.connection import Connection
 from ibkr_client.messages import ContractDetails
 
-
 _LONGEST = 32
 """Characters of a symbol."""
 

@@ -28,7 +28,6 @@ _FARMS = ((2104, "Market data farm connection is OK:usfarm"), (2106, "HMDS data 
 _FARMS_AND_DEFINITIONS = (*_FARMS, (2158, "Sec-def data farm connection is OK:secdefil"))
 _ORDER_REQUESTS = {"placeOrder", "cancelOrder"}
 _DATA_REQUESTS = {"reqHistoricalData", "reqMktData", "reqTickByTickData"}
-_DATA_REQUESTS = frozenset({"reqHistoricalData", "reqMktData", "reqTickByTickData"})
 
 Handler = Callable[[Session, Received], None]
 

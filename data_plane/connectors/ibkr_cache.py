@@ -1,8 +1,8 @@
 """Bars that were fetched once, in Parquet files that the replay connector reads."""
 
 from bisect import bisect_left
-from glob import escape
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 
 import numpy as np
