@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -56,12 +57,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         return
     metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
 
-    gateway = GatewayNote(runtime.state_directory, runtime.plane.value)
-
-    def refresh() -> None:
-        _show(stage, metrics)
-        if stage.upkeep.connected is not None:
-            gateway(connected=stage.upkeep.connected)
+    refresh = partial(_show, stage, metrics, GatewayNote(runtime.state_directory, runtime.plane.value))
 
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
@@ -150,11 +146,12 @@ def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
     return each
 
 
-def _show(stage: Execution, metrics: PlaneMetrics) -> None:
-    """Hand what monitoring must see to ``metrics``."""
+def _show(stage: Execution, metrics: PlaneMetrics, gateway: GatewayNote) -> None:
+    """Hand what monitoring must see to ``metrics``, and what the command must see that runs this to ``gateway``."""
     metrics.orders_in_doubt.set(stage.desk.in_doubt)
     if stage.upkeep.connected is not None:
         metrics.gateway(connected=stage.upkeep.connected)
+        gateway(connected=stage.upkeep.connected)
     metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
     guards, triggered = stage.supervision.guards, stage.supervision.triggered
     for guard in guards.all if guards is not None else ():
