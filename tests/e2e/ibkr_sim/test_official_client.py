@@ -61,11 +61,8 @@ class Official:
     def cancel(self, number):
         """Cancel an order, with as much more as this release wants to be told."""
         _, *more = inspect.signature(self.client.cancelOrder).parameters
-        words = {
-            "manualCancelOrderTime": lambda: "",
-            "orderCancel": lambda: self._official("order_cancel").OrderCancel(),
-        }
-        self.client.cancelOrder(number, *(words[name]() for name in more))
+        newer = "orderCancel" in more
+        self.client.cancelOrder(number, *(self._official("order_cancel").OrderCancel() if newer else "" for _ in more))
 
     def close(self):
         """Disconnect."""
