@@ -60,6 +60,12 @@ class BarCache:
         """Whether a window was fetched."""
         return self.path(symbol, window).exists()
 
+    def has_bars_before(self, symbol: str, window: Window) -> bool:
+        """Whether there are bars of an earlier window."""
+        begins = f"{symbol}.{window.first:%Y%m%d}"
+        earlier = (path for path in self._directory.glob(f"{escape(symbol)}.????????-*.parquet") if path.name < begins)
+        return any(pq.read_metadata(path).num_rows for path in sorted(earlier, reverse=True))
+
     def write(self, symbol: str, window: Window, bars: Sequence[HistoryBar]) -> int:
         """Keep those of ``bars``, oldest first, that begin in ``window``; returns how many.
 

@@ -8,6 +8,7 @@ import pytest
 from data_plane.connectors.ibkr import replay
 from data_plane.connectors.ibkr_cache import BarCache, ForeignBars
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
+from ibkr_client.connection import RequestRefused
 from ibkr_client.contracts import Contracts
 from ibkr_client.messages import ContractDetails, HistoryBar
 
@@ -19,13 +20,15 @@ class Gateway:
     """Answers with one bar at 15:00 UTC of each day that is over; counts what it was asked for."""
 
     def __init__(self, today=MONDAY):
-        self.today, self.asked = today, 0
+        self.today, self.asked, self.silent = today, 0, set()
 
     async def contract_details(self, _):
         return [ContractDetails(1, "AAPL", "SMART", "NASDAQ", "USD", 0.01, 1.0, ("SMART",), ())]
 
     async def history(self, contract_id, exchange, end, duration, bar_size):
         self.asked += 1
+        if end[:8] in self.silent:
+            raise RequestRefused(162, "HMDS query returned no data")
         beyond = datetime.strptime(end, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
         days = [beyond - number * DAY for number in range(int(duration.split()[0]), 0, -1)]
         return [
@@ -62,6 +65,25 @@ def test_a_second_run_of_one_day_asks_for_nothing(tmp_path):
     before = fetched(tmp_path, gateway, today)
     asked = gateway.asked
     assert fetched(tmp_path, gateway, today) == before
+    assert gateway.asked == asked
+
+
+def test_no_data_in_the_middle_of_the_data_is_not_taken_for_the_last_word(tmp_path):
+    gateway, today = Gateway(), MONDAY + 15 * DAY
+    gateway.silent = {"20240718"}
+    days = fetched(tmp_path, gateway, today)
+    assert days == [MONDAY + number * DAY for number in (*range(5), *range(10, 15))]
+    gateway.silent, gateway.asked = set(), 0
+    assert len(fetched(tmp_path, gateway, today)) == 15
+    assert gateway.asked == 1
+
+
+def test_no_data_before_the_first_bar_is_asked_for_once(tmp_path):
+    gateway, today = Gateway(), MONDAY + 10 * DAY
+    gateway.silent = {"20240713"}
+    before = fetched(tmp_path, gateway, today)
+    asked = gateway.asked
+    assert fetched(tmp_path, gateway, today) == before == [MONDAY + number * DAY for number in range(5, 10)]
     assert gateway.asked == asked
 
 
