@@ -24,6 +24,7 @@ from data_plane.pipeline import DataStage
 from data_plane.settings import DataSettings, IbkrSourceSettings, PaceMode, PaceSettings
 from data_plane.store import QUARANTINE, EventStore, QuarantineFile
 from ibkr_client.gateway_errors import GatewayUnavailable
+from ibkr_client.gateway_note import GatewayNote
 from kernel.clock import SystemClock, monotonic
 from kernel.crash_points import crash_point
 from kernel.flow import Gate, LockStep, MaxRate, Progress, RealTime, Stopped, Wait, Window, waiter
@@ -164,8 +165,12 @@ def _live(
             if store is not None and said is not None:
                 store.append(said)
 
+        gateway = GatewayNote(process.runtime.state_directory, process.runtime.plane.value)
+
         def listen(timeout_seconds: float) -> None:
-            process.metrics.gateway(connected=source.connected)
+            usable = source.connected
+            process.metrics.gateway(connected=usable)
+            gateway(connected=usable)
             process.listen(timeout_seconds)
 
         note = BackfillNote(process.runtime.state_directory, fetching)

@@ -1,6 +1,7 @@
 """Stage 1: what the project is judged by is there and whole."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,11 +15,13 @@ from gates.context import Context, check
 from gates.governance import governance_problem
 from gates.render import checks_table, document
 from gates.stages import GOVERNANCE
-from kernel.code_version import PACKAGES, source_files
+from kernel.code_version import source_files
 from kernel.recorder import RESTORED, SAID, TOLD
 
 LEAST_COVERAGE = 80.0
 MANIFEST = "SHA256SUMS"
+_NAMED = 3
+"""How many files are named in one line."""
 
 
 def run(context: Context, coverage: Path) -> AnyArtifact:
@@ -52,23 +55,35 @@ def run(context: Context, coverage: Path) -> AnyArtifact:
 
 
 def coverage_of(path: Path, root: Path) -> tuple[float, int, Check]:
-    """Percent covered, files measured, and whether the report can be about the code as it is now."""
-    name, required = "coverage is of this code", "all packages, measured after the newest change"
+    """Percent covered, files measured, and whether the report can be about the code as it is now.
+
+    The share is counted file by file: what a report says in total may be of another choice of files.
+    """
+    name, required = "coverage is of this code", "every file, measured after the newest change"
     try:
         report = json.loads(path.read_bytes())
-        percent, files = float(report["totals"]["percent_covered"]), sorted(report["files"])
+        percent, files = _share(report["files"]), sorted(report["files"])
         written = datetime.fromisoformat(report["meta"]["timestamp"]).astimezone(UTC)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0.0, 0, check(name, False, required, f"{path} is no coverage report; write one with coverage json")
-    absent = sorted(set(PACKAGES) - {Path(each).parts[0] for each in files})
-    newest = max(each.stat().st_mtime for each in source_files(root))
-    older = written.timestamp() < newest
-    found = "; ".join([*(f"{each} is not measured" for each in absent), *(["a file changed since"] if older else [])])
+    sources = [*source_files(root)]
+    absent = sorted({each.relative_to(root).as_posix() for each in sources} - set(files))
+    older = written.timestamp() < max(each.stat().st_mtime for each in sources)
+    missing = [f"{each} is not measured" for each in absent[:_NAMED]]
+    more = [f"nor are {len(absent) - _NAMED} more"] if len(absent) > _NAMED else []
+    found = "; ".join([*missing, *more, *(["a file changed since"] if older else [])])
     return (
         percent,
         len(files),
         check(name, not found, required, found or f"{len(files)} files at {written.isoformat()}"),
     )
+
+
+def _share(files: Mapping[str, Mapping[str, Mapping[str, int]]]) -> float:
+    """Percent of statements and branches that were reached."""
+    summaries = [each["summary"] for each in files.values()]
+    reached = sum(each["covered_lines"] + each.get("covered_branches", 0) for each in summaries)
+    return 100.0 * reached / (sum(each["num_statements"] + each.get("num_branches", 0) for each in summaries) or 1)
 
 
 def fixtures_of(directory: Path) -> tuple[list[str], int]:

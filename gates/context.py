@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from data_plane.settings import DataSettings
+from data_plane.settings import DataSettings, IbkrSourceSettings
 from domain.go_live import CodeVersion, Evidence, Sheet, canonical
 from gates.artifact import MODELS, AnyArtifact, Check, Subject
 from gates.render import circumstances
@@ -76,8 +76,21 @@ class Context:
 
 def configuration_of(data: DataSettings, strategy: StrategySettings, order: OrderSettings) -> str:
     """SHA-256 (hex) of everything that decides what is traded; places are left out as in `order_configuration`."""
-    parts = {"data": config_hash(data), "strategy": config_hash(strategy), "order": order_configuration(order)}
+    parts = {
+        "data": config_hash(_without_places(data)),
+        "strategy": config_hash(strategy),
+        "order": order_configuration(order),
+    }
     return sha256(canonical(parts)).hexdigest()
+
+
+def _without_places(data: DataSettings) -> DataSettings:
+    """The settings with what only says where the gateway and its bars are at the defaults."""
+    if data.ibkr is None:
+        return data
+    usual = IbkrSourceSettings()
+    update = {name: getattr(usual, name) for name in ("host", "port", "client_id", "cache")}
+    return data.model_copy(update={"ibkr": data.ibkr.model_copy(update=update)})
 
 
 def check(name: str, passed: bool, required: str, found: object) -> Check:

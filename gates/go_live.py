@@ -53,7 +53,7 @@ def run(context: Context, account: str, days: int) -> AnyArtifact:
     made = context.finish(8, checks, found, {"ROLLBACK_PROCEDURE.md": rollback_page(rehearsals)}, source)
     record = drafted(context, made, found, account, days)
     if record is not None:
-        context.shelf.write(RECORD, SignedRecord(record=record))
+        context.shelf.draft(record)
     else:
         (context.shelf.directory / RECORD).unlink(missing_ok=True)
     write_decision(context)
@@ -105,7 +105,7 @@ def record_problems(context: Context) -> list[str]:
     Whether the configured account is the live one is not asked here: what runs may be its paper twin.
     """
     try:
-        signed = context.shelf.read(RECORD, SignedRecord)
+        signed, edited = context.shelf.record()
     except UnreadableDocument as error:
         return [str(error)]
     record, subject = signed.record, context.subject()
@@ -122,7 +122,7 @@ def record_problems(context: Context) -> list[str]:
     _, why = permission(terms)
     reviews = [objections(each.review, each.signatures, terms.signers) for each in signed.reviews]
     found += [f"review {number}: {'; '.join(each)}" for number, each in enumerate(reviews, 1) if each]
-    return list(dict.fromkeys([*found, *why]))
+    return list(dict.fromkeys([*([edited] if edited else []), *found, *why]))
 
 
 def live_problems(context: Context, environment: Mapping[str, str]) -> list[str]:

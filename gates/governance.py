@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from domain.go_live import Governance, Review, Role, Sheet, Signature, SignedGovernance, SignedRecord, SignedReview
+from domain.go_live import (
+    GoLiveRecord,
+    Governance,
+    Review,
+    Role,
+    Sheet,
+    Signature,
+    SignedGovernance,
+    SignedRecord,
+    SignedReview,
+)
 from gates.context import Context
 from gates.shelf import UnreadableDocument
 from gates.stages import GOVERNANCE, RECORD
@@ -36,9 +46,9 @@ def propose_review(context: Context, findings: str, at: datetime) -> SignedRecor
     """Add a review, unsigned, that opens the next step of the scale-up.
 
     Raises:
-        SigningRefused: when there is no further step, or not all have signed the review before.
+        SigningRefused: when there is no further step, not all have signed the review before, or the record was edited.
     """
-    signed = context.shelf.read(RECORD, SignedRecord)
+    signed = _drafted(context)
     before = signed.reviews[-1:]
     if any(objections(each.review, each.signatures, context.order.go_live.signers) for each in before):
         raise SigningRefused("not all have signed the review before this one")
@@ -64,7 +74,7 @@ def sign_governance(context: Context, role: Role, name: str, signer: Signer) -> 
 
 def sign_record(context: Context, role: Role, name: str, signer: Signer) -> SignedRecord:
     """Add a signature to the go-live record; raises SigningRefused when it would not count."""
-    signed = context.shelf.read(RECORD, SignedRecord)
+    signed = _drafted(context)
     given = _added(context, signed.record, signed.signatures, role, name, signer)
     changed = signed.model_copy(update={"signatures": given})
     context.shelf.write(RECORD, changed)
@@ -73,7 +83,7 @@ def sign_record(context: Context, role: Role, name: str, signer: Signer) -> Sign
 
 def sign_review(context: Context, role: Role, name: str, signer: Signer) -> SignedRecord:
     """Add a signature to the newest review; raises SigningRefused when it would not count."""
-    signed = context.shelf.read(RECORD, SignedRecord)
+    signed = _drafted(context)
     if not signed.reviews:
         raise SigningRefused("there is no review; write one with algotrade gates review")
     newest = signed.reviews[-1]
@@ -82,6 +92,22 @@ def sign_review(context: Context, role: Role, name: str, signer: Signer) -> Sign
     changed = signed.model_copy(update={"reviews": (*signed.reviews[:-1], reviewed)})
     context.shelf.write(RECORD, changed)
     return changed
+
+
+def in_words(record: GoLiveRecord) -> str:
+    """What a record says, for who signs it."""
+    steps = ", ".join(f"{step.capital_fraction:.0%} until {step.review_by:%Y-%m-%d}" for step in record.scale_up)
+    return (
+        f"account {record.account}, evidence {record.evidence.value}, capital {record.capital:,.0f} ({steps}), "
+        f"until {record.expires_at:%Y-%m-%d}{'' if record.passed else '; a stage has NOT passed'}"
+    )
+
+
+def _drafted(context: Context) -> SignedRecord:
+    signed, edited = context.shelf.record()
+    if edited:
+        raise SigningRefused(edited)
+    return signed
 
 
 def _added(

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
-from domain.go_live import Sheet
+from domain.go_live import GoLiveRecord, Sheet, SignedRecord
 from gates.artifact import MODELS, AnyArtifact
 from gates.ladder import Found
-from gates.stages import LOG, STAGES, stage
+from gates.stages import LOG, RECORD, STAGES, stage
 from kernel.audit_log import AuditLog
 
+_RECORD = "record"
 Model = TypeVar("Model", bound=Sheet)
 
 
@@ -47,8 +49,18 @@ class Shelf:
             AuditBroken: when the log was changed.
         """
         digest = self.write(stage(artifact.stage).artifact, artifact)
-        noted = {"stage": str(artifact.stage), "fingerprint": digest, "at": artifact.created_at.isoformat()}
-        AuditLog(self.directory / LOG).append(noted)
+        self._note(str(artifact.stage), digest, artifact.created_at)
+
+    def draft(self, record: GoLiveRecord) -> None:
+        """Write the record that people are to sign, and note it like an artifact; raises as `finish` does."""
+        self.write(RECORD, SignedRecord(record=record))
+        self._note(_RECORD, record.fingerprint, record.decided_at)
+
+    def record(self) -> tuple[SignedRecord, str]:
+        """The record, and why it is none to sign; empty when it is as it was drafted. Raises as `read` does."""
+        signed = self.read(RECORD, SignedRecord)
+        drafted = self._noted(_RECORD) == signed.record.fingerprint
+        return signed, "" if drafted else f"{RECORD} is not as stage 8 wrote it; run stage 8 again"
 
     def read(self, name: str, model: type[Model]) -> Model:
         """A document; raises UnreadableDocument when it is missing or does not follow its schema."""
@@ -72,7 +84,7 @@ class Shelf:
         problems = [f"{name} is missing from files" for name in chosen.documents if name not in artifact.files]
         if artifact.stage != number:
             problems.append(f"it is the artifact of stage {artifact.stage}")
-        if self._noted(number) != artifact.fingerprint:
+        if self._noted(str(number)) != artifact.fingerprint:
             problems.append("it is not as the stage wrote it")
         return Found(artifact, (*problems, *self._changed(artifact.files)))
 
@@ -80,10 +92,13 @@ class Shelf:
         """Every artifact."""
         return {each.number: self.found(each.number) for each in STAGES}
 
-    def _noted(self, number: int) -> str:
+    def _note(self, what: str, fingerprint: str, at: datetime) -> None:
+        AuditLog(self.directory / LOG).append({"stage": what, "fingerprint": fingerprint, "at": at.isoformat()})
+
+    def _noted(self, what: str) -> str:
         """The fingerprint of the newest artifact that a stage has written."""
         entries = AuditLog(self.directory / LOG).entries()
-        return next((each["fingerprint"] for each in reversed(entries) if each["stage"] == str(number)), "")
+        return next((each["fingerprint"] for each in reversed(entries) if each["stage"] == what), "")
 
     def _changed(self, files: Mapping[str, str]) -> list[str]:
         found = []

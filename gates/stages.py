@@ -56,7 +56,7 @@ STAGES = (
         4,
         "Implementation",
         ("a JUnit report of unit and port suites",),
-        ("unit suite", "port suite", "nothing failed", "the report is of this code"),
+        ("unit suite", "port suite", "every file of tests was run", "nothing failed", "the report is of this code"),
         "IBKR_IMPLEMENTATION_REPORT.json",
         (),
         _WEEK,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -123,7 +124,8 @@ class Connection:
         try:
             return await self._ask(number, lambda: self._raw.reqAccountSummary(number, "All", _SUMMARY))
         finally:
-            self._raw.cancelAccountSummary(number)
+            with suppress(ConnectionError):  # it has ended with its connection
+                self._raw.cancelAccountSummary(number)
 
     async def history(
         self, contract_id: int, exchange: str, end: str, duration: str, bar_size: str, *, regular_hours: bool = True

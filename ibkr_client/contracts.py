@@ -8,6 +8,9 @@ from domain.instrument import round_down, round_up
 from ibkr_client.connection import Connection
 from ibkr_client.messages import ContractDetails
 
+_LONGEST = 32
+"""Characters of a symbol."""
+
 
 class AmbiguousContract(Exception):
     """The symbol fits no contract, or several; the settings must say more."""
@@ -80,19 +83,7 @@ class Contracts:
         known = self._found.get(symbol)
         if known is not None:
             return known
-        terms = self._terms.get(symbol, ContractTerms())
-        name = terms.symbol or symbol.replace(".", " ")
-        described = {
-            "symbol": name,
-            "secType": terms.security_type,
-            "exchange": terms.exchange,
-            "currency": terms.currency,
-            "primaryExchange": terms.primary_exchange,
-        }
-        details = await connection.contract_details(described)
-        if len({each.contract_id for each in details}) != 1:
-            raise AmbiguousContract(f"{symbol} fits {len(details)} contracts; name its primary_exchange in contracts")
-        found = details[0]
+        found, terms = await self.described(connection, symbol), self._terms.get(symbol, ContractTerms())
         rule = _rule(found, terms.exchange)
         steps = await connection.market_rule(rule) if rule is not None else []
         known = Qualified(
@@ -106,13 +97,35 @@ class Contracts:
         self._symbols[known.contract_id] = symbol
         return known
 
-    def symbol_of(self, contract_id: int, name: str) -> str:
-        """The platform's symbol of a contract that the gateway calls ``name``."""
+    async def described(self, connection: Connection, symbol: str) -> ContractDetails:
+        """What the gateway says of the contract of ``symbol``; raises as `qualified` does."""
+        terms = self._terms.get(symbol, ContractTerms())
+        wanted = {
+            "symbol": terms.symbol or symbol.replace(".", " "),
+            "secType": terms.security_type,
+            "exchange": terms.exchange,
+            "currency": terms.currency,
+            "primaryExchange": terms.primary_exchange,
+        }
+        details = await connection.contract_details(wanted)
+        if len({each.contract_id for each in details}) != 1:
+            raise AmbiguousContract(f"{symbol} fits {len(details)} contracts; name its primary_exchange in contracts")
+        return details[0]
+
+    def symbol_of(self, contract_id: int, name: str, security_type: str, currency: str) -> str:
+        """The platform's symbol of a contract that the gateway calls ``name``.
+
+        One that is nothing the settings would find, such as an option on a stock, has a name that no symbol has.
+        """
         known = self._symbols.get(contract_id)
         if known is not None:
             return known
-        renamed = (symbol for symbol, terms in self._terms.items() if terms.symbol == name)
-        return next(renamed, name.replace(" ", "."))
+        kind, plain = (security_type, currency), name.replace(" ", ".")
+        named = {symbol: terms for symbol, terms in self._terms.items() if terms.symbol == name} or {
+            plain: self._terms.get(plain, ContractTerms())
+        }
+        fits = (symbol for symbol, terms in named.items() if (terms.security_type, terms.currency) == kind)
+        return next(fits, f"{plain}.{security_type}.{contract_id}"[-_LONGEST:])
 
 
 def _rule(details: ContractDetails, exchange: str) -> int | None:

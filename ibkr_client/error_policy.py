@@ -44,8 +44,6 @@ DATA_BROKEN = frozenset({2103, 2105, 2157})
 DATA_BACK = frozenset({2104, 2106, 2158})
 BARS_ENDED = frozenset({10182, 10225})
 """A subscription to bars is dead and must be asked for again."""
-TRADES_REFUSED = frozenset({101, 200, 321, 354, 10089, 10189, 10190, 10197})
-"""A subscription to trades that there will be nothing of."""
 _WARNINGS = range(2100, 2200)
 
 
@@ -57,5 +55,5 @@ def on_order(code: int) -> OnOrder:
 
 
 def ends_request(code: int) -> bool:
-    """Whether an error that names a request is its answer."""
+    """Whether an error that names a request is its answer, or one that names a subscription its end."""
     return code not in _WARNINGS and code not in {10167, 10168, 10090}

@@ -189,6 +189,8 @@ class Inbox:
             float(execution.shares),
             float(execution.price),
             execution.time,
+            contract.secType,
+            contract.currency,
         )
         self._add(number, told)
         self._listener.execution(told)
@@ -198,7 +200,8 @@ class Inbox:
             self._listener.commission(Commission(report.execId, float(report.commission), report.currency))
 
     def _on_position(self, account: str, contract: Any, quantity: float, cost: float) -> None:  # noqa: ANN401
-        self._add(POSITIONS, Position(account, contract.conId, contract.symbol, float(quantity), float(cost)))
+        what = contract.secType, contract.currency
+        self._add(POSITIONS, Position(account, contract.conId, contract.symbol, float(quantity), float(cost), *what))
 
     def _on_account_value(self, number: int, account: str, tag: str, text: str, currency: str) -> None:
         self._add(number, AccountValue(account, tag, text, currency))
@@ -257,6 +260,8 @@ def _order_state(order_id: int, contract: Any, order: Any, state: Any) -> OrderS
         _price(order.lmtPrice),
         _price(order.auxPrice),
         order.tif,
+        contract.secType,
+        contract.currency,
     )
 
 

@@ -3,15 +3,21 @@
 import importlib
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
+
+import structlog
 
 from ibkr_client.gateway_errors import GatewayRefused
 
 LIBRARIES = ("ib_insync", "ib_async")
+_LOG = structlog.get_logger()
 CHOICE = "ALGOTRADE_IBKR_LIBRARY"
 """The environment variable that names the library when both are installed."""
 
@@ -44,6 +50,19 @@ class RawDecoder(Protocol):
     """What both libraries call Decoder: what is done with the fields of a message, by its number."""
 
     handlers: dict[int, Callable[[Sequence[str]], None]]
+    logger: Any
+
+
+class _Unread:
+    """Stands in for the logger of a decoder, which tells it of every message that it could not hand on."""
+
+    def exception(self, _: str) -> None:
+        """Say what went wrong and where, and nothing of what was in the message."""
+        kind, _error, trace = sys.exc_info()
+        frames = extract_tb(trace)[-1:]
+        where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+        name = "" if kind is None else kind.__name__
+        _LOG.error("a message of the gateway could not be taken in", error=name, where="".join(where))
 
 
 class RawClient(Protocol):
@@ -112,6 +131,7 @@ def new_client(library: ModuleType, inbox: Wrapper, *, read_only: bool = False) 
     client: RawClient = library.client.Client(inbox)
     client.MaxRequests = 0
     client.decoder.handlers[_BARS] = inbox.bars
+    client.decoder.logger = _Unread()
     if read_only:
         send = client.sendMsg
 

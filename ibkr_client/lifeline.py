@@ -16,6 +16,7 @@ from ibkr_client.pacer import Pacer
 from kernel.clock import monotonic
 
 _LOG = structlog.get_logger()
+_EXPECTED = (ConnectionLost, RequestRefused, TimeoutError, OSError)
 _LOOK_SECONDS = 0.02
 _PULSE_SECONDS = 2.0
 """A gateway answers the question for its time at most once a second."""
@@ -199,10 +200,11 @@ class Lifeline:
                 self.unusable = refusal
                 _LOG.critical("the gateway is not used any more", reason=str(refusal))
                 return
-            except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, without this task there is none ever again
                 self._let_go()
                 self._news.set()
-                _LOG.warning("no connection to the gateway", reason=str(error), again_in_seconds=wait)
+                reason = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
+                _LOG.warning("no connection to the gateway", reason=reason, again_in_seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, self._address.longest_wait)
 

@@ -25,6 +25,8 @@ class OrderState(NamedTuple):
     limit_price: float = 0.0
     stop_price: float = 0.0
     time_in_force: str = ""
+    security_type: str = "STK"
+    currency: str = "USD"
 
 
 class OrderProgress(NamedTuple):
@@ -52,6 +54,8 @@ class Execution(NamedTuple):
     quantity: float
     price: float
     time: datetime
+    security_type: str = "STK"
+    currency: str = "USD"
 
 
 class Commission(NamedTuple):
@@ -78,6 +82,8 @@ class Position(NamedTuple):
     symbol: str
     quantity: float
     cost: float
+    security_type: str = "STK"
+    currency: str = "USD"
 
 
 class AccountValue(NamedTuple):

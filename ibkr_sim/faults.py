@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-Trigger = Literal["placeOrder", "modifyOrder", "cancelOrder", "reqHistoricalData", "connect", "fill"]
+Trigger = Literal[
+    "placeOrder",
+    "modifyOrder",
+    "cancelOrder",
+    "reqHistoricalData",
+    "reqMktData",
+    "reqTickByTickData",
+    "connect",
+    "fill",
+]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 ON_LINKS = ("drop_link", "nightly_reset", "connectivity", "notice", "slow_answers", "halt", "end_bars")
@@ -51,6 +60,7 @@ class Fault(BaseModel):
         "commission_first",
         "shred",
         "pacing_violation",
+        "request_error",
     ]
     at: Seconds | None = None
     on: Trigger | None = None

@@ -27,6 +27,7 @@ _MOST_CLIENTS = 32
 _FARMS = ((2104, "Market data farm connection is OK:usfarm"), (2106, "HMDS data farm connection is OK:ushmds"))
 _FARMS_AND_DEFINITIONS = (*_FARMS, (2158, "Sec-def data farm connection is OK:secdefil"))
 _ORDER_REQUESTS = {"placeOrder", "cancelOrder"}
+_DATA_REQUESTS = {"reqHistoricalData", "reqMktData", "reqTickByTickData"}
 
 Handler = Callable[[Session, Received], None]
 
@@ -158,10 +159,21 @@ class Gateway:
         if request.name in _ORDER_REQUESTS:
             self._order_request(session, request)
             return
-        if request.name == "reqHistoricalData":
-            self.history.bars(session, request, tuple(self._faults.happened(request.name, request.values["symbol"])))
+        if request.name in _DATA_REQUESTS:
+            self._data_request(session, request)
             return
         self._handlers[request.name](session, request)
+
+    def _data_request(self, session: Session, request: Received) -> None:
+        listing = self.market.listings.find(request.values)
+        faults = self._faults.happened(request.name, "" if listing is None else listing.symbol)
+        error = next((fault for fault in faults if fault.do == "request_error"), None)
+        if error is not None:
+            self._board.error(session, request.request_id, error.code, error.text)
+        elif request.name == "reqHistoricalData":
+            self.history.bars(session, request, tuple(faults))
+        else:
+            self._handlers[request.name](session, request)
 
     def _order_request(self, session: Session, request: Received) -> None:
         known = (session.client_id, request.request_id) in self.orders.book.orders

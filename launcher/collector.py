@@ -24,6 +24,7 @@ from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
 from launcher.consumed_intents import WHILE_IT_RAN, IntentWitness, committed_positions
+from launcher.trouble import Trouble
 
 FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "risk_alerts")
 _BATCH = 2000
@@ -46,6 +47,7 @@ class Collector:
         self.fills = 0
         self.critical: list[RiskAlert] = []
         """Critical alerts that nobody has taken out yet."""
+        self.trouble = Trouble()
         self._valuation = Valuation(record.initial_cash, record.currencies)
         self._buried: set[str] = set()
         self._ask_at = 0.0
@@ -141,6 +143,7 @@ class Collector:
             self.fills += 1
         if isinstance(message, RiskAlert) and message.severity is AlertSeverity.CRITICAL:
             self.critical.append(message)
+        self.trouble.take(message)
         self._record.observe(message)
         self._valuation.take(message)
 

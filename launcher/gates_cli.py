@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.go_live import Role
+from domain.go_live import Role, SignedRecord
 from kernel.clock import SystemClock
 from kernel.signing import KeyRefused, signer_at
 from launcher.kafka_options import NOTHING, USAGE, console, errors, reported, state_directory
@@ -149,10 +149,11 @@ def sign(
             Document.RECORD: governance.sign_record,
             Document.REVIEW: governance.sign_review,
         }
-        signing[document](context, role.role, name, signer_at(key))
+        signed = signing[document](context, role.role, name, signer_at(key))
         if document is not Document.GOVERNANCE:
             write_decision(context)
-        console.print(f"signed the {document.value} as {role.role.value}")
+        what = f": {governance.in_words(signed.record)}" if isinstance(signed, SignedRecord) else ""
+        console.print(f"signed the {document.value} as {role.role.value}{what}", markup=False, soft_wrap=True)
 
 
 @app.command()

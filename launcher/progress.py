@@ -21,13 +21,16 @@ LINE_SECONDS = 5.0
 """Least time between two lines where lines cannot be replaced."""
 _REFRESH_SECONDS = 0.25
 _BAR_WIDTH = 40
+_NAMED = 3
+"""How many symbols are named in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What has happened so far.
 
-    Equity is in account currency, ``backfill`` there while one is under way; ``refused`` counts rows by reason.
+    Equity is in account currency, ``backfill`` there while one is under way; ``refused`` counts rows and ``rejected``
+    intents by reason, ``halted`` are symbols, and ``without_gateway`` the planes that have lost theirs.
     """
 
     bars: int
@@ -37,12 +40,26 @@ class Counts:
     equity: float
     backfill: "Step | None" = None
     refused: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    halted: tuple[str, ...] = ()
+    without_gateway: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return (
             f"{self.bars:,} bars  {self.intents:,} intents  {self.fills:,} fills  "
             f"{self.dead_letters:,} dead letters  {self._quarantine()}equity {self.equity:,.0f}"
         )
+
+    @property
+    def trouble(self) -> str:
+        """What keeps the run from trading; empty while nothing does."""
+        most = self.rejected.most_common(1)
+        found = [f"{self.rejected.total():,} refused ({most[0][0]})"] if most else []
+        if self.halted:
+            found.append(f"{len(self.halted)} halted ({', '.join(self.halted[:_NAMED])})")
+        if self.without_gateway:
+            found.append(f"no gateway: {', '.join(self.without_gateway)}")
+        return "  ".join(found)
 
     def _quarantine(self) -> str:
         """How many rows were refused, with the reason of most; nothing when none was."""
@@ -154,7 +171,8 @@ def _panel(pace: Pace, backfill: Backfill, counts: Counts) -> Group:
     )
     if counts.backfill is not None and counts.backfill.of:
         return Group(backfill.panel(counts.backfill), below)
-    return Group(_bar(pace, counts.bars), below)
+    trouble = [Text(counts.trouble, "yellow", no_wrap=True, overflow="ellipsis")] if counts.trouble else []
+    return Group(_bar(pace, counts.bars), below, *trouble)
 
 
 def _bar(pace: Pace, done: int) -> Table:
@@ -167,7 +185,7 @@ def _bar(pace: Pace, done: int) -> Table:
 
 
 def _line(pace: Pace, counts: Counts) -> str:
-    return f"{pace.text(counts.bars)}  {counts}"
+    return "  ".join(filter(None, (pace.text(counts.bars), str(counts), counts.trouble)))
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from contracts.control import RiskAlert, RunState
 from data_plane.backfill_note import read_note
 from data_plane.composition import input_files
 from data_plane.store import QUARANTINE, QuarantineFile
+from ibkr_client.gateway_note import planes_without_gateway
 from kernel.kafka_errors import BrokerUnavailable
 from kernel.settings import config_hash, resolved
 from launcher.collector import Collector
@@ -95,7 +96,16 @@ def watch(
                 on_alert(collector.critical.pop(0))
             supervisor.check()
             seen = counts(record, collector)
-            on_progress(replace(seen, backfill=read_note(run.state_directory), refused=refused.count()))
+            on_progress(
+                replace(
+                    seen,
+                    backfill=read_note(run.state_directory),
+                    refused=refused.count(),
+                    rejected=collector.trouble.rejected,
+                    halted=collector.trouble.halted,
+                    without_gateway=planes_without_gateway(run.state_directory),
+                )
+            )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from contracts.codec import FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
+from ibkr_client.gateway_note import GatewayNote
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -59,6 +60,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         return
     metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
 
+    note = GatewayNote(runtime.state_directory, runtime.plane.value)
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
         resources.callback(stage.close)
@@ -94,7 +96,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 metrics,
                 recovery=recovery,
                 observers=[latency, announcer],
-                refresh=lambda: _show(stage, metrics),
+                refresh=lambda: _show(stage, metrics, note),
                 between=_in_turn(checking, stage.rest, ahead.turn, holding.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
             )
@@ -172,11 +174,12 @@ def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
     return each
 
 
-def _show(stage: Execution, metrics: PlaneMetrics) -> None:
-    """Hand what monitoring must see to ``metrics``."""
+def _show(stage: Execution, metrics: PlaneMetrics, gateway: GatewayNote) -> None:
+    """Hand what monitoring must see to ``metrics``, and what the command must see that runs this to ``gateway``."""
     metrics.orders_in_doubt.set(stage.desk.in_doubt)
     if stage.upkeep.connected is not None:
         metrics.gateway(connected=stage.upkeep.connected)
+        gateway(connected=stage.upkeep.connected)
     metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
     guards, triggered = stage.supervision.guards, stage.supervision.triggered
     for guard in guards.all if guards is not None else ():

@@ -23,6 +23,7 @@ from data_plane.connectors.replay import ReplayConnector, SourceFile
 from data_plane.settings import RowKind
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Contracts, ContractTerms
+from ibkr_client.error_policy import SIMULATOR
 from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline
@@ -146,7 +147,9 @@ class LiveSource:
 
         Raises:
             RequestRefused: what the gateway refuses for good.
+            ForeignBars: when the cache holds bars of another kind of gateway.
         """
+        self._cache.claim(simulated=SIMULATOR in self.heard)
         told: SimpleQueue[Step] = SimpleQueue()
         loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
         work: Future[None] = self._thread.start(self._load(loader, self._wanted(first), told.put))
@@ -275,9 +278,9 @@ def replay(cache: BarCache, wanted: Wanted) -> ReplayConnector:
     """What the cache holds of ``wanted``, without asking anybody."""
     last = min(wanted.last, wanted.today)
     files = [
-        SourceFile(cache.path(symbol, window), RowKind.BARS, wanted.bar_size, symbol)
+        SourceFile(cache.path(symbol, closed), RowKind.BARS, wanted.bar_size, symbol)
         for symbol in wanted.symbols
         for window in windows(wanted.bar_size, wanted.first, last)
-        if cache.has(symbol, window)
+        if cache.has(symbol, closed := window.until(wanted.today))
     ]
     return ReplayConnector(files, wanted.first, wanted.last)

@@ -8,6 +8,7 @@ from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
 from ibkr_client.messages import HistoryBar
 
+_SATURDAY = 5
 SMALL = timedelta(seconds=30)
 """Bars up to this size have pacing rules of their own."""
 
@@ -28,6 +29,16 @@ class Window(NamedTuple):
         """Long enough for the window: sessions are never more than days."""
         days = (self.beyond - self.first).days
         return f"{days} D" if days < 365 else f"{-(-days // 365)} Y"
+
+    @property
+    def has_weekdays(self) -> bool:
+        """Whether any of its days is no Saturday or Sunday."""
+        days = (self.beyond - self.first).days
+        return any((self.first + timedelta(days=number)).weekday() < _SATURDAY for number in range(min(days, 3)))
+
+    def until(self, today: date) -> "Window":
+        """The part of it that is over."""
+        return self._replace(beyond=min(self.beyond, today))
 
 
 def windows(bar_size: str, first: date, last: date) -> Iterator[Window]:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +11,46 @@ import pyarrow.parquet as pq
 
 from data_plane.connectors.ibkr_bars import Window, day, epoch
 from data_plane.session_grid import step_of
+from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.messages import HistoryBar
 
 _NUMBERS = ("open", "high", "low", "close", "volume")
 _MICROS = 1_000_000
+_ORIGIN = "ORIGIN"
+_SIMULATOR, _GATEWAY = "a simulator", "a gateway that is no simulator"
+
+
+class ForeignBars(GatewayRefused):
+    """The cache holds bars of another kind of gateway; made-up bars must not become the history of an account."""
 
 
 class BarCache:
     """One file for each symbol, bar size and window; a window without bars has a file too, and is not asked for again.
 
-    Files appear whole: what a broken run was writing is not there.
+    A window that was not over has a shorter name, so that nobody takes it for the whole, until a longer one replaces
+    it. Files appear whole: what a broken run was writing is not there.
     """
 
     def __init__(self, directory: Path, bar_size: str) -> None:
         self._step = step_of(bar_size)
+        self._root = directory
         self._directory = directory / bar_size
         self._directory.mkdir(parents=True, exist_ok=True)
+
+    def claim(self, *, simulated: bool) -> None:
+        """Let the cache be for bars of a simulator, or of a gateway that is none.
+
+        Raises:
+            ForeignBars: when it holds bars of the other kind, or nobody knows whose they are.
+        """
+        origin, mine = self._root / _ORIGIN, _SIMULATOR if simulated else _GATEWAY
+        known = origin.read_text("utf-8").strip() if origin.exists() else ""
+        if known == mine:
+            return
+        if any(self._root.glob("*/*.parquet")):
+            whose = f"bars of {known}, and this is {mine}" if known else "bars, and nobody knows whose"
+            raise ForeignBars(f"{self._root} holds {whose}; name another data.ibkr.cache, or remove the directory")
+        origin.write_text(f"{mine}\n", "utf-8")
 
     def path(self, symbol: str, window: Window) -> Path:
         """Where the bars of a window are."""
@@ -35,13 +60,19 @@ class BarCache:
         """Whether a window was fetched."""
         return self.path(symbol, window).exists()
 
-    def write(self, symbol: str, window: Window, bars: Sequence[HistoryBar], asked: Window) -> int:
-        """Keep those of ``bars``, oldest first, that begin in the window that was ``asked`` for; returns how many.
+    def has_bars_before(self, symbol: str, window: Window) -> bool:
+        """Whether there are bars of an earlier window."""
+        begins = f"{symbol}.{window.first:%Y%m%d}"
+        earlier = (path for path in self._directory.glob(f"{escape(symbol)}.????????-*.parquet") if path.name < begins)
+        return any(pq.read_metadata(path).num_rows for path in sorted(earlier, reverse=True))
+
+    def write(self, symbol: str, window: Window, bars: Sequence[HistoryBar]) -> int:
+        """Keep those of ``bars``, oldest first, that begin in ``window``; returns how many.
 
         They are kept as columns, with their closes, or the trading days of daily bars.
         """
         starts, *numbers = zip(*bars, strict=True) if bars else [()] * (1 + len(_NUMBERS))
-        moments, first, beyond = self._moments(starts, asked)
+        moments, first, beyond = self._moments(starts, window)
         columns = {
             "symbol": pa.repeat(pa.scalar(symbol, pa.string()), beyond - first),
             "timestamp": moments[first:beyond],
@@ -52,14 +83,16 @@ class BarCache:
         # Numbers hardly repeat: a dictionary of them would cost time and room.
         pq.write_table(pa.table(columns), unfinished, compression="zstd", use_dictionary=["symbol"])
         unfinished.rename(path)
+        for shorter in set(self._directory.glob(f"{escape(symbol)}.{window.first:%Y%m%d}-*.parquet")) - {path}:
+            shorter.unlink()
         return beyond - first
 
-    def _moments(self, starts: Sequence[str], asked: Window) -> tuple[pa.Array, int, int]:
-        """The closes of bars that begin at ``starts``, and where those of ``asked`` begin and end."""
+    def _moments(self, starts: Sequence[str], window: Window) -> tuple[pa.Array, int, int]:
+        """The closes of bars that begin at ``starts``, and where those of ``window`` begin and end."""
         if self._step is None:
             days = [day(start) for start in starts]
-            return pa.array(days, pa.date32()), bisect_left(days, asked.first), bisect_left(days, asked.beyond)
+            return pa.array(days, pa.date32()), bisect_left(days, window.first), bisect_left(days, window.beyond)
         seconds = np.array([int(start) for start in starts], np.int64)
-        first, beyond = np.searchsorted(seconds, [epoch(asked.first), epoch(asked.beyond)])
+        first, beyond = np.searchsorted(seconds, [epoch(window.first), epoch(window.beyond)])
         closes = (seconds + int(self._step.total_seconds())) * _MICROS
         return pa.array(closes, pa.timestamp("us", "UTC")), int(first), int(beyond)

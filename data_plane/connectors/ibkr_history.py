@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from itertools import product
 from typing import NamedTuple
 
+import structlog
+
 from data_plane.connectors.ibkr_bars import SMALL, Window, windows
 from data_plane.connectors.ibkr_cache import BarCache
 from data_plane.session_grid import step_of
@@ -17,6 +19,7 @@ from ibkr_client.contracts import Contracts, Qualified
 from ibkr_client.messages import HistoryBar
 from kernel.clock import monotonic
 
+_LOG = structlog.get_logger()
 _HISTORY_SERVICE = 162
 _ATTEMPTS = 5
 _AT_ONCE = 4
@@ -96,7 +99,7 @@ class HistoryLoader:
         return max(0.0, self._held_until - monotonic())
 
     async def load(self, connection: Connection, wanted: Wanted, progress: Callable[[Step], None]) -> None:
-        """Fetch every window that is missing; the one that is not over yet is fetched anew, up to yesterday.
+        """Fetch every window that is missing; of the one that is not over yet what lies before today.
 
         Raises:
             RequestRefused: what the gateway refuses for good, code 200 for a symbol that it does not know.
@@ -104,14 +107,17 @@ class HistoryLoader:
         """
         spans = list(windows(wanted.bar_size, wanted.first, min(wanted.last, wanted.today - _DAY)))
         of = len(spans) * len(wanted.symbols)
-        begun: deque[tuple[str, asyncio.Task[int]]] = deque()
+        begun: deque[tuple[str, Window, asyncio.Task[int | None]]] = deque()
         done = bars = 0
 
         async def finish() -> None:
             nonlocal done, bars
-            symbol, fetching = begun[0]
-            bars += await fetching
+            symbol, window, fetching = begun[0]
+            fetched = await fetching
             begun.popleft()
+            if fetched is None:  # only now the windows before it are there
+                self._doubt(symbol, window.until(wanted.today))
+            bars += fetched or 0
             done += 1
             progress(Step(done, of, symbol, done // len(spans), len(wanted.symbols), bars, self.held_back))
 
@@ -120,23 +126,31 @@ class HistoryLoader:
                 if len(begun) == _AT_ONCE:
                     await finish()
                 fetching = self._fetched(connection, symbol, window, wanted)
-                begun.append((symbol, asyncio.ensure_future(fetching)))
+                begun.append((symbol, window, asyncio.ensure_future(fetching)))
             while begun:
                 await finish()
         finally:
-            for _, task in begun:
+            for *_, task in begun:
                 task.cancel()
-            await asyncio.gather(*(task for _, task in begun), return_exceptions=True)
+            await asyncio.gather(*(task for *_, task in begun), return_exceptions=True)
 
-    async def _fetched(self, connection: Connection, symbol: str, window: Window, wanted: Wanted) -> int:
-        """Have a window in the cache; how many bars had to be fetched for that."""
-        if window.beyond <= wanted.today and self._cache.has(symbol, window):
+    def _doubt(self, symbol: str, window: Window) -> None:
+        """Days of trading behind others and without a bar are more likely a service that was away: ask another time."""
+        if window.has_weekdays and self._cache.has_bars_before(symbol, window):
+            _LOG.warning(
+                "no bars in a window behind others; it is asked for again", symbol=symbol, at=str(window.first)
+            )
+            self._cache.path(symbol, window).unlink(missing_ok=True)
+
+    async def _fetched(self, connection: Connection, symbol: str, window: Window, wanted: Wanted) -> int | None:
+        """Have a window in the cache; how many bars had to be fetched for that, None when the gateway has none."""
+        closed = window.until(wanted.today)
+        if self._cache.has(symbol, closed):
             return 0
         contract = await self._contracts.qualified(connection, symbol)
-        closed = window._replace(beyond=min(window.beyond, wanted.today))
         bars = await self._window(connection, contract, closed, wanted.bar_size)
         # What it costs is mostly spent outside of the interpreter, so that the next answer is decoded meanwhile.
-        return await asyncio.to_thread(self._cache.write, symbol, window, bars, closed)
+        return await asyncio.to_thread(self._cache.write, symbol, closed, bars) or None
 
     async def _hold(self, seconds: float) -> None:
         """Wait for pacing rules."""

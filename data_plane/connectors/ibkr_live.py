@@ -14,7 +14,7 @@ from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Contracts, Qualified
-from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN, LINK_DOWN
+from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN, LINK_DOWN, ends_request
 from ibkr_client.messages import HistoryBar, Listener, Notice
 
 _LOG = structlog.get_logger()
@@ -31,13 +31,15 @@ class LiveTerms:
     """What is subscribed, and how patiently.
 
     ``grace`` is how long after its end a bar that was followed by none counts as closed; a symbol of which nothing was
-    heard for ``stale_seconds`` is asked for again.
+    heard for ``stale_seconds`` is asked for again, and one that was refused, or ended with an error, after
+    ``again_seconds``.
     """
 
     symbols: tuple[str, ...]
     bar_size: str
     grace: timedelta = timedelta(seconds=5)
     stale_seconds: float = 600.0
+    again_seconds: float = 60.0
 
     @property
     def step(self) -> timedelta:
@@ -155,8 +157,11 @@ class UpdatedBars(Listener):
 
     def notice(self, notice: Notice) -> None:
         """Ask again for what the gateway says has ended, and for all when its data farms are back."""
-        if notice.code in BARS_ENDED and notice.number in self._by_number:
-            self._again([self._by_number[notice.number]])
+        series = self._by_number.get(notice.number)
+        if series is not None and notice.code in BARS_ENDED:
+            self._again([series])
+        elif series is not None and ends_request(notice.code):
+            self._end(series, notice)
         elif notice.code in DATA_BROKEN | LINK_DOWN:
             self._suspend()
         elif notice.code in DATA_BACK:
@@ -167,6 +172,12 @@ class UpdatedBars(Listener):
         self._connection = None
         self._suspend()
         self._left_over.clear()
+
+    def _end(self, series: _Series, notice: Notice) -> None:
+        """Nothing comes of a subscription any more: it keeps nobody waiting, and is asked for again later."""
+        self._by_number.pop(series.number)
+        series.number, series.refused, series.heard_at = 0, True, asyncio.get_running_loop().time()
+        _LOG.warning("bars have ended", symbol=series.symbol, code=notice.code, text=notice.text)
 
     def _suspend(self) -> None:
         """What comes from now on may have holes: no bar is taken for closed until its series was asked for again."""
@@ -182,8 +193,9 @@ class UpdatedBars(Listener):
             bar = series.open
             if bar is not None and series.number and self._close(bar) <= due:
                 self._finish(series)
-        now = asyncio.get_running_loop().time()
-        self._again(each for each in self._series.values() if now - each.heard_at > self._terms.stale_seconds)
+        now, terms = asyncio.get_running_loop().time(), self._terms
+        limits = {True: terms.again_seconds, False: terms.stale_seconds}
+        self._again(each for each in self._series.values() if now - each.heard_at > limits[each.refused])
 
     async def _subscribe(self, connection: Connection, series: _Series) -> None:
         contract = await self._contracts.qualified(connection, series.symbol)

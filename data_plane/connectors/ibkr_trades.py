@@ -17,7 +17,7 @@ from data_plane.session_grid import SessionGrid
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost
 from ibkr_client.contracts import Contracts
-from ibkr_client.error_policy import DATA_BACK, DATA_BROKEN, LINK_DOWN, TRADES_REFUSED
+from ibkr_client.error_policy import DATA_BACK, DATA_BROKEN, LINK_DOWN, ends_request
 from ibkr_client.messages import Listener, Notice, Trade
 
 _LOG = structlog.get_logger()
@@ -61,6 +61,7 @@ class _Tape:
     patched: bool = False
     asking: bool = False
     refused: bool = False
+    refused_at: float = 0.0
     held: list[RawBar] = field(default_factory=list)
 
 
@@ -124,7 +125,9 @@ class TradeBars(Listener):
         tape = self._by_number.get(notice.number)
         if tape is not None:
             _LOG.warning("trades", symbol=tape.symbol, code=notice.code, text=notice.text)
-            tape.refused = notice.code in TRADES_REFUSED
+            if ends_request(notice.code):  # nothing comes of it any more
+                del self._by_number[notice.number]
+                self._refuse(tape)
         elif notice.code in DATA_BROKEN | LINK_DOWN:
             self._suspend()
         elif notice.code in DATA_BACK:
@@ -148,12 +151,27 @@ class TradeBars(Listener):
             for tape in self._tapes.values()
             if tape.number and not tape.patched and tape.whole_after <= told - self._terms.grace
         )
+        now = asyncio.get_running_loop().time()
+        self._start(
+            tape
+            for tape in self._tapes.values()
+            if tape.refused and not tape.number and now - tape.refused_at > self._terms.again_seconds
+        )
 
     def _suspend(self) -> None:
         self._by_number.clear()
         for tape in self._tapes.values():
-            tape.number, tape.patched, tape.whole_after = 0, False, _NEVER
-            tape.held.clear()
+            self._drop(tape)
+
+    @staticmethod
+    def _drop(tape: _Tape) -> None:
+        tape.number, tape.patched, tape.whole_after = 0, False, _NEVER
+        tape.held.clear()
+
+    def _refuse(self, tape: _Tape) -> None:
+        """A symbol without trades keeps nobody waiting, and is asked for again later."""
+        self._drop(tape)
+        tape.refused, tape.refused_at = True, asyncio.get_running_loop().time()
 
     def _closed(self, bars: Iterable[RawBar]) -> None:
         for bar in bars:
@@ -193,7 +211,7 @@ class TradeBars(Listener):
             contract = await self._contracts.qualified(connection, tape.symbol)
             number = await connection.subscribe_trades(contract.contract_id, contract.terms.exchange)
         except REFUSED as error:
-            tape.refused = True
+            self._refuse(tape)
             _LOG.warning("trades were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
             return
         tape.refused = False

@@ -85,6 +85,18 @@ def require_agreement(terms: IbkrTerms) -> None:
         raise WrongAccount(f"trading is {wanted}, and {wrong}. Make account, port and mode agree")
 
 
+def unsuitable(terms: IbkrTerms, accounts: Sequence[str], *, simulated: bool) -> str:
+    """Why a gateway with ``accounts`` must not be traded with; empty when it may."""
+    if terms.account not in accounts:
+        return "the gateway does not have the account; correct order.account or log in with another user"
+    if terms.live and simulated:
+        return "trading is live, and the gateway says that it is a simulator"
+    paper = [name.startswith(_PAPER_ACCOUNTS) for name in accounts]
+    if any(paper) if terms.live else not all(paper):
+        return "the gateway has accounts of the other kind, paper and live; use another login"
+    return ""
+
+
 class IbkrBroker:
     """A synchronous front; who calls it runs its event loop meanwhile, and a thread of its own all other time.
 
@@ -248,10 +260,6 @@ class IbkrBroker:
 
     def _admit(self, accounts: Sequence[str]) -> None:
         """Look at the accounts that the gateway has, at every connection."""
-        if self._terms.account not in accounts:
-            raise Unusable("the gateway does not have the account; correct order.account or log in with another user")
-        if self._terms.live and SIMULATOR in self._venue.lifeline.heard:
-            raise Unusable("trading is live, and the gateway says that it is a simulator")
-        paper = [name.startswith(_PAPER_ACCOUNTS) for name in accounts]
-        if any(paper) if self._terms.live else not all(paper):
-            raise Unusable("the gateway has accounts of the other kind, paper and live; use another login")
+        wrong = unsuitable(self._terms, accounts, simulated=SIMULATOR in self._venue.lifeline.heard)
+        if wrong:
+            raise Unusable(wrong)

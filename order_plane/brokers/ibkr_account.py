@@ -13,8 +13,8 @@ from order_plane.lifecycle import TERMINAL, history_of
 
 VENUE = "IBKR"
 _CASH = "TotalCashValue"
-SymbolOf = Callable[[int, str], str]
-"""Our symbol of a contract number, else of the gateway's own symbol."""
+SymbolOf = Callable[[int, str, str, str], str]
+"""Our symbol of a contract number, else of the gateway's own symbol, type of security and currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def snapshot_of(account: Account, book: Book, symbol_of: SymbolOf) -> Snapshot:
     return Snapshot(
         tuple(_working(told, book, symbol_of) for told in account.open_orders),
         tuple(book.fills()),
-        {symbol_of(each.contract_id, each.symbol): each.quantity for each in account.positions},
+        {_symbol(each, symbol_of): each.quantity for each in account.positions},
         tuple(order for order in completed if order.status in TERMINAL),
         next((float(each.text) for each in account.values if each.tag == _CASH), None),
     )
@@ -52,11 +52,14 @@ def _working(told: OrderState, book: Book, symbol_of: SymbolOf) -> OpenOrder:
         name, number = book.unclaimed_name(told.reference), told.order_id
         if name is None:
             name, number = foreign_order_id(VENUE, str(told.permanent_id)), told.permanent_id
-        symbol = symbol_of(told.contract_id, told.symbol)
-        return OpenOrder(name, str(number), symbol, 0.0, direction, told.quantity)
+        return OpenOrder(name, str(number), _symbol(told, symbol_of), 0.0, direction, told.quantity)
     # What the venue's size increment cut off the wish is no difference: the fill of the rest ends the order.
     quantity = ours.wished if told.quantity == ours.sent else told.quantity
     return OpenOrder(ours.intent_id, str(told.order_id), ours.symbol, ours.filled, direction, quantity)
+
+
+def _symbol(told: OrderState | Position, symbol_of: SymbolOf) -> str:
+    return symbol_of(told.contract_id, told.symbol, told.security_type, told.currency)
 
 
 def _completed(order: Tracked) -> CompletedOrder:

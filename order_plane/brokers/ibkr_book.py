@@ -210,6 +210,8 @@ class Book:
         self._unclaimed.setdefault(intent_id, {})[hear.__name__, number] = (told, hear)
 
     def _know(self, order: Tracked, permanent_id: int) -> None:
+        if not permanent_id:  # the gateway has not given it one yet
+            return
         order.permanent_id = permanent_id
         self._by_permanent[permanent_id] = order
 

@@ -172,7 +172,7 @@ class Venue(Listener):
             intent_id,
             1,
             max(each.order_id for each in told),
-            self.contracts.symbol_of(told[0].contract_id, told[0].symbol),
+            self.contracts.symbol_of(told[0].contract_id, told[0].symbol, told[0].security_type, told[0].currency),
             quantity,
             quantity,
             self.lifeline.clock.now(),

@@ -27,7 +27,8 @@ SHELL = {
     "gates": """account_probe artifact_validation context generated go_live governance integration_flow interface_map
         live_planes mock_gateway paper_session rehearsal running schema_export session_measures session_report shelf
         sources suites timed_broker""",
-    "ibkr_client": "connection contracts first_contact inbox library lifeline loop_thread pacer refusals terms witness",
+    "ibkr_client": """connection contracts first_contact first_look gateway_note inbox library lifeline loop_thread
+        pacer refusals terms witness""",
     "ibkr_sim": "__main__ bar_files cli command server",
     "backtest": """artifacts bar_file report report_figures report_signals run_record signal_study simulation trials
         validation_report""",

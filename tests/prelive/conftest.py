@@ -103,12 +103,12 @@ def coverage(place: Path) -> Path:
     """The report that was named, else a stand-in."""
     if named := os.environ.get(COVERAGE):
         return Path(named)
-    files = {path.relative_to(ROOT).as_posix(): {} for path in source_files()}
+    summary = {"covered_lines": 8, "num_statements": 10}
+    files = {path.relative_to(ROOT).as_posix(): {"summary": summary} for path in source_files()}
     assert {name.partition("/")[0] for name in files} == set(PACKAGES)
     report = {
         "meta": {"timestamp": datetime.now(UTC).isoformat()},
         "files": files,
-        "totals": {"percent_covered": 80.0},
     }
     (place / "coverage.json").write_text(json.dumps(report), "utf-8")
     return place / "coverage.json"
@@ -118,7 +118,9 @@ def junit(place: Path) -> Path:
     """The report that was named, else a stand-in."""
     if named := os.environ.get(JUNIT):
         return Path(named)
-    cases = "".join(f'<testcase classname="{name}.t" name="t"/>' for name in ("tests.unit", "tests.ports"))
+    paths = [path for name in ("unit", "ports") for path in (ROOT / "tests" / name).rglob("test_*.py")]
+    names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
+    cases = "".join(f'<testcase classname="{name}" name="t"/>' for name in names)
     said = f'<properties><property name="code_digest" value="{source_digest()}"/></properties>'
     (place / "junit.xml").write_text(f"<testsuites><testsuite>{said}{cases}</testsuite></testsuites>", "utf-8")
     return place / "junit.xml"

@@ -3,14 +3,19 @@
 A code that is added to the policy without a script fails the last test.
 """
 
+from collections import Counter
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
 from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_trades import Building
 from data_plane.connectors.port import RawBar
+from data_plane.session_grid import SessionGrid
+from domain.exchange_sessions import load_calendar
 from ibkr_client import error_policy
 from ibkr_client.error_policy import ORDER_POLICY, OnOrder, on_order
 from ibkr_client.lifeline import Address
@@ -25,6 +30,8 @@ pytestmark = [
 OPENED = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
 NOTICES = (2100, 2109, 2161, 2198)
 UNKNOWN = (103, 135, 463, 10149, 10268, 10311, 99_999)
+SUBSCRIPTIONS = (101, 162, 200, 321, 354, 420, 10089, 10186, 10189, 10190, 10197)
+"""What may be said of a subscription that there will be nothing of."""
 ON_ORDERS = {
     verdict: [code for code in (*ORDER_POLICY, *NOTICES, *UNKNOWN) if on_order(code) is verdict] for verdict in OnOrder
 }
@@ -135,6 +142,88 @@ def bars_are_asked_for_again(*faults):
     return case
 
 
+def every_symbol(simulate, codes):
+    """A gateway with MSFT and a symbol for each code, the code by its symbol."""
+    by_symbol = {f"X{code}": code for code in codes}
+    words = [word for symbol in ("MSFT", *by_symbol) for word in ("--symbol", symbol)]
+    return simulate("--speed", "60", "--message-rate", "0", *words), by_symbol
+
+
+def subscribed(desk, simulator, by_symbol, **changes):
+    """Bars of all symbols, of which what ended or was refused is soon asked for again."""
+    live = LiveTerms(("MSFT", *by_symbol), "1min", again_seconds=1.0)
+    address = Address("127.0.0.1", simulator.port, 7, first_wait=0.05, patience=3.0)
+    source = LiveSource(address, SourceTerms(live, desk.path.parent / "cache", **changes), desk.library)
+    source.begin(dict.fromkeys(live.symbols, OPENED))
+    return source
+
+
+def come(source, rows, symbols, count):
+    """Whether ``count`` bars of each symbol are among the ``rows`` that came."""
+    rows.extend(row for batch in source.batches(0.1) for row in batch.rows if isinstance(row, RawBar))
+    counted = Counter(row.symbol for row in rows)
+    return all(counted[symbol] >= count for symbol in symbols)
+
+
+def check_undisturbed(rows):
+    """No bar of the symbol that nothing was said of is missing, and none came twice."""
+    mine = [row.timestamp for row in rows if row.symbol == "MSFT"]
+    assert mine == [OPENED + timedelta(minutes=1 + place) for place in range(len(mine))]
+
+
+@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[:4], SUBSCRIPTIONS[4:8], SUBSCRIPTIONS[8:]])
+def test_a_symbol_whose_trades_are_refused_holds_no_other_up_and_is_asked_for_again(desk, simulate, until, codes):
+    (simulator, by_symbol), rows = every_symbol(simulate, codes), []
+    for symbol, code in by_symbol.items():
+        simulator.fault(do="request_error", on="reqTickByTickData", symbol=symbol, code=code, text="not now")
+    grid = SessionGrid(load_calendar("XNYS", date(2024, 7, 1), date(2024, 7, 31)), "1min")
+    with closing(
+        subscribed(desk, simulator, by_symbol, building=Building(grid, TickAggregator(grid, "1min")))
+    ) as source:
+        until(lambda: come(source, rows, ["MSFT"], 2), 30)
+        until(lambda: come(source, rows, by_symbol, 2), 30)
+        assert {code: source.heard[code] for code in codes} == dict.fromkeys(codes, 1)
+        assert source.connects == 1
+    check_undisturbed(rows)
+
+
+def test_bars_that_are_refused_hold_no_other_up_and_are_asked_for_again(desk, simulate, until):
+    (simulator, by_symbol), rows = every_symbol(simulate, SUBSCRIPTIONS), []
+    for symbol, code in by_symbol.items():
+        simulator.fault(do="request_error", on="reqHistoricalData", symbol=symbol, code=code, text="not now")
+    with closing(subscribed(desk, simulator, by_symbol)) as source:
+        until(lambda: come(source, rows, ["MSFT"], 1), 30)
+        until(lambda: come(source, rows, by_symbol, 2), 30)
+        assert source.connects == 1
+    check_undisturbed(rows)
+
+
+def test_bars_that_end_with_an_error_are_asked_for_again(desk, simulate, until):
+    (simulator, by_symbol), rows = every_symbol(simulate, ()), []
+    with closing(subscribed(desk, simulator, by_symbol)) as source:
+        for number, code in enumerate(SUBSCRIPTIONS, start=1):
+            until(lambda number=number: come(source, rows, ["MSFT"], number), 30)
+            simulator.fault(do="end_bars", code=code, text="no more")
+            until(lambda code=code: source.heard[code])
+            rows_before = len(rows)
+            until(lambda before=rows_before: come(source, rows, ["MSFT"], before + 1), 30)
+        assert source.connects == 1
+    check_undisturbed(rows)
+
+
+def test_quotes_that_are_refused_stop_neither_bars_nor_orders(desk, simulate, until):
+    codes = (354, 10089, 10090, 10167, 10168, 10186, 10197)
+    (simulator, by_symbol), rows = every_symbol(simulate, codes), []
+    for symbol, code in by_symbol.items():
+        simulator.fault(do="request_error", on="reqMktData", symbol=symbol, code=code, text="not subscribed")
+    with closing(subscribed(desk, simulator, by_symbol, quotes=True)) as source:
+        until(lambda: come(source, rows, ["MSFT", *by_symbol], 2), 30)
+        order = desk.resting(symbol="MSFT")
+        assert [fact.kind for fact in desk.broker(simulator).submit(order)] == [FactKind.ACK]
+        assert {code: source.heard[code] for code in codes} == dict.fromkeys(codes, 1)
+    check_undisturbed(rows)
+
+
 def broken_farm(broken, back):
     return bars_are_asked_for_again({"do": "notice", "code": broken}, {"do": "notice", "code": back})
 
@@ -167,5 +256,5 @@ def test_every_row_has_a_script():
     assert all(ON_ORDERS.values())
     tables = [value for name, value in vars(error_policy).items() if isinstance(value, frozenset)]
     single = {value for name, value in vars(error_policy).items() if name.isupper() and isinstance(value, int)}
-    told_elsewhere = {error_policy.SIMULATOR, *error_policy.TRADES_REFUSED}  # test_witness.py, test_bars.py
+    told_elsewhere = {error_policy.SIMULATOR}  # test_witness.py
     assert set(ON_LINKS) == single.union(*tables) - told_elsewhere

@@ -49,9 +49,20 @@ def test_a_report_of_older_code_or_of_a_part_of_it_does_not_count(project):
     os.utime(project / "kernel" / "code.py", (newer, newer))
     assert "a file changed since" in coverage_of(report, project)[2].found
     content = json.loads(report.read_text("utf-8"))
-    content["files"] = {name: 1 for name in content["files"] if not name.startswith("order_plane")}
+    del content["files"]["order_plane/code.py"]
     report.write_text(json.dumps(content), "utf-8")
-    assert "order_plane is not measured" in coverage_of(report, project)[2].found
+    assert "order_plane/code.py is not measured" in coverage_of(report, project)[2].found
+
+
+def test_the_share_that_is_covered_is_counted_file_by_file_whatever_the_report_says_in_total(project):
+    report = measured(project)
+    content = json.loads(report.read_text("utf-8"))
+    content["totals"]["percent_covered"] = 99.0
+    each = content["files"]["kernel/code.py"]["summary"]
+    each["covered_lines"] -= 1
+    report.write_text(json.dumps(content), "utf-8")
+    lines = 2 * len(PACKAGES)
+    assert coverage_of(report, project)[0] == pytest.approx(100.0 * (lines - 1) / lines)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"totals": {"percent_covered": "much"}}'])
@@ -65,7 +76,8 @@ def test_what_is_no_coverage_report_fails(tmp_path, text):
 def test_too_little_coverage_fails_the_stage(context, project):
     report = measured(project)
     content = json.loads(report.read_text("utf-8"))
-    content["totals"]["percent_covered"] = 79.99
+    for each in content["files"].values():
+        each["summary"]["covered_lines"] = 0
     report.write_text(json.dumps(content), "utf-8")
     made = artifact_validation.run(context, report)
     failed = {each.name for each in made.checks if not each.passed}
@@ -156,7 +168,16 @@ def test_a_real_junit_report_of_this_code_passes_stage_4(context, tmp_path):
     tests, failed, skipped, code = read_junit(path)
     assert (dict(tests), failed, skipped) == ({"tests.unit": 1, "tests.ports": 1}, 0, 2)
     assert code == source_digest()
-    assert suites.run_suites(context, path).passed
+    assert suites.run_suites(replace(context, root=tmp_path), path).passed
+
+
+def test_a_report_in_which_a_file_of_tests_is_missing_does_not(context, tmp_path):
+    path = junit(tmp_path, CODE_PROPERTY.format(source_digest()))
+    (tmp_path / "tests" / "ports" / "test_more.py").write_text("def test_it():\n    pass\n", "utf-8")
+    made = suites.run_suites(replace(context, root=tmp_path), path)
+    assert [(each.name, each.found) for each in made.checks if not each.passed] == [
+        ("every file of tests was run", "tests.ports.test_more")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -168,7 +189,7 @@ def test_a_real_junit_report_of_this_code_passes_stage_4(context, tmp_path):
     ],
 )
 def test_a_report_of_other_code_or_with_failures_does_not(context, tmp_path, conftest, failing):
-    made = suites.run_suites(context, junit(tmp_path, conftest))
+    made = suites.run_suites(replace(context, root=tmp_path), junit(tmp_path, conftest))
     assert failing <= {each.name for each in made.checks if not each.passed}
 
 

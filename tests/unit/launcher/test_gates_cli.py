@@ -5,8 +5,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from domain.go_live import CodeVersion, Evidence, GoLiveRecord, SignedRecord, Step
+from domain.go_live import CodeVersion, Evidence, GoLiveRecord, Step
 from gates.context import configuration_of
+from gates.shelf import Shelf
 from kernel.code_version import ROOT, source_digest
 from launcher.cli import app
 from launcher.live import require_permission
@@ -145,10 +146,11 @@ def a_live_record(place, settings):
             Step(capital_fraction=0.3, position_cap=30.0, review_by=at + timedelta(days=10)),
         ),
     )
-    (place / "gates").mkdir(exist_ok=True)
-    (place / "gates" / "GO_LIVE_RECORD.json").write_text(SignedRecord(record=record).model_dump_json(), "utf-8")
+    Shelf(place / "gates").draft(record)
     for role in PEOPLE:
-        assert signed(place, "record", role).exit_code == 0
+        done = signed(place, "record", role)
+        assert done.exit_code == 0
+        assert "account U1, evidence IBKR paper, capital 1,000 (10%" in done.output
 
 
 def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(place):
@@ -164,6 +166,40 @@ def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(pla
     other = load_settings(place / "config.yaml", {**environment, "ALGOTRADE_STRATEGY__LOT": "5.0"})
     with pytest.raises(LiveTradingRefused, match="configuration of data or strategy has changed"):
         require_permission(other, switches)
+
+
+def test_where_bars_come_from_may_differ_between_paper_and_live_and_which_may_not(place):
+    config = yaml.safe_load((place / "config.yaml").read_text("utf-8"))
+    del config["data"]["sources"]
+    config["data"]["ibkr"] = {"port": 4002}
+    (place / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+
+    def hashed(environment):
+        settings = load_settings(place / "config.yaml", environment)
+        return configuration_of(settings.data, settings.strategy, settings.order)
+
+    paper = hashed({})
+    places = {"PORT": "4001", "HOST": "gateway", "CLIENT_ID": "9", "CACHE": "elsewhere"}
+    assert hashed({f"ALGOTRADE_DATA__IBKR__{name}": value for name, value in places.items()}) == paper
+    assert hashed({"ALGOTRADE_DATA__IBKR__DELAYED": "true"}) != paper
+    assert hashed({"ALGOTRADE_DATA__BAR_SIZE": "5min"}) != paper
+
+
+@pytest.mark.parametrize(
+    ("told", "other"),
+    [('"IBKR paper"', '"IBKR live"'), ('"capital": 1000.0', '"capital": 9000.0'), ('"DU1"', '"DU2"')],
+)
+def test_a_record_that_was_edited_is_not_signed_nor_does_it_hold(place, told, other):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    path = place / "gates" / "GO_LIVE_RECORD.json"
+    before = path.read_text("utf-8")
+    assert told in before
+    path.write_text(before.replace(told, other), "utf-8")
+    refused = signed(place, "record", "cto")
+    assert refused.exit_code == 2
+    assert "not as stage 8 wrote it" in refused.output
+    assert "not as stage 8 wrote it" in gates(place, "verify").output
+    assert "not as stage 8 wrote it" in gates(place, "review", "--findings", "fine").output
 
 
 def test_a_review_is_proposed_signed_by_all_and_counts_only_then(place):

@@ -270,3 +270,23 @@ def test_a_fill_costs_the_same_after_a_thousand_others():
 
     costs = [fill(number) for number in range(1_000)]
     assert costs[-1] <= costs[10]
+
+
+def test_an_order_that_has_no_permanent_number_yet_is_never_taken_for_another():
+    heard = Heard()
+    other = Tracked(UUID(int=2), 1, 6, "AAPL", 10.0, 10.0, NOON, lapses=False)
+    heard.book.add(other)
+    heard.tell(progress("PendingSubmit")._replace(permanent_id=0))
+    heard.tell(OrderProgress(6, 0, 1, "Cancelled", 0.0))
+    assert [(fact.intent_id, fact.kind) for fact in heard.facts] == [
+        (INTENT, FactKind.ACK),
+        (UUID(int=2), FactKind.ACK),
+        (UUID(int=2), FactKind.CANCELLED),
+    ]
+
+
+def test_a_permanent_number_that_is_known_is_not_forgotten():
+    heard = Heard()
+    heard.tell(progress())
+    heard.tell(progress()._replace(permanent_id=0))
+    assert heard.order.permanent_id == 900

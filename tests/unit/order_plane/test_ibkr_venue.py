@@ -79,7 +79,7 @@ def test_whoever_asks_for_an_order_hears_what_traded_and_the_commission_later(tr
 
 def test_an_account_has_the_executions_that_its_positions_have(traded):
     account = asyncio.run(traded.account())
-    snapshot = snapshot_of(account, traded.book, lambda number, symbol: symbol)
+    snapshot = snapshot_of(account, traded.book, lambda number, symbol, *_: symbol)
     assert sum(fact.quantity for fact in snapshot.executions) == snapshot.positions["AAPL"] == 6.0
     assert set(snapshot.executions) <= set(traded.news)
 
@@ -152,7 +152,10 @@ def forgetful(venue):
 def test_an_order_whose_row_was_lost_is_found_under_its_label_when_its_intent_is_asked_for(forgetful):
     forgetful.order_state(listed())
     forgetful.book.execution(execution())
-    assert snapshot_of(asyncio.run(forgetful.account()), forgetful.book, lambda number, symbol: symbol).executions == ()
+    assert (
+        snapshot_of(asyncio.run(forgetful.account()), forgetful.book, lambda number, symbol, *_: symbol).executions
+        == ()
+    )
     facts = asyncio.run(forgetful.lookup(FIRST))
     assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
     forgetful.commission(Commission("a.01", 1.0, "USD"))
@@ -190,7 +193,7 @@ def listing(forgetful):
     """The venue without a row of the order that its gateway lists, and what the snapshot has of it."""
     forgetful.lifeline.connection = ListingGateway(forgetful)
     account = asyncio.run(forgetful.account())
-    return forgetful, snapshot_of(account, forgetful.book, lambda number, symbol: symbol)
+    return forgetful, snapshot_of(account, forgetful.book, lambda number, symbol, *_: symbol)
 
 
 def test_an_order_whose_row_was_lost_is_cancelled_though_nobody_looked_it_up(listing):
@@ -269,7 +272,7 @@ class DoublingGateway(Nothing):
 def test_a_second_order_of_an_intent_is_cancelled_with_the_first_and_nobodys_in_a_snapshot(venue):
     gateway = venue.lifeline.connection = DoublingGateway(venue)
     venue.book.add(Tracked(FIRST, 2, 5, "AAPL", 10.0, 10.0, NOON, lapses=False))
-    snapshot = snapshot_of(asyncio.run(venue.account()), venue.book, lambda number, symbol: symbol)
+    snapshot = snapshot_of(asyncio.run(venue.account()), venue.book, lambda number, symbol, *_: symbol)
     assert [each.intent_id == FIRST for each in snapshot.open_orders] == [True, False]
     told = asyncio.run(cancel(Session(venue, Terms("DU1", 5.0, {}), SimpleNamespace(), 1)))
     assert sorted(gateway.cancelled) == [4, 5]
@@ -287,3 +290,17 @@ def test_a_stray_order_is_cancelled_alone(venue):
     assert venue.book.of_intent(FIRST).working == [5]
     with pytest.raises(BrokerRefused, match="UNKNOWN_ORDER"):
         asyncio.run(session.cancel(stray))
+
+
+def test_an_option_on_a_stock_that_is_held_is_no_part_of_the_position_in_the_stock(venue):
+    async def positions():
+        return [
+            Position("DU1", 7, "AAPL", 6.0, 99.0),
+            Position("DU1", 8, "AAPL", -3.0, 1.0, "OPT"),
+            Position("DU1", 9, "AAPL", 5.0, 80.0, "STK", "EUR"),
+        ]
+
+    venue.lifeline.connection.positions = positions
+    account = asyncio.run(venue.account())
+    snapshot = snapshot_of(account, venue.book, venue.contracts.symbol_of)
+    assert snapshot.positions == {"AAPL": 6.0, "AAPL.OPT.8": -3.0, "AAPL.STK.9": 5.0}

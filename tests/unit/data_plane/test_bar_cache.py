@@ -1,0 +1,104 @@
+"""Bars that were fetched once: which windows are whole, and whose bars they are."""
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from data_plane.connectors.ibkr import replay
+from data_plane.connectors.ibkr_cache import BarCache, ForeignBars
+from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
+from ibkr_client.connection import RequestRefused
+from ibkr_client.contracts import Contracts
+from ibkr_client.messages import ContractDetails, HistoryBar
+
+MONDAY = date(2024, 7, 8)  # begins a window of five days
+DAY = timedelta(days=1)
+
+
+class Gateway:
+    """Answers with one bar at 15:00 UTC of each day that is over; counts what it was asked for."""
+
+    def __init__(self, today=MONDAY):
+        self.today, self.asked, self.silent = today, 0, set()
+
+    async def contract_details(self, _):
+        return [ContractDetails(1, "AAPL", "SMART", "NASDAQ", "USD", 0.01, 1.0, ("SMART",), ())]
+
+    async def history(self, contract_id, exchange, end, duration, bar_size):
+        self.asked += 1
+        if end[:8] in self.silent:
+            raise RequestRefused(162, "HMDS query returned no data")
+        beyond = datetime.strptime(end, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
+        days = [beyond - number * DAY for number in range(int(duration.split()[0]), 0, -1)]
+        return [
+            HistoryBar(str(int(day.timestamp()) + 15 * 3_600), 1.0, 1.0, 1.0, 1.0, 1.0)
+            for day in days
+            if day.date() < self.today
+        ]
+
+
+def wanted(today):
+    return Wanted(("AAPL",), "1min", MONDAY, today - DAY, today)
+
+
+def fetched(path, gateway, today):
+    """Days of the bars that a run of that day has."""
+    gateway.today, cache = today, BarCache(path, "1min")
+    asyncio.run(HistoryLoader(Contracts({}), cache, HistoryPacer()).load(gateway, wanted(today), lambda step: None))
+    return [row.timestamp.date() for row in replay(cache, wanted(today)).rows()]
+
+
+def test_a_window_that_was_fetched_before_it_was_over_is_fetched_again_until_it_is_whole(tmp_path):
+    gateway = Gateway()
+    for after in (3, 4, 8, 12):
+        today = MONDAY + after * DAY
+        days = fetched(tmp_path, gateway, today)
+        assert days == [MONDAY + number * DAY for number in range((today - MONDAY).days)]
+    files = [path.name for path in sorted((tmp_path / "1min").glob("*.parquet"))]
+    assert files == [f"AAPL.202407{first}-202407{end}.parquet" for first, end in (("08", 13), (13, 18), (18, 20))]
+
+
+def test_a_second_run_of_one_day_asks_for_nothing(tmp_path):
+    gateway = Gateway()
+    today = MONDAY + 2 * DAY
+    before = fetched(tmp_path, gateway, today)
+    asked = gateway.asked
+    assert fetched(tmp_path, gateway, today) == before
+    assert gateway.asked == asked
+
+
+def test_no_data_in_the_middle_of_the_data_is_not_taken_for_the_last_word(tmp_path):
+    gateway, today = Gateway(), MONDAY + 15 * DAY
+    gateway.silent = {"20240718"}
+    days = fetched(tmp_path, gateway, today)
+    assert days == [MONDAY + number * DAY for number in (*range(5), *range(10, 15))]
+    gateway.silent, gateway.asked = set(), 0
+    assert len(fetched(tmp_path, gateway, today)) == 15
+    assert gateway.asked == 1
+
+
+def test_no_data_before_the_first_bar_is_asked_for_once(tmp_path):
+    gateway, today = Gateway(), MONDAY + 10 * DAY
+    gateway.silent = {"20240713"}
+    before = fetched(tmp_path, gateway, today)
+    asked = gateway.asked
+    assert fetched(tmp_path, gateway, today) == before == [MONDAY + number * DAY for number in range(5, 10)]
+    assert gateway.asked == asked
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_bars_of_a_simulator_and_of_a_gateway_are_never_in_one_cache(tmp_path, simulated):
+    BarCache(tmp_path, "1min").claim(simulated=simulated)
+    BarCache(tmp_path, "5min").claim(simulated=not simulated)  # there is nothing in it yet
+    BarCache(tmp_path, "1min").claim(simulated=simulated)
+    fetched(tmp_path, Gateway(), MONDAY + 2 * DAY)
+    BarCache(tmp_path, "1min").claim(simulated=simulated)
+    with pytest.raises(ForeignBars, match=r"data\.ibkr\.cache"):
+        BarCache(tmp_path, "5min").claim(simulated=not simulated)
+
+
+def test_bars_of_which_nobody_knows_whose_they_are_are_refused(tmp_path):
+    fetched(tmp_path, Gateway(), MONDAY + 2 * DAY)
+    with pytest.raises(ForeignBars, match="nobody knows"):
+        BarCache(tmp_path, "1min").claim(simulated=False)
