@@ -3,11 +3,13 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from backtest.run_record import RunRecord
+from contracts.claims import IntentsHandedOver
 from contracts.codec import encode
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side
 from kernel.clock import monotonic
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_producer import DurableProducer
+from kernel.kafka_strict_log import append
 from launcher.collector import Collector
 from launcher.consumed_intents import (
     AT_THE_END,
@@ -64,6 +66,24 @@ def test_what_was_consumed_is_told_from_what_waits_and_from_dead_letters(embedde
     assert kept is not None
     assert replace(kept, source="") == replace(consumed, source="")
     assert kept.source.endswith(f"is from {AT_THE_END}")
+
+
+def test_the_mark_of_a_hand_over_is_no_intent_that_was_lost(embedded_settings, tmp_path):
+    append(embedded_settings, an_intent(1))
+    append(embedded_settings, IntentsHandedOver(timestamp=NOON, journal_id="new", predecessor="old"))
+    with KafkaBus(embedded_settings, "order", [OrderIntent, IntentsHandedOver], [ExecutionReport]) as bus:
+        deadline, seen = monotonic() + 20.0, 0
+        while seen < 2 and monotonic() < deadline:
+            seen += len(bus.poll(0.2))
+        bus.commit()
+    consumed = consumed_intents(embedded_settings)
+    with IntentWitness(tmp_path / KEPT) as witness:
+        with Collector(embedded_settings, RunRecord(1.0), witness) as collector:
+            collector.drain()
+        witness.committed(committed_positions(embedded_settings), AT_THE_END)
+    kept = kept_intents(tmp_path / KEPT)
+    for each in (consumed, kept):
+        assert (each.intents, each.refused, each.vanished, each.unread, each.unseen) == ((UUID(int=1),), 0, (), 0, 0)
 
 
 def test_what_a_run_kept_is_read_up_to_where_its_process_was_killed(tmp_path):
