@@ -157,8 +157,8 @@ class SingleStrategyEngine:
         marks, on_bar = self._marks, self._on_strategy_bar
         if self._pairs:
             bars = self.book.quote(bars)
-            if not bars:  # a moment of exchange rates alone is none at which anything can be traded
-                return ()
+        if not bars:  # a moment of exchange rates, or of symbols outside the universe, is none of this strategy
+            return ()
         for bar in bars:
             fields = bar.__dict__
             marks[fields["symbol"]] = fields["close"]
