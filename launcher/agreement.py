@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 
 from data_plane.settings import DataSettings, RowKind
 from domain.spelling import meant
+from strategy_plane.limit_settings import LimitSettings
 from strategy_plane.settings import (
     DualMomentumSettings,
-    LimitSettings,
     MomentumHoldingsSettings,
     SignalEnsembleSettings,
     StrategySettings,
