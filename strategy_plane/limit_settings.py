@@ -14,27 +14,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class HoldingLimitSettings(_Section):
-    """What is held in the end, whatever scales the weights or counts the units."""
-
-    gross: Annotated[Fraction, Field(description="largest sum of absolute weights in the end")] = 1.0
-    net: Annotated[Fraction, Field(description="largest absolute sum of weights in the end")] = 1.0
-
-
-class MomentumLimitSettings(_Section):
-    """What is held in the end, whatever scales the weights."""
+class BoundSettings(_Section):
+    """What may be held in the end, whatever scales the weights or counts the units; fractions of equity."""
 
     gross: Annotated[
         Fraction | None,
-        Field(description="largest sum of absolute weights in the end; none is 1, or what exposure asks"),
+        Field(description="largest sum of absolute weights; none is 1, or what exposure asks for"),
     ] = None
     net: Annotated[Fraction | None, Field(description="largest absolute sum of weights; none is gross")] = None
-
-
-class OwnLimitSettings(HoldingLimitSettings):
-    """What is held in the end, whatever the strategy answers."""
-
-    long_only: Annotated[bool, Field(description="what it wants to sell short is left out")] = False
 
 
 class GroupSettings(_Section):

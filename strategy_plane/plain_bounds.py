@@ -13,16 +13,20 @@ Plain = MovingAverageCrossSettings | MomentumHoldingsSettings | DualMomentumSett
 
 def plain_bounds(chosen: Plain) -> tuple[Bound, ...]:
     """What may be held in the end, narrow bounds first; a strategy that never sells short may hold nothing short."""
+    asked, chosen_net = chosen.bounds.gross, chosen.bounds.net
+    needed = chosen.gross if isinstance(chosen, MomentumHoldingsSettings) else 0.0
+    gross = max(1.0, needed) if asked is None else asked
+    net = gross if chosen_net is None else chosen_net
+    caps = _caps(chosen) if isinstance(chosen, DualMomentumSettings) else ()
+    return (*caps, *_exposure(gross, net, long_only=_is_long_only(chosen)))
+
+
+def _is_long_only(chosen: Plain) -> bool:
     if isinstance(chosen, MomentumHoldingsSettings):
-        gross = max(1.0, chosen.gross) if chosen.limits.gross is None else chosen.limits.gross
-        net = gross if chosen.limits.net is None else chosen.limits.net
-        return _exposure(gross, net, long_only=not chosen.losers)
-    gross, net = chosen.limits.gross, chosen.limits.net
-    if isinstance(chosen, DualMomentumSettings):
-        return (*_caps(chosen), *_exposure(gross, net, long_only=True))
-    if isinstance(chosen, OwnStrategySettings):
-        return _exposure(gross, net, long_only=chosen.limits.long_only)
-    return _exposure(gross, net, long_only=not chosen.allow_short)
+        return not chosen.losers
+    if isinstance(chosen, MovingAverageCrossSettings):
+        return not chosen.allow_short
+    return chosen.long_only if isinstance(chosen, OwnStrategySettings) else True
 
 
 def _exposure(gross: float, net: float, *, long_only: bool) -> tuple[Bound, ...]:

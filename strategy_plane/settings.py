@@ -13,12 +13,10 @@ from domain.currency import Currencies, currencies_of
 from domain.spelling import meant
 from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.limit_settings import (
+    BoundSettings,
     EnsembleLimitSettings,
     Fraction,
-    HoldingLimitSettings,
     LimitSettings,
-    MomentumLimitSettings,
-    OwnLimitSettings,
 )
 from strategy_plane.optimizers.settings import (
     BlackLittermanSettings,
@@ -56,7 +54,7 @@ class MovingAverageCrossSettings(_Section):
     slow: Annotated[int, Field(ge=2, description="bars in the slow mean")] = 50
     units: Annotated[float, Field(gt=0, le=1e12, description="units held per symbol")] = 100.0
     allow_short: Annotated[bool, Field(description="short the same units while the fast mean is not above")] = False
-    limits: HoldingLimitSettings = HoldingLimitSettings()
+    bounds: BoundSettings = BoundSettings()
 
     @model_validator(mode="after")
     def _fast_is_faster(self) -> Self:
@@ -113,7 +111,7 @@ class MomentumHoldingsSettings(_Section):
     losers: Annotated[int, Field(ge=0, description="symbols sold short")] = 0
     exposure: Annotated[Fraction, Field(description="the long side, and the short side if there is one")] = 1.0
     rebalance_every: Annotated[int, Field(ge=1, description="slices between two rebalances")] = 21
-    limits: MomentumLimitSettings = MomentumLimitSettings()
+    bounds: BoundSettings = BoundSettings()
 
     @property
     def gross(self) -> float:
@@ -122,9 +120,9 @@ class MomentumHoldingsSettings(_Section):
 
     @model_validator(mode="after")
     def _is_allowed_what_it_aims_at(self) -> Self:
-        if self.limits.gross is not None and self.limits.gross < self.gross:
+        if self.bounds.gross is not None and self.bounds.gross < self.gross:
             raise ValueError(
-                f"limits.gross is below the {self.gross:g} that exposure asks for; lower that, or raise it"
+                f"bounds.gross is below the {self.gross:g} that exposure asks for; lower that, or raise it"
             )
         return self
 
@@ -139,7 +137,7 @@ class DualMomentumSettings(_Section):
     hurdle: Annotated[float, Field(ge=-1, description="simple return that a symbol must exceed")] = 0.0
     cap: Annotated[Fraction, Field(description="largest weight of a symbol")] = 0.3
     market_cap: Annotated[Fraction, Field(description="largest weight of a market")] = 0.5
-    limits: HoldingLimitSettings = HoldingLimitSettings()
+    bounds: BoundSettings = BoundSettings()
 
 
 class SignalEnsembleSettings(_Section):
@@ -175,7 +173,8 @@ class OwnStrategySettings(_Section):
     parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
     bars: Annotated[int, Field(ge=1, le=100_000, description="moments that a function looks back on")] = 252
     period: Annotated[int, Field(ge=1, description="slices between two questions to a function")] = 1
-    limits: OwnLimitSettings = OwnLimitSettings()
+    long_only: Annotated[bool, Field(description="what it wants to sell short is left out")] = False
+    bounds: BoundSettings = BoundSettings()
 
 
 ChosenStrategy = (

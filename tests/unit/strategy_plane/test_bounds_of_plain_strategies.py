@@ -73,11 +73,11 @@ def alerts(said: list[Message]) -> dict[str, str]:
         (MOMENTUM, 1.0),
         (MOMENTUM | {"losers": 1}, 2.0),
         (MOMENTUM | {"exposure": 0.5}, 1.0),
-        (MOMENTUM | {"exposure": 0.5, "limits": {"gross": 0.5}}, 0.5),
-        (MOMENTUM | {"exposure": 0.5, "limits": {"gross": 1.5}}, 1.5),
+        (MOMENTUM | {"exposure": 0.5, "bounds": {"gross": 0.5}}, 0.5),
+        (MOMENTUM | {"exposure": 0.5, "bounds": {"gross": 1.5}}, 1.5),
         (DUAL | {"cap": 0.3, "market_cap": 0.5}, 0.6),
         (DUAL | {"cap": 0.5, "market_cap": 0.5}, 1.0),
-        (DUAL | {"cap": 0.5, "market_cap": 0.5, "limits": {"gross": 0.8}}, 0.8),
+        (DUAL | {"cap": 0.5, "market_cap": 0.5, "bounds": {"gross": 0.8}}, 0.8),
     ],
 )
 def test_a_volatility_target_levers_no_strategy_beyond_its_bounds(
@@ -99,9 +99,7 @@ def test_units_are_cut_to_what_the_bound_allows_and_that_is_said():
     assert gross(held) == pytest.approx(1.0, abs=0.001)
     assert alerts(said)["BOUND_HELD"].startswith("gross would be 5.")
     assert len([each for each in said if isinstance(each, OrderIntent)]) == 1  # and not once more for every price
-    assert gross(run(cross | {"limits": {"gross": 3.0, "net": 3.0}}, {"A": RISING["A"]})[1]) == pytest.approx(
-        3.0, abs=0.1
-    )
+    assert gross(run(cross | {"bounds": {"gross": 3.0}}, {"A": RISING["A"]})[1]) == pytest.approx(3.0, abs=0.1)
 
 
 def test_units_within_the_bound_are_traded_as_ever():
@@ -141,7 +139,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name = f"bounded_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(OWN)
-    return lambda function, **limits: {"name": "own", "factory": f"{name}:{function}", "bars": 1, "limits": limits}
+    return lambda function, **more: {"name": "own", "factory": f"{name}:{function}", "bars": 1, **more}
 
 
 @pytest.mark.parametrize("name", ["levered", "Whole"])
@@ -149,7 +147,7 @@ def test_an_own_strategy_is_held_to_gross_one_and_told(own, name: str):
     said, held = run(own(name), {"A": [100.0] * 3, "B": [100.0] * 3})
     assert gross(held) == pytest.approx(1.0, abs=0.001)
     assert "of at most 1.0000" in alerts(said)["BOUND_HELD"]
-    assert gross(run(own(name, gross=4.0, net=4.0), {"A": [100.0] * 3})[1]) > 2.9
+    assert gross(run(own(name, bounds={"gross": 4.0}), {"A": [100.0] * 3})[1]) > 2.9
 
 
 def test_an_own_strategy_may_be_long_only(own):
@@ -167,7 +165,7 @@ def test_an_own_strategy_that_names_a_symbol_nobody_has_heard_of_is_told(own):
 
 
 @pytest.mark.parametrize(
-    "wrong", [MOMENTUM | {"limits": {"gross": 0.9}}, MOMENTUM | {"losers": 1, "limits": {"gross": 1.0}}]
+    "wrong", [MOMENTUM | {"bounds": {"gross": 0.9}}, MOMENTUM | {"losers": 1, "bounds": {"gross": 1.0}}]
 )
 def test_a_bound_below_what_is_aimed_at_is_refused(wrong: dict[str, Any]):
     with pytest.raises(ValidationError, match="exposure asks for"):
