@@ -19,6 +19,7 @@ from launcher.kafka_options import console, errors
 from launcher.local import new_run_id
 from launcher.settings import Settings, load_settings
 from launcher.tried import family_of, ledger_of, trial_of
+from strategy_plane.validation.settings import ValidationSettings
 
 if TYPE_CHECKING:
     from backtest.trials import TrialReturns, TrialRun
@@ -61,7 +62,7 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     from strategy_plane.validation.study import judge  # noqa: PLC0415
     from strategy_plane.validation.trial_ledger import LedgerTampered, TrialLedger  # noqa: PLC0415
 
-    chosen = settings.validation
+    chosen = _in_its_year(settings)
     try:
         ledger = TrialLedger(ledger_of(settings))
         runs = list(_run(variants, ledger))
@@ -79,6 +80,16 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     page = to or settings.run.directory / f"{new_run_id('validate')}.html"
     write_validation_report(page, f"{settings.strategy.strategy_id}: real or luck", names, compared, study)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
+
+
+def _in_its_year(settings: Settings) -> ValidationSettings:
+    """The validation section; where a market never closes a year has all of its days, unless the section says."""
+    from launcher.runs import days_in_a_year  # noqa: PLC0415
+
+    chosen = settings.validation
+    if "periods_per_year" in chosen.model_fields_set:
+        return chosen
+    return chosen.model_copy(update={"periods_per_year": days_in_a_year(settings)})
 
 
 def _run(variants: Sequence[Variant], ledger: "TrialLedger") -> Iterator["TrialRun"]:

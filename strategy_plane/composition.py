@@ -89,13 +89,22 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
     currencies = settings.quoted
     listened = (*settings.universe, *currencies.pairs) if settings.universe else ()
     slices, book = SliceAssembler(settings.bar_size, listened), Book(settings.initial_cash, currencies)
-    bounded = _bounded(strategy, settings.strategy)
-    held = _within_range(_at_volatility(bounded, settings.volatility_target), settings.position_risk)
+    held = _adjusted(settings, strategy)
     chosen = settings.rebalancing
     if chosen is None:
         return SingleStrategyEngine(held, slices, book, rules, publish_portfolio=settings.publish_portfolio)
     plans = RebalanceRules(**dict(chosen))
     return RebalancingEngine(held, slices, book, rules, plans, publish_portfolio=settings.publish_portfolio)
+
+
+def warm_up(settings: StrategySettings) -> int:
+    """Moments that must have passed before the first decision."""
+    return _adjusted(settings, build_strategy(as_rebalanced(settings))[0]).warm_up
+
+
+def _adjusted(settings: StrategySettings, strategy: Strategy) -> Strategy:
+    bounded = _bounded(strategy, settings.strategy)
+    return _within_range(_at_volatility(bounded, settings.volatility_target), settings.position_risk)
 
 
 def _bounded(strategy: Strategy, chosen: ChosenStrategy) -> Strategy:
