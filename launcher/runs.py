@@ -158,8 +158,8 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
         mode=mode,
         configuration=resolved(settings),
     )
-    study, idle = _study(settings), why_idle(settings, record)
-    more = {**({"study": study} if study else {}), **({"idle": idle} if idle else {})}
+    more: dict[str, JSON] = {"study": _study(settings), "idle": why_idle(settings, record)}
+    more = {name: found for name, found in more.items() if found}
     directory = write_run(settings.run.directory, record, provenance, failures, more, days_in_a_year(settings))
     return Outcome(content_digests(record), directory, failures, record.counts["bars"], provenance.data_hash)
 
