@@ -51,7 +51,8 @@ class Bounded:
         if targets is None:
             return None
         alarm = targets.alarm
-        if alarm is None and targets.basis is Basis.WEIGHTS:
-            beyond = beyond_in_words(self._bounds, targets.values)
-            alarm = Alarm(BOUND_HELD, "; ".join(beyond)) if beyond else None
+        beyond = beyond_in_words(self._bounds, targets.values) if targets.basis is Basis.WEIGHTS else []
+        if beyond:
+            told = [alarm.detail, *beyond] if alarm else beyond
+            alarm = Alarm(alarm.code if alarm else BOUND_HELD, "; ".join(told))
         return replace(targets, alarm=alarm, bounds=(*targets.bounds, *self._bounds))
