@@ -19,6 +19,7 @@ from backtest.run_record import RunRecord
 from backtest.summary import JSON, summarise
 from backtest.tables import Tables
 from data_plane.store import QUARANTINE
+from domain.performance import TRADING_DAYS
 
 TABLE_NAMES = ("orders", "fills", "positions", "equity")
 MANIFEST = "manifest.json"
@@ -26,7 +27,6 @@ SUMMARY = "summary.json"
 BARS = "bars.parquet"
 REPORT = "report.html"
 """Made from the other files at any time, so it is no part of the manifest."""
-
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -107,12 +107,12 @@ def write_run(
     record: RunRecord,
     provenance: Provenance,
     failures: Failures | None = None,
-    study: Mapping[str, JSON] | None = None,
+    more: Mapping[str, JSON] | None = None,
+    periods_per_year: float = TRADING_DAYS,
 ) -> Path:
     """Write ``root/<run_id>/`` and return it; two runs with the same facts give the same bytes.
 
-    ``study`` is what the signals have shown, if the strategy has any; it becomes part of the summary.
-
+    ``more`` becomes part of the summary, such as what the signals have shown; see `summarise` for ``periods_per_year``.
     The directory appears at once and complete, or not at all.
 
     Raises:
@@ -132,7 +132,7 @@ def write_run(
             with parquet_writer(draft / f"{name}.parquet", table.schema) as writer:
                 writer.write_table(table)
         _copy_findings(failures.findings, draft / QUARANTINE)
-        summary = summarise(tables, record.initial_cash) | {
+        summary = summarise(tables, record.initial_cash, periods_per_year) | {
             "counts": _counts(tables, draft / BARS),
             "alerts": record.alerts.by_code(),
             "dead_letters": dict(sorted(failures.dead_letters.items())),
@@ -141,7 +141,7 @@ def write_run(
             "provenance": asdict(provenance),
             "digests": asdict(content_digests(tables)),
         }
-        _write_json(draft / SUMMARY, summary | ({} if study is None else {"study": dict(study)}))
+        _write_json(draft / SUMMARY, summary | dict(more or {}))
         files = {path.name: _hash(path) for path in sorted(draft.iterdir())}
         _write_json(draft / MANIFEST, {"run_id": provenance.run_id, "files": files})
         draft.chmod(0o755)

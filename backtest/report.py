@@ -66,7 +66,7 @@ def _page(run: Run, drawn: Charts, differences: Sequence[str]) -> str:
         rejections=_tally("Rejected by reason", _mapping(summary, "rejections")),
         dead_letters=_tally("Dead letters by code", _mapping(summary, "dead_letters")),
         quarantined=_tally("Source rows quarantined", _mapping(summary, "quarantined")),
-        unseen=_unseen(summary.get("unseen")),
+        unseen=_idle(summary.get("idle")) + _unseen(summary.get("unseen")),
         provenance=_provenance(run, provenance),
         configuration=escape(json.dumps(provenance.get("configuration", {}), indent=2, sort_keys=True)),
         style=_asset("report.css").template,
@@ -196,6 +196,10 @@ def _tally(title: str, counts: Mapping[str, JSON]) -> str:
         for name, count in ranked
     )
     return f'<div class="tally"><h3>{title}</h3><table>{rows}</table></div>'
+
+
+def _idle(why: JSON) -> str:
+    return f'<p class="banner">{escape(why)}</p>' if isinstance(why, str) else ""
 
 
 def _unseen(symbols: JSON) -> str:

@@ -55,7 +55,7 @@ def charts(run: Run) -> Charts:
 
 
 def _regimes(study: JSON) -> JSON:
-    """Spans of calm, normal and storm to shade the equity with: name, begin and end."""
+    """Spans of calm, normal, storm and unknown to shade the equity with: name, begin and end."""
     return study.get("regimes", []) if isinstance(study, dict) else []
 
 

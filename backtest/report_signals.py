@@ -20,7 +20,8 @@ _NOTE = (
     "costs, of a long-short portfolio of gross one that follows the score alone; turnover is its change from one "
     "scoring to the next; contribution is what it earned times the signal's share in the ensemble, nothing while it "
     "is silent: hypothetical and before costs, so contributions do not add up to the return of the run. In the chart "
-    "of equity, calm is shaded green and storm red."
+    "of equity, calm is shaded green and storm red, and amber where the regime could not be told and the tightest gate "
+    "held."
 )
 
 

@@ -30,6 +30,10 @@ _COLUMNS: Mapping[str, Callable[[Summary], str]] = {
 _NOTE = "Earned and contribution are hypothetical and before costs; contributions do not add up to a run's return."
 
 
+UNKNOWN = "UNKNOWN"
+"""What a regime that could not be told is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignalStudy:
     """Summaries by signal, and what was known and trusted at each moment of scoring.
@@ -42,15 +46,18 @@ class SignalStudy:
     generated: Sequence[str] = ()
 
     def regimes(self) -> list[tuple[str, str, str]]:
-        """Spans of one regime: its name, when it began, and when the next began or the study ended (ISO 8601)."""
-        firsts = [next(entries) for _, entries in groupby(self.diary, key=lambda entry: entry.regime)]
+        """Spans of one regime: its name, when it began, and when the next began or the study ended (ISO 8601).
+
+        The name is `UNKNOWN` while none could be told and the tightest gate held.
+        """
+        firsts = [next(entries) for _, entries in groupby(self.diary, key=_name)]
         ends = [entry.moment.isoformat() for entry in [*firsts[1:], *self.diary[-1:]]]
-        return [(entry.regime.value, entry.moment.isoformat(), end) for entry, end in zip(firsts, ends, strict=True)]
+        return [(_name(entry), entry.moment.isoformat(), end) for entry, end in zip(firsts, ends, strict=True)]
 
     def shares(self) -> dict[str, float]:
         """The share of the moments of scoring that was spent in each regime."""
-        counts = Counter(entry.regime for entry in self.diary)
-        return {regime.value: counts[regime] / len(self.diary) for regime in Regime if counts[regime]}
+        counts = Counter(map(_name, self.diary))
+        return {str(name): counts[name] / len(self.diary) for name in (*Regime, UNKNOWN) if counts[name]}
 
     def as_json(self) -> dict[str, JSON]:
         """Everything as plain values; a figure that cannot be computed is null."""
@@ -70,6 +77,10 @@ class SignalStudy:
         for name, found in self.summaries.items():
             table.add_row(name, *(show(found) for show in _COLUMNS.values()))
         return table
+
+
+def _name(entry: Entry) -> str:
+    return entry.regime.value if entry.regime else UNKNOWN
 
 
 def study(data: DataSettings, chosen: SignalEnsembleSettings, traded: Callable[[str], bool]) -> SignalStudy:

@@ -274,6 +274,9 @@ def _losses(summary: Mapping[str, JSON]) -> list[RenderableType]:
         if isinstance(counts, dict) and counts:
             listed = ", ".join(f"{reason} {count}" for reason, count in counts.items())
             lines.append(Text(f"{title}: {listed}", "yellow"))
+    idle = summary.get("idle")
+    if isinstance(idle, str):
+        lines.append(Text(idle, "yellow"))
     unseen = summary.get("unseen")
     if isinstance(unseen, list) and unseen:
         lines.append(Text(f"Symbols without a bar: {', '.join(map(str, unseen))}", "yellow"))

@@ -1,6 +1,6 @@
 """Many backtests of variants of one configuration, as daily returns over the same days."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from backtest.run_record import RunRecord
 from backtest.simulation import simulate
-from backtest.summary import DAY, daily_rows, moments
+from backtest.summary import DAY, JSON, daily_rows, moments
 from contracts.market import BarEvent
 from data_plane.composition import build_connector
 from data_plane.composition import build_stage as build_data_stage
@@ -44,6 +44,14 @@ class TrialReturns:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialRun:
+    """What one trial returned, None when it lost everything, and what it was alarmed about (`AlertLog.by_code`)."""
+
+    returns: TrialReturns | None
+    alerts: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """``returns`` of shape (days, trials) and ``benchmark`` of shape (days,), from the first day of any investment."""
 
@@ -52,15 +60,15 @@ class Comparison:
     benchmark: Vector
 
 
-def run_trial(data: DataSettings, strategy: StrategySettings, order: OrderSettings) -> TrialReturns:
-    """Backtest one variant in memory; nothing is written.
-
-    Raises:
-        TrialRuined: when equity does not stay above zero.
-    """
+def run_trial(data: DataSettings, strategy: StrategySettings, order: OrderSettings) -> TrialRun:
+    """Backtest one variant in memory; nothing is written."""
     record = RunRecord(strategy.initial_cash, currencies=strategy.quoted)
     simulate(data, strategy, order, record)
-    return daily_returns(record.tables().equity, strategy.initial_cash)
+    alerts = record.alerts.by_code()
+    try:
+        return TrialRun(daily_returns(record.tables().equity, strategy.initial_cash), alerts)
+    except TrialRuined:
+        return TrialRun(None, alerts)
 
 
 def daily_returns(equity: pa.Table, initial_cash: float) -> TrialReturns:
@@ -77,27 +85,38 @@ def daily_returns(equity: pa.Table, initial_cash: float) -> TrialReturns:
 
 
 def equal_weight_returns(data: DataSettings, traded: Callable[[str], bool]) -> TrialReturns:
-    """Daily return of holding every ``traded`` symbol that has a close on both days in equal parts, without costs.
+    """Daily return of holding every ``traded`` symbol that has a close on the day in equal parts, without costs.
 
-    What anybody gets who buys the same universe and decides nothing; published prices are total-return prices.
+    What anybody gets who buys the same universe and decides nothing; published prices are total-return prices. What a
+    symbol did while it had no close comes on the day on which it has one again.
 
     Raises:
         ValueError: when there are fewer than two days of bars.
     """
-    closes = _DailyCloses()
+    closes = DailyCloses()
     for message in chain.from_iterable(build_data_stage(data).play(build_connector(data).blocks())):
         if isinstance(message, BarEvent) and traded(message.symbol):
             closes.take(message)
     days, values = closes.table()
     if len(days) < 2:
         raise ValueError("fewer than two days of bars: there is nothing to hold")
-    returns = values[1:] / values[:-1] - 1.0
+    return TrialReturns(days, mean_returns(values))
+
+
+def mean_returns(closes: Matrix) -> Vector:
+    """Mean of the symbols' simple returns, shape (days,); ``closes`` of shape (days, symbols), NaN where there is none.
+
+    Each return is since the symbol's close before, and counts on a day on which it has one; the first day has zero.
+    """
+    rows = np.where(np.isnan(closes), 0, np.arange(len(closes))[:, None])
+    carried = np.take_along_axis(closes, np.maximum.accumulate(rows, axis=0), axis=0)
+    returns = closes[1:] / carried[:-1] - 1.0
     known = ~np.isnan(returns)
     means: Vector = np.where(known, returns, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    return TrialReturns(days, np.append(0.0, means))
+    return np.append(0.0, means)
 
 
-class _DailyCloses:
+class DailyCloses:
     """The last close of each symbol and UTC day."""
 
     def __init__(self) -> None:

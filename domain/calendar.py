@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 
+ALWAYS_OPEN = "24/7"
+"""The name of a market that never closes."""
+
 
 class OutsideCalendarError(ValueError):
     """A moment lies outside the period a calendar was loaded for, or needs a session beyond its end."""
@@ -121,7 +124,7 @@ def always_open(first: date = date(1990, 1, 1), last: date = date(2100, 12, 31))
     """A market that never closes; its sessions are the UTC days from ``first`` to ``last``."""
     days = tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
     edges = tuple(_midnight(first) + timedelta(days=n) for n in range(len(days) + 1))
-    return SessionCalendar("24/7", first, last, days, edges[:-1], edges[1:])
+    return SessionCalendar(ALWAYS_OPEN, first, last, days, edges[:-1], edges[1:])
 
 
 def _midnight(day: date) -> datetime:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 
 from data_plane.settings import DataSettings, RowKind
 from domain.spelling import meant
+from strategy_plane.limit_settings import LimitSettings
 from strategy_plane.settings import (
     DualMomentumSettings,
-    LimitSettings,
     MomentumHoldingsSettings,
     SignalEnsembleSettings,
     StrategySettings,
@@ -28,6 +28,11 @@ def disagreements(data: DataSettings, strategy: StrategySettings) -> list[str]:
     Without ``data.symbols`` and ``strategy.universe`` only the data itself says which symbols there are.
     """
     said: list[str] = []
+    if data.bar_size != strategy.bar_size:
+        said.append(
+            f"strategy.bar_size is {strategy.bar_size} and data.bar_size {data.bar_size}, so the strategy would see no "
+            "bar: give both the same"
+        )
     if data.symbols:
         said += [
             f"strategy.universe: {symbol} is not in data.symbols; add it there, or leave it out"

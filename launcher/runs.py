@@ -16,6 +16,8 @@ from contracts.control import RiskAlert, RunState
 from data_plane.backfill_note import read_note
 from data_plane.composition import input_files
 from data_plane.store import QUARANTINE, QuarantineFile
+from domain.calendar import ALWAYS_OPEN
+from domain.performance import TRADING_DAYS
 from ibkr_client.gateway_note import planes_without_gateway
 from kernel.kafka_errors import BrokerUnavailable
 from kernel.settings import config_hash, resolved
@@ -27,7 +29,7 @@ from launcher.progress import Counts
 from launcher.refused_rows import RefusedRows
 from launcher.settings import Settings
 from launcher.supervisor import ChildFailed, Supervisor
-from strategy_plane.composition import as_rebalanced
+from strategy_plane.composition import as_rebalanced, warm_up
 from strategy_plane.settings import SignalEnsembleSettings
 
 OnProgress = Callable[[Counts], None]
@@ -166,7 +168,9 @@ def _written(settings: Settings, run_id: str, record: RunRecord, failures: Failu
         mode=mode,
         configuration=resolved(settings),
     )
-    directory = write_run(settings.run.directory, record, provenance, failures, _study(settings))
+    more: dict[str, JSON] = {"study": _study(settings), "idle": why_idle(settings, record)}
+    more = {name: found for name, found in more.items() if found}
+    directory = write_run(settings.run.directory, record, provenance, failures, more, days_in_a_year(settings))
     return Outcome(content_digests(record), directory, failures, record.counts["bars"], provenance.data_hash)
 
 
@@ -178,6 +182,22 @@ def _study(settings: Settings) -> dict[str, JSON] | None:
     from backtest.signal_study import study  # noqa: PLC0415 - imports an optimizer, which takes seconds
 
     return study(settings.data, chosen, settings.strategy.traded).as_json()
+
+
+def why_idle(settings: Settings, record: RunRecord) -> str:
+    """What a person should know of a run in which nothing was ordered; empty when something was."""
+    counts = record.counts
+    if counts["intents"]:
+        return ""
+    moments, needed = counts["slices"], warm_up(settings.strategy)
+    if needed > moments:
+        return f"No order was made: the strategy needs {needed:,} moments before it decides, and there were {moments:,}"
+    return f"No order was made in {moments:,} moments: the strategy, within its limits, never wanted any"
+
+
+def days_in_a_year(settings: Settings) -> float:
+    """Days that daily returns are annualised by: all of them where a market never closes."""
+    return 365.0 if settings.data.calendar == ALWAYS_OPEN else TRADING_DAYS
 
 
 def data_hash(settings: Settings) -> str:

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernel.clock import SystemClock
 from kernel.settings import resolved
 from launcher.settings import Settings
+from strategy_plane.own_code import source_digest
+from strategy_plane.settings import OwnStrategySettings, SignalEnsembleSettings
+from strategy_plane.signal_settings import OwnSignalSettings
 
 if TYPE_CHECKING:
     from backtest.artifacts import Run
@@ -27,11 +30,14 @@ def family_of(settings: Settings) -> str:
 
 
 def key_of(settings: Settings) -> str:
-    """What distinguishes one trial from another: everything that decides how it trades."""
-    return _digest([resolved(settings.strategy), resolved(settings.order)])
+    """What distinguishes one trial from another: everything that decides how it trades, files of one's own as well."""
+    own = {factory: source_digest(factory) for factory in _own_factories(settings)}
+    return _digest([resolved(settings.strategy), resolved(settings.order), *([own] if own else [])])
 
 
-def trial_of(settings: Settings, files: str, returns: "Vector", parameters: Mapping[str, object]) -> "Trial":
+def trial_of(
+    settings: Settings, files: str, returns: "Vector | Sequence[float]", parameters: Mapping[str, object]
+) -> "Trial":
     """The trial of ``settings`` on data whose files have the hash ``files``; ``returns`` a day since it invested."""
     from domain.probabilistic_sharpe import estimate_sharpe  # noqa: PLC0415 - `--help` does without numpy
     from strategy_plane.validation.trial_ledger import Trial  # noqa: PLC0415
@@ -60,6 +66,15 @@ def write_down(settings: Settings, run: "Run", files: str) -> int:
         returns = run.tables.equity["equity"].to_numpy()[:0]
     ledger.append(trial_of(settings, files, returns, {}))
     return len(ledger.trials(family_of(settings)))
+
+
+def _own_factories(settings: Settings) -> list[str]:
+    """What the configuration names of the user's own code."""
+    chosen = settings.strategy.strategy
+    if isinstance(chosen, OwnStrategySettings):
+        return [chosen.factory]
+    signals = chosen.signals.values() if isinstance(chosen, SignalEnsembleSettings) else ()
+    return sorted(signal.factory for signal in signals if isinstance(signal, OwnSignalSettings))
 
 
 def _digest(content: Any) -> str:  # noqa: ANN401 - any plain data

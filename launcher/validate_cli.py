@@ -19,9 +19,10 @@ from launcher.kafka_options import console, errors
 from launcher.local import new_run_id
 from launcher.settings import Settings, load_settings
 from launcher.tried import family_of, ledger_of, trial_of
+from strategy_plane.validation.settings import ValidationSettings
 
 if TYPE_CHECKING:
-    from backtest.trials import TrialReturns
+    from backtest.trials import TrialReturns, TrialRun
     from strategy_plane.validation.study import Study
     from strategy_plane.validation.trial_ledger import TrialLedger
 
@@ -61,10 +62,11 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     from strategy_plane.validation.study import judge  # noqa: PLC0415
     from strategy_plane.validation.trial_ledger import LedgerTampered, TrialLedger  # noqa: PLC0415
 
-    chosen, names = settings.validation, [variant.name for variant in variants]
+    chosen = _in_its_year(settings)
     try:
         ledger = TrialLedger(ledger_of(settings))
-        trials = list(_run(variants, ledger))
+        runs = list(_run(variants, ledger))
+        names, trials = _kept(variants, runs)
         traded = settings.strategy.traded
         held = equal_weight_returns(settings.data, traded) if chosen.benchmark == "equal_weight" else None
         compared = compare(trials, held)
@@ -74,15 +76,26 @@ def _study(settings: Settings, variants: Sequence[Variant], to: Path | None) -> 
     except ValueError as error:
         raise RunRefused(str(error)) from None
     _show(study, names)
+    _tell_alerts(runs)
     page = to or settings.run.directory / f"{new_run_id('validate')}.html"
     write_validation_report(page, f"{settings.strategy.strategy_id}: real or luck", names, compared, study)
     console.print(f"report: {page}", markup=False, soft_wrap=True)
 
 
-def _run(variants: Sequence[Variant], ledger: "TrialLedger") -> Iterator["TrialReturns"]:
+def _in_its_year(settings: Settings) -> ValidationSettings:
+    """The validation section; where a market never closes a year has all of its days, unless the section says."""
+    from launcher.runs import days_in_a_year  # noqa: PLC0415
+
+    chosen = settings.validation
+    if "periods_per_year" in chosen.model_fields_set:
+        return chosen
+    return chosen.model_copy(update={"periods_per_year": days_in_a_year(settings)})
+
+
+def _run(variants: Sequence[Variant], ledger: "TrialLedger") -> Iterator["TrialRun"]:
     """Backtest the variants in several processes, show how far they are, and write each down in the grid's order.
 
-    The ledger is the same whichever trial ends first.
+    The ledger is the same whichever trial ends first. One that lost everything is written down, too.
     """
     from launcher.runs import data_hash  # noqa: PLC0415
 
@@ -90,15 +103,31 @@ def _run(variants: Sequence[Variant], ledger: "TrialLedger") -> Iterator["TrialR
     files = data_hash(variants[0].settings)
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("trials", total=len(variants))
-        for variant, returned in zip(variants, _returns(variants), strict=True):
+        for variant, run in zip(variants, _runs(variants), strict=True):
             progress.update(task, description=variant.name[:60])
-            ledger.append(trial_of(variant.settings, files, returned.invested, variant.parameters))
+            invested = run.returns.invested if run.returns else ()
+            ledger.append(trial_of(variant.settings, files, invested, variant.parameters))
             progress.advance(task)
-            yield returned
+            yield run
 
 
-def _returns(variants: Sequence[Variant]) -> Iterator["TrialReturns"]:
-    """What each variant returned, in their order; as many at a time as the validation section says."""
+def _kept(variants: Sequence[Variant], runs: Sequence["TrialRun"]) -> tuple[list[str], list["TrialReturns"]]:
+    """Names and returns of the trials that can be compared; says which lost everything.
+
+    Raises:
+        ValueError: when fewer than two are left.
+    """
+    for variant, run in zip(variants, runs, strict=True):
+        if run.returns is None:
+            errors.print(f"left out: {variant.name}: equity fell to zero", style="yellow", markup=False, soft_wrap=True)
+    kept = [(each.name, run.returns) for each, run in zip(variants, runs, strict=True) if run.returns]
+    if len(kept) < 2:
+        raise ValueError("fewer than two trials kept anything: there is nothing to compare")
+    return [name for name, _ in kept], [returns for _, returns in kept]
+
+
+def _runs(variants: Sequence[Variant]) -> Iterator["TrialRun"]:
+    """What came of each variant, in their order; as many at a time as the validation section says."""
     workers = min(variants[0].settings.validation.workers, len(variants))
     if workers == 1:
         yield from map(_trial, variants)
@@ -115,7 +144,7 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _trial(variant: Variant) -> "TrialReturns":
+def _trial(variant: Variant) -> "TrialRun":
     from backtest.trials import run_trial  # noqa: PLC0415
 
     chosen = variant.settings
@@ -138,3 +167,21 @@ def _show(study: "Study", names: Sequence[str]) -> None:
         f"{float(sorted(study.path_sharpes)[len(study.path_sharpes) // 2]):.2f} over {len(study.path_sharpes)} paths"
     )
     console.print(sentence(study, names), style=_COLORS[study.verdict.value], markup=False, soft_wrap=True)
+
+
+def _tell_alerts(runs: Sequence["TrialRun"]) -> None:
+    """What the trials were alarmed about: in how many of them, how often, and the first of all."""
+    from backtest.summary import told_alerts  # noqa: PLC0415
+
+    told = [pair for run in runs for pair in told_alerts({"alerts": dict(run.alerts)})]
+    for code in sorted({code for code, _ in told}):
+        found = [alert for name, alert in told if name == code]
+        first = min(found, key=lambda alert: str(alert["first"]))
+        times = sum(int(str(alert["count"])) for alert in found)
+        console.print(
+            f"Alert {code} in {len(found)} of {len(runs)} trials, times {times}, "
+            f"first {str(first['first'])[:16]}: {first['detail']}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )

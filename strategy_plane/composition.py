@@ -17,6 +17,7 @@ from strategy_plane.engines.settings import PositionRiskSettings, VolatilityTarg
 from strategy_plane.engines.single_strategy import SingleStrategyEngine
 from strategy_plane.engines.slices import SliceAssembler
 from strategy_plane.engines.volatility_target import VolatilityTarget
+from strategy_plane.plain_bounds import plain_bounds
 from strategy_plane.settings import (
     ChosenStrategy,
     DualMomentumSettings,
@@ -29,6 +30,7 @@ from strategy_plane.settings import (
     StrategySettings,
 )
 from strategy_plane.signals.port import BarSignal
+from strategy_plane.strategies.bounded import Bounded
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
 from strategy_plane.strategies.port import Strategy
 
@@ -87,12 +89,29 @@ def build_engine(settings: StrategySettings, strategy: Strategy) -> SingleStrate
     currencies = settings.quoted
     listened = (*settings.universe, *currencies.pairs) if settings.universe else ()
     slices, book = SliceAssembler(settings.bar_size, listened), Book(settings.initial_cash, currencies)
-    held = _within_range(_at_volatility(strategy, settings.volatility_target), settings.position_risk)
+    held = _adjusted(settings, strategy)
     chosen = settings.rebalancing
     if chosen is None:
         return SingleStrategyEngine(held, slices, book, rules, publish_portfolio=settings.publish_portfolio)
     plans = RebalanceRules(**dict(chosen))
     return RebalancingEngine(held, slices, book, rules, plans, publish_portfolio=settings.publish_portfolio)
+
+
+def warm_up(settings: StrategySettings) -> int:
+    """Moments that must have passed before the first decision."""
+    return _adjusted(settings, build_strategy(as_rebalanced(settings))[0]).warm_up
+
+
+def _adjusted(settings: StrategySettings, strategy: Strategy) -> Strategy:
+    bounded = _bounded(strategy, settings.strategy)
+    return _within_range(_at_volatility(bounded, settings.volatility_target), settings.position_risk)
+
+
+def _bounded(strategy: Strategy, chosen: ChosenStrategy) -> Strategy:
+    """``strategy`` with the bounds that it has no part in choosing; optimizers and units bring their own."""
+    if isinstance(chosen, MomentumHoldingsSettings | DualMomentumSettings | OwnStrategySettings):
+        return Bounded(strategy, plain_bounds(chosen))
+    return strategy
 
 
 def _at_volatility(strategy: Strategy, chosen: VolatilityTargetSettings | None) -> Strategy:
@@ -109,7 +128,8 @@ def _within_range(strategy: Strategy, chosen: PositionRiskSettings | None) -> St
 
 
 def _moving_average_cross(chosen: MovingAverageCrossSettings) -> Strategy:
-    return MovingAverageCross(chosen.fast, chosen.slow, chosen.units, allow_short=chosen.allow_short)
+    short, bounds = chosen.allow_short, plain_bounds(chosen)
+    return MovingAverageCross(chosen.fast, chosen.slow, chosen.units, allow_short=short, bounds=bounds)
 
 
 def _momentum_score(chosen: MomentumSettings) -> BarSignal:

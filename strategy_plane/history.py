@@ -235,13 +235,20 @@ class AsOfView:
         closes.flags.writeable = False
         return Panel(tuple(moments), names, closes)
 
-    def carried(self, last: int, max_missing: float = MAX_MISSING) -> Panel:
+    def carried(
+        self,
+        last: int,
+        max_missing: float = MAX_MISSING,
+        symbols: Iterable[str] | None = None,
+        *,
+        late_starts: bool = False,
+    ) -> Panel:
         """`panel` without gaps: where a symbol has no bar it keeps the close before.
 
         Of the symbols that lack at most the share ``max_missing`` of the bars; those without a close by the first
-        moment are left out, too.
+        moment are left out, too, unless ``late_starts`` lets them begin later, with NaN until then.
         """
-        panel = self.panel(last)
+        panel = self.panel(last, symbols)
         if not panel.moments:
             return panel
         kept = np.isnan(panel.closes).mean(axis=0) <= max_missing
@@ -250,10 +257,12 @@ class AsOfView:
         for column, symbol in zip(closes.T, names, strict=True):
             if np.isnan(column).any():
                 self._carry(column, symbol, panel.moments)
-        known = np.isfinite(closes[0])
-        closes = closes[:, known]
+        if not late_starts:
+            known = np.isfinite(closes[0])
+            closes = closes[:, known]
+            names = [name for name, keep in zip(names, known.tolist(), strict=True) if keep]
         closes.flags.writeable = False
-        return Panel(panel.moments, tuple(s for s, keep in zip(names, known.tolist(), strict=True) if keep), closes)
+        return Panel(panel.moments, tuple(names), closes)
 
     def _carry(self, column: Vector, symbol: str, moments: Sequence[datetime]) -> None:
         times, values = self._history._closes(symbol, len(moments), self.at)

@@ -2,8 +2,8 @@
 
 import math
 
+from strategy_plane.limit_settings import LimitSettings
 from strategy_plane.optimizers.port import Limits
-from strategy_plane.settings import LimitSettings
 from strategy_plane.strategies.candidates import SymbolGroup
 
 

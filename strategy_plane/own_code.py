@@ -2,7 +2,9 @@
 
 import sys
 from functools import partial
+from hashlib import sha256
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -70,9 +72,7 @@ def named(reference: str, section: str) -> Any:  # noqa: ANN401 - the user's own
         OwnCodeRefused: naming ``section`` and the fix, when there is no such module or name.
     """
     module, _, name = reference.partition(":")
-    directory = str(Path.cwd())
-    if directory not in sys.path and "" not in sys.path:
-        sys.path.insert(0, directory)
+    _look_here_first()
     try:
         found = getattr(import_module(module), name, None)
     except ModuleNotFoundError as error:
@@ -85,3 +85,20 @@ def named(reference: str, section: str) -> Any:  # noqa: ANN401 - the user's own
             "installed one, and a class or function in it"
         )
     return found
+
+
+def source_digest(reference: str) -> str:
+    """SHA-256 of the file of ``module:name`` as it is now; empty when there is none. What it imports is not read."""
+    _look_here_first()
+    try:
+        spec = find_spec(reference.partition(":")[0])
+    except ModuleNotFoundError:
+        spec = None
+    file = Path(spec.origin) if spec and spec.origin else None
+    return sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+
+
+def _look_here_first() -> None:
+    directory = str(Path.cwd())
+    if directory not in sys.path and "" not in sys.path:
+        sys.path.insert(0, directory)

@@ -12,6 +12,12 @@ from contracts.trading import OrderType, TimeInForce
 from domain.currency import Currencies, currencies_of
 from domain.spelling import meant
 from strategy_plane.engines.settings import PositionRiskSettings, RebalancingSettings, VolatilityTargetSettings
+from strategy_plane.limit_settings import (
+    BoundSettings,
+    EnsembleLimitSettings,
+    Fraction,
+    LimitSettings,
+)
 from strategy_plane.optimizers.settings import (
     BlackLittermanSettings,
     CostSettings,
@@ -30,8 +36,6 @@ from strategy_plane.signal_settings import (
 )
 from strategy_plane.signals.technical import Standardisation
 
-Fraction = Annotated[float, Field(ge=0, le=100)]
-"""A fraction of equity: 1.0 is all of it."""
 _OPTIMIZERS = (
     "how weights are chosen: mean_variance, black_litterman, minimum_variance, inverse_volatility, equal_weight, "
     "risk_parity or hierarchical_risk_parity"
@@ -50,6 +54,7 @@ class MovingAverageCrossSettings(_Section):
     slow: Annotated[int, Field(ge=2, description="bars in the slow mean")] = 50
     units: Annotated[float, Field(gt=0, le=1e12, description="units held per symbol")] = 100.0
     allow_short: Annotated[bool, Field(description="short the same units while the fast mean is not above")] = False
+    bounds: BoundSettings = BoundSettings()
 
     @model_validator(mode="after")
     def _fast_is_faster(self) -> Self:
@@ -72,49 +77,6 @@ class MomentumSettings(_Section):
     def _something_is_measured(self) -> Self:
         if self.skip >= self.lookback - 1:
             raise ValueError("skip must be below lookback - 1")
-        return self
-
-
-class GroupSettings(_Section):
-    """Bounds on some symbols together, such as a sector; fractions of equity."""
-
-    symbols: Annotated[tuple[Symbol, ...], Field(min_length=1, description="its members")]
-    low: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights")] = None
-    high: Annotated[float | None, Field(ge=-100, le=100, description="largest sum of weights")] = None
-    gross: Annotated[Fraction | None, Field(description="largest sum of absolute weights")] = None
-
-    @model_validator(mode="after")
-    def _bounds_agree(self) -> Self:
-        for name, bound in (("high", self.high), ("gross", self.gross)):
-            if self.low is not None and bound is not None and self.low > bound:
-                raise ValueError(f"low must not be above {name}")
-        return self
-
-
-class LimitSettings(_Section):
-    """What the optimizer must keep to."""
-
-    gross: Annotated[Fraction, Field(description="sum of absolute weights")] = 1.0
-    net: Annotated[Fraction, Field(description="absolute sum of weights")] = 1.0
-    box: Annotated[Fraction, Field(description="absolute weight of one symbol")] = 0.3
-    turnover: Annotated[Fraction, Field(description="sum of absolute weight changes in one rebalance")] = 2.0
-    long_only: Annotated[bool, Field(description="no short positions")] = True
-    net_floor: Annotated[float | None, Field(ge=-100, le=100, description="least sum of weights; none is -net")] = None
-    volatility: Annotated[float | None, Field(gt=0, le=10, description="annual volatility of the portfolio")] = None
-    groups: Annotated[dict[Name, GroupSettings], Field(description="bounds on symbols together, by name")] = {}
-
-    @model_validator(mode="after")
-    def _can_be_kept_from_cash(self) -> Self:
-        for name in ("net", "gross", "turnover"):
-            if self.net_floor is not None and self.net_floor > getattr(self, name):
-                raise ValueError(f"net_floor must not be above {name}: from cash nothing could ever be bought")
-        for name, group in self.groups.items():
-            reach = min(self.gross, self.turnover, self.box * len(group.symbols))
-            least, most = group.low, group.high
-            if least is not None and least > reach:
-                raise ValueError(f"groups.{name}.low cannot be reached from cash within gross, box and turnover")
-            if most is not None and most < (0.0 if self.long_only else -reach):
-                raise ValueError(f"groups.{name}.high cannot be reached from cash within gross, box and long_only")
         return self
 
 
@@ -149,6 +111,20 @@ class MomentumHoldingsSettings(_Section):
     losers: Annotated[int, Field(ge=0, description="symbols sold short")] = 0
     exposure: Annotated[Fraction, Field(description="the long side, and the short side if there is one")] = 1.0
     rebalance_every: Annotated[int, Field(ge=1, description="slices between two rebalances")] = 21
+    bounds: BoundSettings = BoundSettings()
+
+    @property
+    def gross(self) -> float:
+        """The sum of absolute weights that exposure asks for."""
+        return self.exposure * (2.0 if self.losers else 1.0)
+
+    @model_validator(mode="after")
+    def _is_allowed_what_it_aims_at(self) -> Self:
+        if self.bounds.gross is not None and self.bounds.gross < self.gross:
+            raise ValueError(
+                f"bounds.gross is below the {self.gross:g} that exposure asks for; lower that, or raise it"
+            )
+        return self
 
 
 class DualMomentumSettings(_Section):
@@ -161,15 +137,7 @@ class DualMomentumSettings(_Section):
     hurdle: Annotated[float, Field(ge=-1, description="simple return that a symbol must exceed")] = 0.0
     cap: Annotated[Fraction, Field(description="largest weight of a symbol")] = 0.3
     market_cap: Annotated[Fraction, Field(description="largest weight of a market")] = 0.5
-
-
-class EnsembleLimitSettings(LimitSettings):
-    """What the optimizer must keep to when signals may sell short; a limit not named keeps the default here."""
-
-    gross: Annotated[Fraction, Field(description="sum of absolute weights")] = 2.5
-    box: Annotated[Fraction, Field(description="absolute weight of one symbol")] = 0.5
-    turnover: Annotated[Fraction, Field(description="sum of absolute weight changes in one rebalance")] = 1.0
-    long_only: Annotated[bool, Field(description="no short positions")] = False
+    bounds: BoundSettings = BoundSettings()
 
 
 class SignalEnsembleSettings(_Section):
@@ -205,6 +173,8 @@ class OwnStrategySettings(_Section):
     parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
     bars: Annotated[int, Field(ge=1, le=100_000, description="moments that a function looks back on")] = 252
     period: Annotated[int, Field(ge=1, description="slices between two questions to a function")] = 1
+    long_only: Annotated[bool, Field(description="what it wants to sell short is left out")] = False
+    bounds: BoundSettings = BoundSettings()
 
 
 ChosenStrategy = (

@@ -1,6 +1,7 @@
 """Follows market events and tells which signal has shown what, and in which regime the market was."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from contracts.base import Message
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
@@ -14,13 +15,14 @@ class SignalObserver:
     """The ensemble's brain without a portfolio: the same scores, ICs, weights and regimes as in the strategy.
 
     An observer of a backtest, or told a run's market events afterwards; it says nothing. Bars of symbols that are not
-    ``traded`` are passed over.
+    ``traded`` are passed over, and so are moments at which these alone have one.
     """
 
     def __init__(self, brain: Brain, market: Market, traded: Callable[[str], bool]) -> None:
         self._brain = brain
         self._market = market
         self._traded = traded
+        self._newest: datetime | None = None
 
     @property
     def handlers(self) -> dict[type[Message], Handler]:
@@ -51,10 +53,12 @@ class SignalObserver:
     def _on_bar(self, bar: BarEvent) -> tuple[()]:
         if not self._traded(bar.symbol):
             return ()
+        self._newest = bar.timestamp
         self._market.learn(bar)
         self._brain.price(bar.symbol, bar.close)
         return ()
 
     def _on_slice(self, moment: SliceEvent) -> tuple[()]:
-        self._brain.observe(moment.timestamp)
+        if moment.timestamp == self._newest:
+            self._brain.observe(moment.timestamp)
         return ()

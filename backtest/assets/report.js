@@ -31,7 +31,7 @@
     box.className = "none";
   };
 
-  const hues = { CALM: "#2a9d8f", STORM: "#c94f4f" };
+  const hues = { CALM: "#2a9d8f", STORM: "#c94f4f", UNKNOWN: "#d9a441" };
   const shades = () => data.regimes.filter(([name]) => hues[name]).map(([name, from, to]) => ({
     type: "rect", xref: "x", yref: "paper", x0: from, x1: to, y0: 0, y1: 1, layer: "below",
     fillcolor: faded(hues[name], 0.12), line: { width: 0 },

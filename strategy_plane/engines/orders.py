@@ -9,9 +9,17 @@ from contracts.market import SliceEvent
 from contracts.trading import NEEDS_LIMIT, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.within_bounds import Change, afterwards, beyond, curbed_to, fit
+from strategy_plane.engines.within_bounds import SLACK, Change, afterwards, beyond, curbed_to, fit
 from strategy_plane.sizing import invested, units_of, whole_lots
-from strategy_plane.strategies.port import Alarm, Basis, Bound, PortfolioError, Targets
+from strategy_plane.strategies.port import (
+    BOUND_HELD,
+    Alarm,
+    Basis,
+    Bound,
+    PortfolioError,
+    Targets,
+    beyond_in_words,
+)
 
 MAX_QUANTITY = 1e15
 """The largest quantity the contract allows, in units."""
@@ -86,14 +94,53 @@ def gaps_within(
         InvalidTargetError: when a target is not finite or larger than any order may be.
     """
     equity, wanted = positive_equity(book), _wanted(targets, book, rules)
-    worths = {symbol: book.worth(symbol) for symbol in wanted.keys() & set(moment.symbols)}
-    weights = {s: units * worths[s] / equity for s, units in wanted.items() if worths.get(s, 0.0) > 0.0}
+    weights = _weights_of(wanted, moment, book, equity)
     held = {symbol: book.weight(symbol) for symbol in book.symbols}
     aimed = curbed_to(targets.bounds, weights, held)
-    changes = changes_to(aimed, targets.bounds, held, book, rules)
+    return _kept(targets.bounds, changes_to(aimed, targets.bounds, held, book, rules), held, rules.lot)
+
+
+def unit_gaps_within(
+    bounds: Sequence[Bound], wanted: Mapping[str, float], moment: SliceEvent, book: Book, rules: TradingRules
+) -> tuple[list[Gap], Alarm | None]:
+    """As `gaps_within`, for `unmet` units that are ``wanted``, with an alarm when they are too many.
+
+    What is cut to a bound follows prices by steps of `SLACK` of itself, so that not each of them is traded after.
+
+    Raises:
+        PortfolioError: when equity is unknown or not positive and something is to be held.
+        InvalidTargetError: when a target is not finite or larger than any order may be.
+    """
+    if not any(wanted.values()):
+        return gaps(wanted, moment, book, rules), None
+    weights = _weights_of(wanted, moment, book, positive_equity(book))
+    held = {symbol: book.weight(symbol) for symbol in book.symbols}
+    too_many = beyond_in_words(bounds, {**held, **weights})
+    if not too_many:
+        return gaps(wanted, moment, book, rules), None
+    aimed = curbed_to(bounds, weights, held)
+    changes = changes_to(aimed, (), held, book, rules)
+    for each in changes:
+        weight = aimed[each.symbol]
+        if weight and weight != weights[each.symbol] and abs(each.units * each.worth) < SLACK * abs(weight):
+            each.is_small = True
+    fit(bounds, changes, held, rules.lot)
+    found, broken = _kept(bounds, changes, held, rules.lot)
+    return found, broken or (Alarm(BOUND_HELD, "; ".join(too_many[:10])) if found else None)
+
+
+def _weights_of(wanted: Mapping[str, float], moment: SliceEvent, book: Book, equity: float) -> dict[str, float]:
+    """Units as fractions of equity, of symbols that can be traded now."""
+    worths = {symbol: book.worth(symbol) for symbol in wanted.keys() & set(moment.symbols)}
+    return {s: units * worths[s] / equity for s, units in wanted.items() if worths.get(s, 0.0) > 0.0}
+
+
+def _kept(
+    bounds: Sequence[Bound], changes: Sequence[Change], held: Mapping[str, float], lot: float
+) -> tuple[list[Gap], Alarm | None]:
     found = [(each.units > 0.0, each.symbol, each.units) for each in changes if each.units and not each.is_small]
-    lots = {each.symbol: rules.lot * each.worth for each in changes}
-    return sorted(found), beyond(targets.bounds, afterwards(changes, held), lots)
+    lots = {each.symbol: lot * each.worth for each in changes}
+    return sorted(found), beyond(bounds, afterwards(changes, held), lots)
 
 
 def changes_to(

@@ -19,6 +19,7 @@ from strategy_plane.strategies.port import Alarm, Basis, Frequency, PortfolioErr
 _UNSIGNED = "0" * 64
 _LARGEST_WEIGHT = 100.0
 _TURNOVER = "TURNOVER"
+_NO_PRICE, _NO_RATE = "NO_PRICE", "NO_RATE"
 BOUNDS = "BOUNDS"
 """The check of a plan that says whether the strategy's bounds are kept when it has been carried out."""
 
@@ -69,7 +70,8 @@ def propose(
     share = min(1.0, rules.turnover_cap / turnover) if turnover else 1.0
     aimed = {s: current.get(s, 0.0) + share * (weight - current.get(s, 0.0)) for s, weight in wanted.items()}
     changes = changes_to({s: aimed[s] for s in priced}, targets.bounds, current, book, trading)
-    skipped = [*unpriced, *_too_small(changes, equity)]
+    waiting = [each for each in unpriced if aimed[each.symbol] != current.get(each.symbol, 0.0)]
+    skipped = [*waiting, *_too_small(changes, equity)]
     cash, buffer = book.cash, trading.cash_buffer * equity
     paid, unpaid, left = _paid_for(changes, (cash, buffer), equity, trading, rules)
     checks = _checks(turnover, share, skipped, (left, buffer), rules)
@@ -98,6 +100,15 @@ def propose(
 def is_capped(plan: RebalancePlan) -> bool:
     """Whether the turnover cap kept ``plan`` from going all the way."""
     return any(check.name == _TURNOVER and not check.passed for check in plan.checks)
+
+
+def priced_by_now(plan: RebalancePlan, moment: SliceEvent, book: Book) -> list[str]:
+    """Symbols that ``plan`` left alone for want of a price or a rate, and that can be traded at ``moment``."""
+    return [
+        each.symbol
+        for each in plan.skipped
+        if each.reason in (_NO_PRICE, _NO_RATE) and each.symbol in moment.symbols and book.worth(each.symbol) > 0.0
+    ]
 
 
 def broken_bounds(plan: RebalancePlan) -> Alarm | None:
@@ -136,10 +147,10 @@ def _unpriced(moment: SliceEvent, wanted: Iterable[str], book: Book) -> list[Ski
     skipped, listed = [], frozenset(moment.symbols)
     for symbol in wanted:
         if symbol not in listed or symbol not in book.marks:
-            skipped.append(SkippedTrade(symbol=symbol, reason="NO_PRICE", detail="no bar at this moment"))
+            skipped.append(SkippedTrade(symbol=symbol, reason=_NO_PRICE, detail="no bar at this moment"))
         elif not book.worth(symbol) > 0.0:
             detail = f"nothing says what {book.currencies.of[symbol]} is worth"
-            skipped.append(SkippedTrade(symbol=symbol, reason="NO_RATE", detail=detail))
+            skipped.append(SkippedTrade(symbol=symbol, reason=_NO_RATE, detail=detail))
     return skipped
 
 
@@ -210,7 +221,7 @@ def _checks(
 ) -> list[PlanCheck]:
     """What the plan was held against; ``cash`` is what it leaves, and the least it may."""
     left, least = cash
-    unpriced = sum(each.reason in ("NO_PRICE", "NO_RATE") for each in skipped)
+    unpriced = sum(each.reason in (_NO_PRICE, _NO_RATE) for each in skipped)
     return [
         PlanCheck(
             name=_TURNOVER,

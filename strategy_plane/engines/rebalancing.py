@@ -18,7 +18,14 @@ from strategy_plane.engines.as_planned import AsPlanned
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules
 from strategy_plane.engines.plan_execution import PlanExecution, PlanRecord, Reports, newest
-from strategy_plane.engines.plans import RebalanceRules, broken_bounds, held_weights, is_capped, propose
+from strategy_plane.engines.plans import (
+    RebalanceRules,
+    broken_bounds,
+    held_weights,
+    is_capped,
+    priced_by_now,
+    propose,
+)
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import RebalanceCalendar, drifted
 from strategy_plane.engines.slices import SliceAssembler
@@ -35,7 +42,8 @@ class RebalancingEngine:
     """Asks its strategy for targets when a rebalance is due and carries one plan at a time out.
 
     A plan is made at the first complete moment of a period, again at later ones while the strategy wants nothing
-    yet, and between periods when weights have drifted or the strategy cannot wait (`Watchful`). Its sells are sent at
+    yet, for symbols without a price at that moment when they have one, and between periods when weights have drifted or
+    the strategy cannot wait (`Watchful`). Its sells are sent at
     once or on approval; when all of them have ended, its buys follow in order as far as cash goes. What is then
     unfilled or skipped is reported and not ordered again. A plan at hand that aims beyond bounds which have become
     tighter is ended, waiting or not, and another takes its place.
@@ -152,8 +160,8 @@ class RebalancingEngine:
         marks, on_bar = self.book.marks, self._strategy.on_bar
         if self.book.currencies.pairs:
             bars = self.book.quote(bars)
-            if not bars:  # a moment of exchange rates alone is none at which anything can be traded
-                return ()
+        if not bars:  # a moment of exchange rates, or of symbols outside the universe, is none of this strategy
+            return ()
         for bar in bars:
             marks[bar.symbol] = bar.close
             on_bar(bar)
@@ -204,8 +212,10 @@ class RebalancingEngine:
 
     def _propose(self, moment: SliceEvent) -> Sequence[Message]:
         """Make a plan when one is due, and take its first step."""
-        reasons = self._reasons() if self._seen >= self._strategy.warm_up else []
+        reasons, left = self._reasons(moment) if self._seen >= self._strategy.warm_up else ([], ())
         targets = self._strategy.decide(moment, self.book) if reasons else self._urgent(moment)
+        if targets is not None and left:
+            targets = replace(targets, values={each: targets.values[each] for each in targets.values if each in left})
         unrated = self.book.unrated(moment.symbols) if reasons else None
         alarms = [alert(moment, alarm) for alarm in (targets and targets.alarm, unrated) if alarm]
         if targets is None or not targets.values:
@@ -235,19 +245,23 @@ class RebalancingEngine:
             return None
         return self._at_once(moment, self.book)
 
-    def _reasons(self) -> list[str]:
-        """Why a plan is to be made now; none when it is not."""
-        record = self._record
+    def _reasons(self, moment: SliceEvent) -> tuple[list[str], Sequence[str]]:
+        """Why a plan is to be made now, none when it is not, and the symbols that it is for; for all without any."""
+        record, period = self._record, f"{self._rules.every.value} rebalance of {self._calendar.period}"
         if record is not None and not record.has_ended:
-            return []
+            return [], ()
         if self._calendar.is_due(record.plan.timestamp if record else None):
-            return [f"{self._rules.every.value} rebalance of {self._calendar.period}"]
+            return [period], ()
         if record is None or record.progress is None:
-            return []
+            return [], ()
         if record.state is PlanState.SUPERSEDED and _AT_ONCE not in record.plan.reasons:
-            return [f"the plan of {record.plan.timestamp.isoformat()} was ended before its time"]
+            return [f"the plan of {record.plan.timestamp.isoformat()} was ended before its time"], ()
+        left = priced_by_now(record.plan, moment, self.book) if record.state is PlanState.COMPLETED else []
+        if left:
+            return [f"{period}: no price before for {', '.join(left[:10])}"], left
         moved = drifted(record.progress.weights, held_weights(self.book), self._rules.drift_band)
-        return [f"weights drifted by more than {self._rules.drift_band:g}: {', '.join(moved[:10])}"] if moved else []
+        why = f"weights drifted by more than {self._rules.drift_band:g}: {', '.join(moved[:10])}"
+        return [why] if moved else [], ()
 
 
 def _nothing(moment: SliceEvent) -> Sequence[Message]:

@@ -14,7 +14,16 @@ from domain.bar_run import BarRun
 from domain.ledger import UnknownDirectionError
 from kernel.ports import Handler, Unprocessable, nothing_to_settle
 from strategy_plane.engines.book import Book
-from strategy_plane.engines.orders import Gap, InvalidTargetError, TradingRules, gaps, gaps_within, intents, unmet
+from strategy_plane.engines.orders import (
+    Gap,
+    InvalidTargetError,
+    TradingRules,
+    gaps,
+    gaps_within,
+    intents,
+    unit_gaps_within,
+    unmet,
+)
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import SymbolCalendar
 from strategy_plane.engines.slices import SliceAssembler
@@ -157,8 +166,8 @@ class SingleStrategyEngine:
         marks, on_bar = self._marks, self._on_strategy_bar
         if self._pairs:
             bars = self.book.quote(bars)
-            if not bars:  # a moment of exchange rates alone is none at which anything can be traded
-                return ()
+        if not bars:  # a moment of exchange rates, or of symbols outside the universe, is none of this strategy
+            return ()
         for bar in bars:
             fields = bar.__dict__
             marks[fields["symbol"]] = fields["close"]
@@ -207,9 +216,11 @@ class SingleStrategyEngine:
 
     def _compare(self, targets: Targets, moment: SliceEvent) -> tuple[Sequence[Gap], Alarm | None]:
         """What is to be traded now, and an alarm when that leaves a bound broken."""
-        if targets.bounds:
+        if targets.bounds and targets.basis is Basis.WEIGHTS:
             return gaps_within(targets, moment, self.book, self._rules)
         wanted = unmet(targets, self.book, self._rules)
+        if wanted and targets.bounds:
+            return unit_gaps_within(targets.bounds, wanted, moment, self.book, self._rules)
         if wanted:
             return gaps(wanted, moment, self.book, self._rules), None
         if targets.basis is Basis.UNITS and targets.alarm is None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from strategy_plane.history import AsOfView, History, Vector
+from strategy_plane.history import AsOfView, History, Matrix, Vector
 from strategy_plane.sizing import ewma_volatility, volatility_scale
 from strategy_plane.strategies.port import Alarm, Basis, Portfolio, Targets
 
@@ -13,7 +13,8 @@ class VolatilityTarget:
     """Scales weights so that the portfolio's annual volatility is ``target``.
 
     The expectation is the exponentially weighted volatility that today's weights would have had over ``window``
-    returns, so correlations count. Never scaled up beyond ``largest``. Targets in units pass unchanged.
+    returns, so correlations count; half of the window is enough, as of a symbol that was listed in it. Never scaled up
+    beyond ``largest``. Targets in units pass unchanged.
     """
 
     def __init__(
@@ -42,17 +43,21 @@ class VolatilityTarget:
         """The weights, scaled; without an estimate nothing is traded."""
         if targets.basis is Basis.UNITS:
             return targets
-        returns = self._past(view, targets)
-        expected = ewma_volatility(returns, self._half_life, self._periods_per_year) if len(returns) else 0.0
+        weighted = {symbol: weight for symbol, weight in targets.values.items() if weight}
+        closes = view.carried(self._window + 1, 1.0, weighted, late_starts=True).closes
+        returns = _past(closes, np.array(list(weighted.values())))
+        enough = 2 * len(returns) >= self._window
+        expected = ewma_volatility(returns, self._half_life, self._periods_per_year) if enough else 0.0
         if not expected > 0.0:
-            return Targets({}, alarm=Alarm("VOLATILITY_UNKNOWN", "too few complete bars to target a volatility"))
+            short = [symbol for symbol in weighted if 2 * len(view.closes(symbol, self._window + 1)) <= self._window]
+            told = f"too few bars to target a volatility{': ' if short else ''}{', '.join(short[:10])}"
+            return Targets({}, alarm=Alarm("VOLATILITY_UNKNOWN", told))
         scale = volatility_scale(self._target, expected, self._largest)
         return replace(targets, values={symbol: scale * weight for symbol, weight in targets.values.items()})
 
-    def _past(self, view: AsOfView, targets: Targets) -> Vector:
-        """Returns that today's weights would have had at moments when every weighted symbol had a bar."""
-        weighted = {symbol: weight for symbol, weight in targets.values.items() if weight}
-        closes = view.panel(self._window + 1, weighted).closes
-        complete = closes[~np.isnan(closes).any(axis=1)]
-        past: Vector = (complete[1:] / complete[:-1] - 1.0) @ np.array(list(weighted.values()))
-        return past
+
+def _past(closes: Matrix, weights: Vector) -> Vector:
+    """Returns that ``weights`` would have had since every symbol has had a close; without one a price stays."""
+    known = closes[np.isfinite(closes).all(axis=1)]
+    past: Vector = (known[1:] / known[:-1] - 1.0) @ weights
+    return past

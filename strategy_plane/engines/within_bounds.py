@@ -40,7 +40,7 @@ def curbed_to(bounds: Iterable[Bound], aimed: Mapping[str, float], held: Mapping
     for bound in bounds:
         over = bound.over(weights)
         if over > _NOISE:
-            members = bound.among(aimed)
+            members = bound.cut(aimed)
             cuttable = bound.amount(weights[symbol] for symbol in members)
             share = max(0.0, 1.0 - over / cuttable) if cuttable > 0.0 else 1.0
             weights |= {symbol: weights[symbol] * share for symbol in members}

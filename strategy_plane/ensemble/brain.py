@@ -53,10 +53,13 @@ class RegimeWindows:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What was known and trusted at a moment: the regime, its probabilities, and each signal's weight."""
+    """What was known and trusted at a moment: the regime, its probabilities, and each signal's weight.
+
+    There is no ``regime`` while it cannot be told (`RegimeModel.is_lost`) and the tightest gate holds.
+    """
 
     moment: datetime
-    regime: Regime
+    regime: Regime | None
     probabilities: tuple[float, ...]
     weights: Mapping[str, float]
 
@@ -175,4 +178,5 @@ class Brain:
         self._record.score(self.scores, shares, dict(self._prices))
         probabilities = self.regimes.probabilities
         known = () if probabilities is None else tuple(probabilities.tolist())
-        self.diary.append(Entry(view.at, self.regime, known, self.weights))
+        regime = None if self.regimes.is_lost else self.regime
+        self.diary.append(Entry(view.at, regime, known, self.weights))

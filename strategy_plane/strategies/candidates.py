@@ -14,18 +14,16 @@ from strategy_plane.strategies.port import Bound, Measure, Portfolio, exposure_b
 def complete_returns(
     view: AsOfView, candidates: Sequence[str], window: int, max_missing: float
 ) -> tuple[list[str], Matrix]:
-    """The candidates with enough simple returns over the newest ``window``, and these, shape (periods, symbols).
+    """The candidates with enough closes over the newest ``window`` returns, and these, shape (periods, symbols).
 
-    A symbol takes part when at most ``max_missing`` of its returns are missing and its price has moved; moments
-    at which any of them lacks a return are left out.
+    A symbol takes part when at most ``max_missing`` of its closes are missing and its price has moved. Without a close
+    its price stays and the next return makes up for it; the window begins when all of them have had one.
     """
-    closes = view.panel(window + 1, candidates).closes
-    returns = closes[1:] / closes[:-1] - 1.0
-    missing = np.isnan(returns).mean(axis=0) if len(returns) else np.ones(len(candidates))
+    panel = view.carried(window + 1, max_missing, candidates, late_starts=True)
+    returns = panel.closes[1:] / panel.closes[:-1] - 1.0
     moved = np.nan_to_num(np.abs(returns)).max(axis=0, initial=0.0) > 0.0
-    kept = (missing <= max_missing) & moved
-    complete = returns[:, kept]
-    symbols = [symbol for symbol, keep in zip(candidates, kept, strict=True) if keep]
+    symbols = [symbol for symbol, keep in zip(panel.symbols, moved.tolist(), strict=True) if keep]
+    complete = returns[:, moved]
     return symbols, complete[~np.isnan(complete).any(axis=1)]
 
 

@@ -4,24 +4,34 @@ from collections.abc import Sequence
 
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.signals.technical import MovingAveragePair
-from strategy_plane.strategies.port import Basis, Portfolio, Targets
+from strategy_plane.strategies.port import Basis, Bound, Portfolio, Targets
 
 
 class MovingAverageCross:
     """Long ``units`` of each symbol while its ``fast`` mean exceeds its ``slow`` mean of closes.
 
-    Otherwise flat, or short the same units when ``allow_short``. A tie counts as not above.
+    Otherwise flat, or short the same units when ``allow_short``. A tie counts as not above. ``bounds`` are kept by what
+    is held when it is traded; what prices make of it is left until the next cross.
     """
 
-    __slots__ = ("_above", "_fast", "_pairs", "_slow", "_targets", "_units")
+    __slots__ = ("_above", "_bounds", "_fast", "_pairs", "_slow", "_targets", "_units")
 
     period = 1
 
-    def __init__(self, fast: int = 20, slow: int = 50, units: float = 100.0, *, allow_short: bool = False) -> None:
+    def __init__(
+        self,
+        fast: int = 20,
+        slow: int = 50,
+        units: float = 100.0,
+        *,
+        allow_short: bool = False,
+        bounds: tuple[Bound, ...] = (),
+    ) -> None:
         if not 1 <= fast < slow:
             raise ValueError("fast must be at least 1 and below slow")
         self._fast = fast
         self._slow = slow
+        self._bounds = bounds
         self._units = {True: units, False: -units if allow_short else 0.0}
         self._pairs: dict[str, MovingAveragePair] = {}
         self._above: dict[str, bool] = {}
@@ -56,7 +66,8 @@ class MovingAverageCross:
     def _turn(self, symbol: str, above: bool) -> None:
         self._above[symbol] = above
         units = self._units
-        self._targets = Targets({name: units[is_above] for name, is_above in self._above.items()}, Basis.UNITS)
+        values = {name: units[is_above] for name, is_above in self._above.items()}
+        self._targets = Targets(values, Basis.UNITS, bounds=self._bounds)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Units for every symbol with a full slow window; the same object until a cross."""

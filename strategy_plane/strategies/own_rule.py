@@ -43,7 +43,8 @@ class OwnRule:
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """The rule's weights; an alarm instead of weights that are no numbers."""
-        answer = self._rule(self._history.as_of(moment.timestamp))
+        view = self._history.as_of(moment.timestamp)
+        answer = self._rule(view)
         if answer is None:
             return None
         try:
@@ -53,5 +54,8 @@ class OwnRule:
         unknown = sorted(symbol for symbol, weight in weights.items() if not math.isfinite(weight))
         if unknown:
             return Targets({}, alarm=Alarm("OWN_STRATEGY", f"the weight of {', '.join(unknown[:5])} is no number"))
+        strange = sorted(weights.keys() - set(view.symbols))
+        told = f"weights of symbols that never had a bar: {', '.join(strange[:5])}"
         others = {*moment.symbols, *portfolio.symbols} - weights.keys()
-        return Targets(weights | dict.fromkeys(sorted(others), 0.0))
+        alarm = Alarm("OWN_STRATEGY", told) if strange else None
+        return Targets(weights | dict.fromkeys(sorted(others), 0.0), alarm=alarm)

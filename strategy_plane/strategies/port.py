@@ -35,12 +35,17 @@ class Alarm:
     detail: str
 
 
+BOUND_HELD = "BOUND_HELD"
+"""The alarm of a strategy that aims beyond its bounds and is cut to them."""
+
+
 class Measure(StrEnum):
-    """What of weights a bound is on: the sum of the absolute ones, the sum, or the sum with its sign changed."""
+    """What a bound is on: the sum of absolute weights, the sum, the sum with its sign changed, or that of shorts."""
 
     GROSS = "GROSS"
     NET_LONG = "NET_LONG"
     NET_SHORT = "NET_SHORT"
+    SHORT = "SHORT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,26 @@ class Bound:
         """What it is on, of ``weights``."""
         if self.measure is Measure.GROSS:
             return math.fsum(map(abs, weights))
+        if self.measure is Measure.SHORT:
+            return math.fsum(-weight for weight in weights if weight < 0.0)
         return math.fsum(weights) if self.measure is Measure.NET_LONG else -math.fsum(weights)
 
     def over(self, weights: Mapping[str, float]) -> float:
         """By how much what is held at ``weights`` is beyond it; negative while it is within."""
         return self.amount(self.among(weights).values()) - self.limit
+
+    def cut(self, weights: Mapping[str, float]) -> list[str]:
+        """Symbols that are cut, in proportion, when ``weights`` are beyond it."""
+        among = self.among(weights)
+        return [symbol for symbol, weight in among.items() if self.measure is not Measure.SHORT or weight < 0.0]
+
+
+def beyond_in_words(bounds: Iterable[Bound], weights: Mapping[str, float]) -> list[str]:
+    """The bounds that ``weights`` are beyond, by more than rounding, each with how far."""
+    far = ((bound, bound.over(weights)) for bound in bounds)
+    return [
+        f"{each.name} would be {over + each.limit:.4f} of at most {each.limit:.4f}" for each, over in far if over > 1e-9
+    ]
 
 
 def exposure_bounds(gross: float, high: float, low: float) -> tuple[Bound, ...]:

@@ -141,6 +141,6 @@ def _alarmed(targets: Targets | None, alarms: Sequence[Alarm]) -> Targets | None
     """``targets`` that also tell ``alarms``, under the code of the first one there is."""
     if not alarms:
         return targets
-    told = [*([targets.alarm] if targets and targets.alarm else []), *alarms]
+    told = [*alarms, *([targets.alarm] if targets and targets.alarm else [])]
     alarm = Alarm(told[0].code, "; ".join(each.detail for each in told))
     return Targets({}, alarm=alarm) if targets is None else replace(targets, alarm=alarm)

@@ -102,7 +102,7 @@ STUDY = {
 
 
 def test_the_page_says_what_each_signal_has_shown_and_shades_the_regimes(market, recorded, provenance, tmp_path):
-    run = write_run(tmp_path / "runs", recorded(market.messages), provenance, study=STUDY)
+    run = write_run(tmp_path / "runs", recorded(market.messages), provenance, more={"study": STUDY})
     page = Page(write_report(run))
     made_up = f"Made-up tables, from which anything earned is luck: earnings, {HOSTILE}"
     for told in ("OFI", "1,200", "+0.012", "-1.2", "+3.4%", "1.50", "-0.10%", HOSTILE, made_up, "do not add up"):

@@ -1,12 +1,13 @@
 """Trials become daily returns over the same days, beside what anybody gets who decides nothing."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from backtest.trials import TrialReturns, compare, equal_weight_returns, run_trial
+from backtest.trials import DailyCloses, TrialReturns, compare, equal_weight_returns, mean_returns, run_trial
+from contracts.market import BarEvent
 from data_plane.settings import DataSettings
 from order_plane.settings import OrderSettings
 from strategy_plane.settings import MovingAverageCrossSettings, StrategySettings
@@ -58,12 +59,12 @@ def test_a_backtest_gives_one_return_for_each_day(data: DataSettings):
             "limits": {"reference_max_age": timedelta(days=5)},
         }
     )
-    found = run_trial(data, strategy, order)
+    found = run_trial(data, strategy, order).returns
     assert len(found.days) == len(found.returns) == 124
     assert not found.returns[:20].any()
     assert found.returns[20:].any()
     assert found.invested.tolist() == np.trim_zeros(found.returns, "f").tolist()
-    again = run_trial(data, strategy, order)
+    again = run_trial(data, strategy, order).returns
     assert found.returns.tobytes() == again.returns.tobytes()
 
 
@@ -73,3 +74,20 @@ def test_holding_everything_is_the_mean_of_the_symbols(data: DataSettings):
     assert both.days.tolist() == single[0].days.tolist()
     np.testing.assert_allclose(both.returns, (single[0].returns + single[1].returns) / 2, atol=1e-15)
     assert both.returns[0] == 0.0
+
+
+def bar(symbol: str, day: int, close: float) -> BarEvent:
+    prices = dict.fromkeys(("open", "high", "low", "close"), close)
+    at = datetime(2024, 1, 1, 21, tzinfo=UTC) + timedelta(days=day)
+    return BarEvent(symbol=symbol, timestamp=at, volume=1.0, bar_size="1d", **prices)
+
+
+def test_a_halted_symbol_falls_in_the_benchmark_when_it_trades_again():
+    closes = DailyCloses()
+    for day, prices in enumerate(((100.0, 100.0), (100.0, None), (100.0, 50.0), (100.0, None))):
+        for symbol, price in zip("AB", prices, strict=True):
+            if price is not None:
+                closes.take(bar(symbol, day, price))
+    days, values = closes.table()
+    np.testing.assert_allclose(mean_returns(values), [0.0, 0.0, -0.25, 0.0])
+    assert len(days) == 4

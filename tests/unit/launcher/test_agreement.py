@@ -100,6 +100,7 @@ WRONG: list[tuple[dict[str, object], tuple[str, ...]]] = [
         chosen("dual_momentum", markets={"us": ["AAPLE", "MSFT"]}),
         ("AAPLE in strategy.strategy.markets.us", "did you mean AAPL?"),
     ),
+    ({"strategy.bar_size": "1h"}, ("strategy.bar_size is 1h and data.bar_size 1d",)),
     (chosen("dual_momentum", markets={"us": ["AAPL"]}, per_market=2), ("per_market is 2 and markets.us has 1",)),
     (
         chosen("momentum", winners=4, losers=2) | {"strategy.universe": []},

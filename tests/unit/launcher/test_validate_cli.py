@@ -89,17 +89,63 @@ def test_several_processes_find_and_write_what_one_does(tmp_path):
     assert pages[0] == pages[1]
 
 
-def test_a_trial_that_is_ruined_in_its_own_process_is_told_in_one_line(tmp_path):
-    pytest.importorskip("arch")
-    config = _config(tmp_path, grid={"strategy.strategy.units": [100.0, 1e5]})
+def _ruinous(directory, units):
+    """Units that are sold short with next to no limits: those of 1e5 lose everything."""
+    config = _config(directory, grid={"strategy.strategy.units": units})
     settings = yaml.safe_load(config.read_text())
     limits = ("max_order_quantity", "max_order_value", "max_symbol_notional", "max_gross_exposure")
     settings["order"] |= {"limits": dict.fromkeys(limits, 1e12), "volume_cap": None}
-    settings["strategy"]["strategy"]["allow_short"] = True
+    settings["strategy"]["strategy"] |= {"allow_short": True, "bounds": {"gross": 100.0}}
     config.write_text(yaml.safe_dump(settings))
-    code, said = _run("validate", config)
+    return config
+
+
+def test_a_trial_that_is_ruined_is_left_out_by_name_and_counts_for_ever(tmp_path):
+    pytest.importorskip("arch")
+    code, said = _run("validate", _ruinous(tmp_path, [100.0, 200.0, 1e5]))
+    assert code == 0, said
+    assert "left out: units=100000.0: equity fell to zero" in said
+    assert "best of 2 trials (3 in the ledger)" in said
+    written = [
+        json.loads(line)["trial"] for line in (tmp_path / "runs" / "trials.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert [trial["sharpe"] is None for trial in written] == [False, False, True]
+
+
+def test_a_study_in_which_one_trial_is_left_judges_nothing(tmp_path):
+    pytest.importorskip("arch")
+    code, said = _run("validate", _ruinous(tmp_path, [100.0, 1e5]))
     assert code == 2
-    assert "equity fell to zero" in said
+    assert "fewer than two trials kept anything" in said
+    assert len((tmp_path / "runs" / "trials.jsonl").read_text("utf-8").splitlines()) == 2
+
+
+def test_alerts_of_the_trials_are_counted(tmp_path):
+    pytest.importorskip("arch")
+    code, said = _run("validate", _config(tmp_path, grid={"strategy.strategy.units": [100.0, 1e5]}))
+    assert code == 0, said
+    assert re.search(r"Alert BOUND_HELD in 1 of 2 trials, times \d+, first 2010-\S+: gross would be", said)
+
+
+OWN = "def hold(view):\n    return {{'AAPL': {0}}}\n"
+
+
+def test_an_edited_strategy_of_ones_own_is_another_trial(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"edited_{tmp_path.name}"
+    config = _config(tmp_path)
+    settings = yaml.safe_load(config.read_text())
+    settings["strategy"]["strategy"] = {"name": "own", "factory": f"{name}:hold", "bars": 1}
+    config.write_text(yaml.safe_dump(settings))
+    counts = []
+    for weight in (0.1, 0.1, 0.2):
+        (tmp_path / f"{name}.py").write_text(OWN.format(weight))
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        code, said = _run("backtest", "--config", config)
+        assert code == 0, said
+        counts += re.findall(r"written down so far: (\d+)", said)
+    assert counts == ["1", "1", "2"]
 
 
 def test_without_the_extra_nothing_is_run_and_the_fix_is_named(tmp_path, monkeypatch):
