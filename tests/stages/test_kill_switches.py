@@ -283,6 +283,22 @@ def test_a_new_mark_waits_for_no_disk_and_a_new_day_or_a_trip_does():
     assert noted == [[False], [False], [], [True], [True]]
 
 
+def test_what_is_measured_after_a_fill_is_written_with_it():
+    journal = Noting()
+    stage = build_stage(settings(QUIET | {"daily_loss": {"warning": None}}, mode="simulation"), journal)
+    stage.recover()
+    invested(stage)
+    tell(stage, an_intent(2, minutes=1))
+    journal.noted.clear()
+    for message in (a_bar(2, 99.0), a_slice(2)):
+        assert not [*stage.handlers[type(message)](message)]
+    before = journal.sequence
+    assert [each.status.value for each in stage.settle() if isinstance(each, ExecutionReport)] == ["FILLED"]
+    kept = {name: text for name, text in journal.notes().items() if name.startswith("guard ")}
+    assert (journal.noted, journal.sequence) == ([], before + 1)
+    assert any(f'"last": {stage.supervision.guards.account.watch.last}' in text for text in kept.values())
+
+
 def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refused_release(durable):
     guard = QUIET | {"daily_loss": {}}
     stage = durable(guard)
