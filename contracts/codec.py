@@ -81,6 +81,19 @@ def encode(message: Message) -> bytes:
     return message.__pydantic_serializer__.to_json(message)
 
 
+def encode_valid(message: Message) -> bytes:
+    """The message as it may leave the process: `encode`, and read again.
+
+    A message that was put together without validation shows here, and one that only JSON cannot say.
+
+    Raises:
+        ContractViolation: when no reader would take it.
+    """
+    raw = encode(message)
+    decode(raw, (type(message),))
+    return raw
+
+
 def decode(raw: bytes, accepts: Accepts = None) -> Message:
     """Parse and validate ``raw`` as one of ``accepts`` (any contract when None).
 

@@ -5,13 +5,13 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from contracts.base import Message
-from contracts.codec import FieldError, decode, encode
+from contracts.codec import FieldError
 from contracts.control import PartitionOffsets
-from contracts.dead_letter import Header
 from contracts.topics import TOPIC_OF
 from kernel.broker_watch import BrokerWatch
 from kernel.clock import SystemClock
@@ -24,10 +24,11 @@ from kernel.kafka_offsets import LogEnds, Partition
 from kernel.kafka_others import Listener, Others
 from kernel.kafka_outstanding import Outstanding
 from kernel.kafka_producer import DurableProducer
+from kernel.kafka_publishing import NEWEST_COUNTS, Publisher
 from kernel.kafka_settings import KafkaSettings, application_version
 from kernel.ports import Clock, Received
 from kernel.storm_breaker import StormBreaker
-from kernel.tracing import TRACEPARENT, Traces
+from kernel.tracing import Traces
 
 _LOG = logging.getLogger(__name__)
 NEVER_PAUSED = "control"
@@ -65,14 +66,11 @@ class KafkaBus:
         stamp: Callable[[Message], Message] = lambda message: message,
     ) -> None:
         self._settings = settings
-        self._stamp = stamp
-        self._writer_name = plane.encode()
         self._inputs = frozenset(inputs)
         self._outputs = frozenset(outputs)
         self._breaker = breaker or StormBreaker()
         self._decoder = Decoder(settings)
         self._names = {message: settings.topic(topic.name) for message, topic in TOPIC_OF.items()}
-        self._labels = {message: schema_name(message) for message in TOPIC_OF}
         self._traces = Traces()
         self._unhandled = False
         check_topics(settings, {TOPIC_OF[message].name for message in self._inputs | self._outputs})
@@ -81,6 +79,7 @@ class KafkaBus:
         self._watch = BrokerWatch(settings.bootstrap_servers)
         self._others = Others(settings, self._decoder)
         self._producer = DurableProducer(settings, self._ends.delivered, self._watch.heard)
+        self._publisher = Publisher(settings, plane, self._producer, self._traces, stamp)
         self._dead_letters = DeadLetterWriter(
             self._producer,
             settings,
@@ -125,21 +124,18 @@ class KafkaBus:
     ) -> None:
         """Validate the bytes of ``message`` and send them; ``cause`` hands its trace on.
 
+        Of a topic that keeps only the newest message of each key, only the newest leaves: with the next record of
+        progress, and always before what led to it counts as done.
+
         Raises:
             ContractViolation: when the message breaks its contract.
             DeliveryFailed: when this or an earlier message cannot be made durable.
         """
-        kind, message = type(message), self._stamp(message)
-        raw = encode(message)
-        decode(raw, (kind,))
-        wire: list[Header] = [
-            ("schema", self._labels[kind].encode()),
-            ("producer", self._writer_name),
-            (TRACEPARENT, self._traces.next(message, raw, cause.headers if cause else None)),
-        ]
-        if headers:
-            wire += headers.items()
-        self._producer.send(self._names[kind], raw, message.partition_key.encode(), wire)
+        if type(message) in NEWEST_COUNTS and self._settings.commit_delay_ms:
+            name = (type(message), message.partition_key)
+            self._outstanding.hold(name, partial(self._publisher.send, message, cause, headers))
+        else:
+            self._publisher.send(message, cause, headers)
 
     def dead_letter(self, received: Received, error: FieldError) -> None:
         """Send what a handler refused, bytes unchanged, to its dead-letter topic; durable after `flush`.
@@ -152,6 +148,7 @@ class KafkaBus:
 
     def flush(self) -> None:
         """Wait until everything sent is durable; raises `DeliveryFailed` otherwise."""
+        self._outstanding.let_go()
         self._producer.flush()
 
     def finish(self, mark: int = 0) -> None:
@@ -277,7 +274,7 @@ class KafkaBus:
                     self._traces.heard(received.message, received.headers)
                     batch.append(received)
             elif (topic := self._decoder.topic(partition)).name == NEVER_PAUSED or self._breaker.bad():
-                expected = [self._labels[message] for message in topic.messages]
+                expected = [schema_name(message) for message in topic.messages]
                 self._dead_letters.refuse(topic, source_of(record), received, expected)
             else:
                 self._group.give_back(entries[index:])

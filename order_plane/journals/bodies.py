@@ -3,7 +3,7 @@
 from typing import TypeVar, cast
 
 from contracts.base import Message
-from contracts.codec import ContractViolation, decode, encode
+from contracts.codec import ContractViolation, decode, encode_valid
 from order_plane.journals.port import JournalError
 
 Kind = TypeVar("Kind", bound=Message)
@@ -14,12 +14,10 @@ def readable(message: Message) -> bytes:
 
     A message put together without validation would otherwise stop every later start.
     """
-    raw = encode(message)
     try:
-        decode(raw, (type(message),))
+        return encode_valid(message)
     except ContractViolation as error:
         raise JournalError(f"a {type(message).__name__} is no message and is not written: {error}") from None
-    return raw
 
 
 def message_of(raw: bytes, kind: type[Kind]) -> Kind:

@@ -259,8 +259,7 @@ class SqlJournal:
 
     def _intend(self, intent: OrderIntent, account: str, attempt: int, state: RowState) -> bool:
         """Write an attempt unless it is there already; whether it was written."""
-        body = readable(intent)
-        name, side = spelled(intent.intent_id), intent.direction.value
+        body, name, side = readable(intent), spelled(intent.intent_id), intent.direction.value
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
         )

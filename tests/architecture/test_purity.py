@@ -12,7 +12,7 @@ SHELL = {
     "kernel": """audit_log audit_trail broker_watch clock code_version crash_points dead_letter_writer dead_letters
         embedded_broker flow health heartbeat kafka_admin kafka_bus kafka_consumer kafka_decoding kafka_errors
         kafka_history kafka_lookahead kafka_offsets kafka_others kafka_outstanding kafka_producer kafka_progress
-        kafka_settings kafka_strict_log kafka_tail log metrics plane process pump recorder redrive settings
+        kafka_publishing kafka_settings kafka_strict_log kafka_tail log metrics plane process pump recorder redrive settings
         signing storm_breaker tally""",
     "data_plane": """app backfill_note composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
         connectors.ibkr_history connectors.ibkr_live connectors.ibkr_quotes connectors.ibkr_trades

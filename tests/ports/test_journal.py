@@ -247,6 +247,14 @@ def test_a_note_is_no_transaction_and_disturbs_none(sent):
     assert sent.notes()["odd ' name \u00e4"] == "text with ' and \n and \u20ac"
 
 
+def test_notes_may_go_with_what_the_broker_said(sent):
+    sent.note({"guard GLOBAL *": "1"})
+    before = sent.sequence
+    sent.conclude([], [a_fill(1)], [a_report(1, 2, OrderStatus.FILLED)], 0, {"guard GLOBAL *": "2", "other": "3"})
+    assert dict(sent.notes()) == {"guard GLOBAL *": "2", "other": "3"}
+    assert sent.sequence == before + 1
+
+
 def test_notes_that_were_given_out_do_not_change_what_is_kept(journal):
     journal.note({"name": "text"})
     dict(journal.notes()).clear()

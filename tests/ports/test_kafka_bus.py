@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from contracts.codec import encode
 from contracts.control import KillSwitchCommand
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
+from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import intent_id
 from kernel.clock import monotonic
 from kernel.kafka_errors import HistoryLost, StateBehind
@@ -44,6 +44,18 @@ def intent(minute, symbol="AAPL"):
         quantity=5.0,
         order_type=OrderType.MARKET,
         timestamp=at,
+    )
+
+
+def cost(symbol, observations):
+    return ExecutionCost(
+        symbol=symbol,
+        timestamp=START,
+        slippage=0.0,
+        fixed=0.0,
+        impact=0.0,
+        impact_error=None,
+        observations=observations,
     )
 
 
@@ -298,6 +310,23 @@ def test_extra_headers_travel_with_the_message(kafka_world):
     source.publish(bar(1), headers={"line": b"17"})
     source.flush()
     assert kafka_world.drain(sink, 1)[0].headers["line"] == b"17"
+
+
+def test_of_what_only_the_newest_counts_only_the_newest_leaves_before_its_cause_is_done(kafka_world):
+    world = kafka_world
+    data, sink = world.connect("data", [], [BarEvent]), world.connect("strategy", [ExecutionCost])
+    order = world.connect("order", [BarEvent], [ExecutionCost])
+    publish(data, bar(1))
+    [cause] = world.drain(order, 1)
+    for observations in range(1, 6):
+        order.publish(cost("AAPL", observations), cause)
+        order.publish(cost("MSFT", observations), cause)
+    assert order.positions != data.ends
+    order.commit()
+    assert order.positions == data.ends
+    heard = messages(world.drain(sink, 3, seconds=2.0))
+    assert [(each.symbol, each.observations) for each in heard] == [("AAPL", 5), ("MSFT", 5)]
+    assert sum(order.ends.values()) == 2
 
 
 def test_a_maximum_size_poison_fits_into_its_dead_letter_topic(kafka_world):

@@ -355,6 +355,22 @@ def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, relea
     assert len(trips(stage, 5)) == 1
 
 
+def test_what_is_measured_after_a_fill_is_written_with_it():
+    journal = Noting()
+    stage = build_stage(settings(QUIET | {"daily_loss": {"warning": None}}, mode="simulation"), journal)
+    stage.recover()
+    invested(stage)
+    tell(stage, an_intent(2, minutes=1))
+    journal.noted.clear()
+    for message in (a_bar(2, 99.0), a_slice(2)):
+        assert not [*stage.handlers[type(message)](message)]
+    before = journal.sequence
+    assert [each.status.value for each in stage.settle() if isinstance(each, ExecutionReport)] == ["FILLED"]
+    kept = {name: text for name, text in journal.notes().items() if name.startswith("guard ")}
+    assert (journal.noted, journal.sequence) == ([], before + 1)
+    assert any(f'"last": {stage.supervision.guards.account.watch.last}' in text for text in kept.values())
+
+
 def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refused_release(durable):
     guard = QUIET | {"daily_loss": {}}
     stage = durable(guard)
