@@ -10,6 +10,7 @@ from contracts.codec import FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
+from kernel.asides import Asides
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -71,9 +72,11 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 for message in announcer.said(messages):
                     bus.publish(message)
 
-            channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
+            asides = Asides()
+            commands = asides.over(operator_commands(stage, asides.publishing(publish)), but="status")
+            channel = CommandChannel(runtime.state_directory / SOCKET, commands)
             resources.callback(channel.close)
-            stage.heed(lambda: [*ahead.read(), *kills_among(channel.waiting())])
+            stage.heed(asides.heeding(lambda: [*ahead.read(), *kills_among(channel.waiting())]))
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
@@ -95,6 +98,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 refresh=refresh,
                 between=_in_turn(checking, stage.rest, ahead.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
+                asides=asides,
             )
 
 
