@@ -57,7 +57,7 @@ class Asides:
     def over(
         self, commands: Mapping[str, Callable[[Fields], _Answer]], but: str
     ) -> dict[str, Callable[[Fields], _Answer]]:
-        """An operator's ``commands`` by name, noted as they are carried out or refused, ``but`` for the one that only asks."""
+        """An operator's ``commands`` by name, noted as they are carried out or refused; ``but`` one that only asks."""
         return {name: each if name == but else self._noted(name, each) for name, each in commands.items()}
 
     def _noted(self, name: str, command: Callable[[Fields], _Answer]) -> Callable[[Fields], _Answer]:

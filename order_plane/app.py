@@ -10,7 +10,7 @@ from contracts.codec import FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
-from kernel.asides import Asides
+from kernel.asides import Asides, Publish
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -22,7 +22,7 @@ from kernel.ports import Clock, Received
 from order_plane.announcing import Announcer
 from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
-from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.command_channel import SOCKET, CommandChannel, CommandHandler
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.execution import Execution
@@ -54,7 +54,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     stage = _stage(_placed(settings, runtime.state_directory), runtime, stop)
     if stage is None:
         return
-    metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
+    metrics, announcer, asides = PlaneMetrics(runtime.plane.value), Announcer(), Asides()
 
     def refresh() -> None:
         _show(stage, metrics)
@@ -72,9 +72,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 for message in announcer.said(messages):
                     bus.publish(message)
 
-            asides = Asides()
-            commands = asides.over(operator_commands(stage, asides.publishing(publish)), but="status")
-            channel = CommandChannel(runtime.state_directory / SOCKET, commands)
+            channel = CommandChannel(runtime.state_directory / SOCKET, _commands(stage, publish, asides))
             resources.callback(channel.close)
             stage.heed(asides.heeding(lambda: [*ahead.read(), *kills_among(channel.waiting())]))
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
@@ -100,6 +98,11 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
                 asides=asides,
             )
+
+
+def _commands(stage: Execution, publish: Publish, asides: Asides) -> dict[str, CommandHandler]:
+    """What an operator can tell the plane by its socket, noted in a recording but for the one that only asks."""
+    return asides.over(operator_commands(stage, asides.publishing(publish)), but="status")
 
 
 def _stage(settings: OrderSettings, runtime: Runtime, stop: Event) -> Execution | None:
