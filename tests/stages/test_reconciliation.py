@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -80,7 +80,7 @@ class World:
 def a_release(symbol, number=50):
     return KillSwitchCommand(
         command_id=UUID(int=number),
-        timestamp=NOON,
+        timestamp=datetime(2100, 1, 1, tzinfo=UTC),  # after every halt: before the first bar they bear today's date
         engage=False,
         scope=KillScope.SYMBOL,
         target=symbol,
