@@ -15,8 +15,8 @@ from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
 from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
-from order_plane.journals.bodies import message_of, readable
-from order_plane.journals.database import Database
+from order_plane.journals.bodies import all_readable, message_of, readable
+from order_plane.journals.database import Database, hold_seals
 from order_plane.journals.port import Answer, JournalError, Past, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.journals.tables import (
     COUNTERS,
@@ -172,8 +172,7 @@ class SqlJournal:
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
         rows = self._database.rows("SELECT command_id, body, seal FROM kill_commands ORDER BY position")
-        if any(seal(name, body) != expected for name, body, expected in rows):
-            raise JournalError("a row of kill_commands does not fit its seal; restore the journal from a backup")
+        hold_seals("kill_commands", rows)
         return [message_of(body, KillSwitchCommand) for _, body, _ in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:
@@ -274,12 +273,13 @@ class SqlJournal:
 
     def _pasts(self, where: str, parameters: tuple[str, ...]) -> Iterator[Past]:
         rows = self._database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
-        for start in range(0, len(rows), _PAGE):
-            page = rows[start : start + _PAGE]
-            facts = self._facts([row[0] for row in page])
-            for intent_id, body, account, attempt, state, order_id, count in page:
-                known = tuple(facts.get(intent_id, ()))
-                yield Past(message_of(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
+        with all_readable():
+            for start in range(0, len(rows), _PAGE):
+                page = rows[start : start + _PAGE]
+                facts = self._facts([row[0] for row in page])
+                for intent_id, body, account, attempt, state, order_id, count in page:
+                    known, progress = tuple(facts.get(intent_id, ())), RowState(state)
+                    yield Past(message_of(body, OrderIntent), account, attempt, progress, order_id, known, count)
 
     def _facts(self, names: Sequence[str]) -> Mapping[str, list[Fact]]:
         marks = ", ".join("?" for _ in names)
