@@ -14,6 +14,7 @@ import structlog
 
 from contracts.base import Message
 from contracts.control import PartitionOffsets, PlaneName
+from kernel.asides import Asides
 from kernel.clock import SystemClock, monotonic
 from kernel.crash_points import crash_point
 from kernel.health import Check, HealthServer, Pulse
@@ -124,21 +125,25 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
     refresh: Callable[[], None] = lambda: None,
     between: Callable[[], None] = lambda: None,
     checks: Mapping[str, Check] | None = None,
+    asides: Asides | None = None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
     Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life may not
     have said, join the group, pump. ``observers`` see every message beside the metrics, ``refresh`` brings gauges up to
-    date about once a second, and ``checks`` are what readiness needs beside Kafka.
+    date about once a second, ``checks`` are what readiness needs beside Kafka, and ``asides`` what the stage is told
+    beside the bus.
 
     Raises:
         BrokerUnavailable: when no partitions are assigned within a minute.
     """
     log = structlog.get_logger()
-    recovery = recovery or Recovery(bus.history)
+    recovery, asides = recovery or Recovery(bus.history), asides or Asides()
     with ExitStack() as stack:
         pulse = stack.enter_context(observed(runtime, metrics, {"kafka": lambda: bus.ready, **(checks or {})}))
         recorder = stack.enter_context(_recording(runtime))
+        for each in recorder:
+            asides.attach(each)
         restored = _restore(stage, recovery.history(), recorder, pulse)
         log.info("state restored", messages=restored)
         crash_point("after_restore")
@@ -167,7 +172,7 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
         gc.collect()
         gc.freeze()  # what exists by now stays; to look through it again would take milliseconds in the middle of work
         log.info("plane is running")
-        Pump(stage, bus, (metrics, *recorder, *observers), after_step, recovery.mark).run(stop)
+        Pump(stage, bus, (metrics, *recorder, asides, *observers), after_step, recovery.mark).run(stop)
         log.info("plane has drained and stops")
 
 

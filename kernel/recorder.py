@@ -1,9 +1,13 @@
 """Write down what a stage was told and what it said, and hold another run against it."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+from pydantic import JsonValue
 
 from contracts.base import Message
 from contracts.codec import FieldError, decode, encode
@@ -13,9 +17,13 @@ TOLD = b"<"
 SAID = b">"
 RESTORED = b"="
 REFUSED = b"!"
+HEEDED = b"~"
+OPERATED = b"*"
 SETTLE = b"settle\n"
 END = b"end\n"
 _RESTORED_AT_ONCE = 1000
+Heed = Callable[[Callable[[], Iterable[Any]]], None]
+Operate = Callable[[Mapping[str, JsonValue]], Iterable[Message]]
 
 
 class Recorder:
@@ -23,8 +31,10 @@ class Recorder:
 
     Each line is a mark and canonical bytes: ``<`` a message it was told, ``>`` one it said, ``!`` why it
     refused, ``=`` one it was restored from; ``settle`` precedes what it said at the end of the batch and
-    ``end`` closes the batch. A restarted process needs a new file, since its stage begins anew. Passes
-    without messages in or out leave no trace.
+    ``end`` closes the batch. ``~`` is a message that it heard in the middle of the settlement that follows,
+    behind the number of the question that it answered, and ``*`` a command that an operator gave beside the
+    bus. A restarted process needs a new file, since its stage begins anew. Passes without messages in or out
+    leave no trace.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -46,6 +56,16 @@ class Recorder:
         """Record one message that became a dead letter."""
         self._batch.append(TOLD + encode(received.message) + b"\n")
         self._batch.append(_refused(error))
+
+    def heeded(self, number: int, message: Message) -> None:
+        """Record a message that answered the question ``number`` of the settlement, or command, that is under way."""
+        self._batch.append(HEEDED + str(number).encode() + b" " + encode(message) + b"\n")
+
+    def operated(self, fields: Mapping[str, JsonValue], outputs: Iterable[Message]) -> None:
+        """Record a command that an operator gave between batches, and what it said."""
+        self._batch.append(OPERATED + json.dumps(fields, sort_keys=True).encode() + b"\n")
+        self._batch += map(_said, outputs)
+        self._write()
 
     def settled(self, outputs: Sequence[Message], seconds: float) -> None:
         """Record the end of the batch and hand it to the operating system in one write."""
@@ -90,18 +110,68 @@ class Replay:
         return self.mismatch is None
 
 
-def replay(stage: Stage, recording: Path) -> Replay:
-    """Tell a fresh ``stage`` what was recorded, batch by batch, up to the first byte that differs.
+class Retelling:
+    """Tells a fresh ``stage`` what another one was told.
+
+    ``heed`` gives it a question to ask in its settlements, for a stage that hears more there; ``operate`` carries out
+    an operator's command and returns what it says.
+    """
+
+    def __init__(self, stage: Stage, heed: Heed, operate: Operate) -> None:
+        self._stage = stage
+        self._operate = operate
+        self._answers: list[bytes] = []
+        self._heard: list[bytes] = []
+        self._asked = 0
+        heed(self._answered)
+
+    def retell(self, inputs: Sequence[bytes]) -> Iterator[bytes]:
+        """The lines of one batch again, from its ``inputs``."""
+        stage = self._stage
+        for line in inputs:
+            if line.startswith(HEEDED):
+                self._answers.append(line)
+            elif line == SETTLE:
+                yield from self._aside(line, stage.settle)
+            elif line.startswith(OPERATED):
+                yield from self._aside(line, partial(self._operate, json.loads(line[1:])))
+            else:
+                yield line
+                if line.startswith(RESTORED):
+                    stage.restore(decode(line[1:-1]))
+                elif line.startswith(TOLD):
+                    yield from _tell(stage, decode(line[1:-1]))
+
+    def _aside(self, line: bytes, act: Callable[[], Iterable[Message]]) -> list[bytes]:
+        """What is said when ``act`` is called, behind what was asked for and heard in it."""
+        self._asked, self._heard = 0, []
+        said = list(act())
+        self._answers.clear()
+        return [*self._heard, line, *map(_said, said)]
+
+    def _answered(self) -> Sequence[Any]:
+        self._asked += 1
+        mark = HEEDED + str(self._asked).encode() + b" "
+        now = [line for line in self._answers if line.startswith(mark)]
+        self._heard += now
+        return [decode(line[len(mark) : -1]) for line in now]
+
+
+def replay(
+    stage: Stage, recording: Path, heed: Heed = lambda question: None, operate: Operate = lambda fields: ()
+) -> Replay:
+    """Tell a fresh ``stage`` what was recorded, batch by batch, up to the first byte that differs; see `Retelling`.
 
     Raises:
         ContractViolation: when a recorded input is no longer a valid message.
     """
     batches = messages = line = 0
+    retelling = Retelling(stage, heed, operate)
     with recording.open("rb") as file:
         for batch in _batches(file):
             if batch[-1] != END:
                 return Replay(batches, messages, unfinished_lines=len(batch))
-            mismatch = _first_difference(stage, batch, line)
+            mismatch = _first_difference(retelling, batch, line)
             messages += sum(text.startswith(TOLD) for text in batch)
             batches += 1
             line += len(batch)
@@ -121,25 +191,14 @@ def _batches(file: BinaryIO) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _first_difference(stage: Stage, batch: Sequence[bytes], lines_before: int) -> Mismatch | None:
-    retold = list(_retell(stage, [line for line in batch if not line.startswith((SAID, REFUSED))]))
+def _first_difference(retelling: Retelling, batch: Sequence[bytes], lines_before: int) -> Mismatch | None:
+    retold = list(retelling.retell([line for line in batch if not line.startswith((SAID, REFUSED))]))
     for index in range(max(len(batch), len(retold))):
         recorded = batch[index] if index < len(batch) else None
         replayed = retold[index] if index < len(retold) else None
         if recorded != replayed:
             return Mismatch(lines_before + index + 1, _text(recorded), _text(replayed))
     return None
-
-
-def _retell(stage: Stage, inputs: Sequence[bytes]) -> Iterator[bytes]:
-    for line in inputs:
-        yield line
-        if line == SETTLE:
-            yield from map(_said, stage.settle())
-        elif line.startswith(RESTORED):
-            stage.restore(decode(line[1:-1]))
-        elif line.startswith(TOLD):
-            yield from _tell(stage, decode(line[1:-1]))
 
 
 def _tell(stage: Stage, message: Message) -> list[bytes]:

@@ -11,6 +11,7 @@ from contracts.control import KillScope, KillSwitchCommand, PlanDecision, Rebala
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
 from ibkr_client.gateway_note import GatewayNote
+from kernel.asides import Asides, Publish
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import Span
@@ -23,7 +24,7 @@ from order_plane.announcing import Announcer
 from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
 from order_plane.claim_log import KafkaClaims, claim_of, intents_before
-from order_plane.command_channel import SOCKET, CommandChannel
+from order_plane.command_channel import SOCKET, CommandChannel, CommandHandler
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.execution import Execution
@@ -58,7 +59,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     stage = _stage(settings, runtime, stop)
     if stage is None:
         return
-    metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
+    metrics, announcer, asides = PlaneMetrics(runtime.plane.value), Announcer(), Asides()
 
     note = GatewayNote(runtime.state_directory, runtime.plane.value)
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
@@ -75,9 +76,9 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 for message in announcer.said(messages):
                     bus.publish(message)
 
-            channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
+            channel = CommandChannel(runtime.state_directory / SOCKET, _commands(stage, publish, asides))
             resources.callback(channel.close)
-            stage.heed(lambda: _urgent(holding, ahead, channel))
+            stage.heed(asides.heeding(lambda: _urgent(holding, ahead, channel)))
             latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
@@ -99,6 +100,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 refresh=lambda: _show(stage, metrics, note),
                 between=_in_turn(checking, stage.rest, ahead.turn, holding.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
+                asides=asides,
             )
 
 
@@ -125,6 +127,11 @@ def _urgent(holding: Holding, ahead: LookAhead[KillSwitchCommand], channel: Comm
     """What must be known before the next order leaves: that none may, or which commands somebody waits for."""
     holding.heed()
     return [*ahead.read(), *kills_among(channel.waiting())]
+
+
+def _commands(stage: Execution, publish: Publish, asides: Asides) -> dict[str, CommandHandler]:
+    """What an operator can tell the plane by its socket, noted in a recording but for the one that only asks."""
+    return asides.over(operator_commands(stage, asides.publishing(publish)), but="status")
 
 
 def _stage(settings: OrderSettings, runtime: Runtime, stop: Event) -> Execution | None:

@@ -68,12 +68,14 @@ class Finding(NamedTuple):
     """One difference: of a ``symbol`` (``*`` for the account), of an order if there is one, in a sentence.
 
     The sentence names amounts that stay as they are while trading goes on, so the same difference is the same finding.
+    ``stray`` is the venue's name of an order that works there and nobody wants.
     """
 
     difference: Difference
     symbol: str
     intent_id: UUID | None
     detail: str
+    stray: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ def _of_listed_orders(
 def _of_working(ours: _Own, theirs: OpenOrder) -> Iterator[Finding]:
     intent = ours.past.intent
     if ours.status in TERMINAL:
-        yield _finding(Difference.STILL_WORKS, ours, f"it is {ours.status} here and works at the venue")
+        found = _finding(Difference.STILL_WORKS, ours, f"it is {ours.status} here and works at the venue")
+        yield found._replace(stray=theirs.order_id)
     if (theirs.symbol, theirs.direction) != (intent.symbol, intent.direction) or not _same(
         theirs.quantity, intent.quantity
     ):

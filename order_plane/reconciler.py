@@ -176,9 +176,11 @@ class Reconciler:
         self._router.catch_up(past._replace(state=RowState.ACKED), settlement)
 
     def _halt(self, found: Sequence[Finding], outputs: list[Message]) -> None:
-        """Halt what differs, once for each difference, until a person releases it."""
+        """Halt what differs, once for each difference, until a person releases it; cancel what nobody wants."""
         at, halts = self._desk.as_of(), []
         for finding in found:
+            if finding.stray and finding.intent_id is not None:
+                self._desk.cancels.stray(finding.intent_id, finding.stray)
             detail = f"{finding.difference}: {finding.detail}"
             if self._desk.halts.halt(finding.symbol, detail, at, detail, MISMATCH):
                 symbol = None if finding.intent_id is None and finding.symbol == "*" else finding.symbol

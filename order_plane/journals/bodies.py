@@ -1,5 +1,7 @@
 """Messages as the journal keeps them, and back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 from contracts.base import Message
@@ -27,3 +29,12 @@ def message_of(raw: bytes, kind: type[Kind]) -> Kind:
     except ContractViolation as error:
         raise JournalError(f"the journal holds a {kind.__name__} that is no message: {error}") from None
     return cast("Kind", message)
+
+
+@contextmanager
+def all_readable() -> Iterator[None]:
+    """Turn a state, a kind or a time of an order that is none into a JournalError."""
+    try:
+        yield
+    except ValueError:
+        raise JournalError("the journal holds an order that cannot be read; restore it from a backup") from None

@@ -1,6 +1,6 @@
 """The port of the database behind a durable journal, and the check that nothing else wrote into it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -55,6 +55,11 @@ def verify(database: Database) -> None:
         JournalError: naming the table of a row that was changed by anything but this program.
     """
     for table, columns, name in SEALED:
-        for *values, expected in database.rows(f"SELECT {columns}, {name} FROM {table}"):  # noqa: S608 - own names
-            if seal(*values) != expected:
-                raise JournalError(f"a row of {table} does not fit its seal; restore the journal from a backup")
+        hold_seals(table, database.rows(f"SELECT {columns}, {name} FROM {table}"))  # noqa: S608 - own names
+
+
+def hold_seals(table: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Hold the columns of each of the ``rows`` against the seal behind them; raises as `verify` does."""
+    for *values, expected in rows:
+        if seal(*values) != expected:
+            raise JournalError(f"a row of {table} does not fit its seal; restore the journal from a backup")

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.trading import OrderIntent
-from order_plane.journals.bodies import message_of
+from order_plane.journals.bodies import all_readable, message_of
 from order_plane.journals.database import Database
 from order_plane.journals.port import Past, RowState
 from order_plane.lifecycle import Fact, FactKind
@@ -26,12 +26,13 @@ def pasts_of(database: Database, where: str = "", parameters: tuple[str, ...] = 
         JournalError: when the database does not say, or holds what is no message.
     """
     rows = database.rows(f"{_NEWEST}{where}{_BY_FIRST}", parameters)
-    for start in range(0, len(rows), _PAGE):
-        page = rows[start : start + _PAGE]
-        facts = _facts(database, [row[0] for row in page])
-        for intent_id, body, account, attempt, state, order_id, count in page:
-            known = tuple(facts.get(intent_id, ()))
-            yield Past(message_of(body, OrderIntent), account, attempt, RowState(state), order_id, known, count)
+    with all_readable():
+        for start in range(0, len(rows), _PAGE):
+            page = rows[start : start + _PAGE]
+            facts = _facts(database, [row[0] for row in page])
+            for intent_id, body, account, attempt, state, order_id, count in page:
+                known, progress = tuple(facts.get(intent_id, ())), RowState(state)
+                yield Past(message_of(body, OrderIntent), account, attempt, progress, order_id, known, count)
 
 
 def _facts(database: Database, names: Sequence[str]) -> Mapping[str, list[Fact]]:

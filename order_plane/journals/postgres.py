@@ -148,7 +148,7 @@ class PostgresJournal(SqlJournal):
     def affirm(self) -> None:
         """Compare the epoch; raises JournalError when another order plane is active, or none can be told.
 
-        Without a lock, so that it writes nothing: an answer proves that the session lives that holds the lock.
+        It takes no lock and so writes nothing: that it is answered proves that the session lives which holds the lock.
         """
         if self._database.rows("SELECT epoch FROM meta") != [(self._epoch,)]:
             raise JournalError(TAKEN_OVER)

@@ -15,7 +15,7 @@ from domain.ids import text_of as spelled
 from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
 from order_plane.journals.bodies import message_of, readable
-from order_plane.journals.database import Database
+from order_plane.journals.database import Database, hold_seals
 from order_plane.journals.past_rows import pasts_of
 from order_plane.journals.port import (
     NO_NOTES,
@@ -173,8 +173,7 @@ class SqlJournal:
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
         rows = self._database.rows("SELECT command_id, body, seal FROM kill_commands ORDER BY position")
-        if any(seal(name, body) != expected for name, body, expected in rows):
-            raise JournalError("a row of kill_commands does not fit its seal; restore the journal from a backup")
+        hold_seals("kill_commands", rows)
         return [message_of(body, KillSwitchCommand) for _, body, _ in rows]
 
     def note(self, notes: Mapping[str, str], *, synced: bool = True) -> None:

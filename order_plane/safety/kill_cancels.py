@@ -49,6 +49,8 @@ class KillCancels:
 
     def of_found(self) -> tuple[CancelOrder, ...]:
         """The same for those found since it was last asked: the venue may not have had them before."""
+        if not (self.found or self._strays):
+            return ()
         found = [self._orders[name.int] for name in self.found if name.int in self._orders]
         self.found.clear()
         return (*self._of(found, "kill-found"), *self._of_strays())

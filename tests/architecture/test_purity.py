@@ -9,7 +9,8 @@ import pytest
 SHELL = {
     "contracts": "schema_export schema_validator",
     "domain": "exchange_sessions",
-    "kernel": """audit_log audit_trail broker_watch clock code_version crash_points dead_letter_writer dead_letters
+    "kernel": """asides
+        audit_log audit_trail broker_watch clock code_version crash_points dead_letter_writer dead_letters
         embedded_broker flow health heartbeat kafka_admin kafka_bus kafka_consumer kafka_decoding kafka_errors
         kafka_history kafka_lookahead kafka_offsets kafka_others kafka_outstanding kafka_producer kafka_progress
         kafka_publishing kafka_settings kafka_strict_log kafka_tail log metrics plane process pump recorder redrive settings

@@ -17,9 +17,13 @@ from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_lookahead import LookAhead
 from kernel.kafka_settings import KafkaSettings
 from kernel.plane import PlaneName, Runtime
+from kernel.recorder import HEEDED, replay
 from launcher.latching import publish
 from order_plane.app import run
 from order_plane.brokers.paper import PaperBroker
+from order_plane.composition import build_simulation
+from order_plane.learning import CostLearner, Learning
+from order_plane.operator_commands import retold
 from order_plane.settings import OrderSettings
 
 PATIENCE = 90.0
@@ -62,7 +66,7 @@ def test_a_kill_by_kafka_stops_the_batch_in_hand_and_all_that_was_fetched_before
         return at_once(broker, order)
 
     monkeypatch.setattr(PaperBroker, "submit", slowly)
-    runtime, stop, heard = Runtime(PlaneName.ORDER, "run", tmp_path), Event(), {}
+    runtime, stop, heard = Runtime(PlaneName.ORDER, "run", tmp_path, record=True), Event(), {}
     plane = Thread(target=run, args=(SETTINGS, kafka, runtime, stop))
     with KafkaBus(kafka, "strategy", [ExecutionReport], [BarEvent, OrderIntent]) as others:
         assert others.wait_ready(PATIENCE)
@@ -82,6 +86,15 @@ def test_a_kill_by_kafka_stops_the_batch_in_hand_and_all_that_was_fetched_before
     assert sorted(heard) == list(range(1, INTENTS + 1))
     assert {number for number, status in heard.items() if status == "CANCELED"} == set(left)
     assert {heard[number] for number in heard.keys() - set(left)} == {"REJECTED"}
+    monkeypatch.undo()
+    assert retelling(tmp_path).mismatch is None, "the life with the kill is told again to the same bytes"
+
+
+def retelling(directory):
+    (recording,) = (directory / "recorded").glob("order-*.jsonl")
+    assert any(line.startswith(HEEDED) for line in recording.read_bytes().splitlines())
+    stage = build_simulation(SETTINGS)
+    return replay(Learning(stage, CostLearner()), recording, stage.heed, retold(stage))
 
 
 def test_what_is_read_ahead_is_what_was_appended_since_in_its_order_and_nothing_else(kafka):

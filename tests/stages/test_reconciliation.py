@@ -80,7 +80,7 @@ class World:
 def a_release(symbol, number=50):
     return KillSwitchCommand(
         command_id=UUID(int=number),
-        timestamp=datetime.now(UTC),
+        timestamp=datetime(2100, 1, 1, tzinfo=UTC),  # after every halt: before the first bar they bear today's date
         engage=False,
         scope=KillScope.SYMBOL,
         target=symbol,
@@ -211,6 +211,7 @@ def test_a_halt_is_a_latched_command_that_everybody_hears(world, cause, symbol):
     if cause == "ORDER_FACTS_ODD":
         too_much = Fact(UUID(int=1), FactKind.FILL, "odd", NOON, "o", 11.0, 100.0)
         world.venue.news = [too_much]
+        world.venue.cancel = lambda order: ()  # asked to end what works there, and it works on
         world.tell()
     elif symbol == "*":
         world.venue.change = lambda seen: replace(seen, cash=seen.cash + 5.0)
@@ -360,3 +361,20 @@ def test_the_plane_asks_regularly_and_sooner_after_a_cut(world):
     checking.poll()
     assert len(published) == 3
     assert world.stage.upkeep.reconciled
+
+
+def test_an_order_that_works_on_at_the_venue_after_it_ended_here_is_cancelled_and_its_symbol_halted(world):
+    world.tell(a_bar(), an_intent())
+    world.tell(a_bar(1))
+    assert world.stage.desk.open_orders == ()
+    late = OpenOrder(UUID(int=1), "late-1", "AAPL", 10.0, Side.BUY, 10.0)
+    world.venue.change = lambda seen: replace(seen, open_orders=(late,))
+    asked = []
+    world.venue.cancel = lambda order: asked.append((order.intent_id.int, order.order_id, order.stray)) or ()
+    world.hear(world.stage.reconcile())
+    world.tell()
+    assert asked == [(1, "late-1", True)]
+    assert "AAPL" in world.stage.desk.halts.reasons
+    world.hear(world.stage.reconcile())
+    world.tell()
+    assert asked[1:] == asked[:1], "as long as it works there"

@@ -1,5 +1,7 @@
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -262,3 +264,24 @@ def test_a_change_in_doubt_is_decided_on_without_a_plane(state, command, text, a
     assert str(UUID(int=3)) not in orders("in-doubt", "--state", state).output
     assert orders(*command, *SIGNED, "--state", state).exit_code == 1
     assert any(each["event"] == "RESOLUTION" for each in entries(state / "order_journal.audit.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE intents SET state = 'NEITHER'",
+        "UPDATE intents SET body = x'7b7d'",
+        "UPDATE facts SET kind = 'RUMOUR'",
+        "UPDATE facts SET at = 'yesterday'",
+    ],
+)
+@pytest.mark.parametrize("command", ["in-doubt", "list"])
+def test_a_journal_with_rows_that_say_nothing_is_one_line_and_a_code(state, statement, command):
+    journal = SqliteJournal(state / JOURNAL)
+    journal.conclude([], [Fact(UUID(int=3), FactKind.ACK, "ack", datetime(2024, 1, 2, 17, tzinfo=UTC), "o-3")], [], 0)
+    journal.close()
+    with closing(sqlite3.connect(state / JOURNAL, isolation_level=None)) as connection:
+        connection.execute(statement)
+    shown = orders(command, "--state", state)
+    assert (shown.exit_code, shown.output.count("\n")) == (2, 1), shown.output
+    assert "the journal holds" in shown.output
