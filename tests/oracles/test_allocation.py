@@ -49,9 +49,12 @@ def test_hierarchical_risk_parity_where_the_tree_leaves_no_choice(oracle):
     parts = [common[:, [0, 0, 1, 1]] + 0.6 * pairs]
     base = np.repeat(parts[0], 2, axis=1) + 0.15 * generator.normal(0.0, 1.0, (5000, 8))
     moves = base * generator.uniform(0.005, 0.03, 8)
-    expected = oracle("pypfopt").HRPOpt(returns=frame(oracle, moves)).optimize()
+    cluster = oracle("skfolio.cluster")
+    single = cluster.HierarchicalClustering(linkage_method=cluster.LinkageMethod.SINGLE)
+    rule = oracle("skfolio.optimization").HierarchicalRiskParity(hierarchical_clustering_estimator=single)
+    expected = rule.fit(frame(oracle, moves)).weights_
     found = hierarchical_risk_parity(factor_form(np.cov(moves, rowvar=False)))
-    assert found.tolist() == pytest.approx(list(expected.values()), rel=1e-6)
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-6)
 
 
 @pytest.mark.parametrize("tau", [0.05, 0.3])
