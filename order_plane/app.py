@@ -28,6 +28,7 @@ from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
+from order_plane.outage import KafkaOutage
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import BrokerName, Mode, OrderSettings
 
@@ -69,12 +70,13 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
             def publish(messages: Iterable[Message]) -> None:
                 for message in announcer.said(messages):
-                    bus.publish(message)
+                    if not outage.lasts:
+                        bus.publish(message)
 
             channel = CommandChannel(runtime.state_directory / SOCKET, operator_commands(stage, publish))
             resources.callback(channel.close)
-            stage.heed(lambda: [*ahead.read(), *kills_among(channel.waiting())])
-            latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
+            outage = KafkaOutage(stage, channel.poll, announcer.said, kafka)
+            stage.heed(lambda: [*(() if outage.lasts else ahead.read()), *kills_among(channel.waiting())])
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
             recovery = Recovery(
@@ -91,10 +93,11 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 stop,
                 metrics,
                 recovery=recovery,
-                observers=[latency, announcer],
+                observers=[SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock()), announcer],
                 refresh=refresh,
                 between=_in_turn(checking, stage.rest, ahead.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
+                outage=outage,
             )
 
 

@@ -21,7 +21,7 @@ SHELL = {
     "order_plane": """announcing app brokers.ibkr brokers.ibkr_answers brokers.ibkr_form brokers.ibkr_ids
         brokers.ibkr_session brokers.ibkr_venue brokers.sqlite_paper_store checking command_channel command_fields
         composition execution gates go_live_terms journals.file journals.postgres journals.sql journals.sqlite
-        operator_commands reconciler
+        operator_commands outage reconciler
         recovery replacing router sending upkeep""",
     "gates": """account_probe artifact_validation context generated go_live governance integration_flow interface_map
         live_planes mock_gateway paper_session rehearsal running schema_export session_measures session_report shelf
