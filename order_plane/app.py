@@ -55,10 +55,6 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     if stage is None:
         return
     metrics, announcer = PlaneMetrics(runtime.plane.value), Announcer()
-
-    def refresh() -> None:
-        _show(stage, metrics)
-
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
         resources.callback(stage.close)
@@ -94,7 +90,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 metrics,
                 recovery=recovery,
                 observers=[SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock()), announcer],
-                refresh=refresh,
+                refresh=lambda: _show(stage, metrics),
                 between=_in_turn(checking, stage.rest, ahead.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
                 outage=outage,
