@@ -361,6 +361,18 @@ def test_a_journal_goes_on_behind_its_own_reports(world):
     stage.recover()
 
 
+@pytest.mark.parametrize(("told", "refused"), [(-1, False), (0, False), (1, True)])
+def test_a_journal_that_lacks_a_single_transaction_refuses_to_start(world, doubtful, told, refused):
+    stage, _ = world()
+    report = stage.stamp(stage._journal.reports_of(UUID(int=1))[0])
+    stage.restore(report.model_copy(update={"journal_seq": stage._journal.sequence + told}))
+    if refused:
+        with pytest.raises(JournalError, match="older copy"):
+            stage.recover()
+    else:
+        stage.recover()
+
+
 def test_an_older_journal_behind_newer_reports_refuses_to_start(world, tmp_path):
     stage, venue = world()
     stage.recover()
