@@ -19,12 +19,14 @@ from kernel.clock import SystemClock, monotonic
 from kernel.crash_points import crash_point
 from kernel.health import Check, HealthServer, Pulse
 from kernel.heartbeat import Beat
-from kernel.kafka_errors import BrokerUnavailable
+from kernel.kafka_errors import BrokerUnavailable, CommitFailed
 from kernel.metrics import PlaneMetrics
-from kernel.ports import Bus, Received, Stage
+from kernel.ports import Bus, DeliveryFailed, Received, Stage
 from kernel.pump import Observer, Pump
 from kernel.recorder import Recorder
 
+Outage = Callable[[Event, Callable[[], None]], None]
+"""Goes on without Kafka, until it answers again or the event is set; is to call the other argument all the time."""
 _READY_SECONDS = 60.0
 _PULSE_SECONDS = 60.0
 """Longest silence of the loop before the process counts as hung; a first solve or a long restore fits in it."""
@@ -126,13 +128,14 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
     between: Callable[[], None] = lambda: None,
     checks: Mapping[str, Check] | None = None,
     asides: Asides | None = None,
+    outage: Outage | None = None,
 ) -> None:
     """Run ``stage`` on ``bus`` until ``stop`` is set.
 
     Boot is the same after a clean stop and after a crash: restore what was handled, say what the last life may not
     have said, join the group, pump. ``observers`` see every message beside the metrics, ``refresh`` brings gauges up to
     date about once a second, ``checks`` are what readiness needs beside Kafka, and ``asides`` what the stage is told
-    beside the bus.
+    beside the bus. When Kafka fails ``outage`` is called, which may go on without it; then the failure is raised.
 
     Raises:
         BrokerUnavailable: when no partitions are assigned within a minute.
@@ -172,7 +175,13 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
         gc.collect()
         gc.freeze()  # what exists by now stays; to look through it again would take milliseconds in the middle of work
         log.info("plane is running")
-        Pump(stage, bus, (metrics, *recorder, asides, *observers), after_step, recovery.mark).run(stop)
+        pump = Pump(stage, bus, (metrics, *recorder, asides, *observers), after_step, recovery.mark)
+        try:
+            pump.run(stop)
+        except (BrokerUnavailable, CommitFailed, DeliveryFailed):
+            if outage is not None:
+                outage(stop, pulse.beat)
+            raise
         log.info("plane has drained and stops")
 
 

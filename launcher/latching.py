@@ -18,7 +18,8 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
 from kernel.settings import ConfigurationError
 from launcher.kafka_options import state_directory
-from launcher.order_journal import JOURNAL, place_of, settings_of
+from launcher.open_orders_cli import history_with, is_open
+from launcher.order_journal import JOURNAL, looked_at, place_of, settings_of
 from launcher.order_socket import socket_of
 from launcher.running import current
 from order_plane.command_channel import NobodyListens, ask
@@ -115,7 +116,7 @@ def latch(
         if latched is Latch.WRITTEN:
             if plane.guessed:
                 return _of_guess(detail, published, plane)
-            return Outcome(latched, f"{latched.value}: {detail}; {published.text}")
+            return Outcome(latched, f"{latched.value}: {detail}; {published.text}{_left_working(plane)}")
         now = monotonic()
         if now >= until or not (insist or latched is Latch.SILENT):
             return _in_vain(latched, detail, published, now - began)
@@ -187,6 +188,25 @@ def _published(command: KillSwitchCommand, kafka: Callable[[], KafkaSettings]) -
     except (BrokerUnavailable, DeliveryFailed, ConfigurationError, ValueError) as error:
         return _Published(False, f"Kafka could not be told ({error})")
     return _Published(True, "the command was published to Kafka, too")
+
+
+def _left_working(plane: Plane) -> str:
+    """What a person must know of the orders that nobody cancels now."""
+    if plane.directory is None:
+        return ""
+    try:
+        journal = looked_at(plane.directory, plane.database)
+    except JournalError:
+        return ""
+    try:
+        left = sum(is_open(past, history_with(past)) for past in journal.pasts())
+    finally:
+        journal.close()
+    if not left:
+        return "; by that journal no order is open"
+    return (
+        f"; orders open by that journal: {left}, which WORK ON until it starts, or somebody cancels them at the venue"
+    )
 
 
 def _of_guess(detail: str, published: _Published, plane: Plane) -> Outcome:

@@ -36,10 +36,10 @@ def list_orders(
     with journal_errors():
         journal = looked_at(place_of(state, database), database)
         try:
-            known = [(past, _history(past)) for past in journal.pasts()]
+            known = [(past, history_with(past)) for past in journal.pasts()]
         finally:
             journal.close()
-    known = [each for each in known if everything or _is_open(*each)]
+    known = [each for each in known if everything or is_open(*each)]
     found = [each for each in known if symbol in (None, each[0].intent.symbol)]
     if not found:
         console.print("no order is open")
@@ -87,13 +87,15 @@ def replace(
     console.print(str(answer.get("outcome") or "asked for; `algotrade orders list --all` shows how the order works"))
 
 
-def _history(past: Past) -> History:
+def history_with(past: Past) -> History:
+    """What is known of an order that the journal holds."""
     history = history_of(past.intent.quantity, past.facts)
     history.submitted = True
     return history
 
 
-def _is_open(past: Past, history: History) -> bool:
+def is_open(past: Past, history: History) -> bool:
+    """Whether the order may still trade."""
     end = end_of(past)
     return end in (End.IN_DOUBT, End.WAITING) or (end is End.ACKED and history.status() not in TERMINAL)
 

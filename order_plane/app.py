@@ -32,6 +32,7 @@ from order_plane.gates import LiveTradingRefused
 from order_plane.holding import Holding
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
+from order_plane.outage import KafkaOutage
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import BrokerName, Mode, OrderSettings
 
@@ -60,7 +61,6 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     if stage is None:
         return
     metrics, announcer, asides = PlaneMetrics(runtime.plane.value), Announcer(), Asides()
-
     note = GatewayNote(runtime.state_directory, runtime.plane.value)
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
@@ -74,12 +74,13 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
 
             def publish(messages: Iterable[Message]) -> None:
                 for message in announcer.said(messages):
-                    bus.publish(message)
+                    if not outage.lasts:
+                        bus.publish(message)
 
             channel = CommandChannel(runtime.state_directory / SOCKET, _commands(stage, publish, asides))
             resources.callback(channel.close)
-            stage.heed(asides.heeding(lambda: _urgent(holding, ahead, channel)))
-            latency = SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock())
+            outage = KafkaOutage(stage, channel.poll, announcer.said, kafka)
+            stage.heed(asides.heeding(lambda: _urgent(outage, holding, ahead, channel)))
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
             recovery = Recovery(
@@ -96,11 +97,12 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 stop,
                 metrics,
                 recovery=recovery,
-                observers=[latency, announcer],
+                observers=[SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock()), announcer],
                 refresh=lambda: _show(stage, metrics, note),
                 between=_in_turn(checking, stage.rest, ahead.turn, holding.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
                 asides=asides,
+                outage=outage,
             )
 
 
@@ -123,8 +125,12 @@ def _opened(stage: Execution, holding: Holding, kafka: KafkaSettings) -> Sequenc
     return stage.recover()
 
 
-def _urgent(holding: Holding, ahead: LookAhead[KillSwitchCommand], channel: CommandChannel) -> list[KillSwitchCommand]:
+def _urgent(
+    outage: KafkaOutage, holding: Holding, ahead: LookAhead[KillSwitchCommand], channel: CommandChannel
+) -> list[KillSwitchCommand]:
     """What must be known before the next order leaves: that none may, or which commands somebody waits for."""
+    if outage.lasts:
+        return kills_among(channel.waiting())
     holding.heed()
     return [*ahead.read(), *kills_among(channel.waiting())]
 

@@ -50,10 +50,9 @@ class Execution:
         options: Options = NO_UPKEEP,
     ) -> None:
         self.desk = self._desk = desk
-        self._journal = journal
-        self.journal_id = journal.journal_id
+        self._journal, self.journal_id = journal, journal.journal_id
         self.published = PublishedReports(journal)
-        self._broker = broker
+        self._broker, self._account, self._recovered = broker, account, False
         self._router = Router(desk, journal, broker)
         self.supervision = supervision = supervision or Supervision(desk, journal)
         self._sending = Sending(desk, self._router, supervision, journal, self._on_command)
@@ -64,11 +63,8 @@ class Execution:
         self._repeated: dict[UUID, None] = {}
         self.uncancelled: dict[UUID, CancelOrder] = {}
         self._again: list[SubmitOrder] = []
-        self._recovered = False
         self._published: Callable[[], int] = lambda: journal.appended
-        self._observe = broker.observe
-        self._mark = desk.mark
-        self._drain = broker.drain
+        self._observe, self._mark, self._drain = broker.observe, desk.mark, broker.drain
         self.handlers: Mapping[type[Message], Handler] = {
             OrderIntent: self._on_intent,
             BarEvent: self._on_bar,
@@ -212,6 +208,11 @@ class Execution:
     def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
         """Ask in the next settlement for an open order to be cancelled; raises NotOpen when it is not open."""
         self._collect([self._desk.cancels.wished(intent_id, request_id, reason)])
+
+    def hold(self, reason: str) -> None:
+        """Send nothing new until the process ends, but what closes positions; intents in hand will be told again."""
+        self._pending.clear()
+        self._desk.halts.held = reason
 
     def stamp(self, message: Message) -> Message:
         """What leaves for other processes: a report says which journal it came from and how far that was."""

@@ -71,7 +71,17 @@ class Sending:
         return heard
 
     def heed(self, settlement: Settlement) -> None:
-        """Carry out what somebody waits for; to be called before anything that makes the venue trade."""
+        """Carry out what somebody waits for; to be called before anything that makes the venue trade.
+
+        When that cannot be known nothing more leaves, and what the venue has said so far is made durable.
+        """
+        try:
+            self._heed(settlement)
+        except Exception:
+            settlement.write_down(self._journal)
+            raise
+
+    def _heed(self, settlement: Settlement) -> None:
         now = monotonic()
         if self._shared or now - self._ours_at > _PAUSE_SECONDS:
             self._journal.affirm()

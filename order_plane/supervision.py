@@ -7,7 +7,7 @@ from itertools import count
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
-from contracts.control import KillAction, KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
+from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import SliceEvent
 from domain.calendar import always_open
 from domain.ids import kill_id
@@ -229,8 +229,6 @@ class Supervision:
         given = self.given_at(release)
         if given is not None and release.timestamp < given:
             return f"it was given before the kill of {given.isoformat()}; repeat it if it is meant"
-        engaged = self._desk.switch.engaged_as(release)
-        confirmed = release.two_persons
-        if engaged is not None and engaged.action is KillAction.HALT_AND_INVESTIGATE and not confirmed:
+        if self._desk.switch.asks_for_investigation(release) and not release.two_persons:
             return "it asks for an investigation; name the second operator who confirms it"
         return None if self.guards is None else self.guards.forbids(release)

@@ -80,6 +80,7 @@ class Venue(Listener):
         self.cancelling: Waiting = {}
         self.changing: dict[UUID, Change] = {}
         self._asked_at = 0.0
+        self._working: list[OrderState] = []
         self._questions = self._answered = 0
         self._moved: dict[UUID, int] = {}  # by intent, how many questions had been asked when its order last moved
         self._one_question = asyncio.Lock()
@@ -111,6 +112,8 @@ class Venue(Listener):
             await clear(self.inquire(connection))
         tracked = self.order_of(intent_id)
         if tracked is None:
+            if (str(intent_id), self._terms.account) in ((each.reference, each.account) for each in self._working):
+                raise BrokerStateUnknown("an order with the label of the intent works under another client id")
             return None
         self.book.release_all(tracked)
         return list(tracked.facts.values()) or None
@@ -140,7 +143,7 @@ class Venue(Listener):
         await connection.executions(self._terms.account)
         for order in completed:
             self.book.completed(order)
-        self._asked_at = begun
+        self._asked_at, self._working = begun, working
         self._answered = max(self._answered, question)
         return working, completed
 

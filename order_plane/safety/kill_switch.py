@@ -10,22 +10,26 @@ class KillSwitch:
 
     A switch stays engaged until a command with the same scope and target releases it; who gave which
     command and why stays in the journal. Of several commands the first one counts, unless a later one also closes
-    positions.
+    positions; once one of them asks for an investigation, that stays asked for.
     """
 
-    __slots__ = ("_account", "_engaged", "_newest")
+    __slots__ = ("_account", "_engaged", "_investigated", "_newest")
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._engaged: dict[tuple[KillScope, str], KillSwitchCommand] = {}
         self._newest: dict[tuple[KillScope, str], datetime] = {}
+        self._investigated: set[tuple[KillScope, str]] = set()
 
     def apply(self, command: KillSwitchCommand) -> None:
         """Engage or release; repeating either changes nothing."""
         key = _key(command)
+        if command.action is KillAction.HALT_AND_INVESTIGATE:
+            self._investigated.add(key)
         if not command.engage:
             self._engaged.pop(key, None)
             self._newest.pop(key, None)
+            self._investigated.discard(key)
             return
         self._newest[key] = max(command.timestamp, self._newest.get(key, command.timestamp))
         if key not in self._engaged or (_flattens(command) and not _flattens(self._engaged[key])):
@@ -49,6 +53,10 @@ class KillSwitch:
     def is_engaged(self, scope: KillScope, target: str) -> bool:
         """Whether this very switch is engaged."""
         return (scope, "*" if scope is KillScope.GLOBAL else target) in self._engaged
+
+    def asks_for_investigation(self, command: KillSwitchCommand) -> bool:
+        """Whether the switch which ``command`` is about must be investigated before it is released."""
+        return _key(command) in self._investigated
 
     def concerns(self, command: KillSwitchCommand) -> bool:
         """Whether ``command`` is about this account."""

@@ -13,8 +13,8 @@ SHELL = {
         audit_log audit_trail broker_watch clock code_version crash_points dead_letter_writer dead_letters
         embedded_broker flow health heartbeat kafka_admin kafka_bus kafka_consumer kafka_decoding kafka_errors
         kafka_history kafka_lookahead kafka_offsets kafka_others kafka_outstanding kafka_producer kafka_progress
-        kafka_publishing kafka_settings kafka_strict_log kafka_tail log metrics plane process pump recorder redrive settings
-        signing storm_breaker tally""",
+        kafka_publishing kafka_settings kafka_strict_log kafka_tail log metrics plane process pump recorder redrive
+        settings signing storm_breaker tally""",
     "data_plane": """app backfill_note composition connectors.csv_source connectors.ibkr connectors.ibkr_cache
         connectors.ibkr_history connectors.ibkr_live connectors.ibkr_quotes connectors.ibkr_trades
         connectors.parquet_source connectors.replay connectors.table_source feed live store synthetic
@@ -23,7 +23,7 @@ SHELL = {
     "order_plane": """admission announcing app brokers.ibkr brokers.ibkr_answers brokers.ibkr_form brokers.ibkr_ids
         brokers.ibkr_session brokers.ibkr_venue brokers.sqlite_paper_store checking claim_log command_channel
         command_fields composition decisions execution gates go_live_terms inheritance journals.file journals.postgres
-        journals.sql journals.sqlite operator_commands reconciler
+        journals.sql journals.sqlite operator_commands outage reconciler
         recovery replacing router sending upkeep""",
     "gates": """account_probe artifact_validation context generated go_live governance integration_flow interface_map
         live_planes mock_gateway paper_session rehearsal running schema_export session_measures session_report shelf

@@ -51,6 +51,7 @@ class Plane:
         self.state.mkdir(parents=True, exist_ok=True)
         self.log = self.state / "order.log"
         given = {"bootstrap_servers": self.kafka.bootstrap_servers, "topic_prefix": self.kafka.topic_prefix}
+        given["delivery_timeout_ms"] = str(self.kafka.delivery_timeout_ms)
         variables = {f"ALGOTRADE_KAFKA__{name.upper()}": value for name, value in given.items()}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -227,6 +228,39 @@ def test_a_kill_works_while_kafka_is_down(tmp_path: Path) -> None:
             plane.wait(report_on(number, "CANCELED"))
         plane.process.send_signal(signal.SIGTERM)
         assert plane.process.wait(60) == 0
+
+
+@pytest.mark.fault("F10: Kafka is down for longer than anything waits for it when somebody kills")
+@pytest.mark.timeout(300)
+def test_a_kill_cancels_and_facts_are_kept_however_long_kafka_is_away(tmp_path: Path) -> None:
+    cluster = MockCluster()
+    cluster.create_topics()
+    hasty = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True, delivery_timeout_ms=1000)
+    with ExitStack() as stack:
+        stack.callback(cluster.close)
+        plane = Plane(hasty, tmp_path / "state", stack)
+        plane.start()
+        resting = {"order_type": OrderType.LIMIT, "limit_price": 95.0}
+        plane.say(*a_moment(0, 100.0), *(an_intent(number, 0, **resting) for number in range(1, 4)))
+        for number in range(1, 4):
+            plane.wait(report_on(number, "ACKNOWLEDGED"))
+        cluster.go_down()
+        deadline = monotonic() + PATIENCE
+        while "Kafka is away" not in plane.log.read_text():
+            assert plane.process.poll() is None, plane.log.read_text()[-2000:]
+            assert monotonic() < deadline
+            plane.others.poll(0.2)
+        code, said = plane.ask("kill", "on", "--operator", "ann", "--reason", "drill")
+        assert (code, "carried out" in said) == (0, True), said
+        assert "open orders 0" in plane.ask("kill", "status")[1]
+        assert plane.process.poll() is None
+        cluster.come_up()
+        assert plane.process.wait(60) != 0, "it cannot know what of its messages arrived"
+        plane.start()
+        plane.wait(engaged("MANUAL"))
+        for number in range(1, 4):
+            plane.wait(report_on(number, "CANCELED"))
+        assert sent(plane.state) == [UUID(int=number) for number in range(1, 4)]
 
 
 @pytest.mark.fault("F10: Kafka is down and the order plane was killed when somebody kills")

@@ -213,6 +213,8 @@ def test_reports_wait_in_the_outbox_until_they_are_known_to_be_published(journal
     assert [report.intent_id.int for report in journal.unpublished()] == [2, 1]
     journal.conclude([], [], [a_report(1, 2)], published=2)
     assert list(journal.unpublished()) == [a_report(1, 2)]
+    journal.conclude([], [], [], published=0)
+    assert list(journal.unpublished()) == [a_report(1, 2)], "what has reached its readers stays so"
 
 
 def test_reports_on_an_open_intent_can_be_told_again(sent):

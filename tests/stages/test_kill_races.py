@@ -19,7 +19,7 @@ from order_plane.command_channel import CommandChannel, ask
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.journals.memory import MemoryJournal
-from order_plane.journals.port import JournalError, Resolution, Verdict
+from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
 from order_plane.lifecycle import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.reports import NO_ORDER
@@ -134,6 +134,46 @@ def test_an_order_in_doubt_that_a_person_adopts_under_a_kill_is_cancelled(doubtf
     adopted = Resolution(UUID(int=1), 1, Verdict.ADOPTED, "ann", "asked", NOON, "v-1")
     assert statuses([*doubtful.resolve(adopted), *doubtful.settle()]) == ["ACKNOWLEDGED", "CANCELED"]
     assert venue.cancelled == [UUID(int=1)]
+
+
+class NobodyTells(Exception):
+    """Whether somebody has killed cannot be known."""
+
+
+def test_what_the_venue_said_is_kept_when_the_rest_of_a_batch_cannot_leave(venue):
+    journal = MemoryJournal()
+    stage = a_plane(venue, journal)
+    tell(stage, an_intent(1))
+    venue.news = [venue.fact(UUID(int=1), FactKind.FILL, quantity=4.0, price=100.0)]
+
+    def urgent():
+        if len(venue.orders) == 2:
+            raise NobodyTells
+        return ()
+
+    stage.heed(urgent)
+    with pytest.raises(NobodyTells):
+        tell(stage, an_intent(2), an_intent(3, quantity=11.0))
+    assert [*venue.orders] == [UUID(int=1), UUID(int=2)]
+    assert [fact.kind for fact in journal.past(UUID(int=1)).facts] == [FactKind.ACK, FactKind.FILL]
+    states = [journal.past(UUID(int=number)).state for number in (2, 3)]
+    assert states == [RowState.ACKED, RowState.SUBMITTING]
+
+
+def test_a_plane_that_holds_sends_no_order_and_closes_what_a_kill_wants_closed(venue):
+    stage = a_plane(venue)
+    tell(stage, an_intent(1))
+    venue.news = [venue.fact(UUID(int=1), FactKind.FILL, quantity=10.0, price=100.0)]
+    tell(stage)
+    stage.handlers[OrderIntent](an_intent(2))
+    stage.hold("KAFKA_AWAY: Kafka does not answer")
+    assert tell(stage) == []
+    assert stage._journal.past(UUID(int=2)) is None, "it is told again"
+    (refused,) = tell(stage, an_intent(3))
+    assert refused.reject_reason == "TRADING_HALTED: KAFKA_AWAY: Kafka does not answer"
+    tell(stage, a_kill(action=KillAction.HALT_AND_FLATTEN))
+    (closing,) = stage.desk.open_orders
+    assert (closing.intent.direction, closing.intent.quantity) == (Side.SELL, 10.0)
 
 
 def test_without_a_kill_what_shows_up_works_on(venue):

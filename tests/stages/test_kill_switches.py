@@ -252,6 +252,22 @@ def test_an_investigation_needs_a_second_person_even_when_the_cause_is_gone():
     assert not stage.desk.switch.engaged
 
 
+@pytest.mark.parametrize("first", [KillAction.HALT, KillAction.HALT_AND_FLATTEN, KillAction.HALT_AND_INVESTIGATE])
+def test_an_investigation_that_was_asked_for_stays_so_whatever_else_the_switch_was_given(first):
+    stage = build_simulation(settings(QUIET))
+    fields = {"timestamp": NOON, "engage": True, "operator": "ada", "reason": "odd"}
+    for number, action in enumerate((first, KillAction.HALT_AND_INVESTIGATE, KillAction.HALT_AND_FLATTEN)):
+        tell(stage, KillSwitchCommand(command_id=UUID(int=920 + number), action=action, **fields))
+    everything = {"scope": KillScope.GLOBAL, "target": "*"}
+    with pytest.raises(Unprocessable, match="investigation"):
+        tell(stage, a_release(**everything))
+    tell(stage, a_release(901, second="bob", **everything))
+    assert not stage.desk.switch.engaged
+    tell(stage, KillSwitchCommand(command_id=UUID(int=930), **fields))
+    tell(stage, a_release(902, **everything))
+    assert not stage.desk.switch.engaged, "that one asked for none"
+
+
 @pytest.fixture
 def durable(tmp_path):
     """Order planes on one journal and one venue, one after the other."""

@@ -235,6 +235,16 @@ def test_the_next_attempt_is_judged_by_every_control_as_things_are_then(doubtful
     assert venue.sent == [(1, 1)]
 
 
+@pytest.mark.parametrize("limit", ["max_symbol_notional", "max_gross_exposure", "max_net_exposure"])
+def test_the_next_attempt_does_not_count_twice(doubtful, limit):
+    stage, venue = doubtful
+    venue.answers = [(an_ack(),)]
+    limits = {"duplicate_window": 0, limit: 10.0 * 100.0}
+    stage.supervision.tighten(LimitSettings.model_validate(limits), "ann", "drill")
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    assert seen(tell(stage)) == [(1, "ACKNOWLEDGED", 2)]
+
+
 def test_an_outcome_in_doubt_holds_back_what_follows_in_the_same_batch(world):
     stage, venue = world()
     stage.recover()
@@ -349,6 +359,18 @@ def test_a_journal_goes_on_behind_its_own_reports(world):
     for report in said:
         stage.restore(report)
     stage.recover()
+
+
+@pytest.mark.parametrize(("told", "refused"), [(-1, False), (0, False), (1, True)])
+def test_a_journal_that_lacks_a_single_transaction_refuses_to_start(world, doubtful, told, refused):
+    stage, _ = world()
+    report = stage.stamp(stage._journal.reports_of(UUID(int=1))[0])
+    stage.restore(report.model_copy(update={"journal_seq": stage._journal.sequence + told}))
+    if refused:
+        with pytest.raises(JournalError, match="older copy"):
+            stage.recover()
+    else:
+        stage.recover()
 
 
 def test_an_older_journal_behind_newer_reports_refuses_to_start(world, tmp_path):

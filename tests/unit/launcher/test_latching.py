@@ -16,6 +16,8 @@ from kernel.audit_trail import entries
 from launcher.cli import app
 from launcher.order_journal import JOURNAL
 from order_plane.composition import build_stage
+from order_plane.effects import SubmitOrder
+from order_plane.journals.port import Answer, RowState
 from order_plane.journals.sqlite import SqliteJournal, view
 from order_plane.settings import OrderSettings
 
@@ -79,6 +81,20 @@ def test_the_next_start_is_under_a_kill_that_nobody_but_the_journal_heard(state)
     (report,) = stage.settle()
     stage.close()
     assert (report.reject_reason or "").startswith("TRADING_HALTED")
+
+
+def test_a_kill_that_only_the_journal_heard_says_which_orders_work_on(state):
+    assert "by that journal no order is open" in kill("on", *WHO, "--state", state)[1]
+    at = datetime(2024, 1, 2, 17, tzinfo=UTC)
+    terms = {"quantity": 1.0, "order_type": OrderType.LIMIT, "limit_price": 95.0, "timestamp": at}
+    with closing(SqliteJournal(state / JOURNAL)) as journal:
+        for number in (1, 2):
+            intent = OrderIntent(intent_id=UUID(int=number), symbol="AAPL", direction=Side.BUY, **terms)
+            journal.begin([SubmitOrder(intent, "PAPER")], (), 0)
+        journal.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], (), (), 0)
+        journal.conclude([Answer(UUID(int=2), 1, RowState.REJECTED)], (), (), 0)
+    code, text = kill("on", *WHO, "--state", state)
+    assert (code, "orders open by that journal: 1, which WORK ON" in text) == (0, True)
 
 
 @pytest.fixture

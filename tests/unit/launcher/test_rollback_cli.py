@@ -53,7 +53,10 @@ def stage():
 
 @pytest.fixture
 def serve(home, stage):
-    """Lets the plane of the run, or of ``home / place``, listen after ``late`` seconds; when ``busy`` it answers nobody before a kill came."""
+    """Lets the plane of the run, or one in ``place``, listen after ``late`` seconds.
+
+    When ``busy`` it answers nobody before a kill came.
+    """
     stop, threads = threading.Event(), []
 
     def life(late, busy, place):

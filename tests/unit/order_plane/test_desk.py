@@ -12,7 +12,7 @@ from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Past, RowState
 from order_plane.lifecycle import Fact, FactKind
-from order_plane.risk.exposure import max_gross_exposure, max_symbol_notional
+from order_plane.risk.exposure import max_gross_exposure, max_strategy_notional, max_symbol_notional
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.risk.order_size import max_order_value
 from order_plane.risk.port import Refusal
@@ -101,6 +101,13 @@ def test_a_sent_order_counts_at_once_for_the_next_one(make_intent, make_bar):
     desk.mark(make_bar(price=100.0))
     assert isinstance(desk.decide(make_intent(1, quantity=10.0)), SubmitOrder)
     assert desk.decide(make_intent(2, quantity=10.0)).reject_reason.startswith("SYMBOL_NOTIONAL_EXCEEDED")
+
+
+def test_every_working_order_of_a_strategy_counts(make_intent, make_bar):
+    desk = make_desk(max_strategy_notional(4_000.0))
+    desk.mark(make_bar(price=100.0))
+    answers = [desk.decide(make_intent(number, quantity=10.0)) for number in range(1, 6)]
+    assert [isinstance(each, SubmitOrder) for each in answers] == [True] * 4 + [False]
 
 
 def test_an_order_in_doubt_keeps_counting(make_intent, make_bar):

@@ -15,7 +15,7 @@ from order_plane.brokers.ibkr_account import snapshot_of
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
-from order_plane.brokers.port import BrokerRefused, KeyLife
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.composition import build_stage
 from order_plane.effects import CancelOrder
 from order_plane.journals.memory import MemoryJournal
@@ -211,6 +211,20 @@ def test_a_snapshot_names_the_intent_of_an_order_whose_row_was_lost(listing):
 def test_an_order_of_another_client_account_or_intent_is_never_claimed(forgetful, told):
     forgetful.order_state(told)
     assert asyncio.run(forgetful.lookup(FIRST)) is None
+
+
+class GatewayOfOthers(Nothing):
+    """A gateway that works an order with our label which another client id sent."""
+
+    async def open_orders(self):
+        return [listed(client_id=2)]
+
+
+def test_an_order_that_works_under_another_client_id_is_not_said_to_be_absent(forgetful):
+    forgetful.lifeline.connection = GatewayOfOthers()
+    with pytest.raises(BrokerStateUnknown, match="another client id"):
+        asyncio.run(forgetful.lookup(FIRST))
+    assert asyncio.run(forgetful.lookup(UUID(int=2))) is None
 
 
 class LateGateway(Nothing):

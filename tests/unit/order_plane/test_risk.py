@@ -141,6 +141,13 @@ def test_market_hours(make_intent, make_view, at, code):
     assert code_of(market_hours(SESSION)(make_intent(), make_view(now=at))) == code
 
 
+def test_market_hours_are_asked_anew_when_time_steps_back(make_intent, make_view):
+    check = market_hours(SESSION)
+    begin = datetime(2024, 1, 2, 14, 30, tzinfo=UTC)
+    times = [begin, begin + timedelta(hours=1), begin - timedelta(minutes=1), begin]
+    assert [code_of(check(make_intent(), make_view(now=at))) for at in times] == [None, None, "MARKET_CLOSED", None]
+
+
 @pytest.mark.parametrize(("late", "code"), [(-1, None), (0, None), (1, "INTENT_EXPIRED")])
 def test_validity_of_an_intent(make_intent, make_view, noon, late, code):
     intent = make_intent(valid_until=noon)
