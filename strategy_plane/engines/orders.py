@@ -126,7 +126,8 @@ def unit_gaps_within(
             each.is_small = True
     fit(bounds, changes, held, rules.lot)
     found, broken = _kept(bounds, changes, held, rules.lot)
-    return found, broken or (Alarm(BOUND_HELD, "; ".join(too_many[:10])) if found else None)
+    is_worth_telling = found and any(bound.over({**held, **weights}) > SLACK * bound.limit for bound in bounds)
+    return found, broken or (Alarm(BOUND_HELD, "; ".join(too_many[:10])) if is_worth_telling else None)
 
 
 def _weights_of(wanted: Mapping[str, float], moment: SliceEvent, book: Book, equity: float) -> dict[str, float]:
