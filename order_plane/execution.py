@@ -70,7 +70,6 @@ class Execution:
             BarEvent: self._on_bar,
             TickEvent: self._on_tick,
             KillSwitchCommand: self._on_command,
-            IntentsHandedOver: lambda mark: (),
             **supervision.handlers,
         }
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from order_messages import NOON, a_bar, an_intent, seen, tell
 
-from contracts.claims import IntentsHandedOver, JournalClaim, Succession
+from contracts.claims import JournalClaim, Succession
 from contracts.trading import ExecutionReport, OrderStatus, Side
 from order_plane.brokers.port import KeyLife
 from order_plane.claims import Standing
@@ -94,7 +94,7 @@ def state_of(stage, number):
 
 def test_what_nobody_has_reported_on_is_in_doubt_and_what_comes_after_is_sent(life):
     stage, venue, _ = life(1, 2)
-    said = tell(stage, a_bar(), an_intent(1), an_intent(2), IntentsHandedOver(**MARK), an_intent(3, **SELL))
+    said = tell(stage, a_bar(), an_intent(1), an_intent(2), an_intent(3, **SELL))
     assert seen(said)[:2] == [(1, "IN_DOUBT", 1), (2, "IN_DOUBT", 1)]
     assert venue.sent == [(3, 1)]
     assert [state_of(stage, number) for number in (1, 2, 3)] == [RowState.IN_DOUBT, RowState.IN_DOUBT, RowState.ACKED]
@@ -166,6 +166,3 @@ def test_a_hand_over_is_acted_on_once_and_later_starts_go_on_as_ever(life):
     stage.restore(a_bar())
     stage.settle()
     assert venue.sent == [(1, 1)]
-
-
-MARK = {"timestamp": NOON, "journal_id": "new", "predecessor": "old"}
