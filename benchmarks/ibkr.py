@@ -32,7 +32,7 @@ from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.effects import SubmitOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 ROUNDS, ORDERS, PIECES = 5, 60, 2_000
 SYMBOLS = ("AAPL", "GOOG", "IBM", "MSFT", "SPY")

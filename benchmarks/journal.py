@@ -16,8 +16,9 @@ from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.composition import build_stage, durable_journal, paper_broker
 from order_plane.effects import SubmitOrder
 from order_plane.execution import Execution
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Answer, RowState
-from order_plane.lifecycle import Fact, FactKind, History
+from order_plane.lifecycle import History
 from order_plane.reports import execution_report
 from order_plane.settings import OrderSettings
 

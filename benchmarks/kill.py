@@ -21,7 +21,7 @@ from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage, durable_journal, paper_broker
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.execution import Execution
-from order_plane.lifecycle import Fact
+from order_plane.facts import Fact
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 

@@ -11,7 +11,7 @@ from kernel.clock import monotonic
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import Fact
+from order_plane.facts import Fact
 
 MOCK_ACCOUNT = "DU1234567"
 _TROUBLE = (BrokerRefused, BrokerStateUnknown, BrokerUnavailable)

@@ -13,9 +13,10 @@ from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
 from order_plane.changes import is_at_market
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
+from order_plane.facts import Fact
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import Past
-from order_plane.lifecycle import TERMINAL, Fact, History, Status, history_of
+from order_plane.lifecycle import TERMINAL, History, Status, history_of
 
 Reference = Annotated[
     str, typer.Argument(metavar="INTENT", help="The intent's id, or its first digits, as `orders list` says.")

@@ -39,6 +39,7 @@ from order_plane.settings import BrokerName, Mode, OrderSettings
 _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand, OrderIntent)
 """What the journal does not tell: reference prices, commands that came meanwhile, prices at which intents arrived."""
 _CAUSES = (*performance_guard.CAUSES, *symbol_halts.CAUSES)
+_SAID: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
 _SPAN = Span(newest=50_000, to_end=True)
 """A price older than that many records is too old to trade on; a kill switch must be known before the first order."""
 
@@ -65,10 +66,9 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
     plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
     with ExitStack() as resources:
         resources.callback(stage.close)
-        said: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
         holding = _holding(settings, stage, kafka, resources)
         learning = Learning(stage, CostLearner()) if settings.learn_costs else stage
-        with KafkaBus(kafka, runtime.plane.value, stage.handlers, said, stamp=stage.stamp) as bus:
+        with KafkaBus(kafka, runtime.plane.value, stage.handlers, _SAID, stamp=stage.stamp) as bus:
             ahead = LookAhead(kafka, KillSwitchCommand)  # before the history is read: nothing is between the two
             resources.callback(ahead.close)
 

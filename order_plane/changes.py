@@ -7,7 +7,8 @@ from contracts.trading import OrderIntent
 from order_plane.brokers.port import BrokerRefused
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import ReplaceOrder
-from order_plane.lifecycle import Fact, FactKind, Status
+from order_plane.facts import Fact, FactKind
+from order_plane.lifecycle import Status
 from order_plane.risk.port import Refusal
 from order_plane.unacceptable import NotOpen, NotReplaceable
 from order_plane.working_order import WorkingOrder

@@ -3,8 +3,9 @@
 from order_plane.command_fields import fields_of
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Journal, Past, Resolution, RowState, Verdict
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, History, history_of
+from order_plane.lifecycle import TERMINAL, History, history_of
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.unacceptable import NotInDoubt

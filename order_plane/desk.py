@@ -13,9 +13,10 @@ from order_plane.alerts import critical, kill_alert
 from order_plane.changes import OrderChanges
 from order_plane.effects import SubmitOrder
 from order_plane.exposure import Exposure
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Past, RowState
 from order_plane.judge import Judge
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status
+from order_plane.lifecycle import TERMINAL, Status
 from order_plane.marks import Marks
 from order_plane.reports import NO_ORDER, NOTHING_FILLED, SILENT, execution_report, reported
 from order_plane.risk.port import Refusal, RiskCheck

@@ -1,66 +1,13 @@
 """The status of an order as a pure function of the set of facts known about it."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
-from uuid import UUID
 
 from domain.exact_sum import ExactSum
+from order_plane.facts import NOT_SENT, Fact, FactKind
 
 _RELATIVE_TOLERANCE = 1e-9
 """Filled and ordered quantity count as equal within this fraction: partial fills are binary fractions."""
-
-_LEAST_PRICE, _LARGEST_PRICE, _MOST = 1e-10, 1e12, 1e15
-"""What an execution report may hold: prices per unit, and units or money."""
-
-
-class FactKind(StrEnum):
-    """What can become known about an order."""
-
-    SUBMITTING = "SUBMITTING"
-    ACK = "ACK"
-    REJECT = "REJECT"
-    FILL = "FILL"
-    CANCEL_REQUESTED = "CANCEL_REQUESTED"
-    CANCELLED = "CANCELLED"
-    CANCEL_REFUSED = "CANCEL_REFUSED"
-    REPLACE_REQUESTED = "REPLACE_REQUESTED"
-    REPLACED = "REPLACED"
-    REPLACE_REFUSED = "REPLACE_REFUSED"
-    EXPIRED = "EXPIRED"
-    SECOND_ORDER = "SECOND_ORDER"
-
-
-class Fact(NamedTuple):
-    """One thing that became known about the order of an intent.
-
-    ``fact_id`` is unique for its kind within the order: the execution for FILL, the request for those of
-    cancelling and replacing. ``quantity`` (units), ``price`` (per unit) and ``commission`` (currency units) belong to
-    this one execution; a higher ``revision`` of an execution replaces a lower one, and a quantity of zero busts it.
-    REPLACE_REQUESTED and REPLACED hold the size of the order, what traded included, and its limit price (0 for none)
-    as they are to be, and count the requests in ``revision``. SECOND_ORDER says that another order of the intent,
-    ``order_id``, works at the venue beside the one that is known: what it trades is told as FILL, its end is not told.
-    ``reason`` is ``CODE: sentence``.
-    """
-
-    intent_id: UUID
-    kind: FactKind
-    fact_id: str
-    timestamp: datetime
-    order_id: str = ""
-    quantity: float = 0.0
-    price: float = 0.0
-    commission: float = 0.0
-    revision: int = 0
-    reason: str = ""
-
-
-def can_be(fill: Fact) -> bool:
-    """Whether the numbers of an execution can be true; not-a-number and a price of zero are not, but for a bust."""
-    quantity, price = fill.quantity, fill.price
-    priced = _LEAST_PRICE <= price <= _LARGEST_PRICE or (quantity == 0 and price == 0)
-    return priced and 0 <= quantity * price <= _MOST and 0 <= quantity <= _MOST and abs(fill.commission) <= _MOST
 
 
 class Status(StrEnum):
@@ -83,8 +30,6 @@ TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.RE
 
 One that a person marked as not sent, and that the venue turns out to have, works all the same.
 """
-NOT_SENT = "not-sent"
-"""The name of a REJECT that is not the venue's: it follows from a person's word that the venue never got the order."""
 # Looking a member up by name costs more than what most of these methods do with it.
 _FILL, _ACK = FactKind.FILL, FactKind.ACK
 _FILLED, _PARTIALLY_FILLED, _ACCEPTED = Status.FILLED, Status.PARTIALLY_FILLED, Status.ACCEPTED

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from contracts.trading import OrderIntent, OrderType, TimeInForce
 from domain.ids import replacement_id
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Past
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status, history_of
+from order_plane.lifecycle import TERMINAL, Status, history_of
 
 CANCEL_REQUEST = "unfilled-cancel"
 MARKET_REQUEST = "unfilled-market"

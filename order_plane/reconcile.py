@@ -7,8 +7,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from order_plane.brokers.port import CompletedOrder, OpenOrder, Snapshot
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status, history_of
+from order_plane.lifecycle import TERMINAL, Status, history_of
 from order_plane.safety.symbol_halts import EVERY_SYMBOL
 
 _UNITS = 1e-6

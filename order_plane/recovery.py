@@ -7,8 +7,8 @@ from contracts.trading import OrderIntent
 from order_plane.alerts import critical
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder
+from order_plane.facts import FactKind
 from order_plane.journals.port import Answer, Journal, Past, RowState
-from order_plane.lifecycle import FactKind
 from order_plane.reports import NO_ORDER
 from order_plane.router import Router
 from order_plane.settlement import Settlement

@@ -5,8 +5,8 @@ from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, 
 from order_plane.brokers.replacement import described, replaced
 from order_plane.desk import Desk
 from order_plane.effects import ReplaceOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Journal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 

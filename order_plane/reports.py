@@ -5,7 +5,8 @@ from datetime import datetime
 from contracts.base import Message
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from domain.ids import report_id
-from order_plane.lifecycle import Fact, FactKind, History, Status
+from order_plane.facts import Fact, FactKind
+from order_plane.lifecycle import History, Status
 
 NO_ORDER = "none"
 """The ``order_id`` of an intent that no broker order came of."""

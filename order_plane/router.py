@@ -11,8 +11,8 @@ from order_plane.alerts import critical, warning
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.facts import NOT_SENT, Fact, FactKind, can_be
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
-from order_plane.lifecycle import NOT_SENT, Fact, FactKind, can_be
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport
+from order_plane.facts import Fact
 from order_plane.journals.port import NO_NOTES, Answer, Journal, Past
-from order_plane.lifecycle import Fact
 
 
 class Measured(NamedTuple):

@@ -12,8 +12,9 @@ from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailab
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Journal, Past, Recall
-from order_plane.lifecycle import Fact, FactKind, history_of
+from order_plane.lifecycle import history_of
 from order_plane.policies import (
     CANCEL_REQUEST,
     MARKET_REQUEST,

@@ -5,7 +5,8 @@ from datetime import datetime
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from order_plane.alerts import sentence
 from order_plane.effects import CancelOrder
-from order_plane.lifecycle import Fact, History, Status
+from order_plane.facts import Fact
+from order_plane.lifecycle import History, Status
 from order_plane.reports import NO_ORDER, execution_report
 
 # Looking a member up by name costs more than what is done with it.

@@ -14,7 +14,7 @@ from order_plane.brokers.port import (
     Snapshot,
 )
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import Fact
+from order_plane.facts import Fact
 
 
 class Faults(NamedTuple):

@@ -25,8 +25,8 @@ from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
+from order_plane.facts import Fact
 from order_plane.gates import GoLiveTerms, require_open_gates
-from order_plane.lifecycle import Fact
 
 PAPER_PORTS = frozenset({4002, 7497})
 LIVE_PORTS = frozenset({4001, 7496})

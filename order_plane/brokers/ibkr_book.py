@@ -7,7 +7,7 @@ from uuid import UUID
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
 from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 _ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})
 _ENDED = frozenset({"Filled", *_ENDED_BY_CANCEL})
@@ -115,8 +115,7 @@ class Book:
             return
         if told.status == "Inactive":
             if not order.ended:
-                reason = order.refusal or "BROKER_REFUSED: the order ended inactive"
-                self._end(order, FactKind.REJECT, reason)
+                self._end(order, FactKind.REJECT, order.refusal or "BROKER_REFUSED: the order ended inactive")
             return
         if told.status == "Filled" and told.quantity:
             order.sent = told.quantity

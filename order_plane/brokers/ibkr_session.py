@@ -15,7 +15,7 @@ from order_plane.brokers.ibkr_venue import LAPSING, Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 
 class Session:

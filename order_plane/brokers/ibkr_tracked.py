@@ -5,7 +5,7 @@ from uuid import UUID
 
 from domain.exact_sum import ExactSum
 from ibkr_client.messages import Execution
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
 """After these nothing more trades."""

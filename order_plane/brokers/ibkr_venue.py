@@ -15,22 +15,14 @@ from ibkr_client.connection import Connection, ConnectionLost
 from ibkr_client.contracts import Contracts, ContractTerms
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
-from ibkr_client.messages import (
-    Commission,
-    Execution,
-    Hello,
-    Listener,
-    Notice,
-    OrderProgress,
-    OrderState,
-)
+from ibkr_client.messages import Commission, Execution, Hello, Listener, Notice, OrderProgress, OrderState
 from order_plane.brokers.ibkr_account import Account
 from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, clear, named
 from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_tracked import ENDS, Tracked
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 _LOG = structlog.get_logger()
 _COMMISSION_GRACE = 0.5

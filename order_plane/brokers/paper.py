@@ -17,7 +17,7 @@ from order_plane.brokers.paper_store import PaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife, Snapshot
 from order_plane.brokers.replacement import new_terms, replaced
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 _LISTED = 1000
 """How many completed orders and executions a snapshot lists."""

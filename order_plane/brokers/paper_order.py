@@ -4,7 +4,8 @@ from datetime import datetime
 
 from contracts.trading import OrderIntent, Side
 from order_plane.brokers.port import CompletedOrder, OpenOrder
-from order_plane.lifecycle import Fact, history_of
+from order_plane.facts import Fact
+from order_plane.lifecycle import history_of
 
 _BUY = Side.BUY  # looking a member up by name costs more than comparing it
 

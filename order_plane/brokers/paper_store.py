@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from order_plane.brokers.paper_order import PaperOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 
 class PaperStore(Protocol):

@@ -9,7 +9,8 @@ from uuid import UUID
 from contracts.market import BarEvent
 from contracts.trading import Side
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import Fact, Status
+from order_plane.facts import Fact
+from order_plane.lifecycle import Status
 
 
 class KeyLife(StrEnum):

@@ -5,7 +5,7 @@ from datetime import datetime
 from contracts.trading import OrderIntent, OrderType
 from order_plane.brokers.port import BrokerRefused
 from order_plane.effects import ReplaceOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 
 def new_terms(order: ReplaceOrder, filled: float) -> OrderIntent:

@@ -10,7 +10,7 @@ from contracts.codec import decode, encode
 from contracts.trading import OrderIntent
 from domain.ids import text_of as spelled
 from order_plane.brokers.paper_order import PaperOrder
-from order_plane.lifecycle import Fact, FactKind
+from order_plane.facts import Fact, FactKind
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS orders (

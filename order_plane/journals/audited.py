@@ -10,8 +10,8 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact
 from order_plane.journals.port import NO_NOTES, Answer, Journal, Past, Recall, Refused, Resolution
-from order_plane.lifecycle import Fact
 
 Entry = dict[str, JsonValue]
 _PLAIN = (int, float, str)

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import TERMINAL_STATUSES, ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import (
     NO_NOTES,
     Answer,
@@ -21,7 +22,6 @@ from order_plane.journals.port import (
     RowState,
     Verdict,
 )
-from order_plane.lifecycle import Fact, FactKind
 
 _numbers = count(1)
 # Looking a member up by name costs more than comparing it.

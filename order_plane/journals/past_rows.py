@@ -5,10 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.trading import OrderIntent
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.bodies import all_readable, message_of
 from order_plane.journals.database import Database
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import Fact, FactKind
 
 _PAGE = 500
 _NEWEST = (

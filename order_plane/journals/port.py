@@ -12,7 +12,8 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
-from order_plane.lifecycle import Fact, Status, history_of
+from order_plane.facts import Fact
+from order_plane.lifecycle import Status, history_of
 
 NO_NOTES: Mapping[str, str] = MappingProxyType({})
 """Nothing is to be kept beside what a transaction is about."""

@@ -14,6 +14,7 @@ from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
 from kernel.crash_points import crash_point
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact
 from order_plane.journals.bodies import message_of, readable
 from order_plane.journals.database import Database, hold_seals
 from order_plane.journals.past_rows import pasts_of
@@ -42,7 +43,6 @@ from order_plane.journals.tables import (
     seal,
     sealed,
 )
-from order_plane.lifecycle import Fact
 
 TAKEN_OVER = "another order plane took this journal over; this one must stop"
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from domain.ids import text_of as spelled
+from order_plane.facts import Fact
 from order_plane.journals.port import RowState
-from order_plane.lifecycle import Fact
 
 VERSION = 4
 """Of the tables; a journal of another version is refused."""

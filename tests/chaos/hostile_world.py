@@ -13,8 +13,8 @@ from uuid import UUID
 
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import JournalError
-from order_plane.lifecycle import Fact, FactKind
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 WISHES = (("AAPL", Side.BUY), ("MSFT", Side.SELL), ("AAPL", Side.BUY))

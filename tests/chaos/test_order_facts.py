@@ -14,8 +14,8 @@ from contracts.trading import ExecutionReport, OrderType, Side, TimeInForce
 from domain.ledger import Ledger
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.composition import build_stage
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.lifecycle import Fact, FactKind
 
 ALONE = SETTINGS.model_copy(update={"reconciliation": None})
 

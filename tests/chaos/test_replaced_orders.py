@@ -14,8 +14,8 @@ from lives import begin, end
 from domain.ids import replacement_id
 from order_plane.brokers.faulty import Faults
 from order_plane.brokers.paper import PaperBroker
+from order_plane.facts import FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.lifecycle import FactKind
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
 from order_plane.unacceptable import NotOpen, NotReplaceable

@@ -18,7 +18,8 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown
 from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.lifecycle import FactKind, Status, history_of
+from order_plane.facts import FactKind
+from order_plane.lifecycle import Status, history_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

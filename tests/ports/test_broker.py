@@ -15,7 +15,7 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.lifecycle import FactKind
+from order_plane.facts import FactKind
 
 TWO_SESSIONS = SessionCalendar(
     "TEST",

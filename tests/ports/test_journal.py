@@ -9,11 +9,11 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import report_id
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.audited import AuditedJournal
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Answer, Recall, Refused, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.lifecycle import Fact, FactKind
 
 AT = datetime(2024, 1, 2, 17, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_plane.lifecycle import NOT_SENT, TERMINAL, Alarm, Fact, FactKind, Status, history_of
+from order_plane.facts import NOT_SENT, Fact, FactKind
+from order_plane.lifecycle import TERMINAL, Alarm, Status, history_of
 
 AT = datetime(2024, 1, 2, 15, tzinfo=UTC)
 INTENT = UUID(int=1)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from contracts.trading import OrderIntent, OrderType, Side
 from order_plane.brokers.port import CompletedOrder, OpenOrder, Snapshot
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import TERMINAL, Fact, FactKind, Status, history_of
+from order_plane.lifecycle import TERMINAL, Status, history_of
 from order_plane.reconcile import Difference, OwnView, differences
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

@@ -12,9 +12,9 @@ from order_plane.brokers.port import KeyLife
 from order_plane.claims import Standing
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)

@@ -18,9 +18,9 @@ from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife,
 from order_plane.command_channel import CommandChannel, ask
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.reports import NO_ORDER
 from order_plane.settings import OrderSettings

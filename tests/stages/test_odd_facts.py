@@ -11,8 +11,8 @@ from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.composition import build_stage
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.safety.symbol_halts import ODD_FACTS
 from order_plane.settings import OrderSettings
 

@@ -10,9 +10,9 @@ from contracts.control import KillSwitchCommand, RiskAlert
 from contracts.trading import ExecutionReport, Side
 from order_plane.brokers.port import BrokerStateUnknown, KeyLife
 from order_plane.composition import build_simulation, build_stage
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.limit_settings import LimitSettings
 from order_plane.settings import OrderSettings
 from order_plane.unacceptable import NotInDoubt

@@ -18,8 +18,8 @@ from order_plane.composition import (
     commission_of,
     slippage_of,
 )
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
 

@@ -17,9 +17,9 @@ from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUn
 from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
 from order_plane.composition import build_simulation, build_stage, calendar_of, commission_of, slippage_of
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import RowState
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings(

@@ -17,9 +17,9 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerUnavailable, OpenOrder
 from order_plane.checking import Checking
 from order_plane.composition import build_stage, paper_broker
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 
 

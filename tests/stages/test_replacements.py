@@ -14,10 +14,11 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.composition import build_stage, calendar_of, commission_of, slippage_of
+from order_plane.facts import FactKind
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Resolution, RowState, Verdict
-from order_plane.lifecycle import FactKind, Status, history_of
+from order_plane.lifecycle import Status, history_of
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
 from order_plane.unacceptable import NotInDoubt, NotOpen, NotReplaceable

@@ -10,9 +10,9 @@ from contracts.control import RiskAlert
 from contracts.trading import ExecutionReport, OrderType
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.composition import build_stage
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Resolution, Verdict
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 

@@ -20,7 +20,7 @@ from ibkr_client import error_policy
 from ibkr_client.error_policy import ORDER_POLICY, OnOrder, on_order
 from ibkr_client.lifeline import Address
 from order_plane.brokers.port import BrokerRefused, BrokerUnavailable
-from order_plane.lifecycle import FactKind
+from order_plane.facts import FactKind
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),

@@ -7,7 +7,8 @@ import pytest
 
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.effects import ReplaceOrder
-from order_plane.lifecycle import FactKind, history_of
+from order_plane.facts import FactKind
+from order_plane.lifecycle import history_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

@@ -11,8 +11,9 @@ from ibkr_client.lifeline import Address
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms, WrongAccount
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.effects import CancelOrder
+from order_plane.facts import FactKind
 from order_plane.gates import LiveTradingRefused
-from order_plane.lifecycle import FactKind, Status, history_of
+from order_plane.lifecycle import Status, history_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 

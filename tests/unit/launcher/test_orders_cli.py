@@ -18,9 +18,9 @@ from launcher.order_journal import JOURNAL
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Answer, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal, view
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 

@@ -7,10 +7,11 @@ from kernel.audit_trail import entries
 from order_plane.command_channel import CommandRefused
 from order_plane.composition import build_stage, durable_journal
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.audited import AuditedJournal
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Answer, Refused, Resolution, RowState, Verdict
-from order_plane.lifecycle import Fact, FactKind, History
+from order_plane.lifecycle import History
 from order_plane.operator_commands import operator_commands
 from order_plane.reports import execution_report
 from order_plane.settings import Mode, OrderSettings

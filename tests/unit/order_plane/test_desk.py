@@ -10,8 +10,8 @@ from contracts.trading import ExecutionReport, OrderStatus, OrderType, Side
 from domain.ids import report_id
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.risk.exposure import max_gross_exposure, max_strategy_notional, max_symbol_notional
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.risk.order_size import max_order_value

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
 from order_plane.brokers.ibkr_book import Book, split_execution_id
 from order_plane.brokers.ibkr_tracked import Tracked
-from order_plane.lifecycle import FactKind, Status, history_of
+from order_plane.facts import FactKind
+from order_plane.lifecycle import Status, history_of
 
 NOON = datetime(2024, 7, 10, 16, tzinfo=UTC)
 INTENT = UUID(int=1)

@@ -18,8 +18,8 @@ from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.composition import build_stage
 from order_plane.effects import CancelOrder
+from order_plane.facts import FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.lifecycle import FactKind
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)

@@ -2,9 +2,9 @@ from uuid import UUID
 
 import pytest
 
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.intent_ledger import End, end_of, settled
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import Fact, FactKind
 
 
 @pytest.mark.parametrize(

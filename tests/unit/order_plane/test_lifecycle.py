@@ -4,7 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from order_plane.lifecycle import TERMINAL, Alarm, Fact, FactKind, Status, history_of
+from order_plane.facts import Fact, FactKind
+from order_plane.lifecycle import TERMINAL, Alarm, Status, history_of
 
 AT = datetime(2024, 1, 2, 15, tzinfo=UTC)
 QUANTITY = 100.0

@@ -12,7 +12,7 @@ from launcher.cli import app
 from launcher.order_journal import JOURNAL
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
-from order_plane.lifecycle import FactKind
+from order_plane.facts import FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 

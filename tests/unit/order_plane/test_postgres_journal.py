@@ -7,9 +7,9 @@ from contracts.trading import OrderIntent
 from order_plane.brokers.port import KeyLife
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import JournalError, Recall
 from order_plane.journals.sql import SqlJournal
-from order_plane.lifecycle import Fact, FactKind
 from order_plane.settings import OrderSettings
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is missing; pip install algo-trade[postgres]")

@@ -10,11 +10,12 @@ from order_messages import NOON
 
 from contracts.trading import OrderStatus
 from order_plane.effects import SubmitOrder
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.file import SqliteDatabase
 from order_plane.journals.port import Answer, JournalError, Recall, Resolution, RowState, Verdict
 from order_plane.journals.sql import SqlJournal
 from order_plane.journals.sqlite import SqliteJournal, view
-from order_plane.lifecycle import Fact, FactKind, History
+from order_plane.lifecycle import History
 from order_plane.reports import execution_report
 
 
