@@ -12,11 +12,13 @@ _MOCK = ("--active-orders", "0", "--message-rate", "0")
 class SessionPlan:
     """How long a session lasts and how many orders it must trade.
 
-    ``journey_ms`` is added to the latency of the mock gateway, which is on this machine: what the way from a real
-    gateway to its venue and back is expected to take. Within ``closing_seconds`` nothing may be held any more.
+    One that lasts less than ``least_seconds`` is a rehearsal and passes nothing. ``journey_ms`` is added to the latency
+    of the mock gateway, which is on this machine: what the way from a real gateway to its venue and back is expected to
+    take. Within ``closing_seconds`` nothing may be held any more.
     """
 
     seconds: float = 6 * 3_600.0
+    least_seconds: float = 6 * 3_600.0
     fewest_trades: int = 50
     most_trades: int = 200
     journey_ms: float = 100.0
@@ -32,5 +34,11 @@ ACCELERATED_MARKET = ("--speed", "360", "--seed", "39", "--active-orders", "0", 
 
 The seed was chosen for that: the check of the Sharpe ratio then compares two numbers, and says nothing of a strategy.
 """
-ACCELERATED = SessionPlan(seconds=45.0, journey_ms=0.0, mock_market=(*ACCELERATED_MARKET, *_MOCK), closing_seconds=20.0)
+ACCELERATED = SessionPlan(
+    seconds=45.0,
+    least_seconds=45.0,
+    journey_ms=0.0,
+    mock_market=(*ACCELERATED_MARKET, *_MOCK),
+    closing_seconds=20.0,
+)
 """A session on the simulator, whose market runs many times as fast."""

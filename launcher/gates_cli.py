@@ -86,7 +86,7 @@ def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command 
     sim: Annotated[bool, typer.Option("--sim", help="Start a simulator for it; its evidence is simulated.")] = False,
     coverage: Annotated[Path, typer.Option(help="Stage 1: the report of coverage json.")] = Path("coverage.json"),
     junit: Annotated[Path | None, typer.Option(help="Stage 4: a JUnit report; default: run the suites.")] = None,
-    hours: Annotated[float | None, typer.Option(min=0.001, help="Stage 7: length of the session; default 6.")] = None,
+    hours: Annotated[float | None, typer.Option(min=0.001, help="Stage 7: default 6, and less passes nothing.")] = None,
     account: Annotated[str | None, typer.Option(help="Stage 8: the live account; default: the configured one.")] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="Stage 8: how long the decision holds.")] = 90,
 ) -> None:

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.tables import Tables
+from gates.paper_session import long_enough
 from gates.session_measures import fill_rate, filled_orders, latencies, pacing, relative, sharpe_of
+from gates.session_plan import ACCELERATED, SessionPlan
 
 
 def orders(*rows):
@@ -57,3 +59,17 @@ def test_the_sharpe_ratio_is_that_of_the_returns_from_slice_to_slice():
         returns.mean() / returns.std(ddof=1) * np.sqrt(252 * 390), rel=1e-6
     )
     assert sharpe_of(tables([100.0, 100.0, 100.0])) == -1e9
+
+
+@pytest.mark.parametrize(
+    ("plan", "seconds", "passes"),
+    [
+        (SessionPlan(), 6 * 3_600.0, True),
+        (SessionPlan(), 6 * 3_600.0 - 1.0, False),
+        (SessionPlan(seconds=36.0), 40.0, False),
+        (SessionPlan(seconds=8 * 3_600.0), 7 * 3_600.0, False),
+        (ACCELERATED, 45.0, True),
+    ],
+)
+def test_a_session_that_was_cut_short_is_no_session(plan, seconds, passes):
+    assert long_enough(plan, seconds).passed is passes
