@@ -92,6 +92,18 @@ def state_of(stage, number):
     return stage._journal.past(UUID(int=number)).state
 
 
+def written_and_not_begun(journal, intent):
+    """What a journal of an earlier version holds of an order plane that was killed between the two."""
+
+    def write(journal, order):
+        return not journal._intend(order.intent, order.account, 1, RowState.INTENDED)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(journal), "_is_new", write)
+        patch.setattr(type(journal), "_win", lambda journal, order: False)
+        assert journal.begin([SubmitOrder(intent, "PAPER")], (), 0) == []
+
+
 def test_what_nobody_has_reported_on_is_in_doubt_and_what_comes_after_is_sent(life):
     stage, venue, _ = life(1, 2)
     said = tell(stage, a_bar(), an_intent(1), an_intent(2), an_intent(3, **SELL))
@@ -146,9 +158,7 @@ def test_it_stays_in_doubt_over_restarts_and_repetitions_until_a_person_decides(
 def test_what_this_journal_was_about_to_send_before_it_lost_its_place_is_in_doubt_when_it_is_handed_back(life):
     stage, venue, _ = life()
     journal = stage._journal
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(journal), "_win", lambda journal, order: False)  # killed between the two
-        journal.begin([SubmitOrder(an_intent(1), "PAPER")], (), 0)
+    written_and_not_begun(journal, an_intent(1))
     assert state_of(stage, 1) is RowState.INTENDED
     stage, venue, said = life(1, standing=handed_over(12))
     assert seen(said) == [(1, "IN_DOUBT", 1)]
@@ -159,9 +169,7 @@ def test_what_this_journal_was_about_to_send_before_it_lost_its_place_is_in_doub
 def test_a_hand_over_is_acted_on_once_and_later_starts_go_on_as_ever(life):
     stage, venue, _ = life(standing=handed_over(12))
     journal = stage._journal
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(journal), "_win", lambda journal, order: False)
-        journal.begin([SubmitOrder(an_intent(1), "PAPER")], (), 0)
+    written_and_not_begun(journal, an_intent(1))
     stage, venue, _ = life(standing=handed_over(12))
     stage.restore(a_bar())
     stage.settle()

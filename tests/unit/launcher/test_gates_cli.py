@@ -182,7 +182,7 @@ def test_where_bars_come_from_may_differ_between_paper_and_live_and_which_may_no
     places = {"PORT": "4001", "HOST": "gateway", "CLIENT_ID": "9", "CACHE": "elsewhere"}
     assert hashed({f"ALGOTRADE_DATA__IBKR__{name}": value for name, value in places.items()}) == paper
     assert hashed({"ALGOTRADE_DATA__IBKR__DELAYED": "true"}) != paper
-    assert hashed({"ALGOTRADE_DATA__BAR_SIZE": "5min"}) != paper
+    assert hashed({"ALGOTRADE_DATA__IBKR__DECIDE_WITHIN_SECONDS": "30"}) != paper
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_rollback_steps_may_be_repeated(plane):
 
 
 def test_limits_are_reloaded_only_downwards(plane, tmp_path):
-    data = "data: {sources: [{files: [bars.parquet]}], symbols: [AAPL], bar_size: 1min}\n"
+    data = "data: {sources: [{files: [bars.parquet]}], symbols: [AAPL], bar_size: 1min}\nstrategy: {bar_size: 1min}\n"
     looser = tmp_path / "looser.yaml"
     looser.write_text(data + "order: {limits: {max_order_value: 1e12}}\n")
     code, text = run("limits", "reload", *WHO, "-c", str(looser))
