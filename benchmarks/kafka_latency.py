@@ -44,7 +44,7 @@ WARM_UP = 200
 def config() -> dict:
     """A strategy that trades on every bar, and an order plane that lets it."""
     return {
-        "data": {"sources": [{"files": ["unused"]}]},
+        "data": {"bar_size": "1min", "sources": [{"files": ["unused"]}]},
         "strategy": {
             "bar_size": "1min",
             "strategy": {"name": "moving_average_cross", "fast": 1, "slow": 2, "units": 1.0},
