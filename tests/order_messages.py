@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from contracts.market import BarEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side, TimeInForce
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 """Noon of a trading day in New York, to which tests count minutes."""
@@ -41,3 +41,18 @@ def seen(outputs):
     return [
         (each.intent_id.int, each.status.value, each.sequence) for each in outputs if isinstance(each, ExecutionReport)
     ]
+
+
+def filled(intent, price, at=None):
+    """The report that ``intent`` has traded whole at ``price``, when it was decided if not ``at``."""
+    return ExecutionReport(
+        intent_id=intent.intent_id,
+        order_id="1",
+        symbol=intent.symbol,
+        status=OrderStatus.FILLED,
+        filled_quantity=intent.quantity,
+        avg_fill_price=price,
+        timestamp=at or intent.timestamp,
+        direction=intent.direction,
+        strategy_id=intent.strategy_id,
+    )

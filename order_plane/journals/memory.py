@@ -13,6 +13,7 @@ from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import (
     NO_NOTES,
+    REVISED,
     Answer,
     JournalError,
     Past,
@@ -28,8 +29,6 @@ _numbers = count(1)
 _NEW, _KNOWN, _CONFLICT = Recall.NEW, Recall.KNOWN, Recall.CONFLICT
 _INTENDED, _SUBMITTING = RowState.INTENDED, RowState.SUBMITTING
 _IN_DOUBT = RowState.IN_DOUBT
-_AGAIN = {(RowState.ACKED, _IN_DOUBT), (RowState.NOT_SENT, RowState.ACKED)}
-"""Moves of a row whose outcome was known already."""
 
 
 def _content(intent: OrderIntent) -> int:
@@ -143,7 +142,7 @@ class MemoryJournal:
         for answer in answers:
             row = self._row(answer.intent_id)
             state = row.state
-            movable = state is _SUBMITTING or state is _IN_DOUBT or (state, answer.state) in _AGAIN
+            movable = state is _SUBMITTING or state is _IN_DOUBT or (state, answer.state) in REVISED
             if movable and row.attempt == answer.attempt:
                 row.state = answer.state
                 row.order_id = answer.order_id or row.order_id

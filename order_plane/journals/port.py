@@ -30,6 +30,10 @@ class RowState(StrEnum):
     NOT_SENT = "NOT_SENT"
 
 
+REVISED = frozenset({(RowState.ACKED, RowState.IN_DOUBT), (RowState.NOT_SENT, RowState.ACKED)})
+"""From which state to which an answer moves a row whose outcome was known already."""
+
+
 class Recall(StrEnum):
     """What the journal remembers of an intent."""
 

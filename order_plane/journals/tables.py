@@ -6,7 +6,7 @@ from zlib import crc32
 
 from domain.ids import text_of as spelled
 from order_plane.facts import Fact
-from order_plane.journals.port import RowState
+from order_plane.journals.port import REVISED
 
 VERSION = 4
 """Of the tables; a journal of another version is refused."""
@@ -93,7 +93,7 @@ POSTGRES = {
 }
 OPEN = "'SUBMITTING', 'IN_DOUBT'"
 """States of an attempt whose outcome is open."""
-MOVABLE = {RowState.IN_DOUBT: f"{OPEN}, 'ACKED'", RowState.ACKED: f"{OPEN}, 'NOT_SENT'"}
+MOVABLE = {after: f"{OPEN}, '{before.value}'" for before, after in REVISED}
 """Which states an answer leaves, if not only those of an open outcome."""
 COUNTERS = "journal_id, epoch, sequence, appended, published"
 _INTENT = "intent_id, attempt, content_hash, account, symbol, side, quantity, body"

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from order_messages import filled
 
 from contracts.base import Message
 from contracts.codec import encode
 from contracts.market import BarEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import OrderIntent
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage
 from strategy_plane.settings import (
@@ -57,19 +58,6 @@ Market = Callable[..., list[list[Message]]]
 @pytest.fixture
 def market(daily_bars) -> Market:
     return lambda prices, symbols=SYMBOLS: daily_bars(prices, symbols, START)
-
-
-def filled(intent: OrderIntent, price: float) -> ExecutionReport:
-    return ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=price,
-        timestamp=intent.timestamp,
-        direction=intent.direction,
-    )
 
 
 def tell(stage: Stage, messages: Iterable[Message]) -> list[Message]:

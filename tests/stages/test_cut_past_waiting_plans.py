@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from order_messages import filled
 
 from contracts.base import Message
 from contracts.codec import decode
 from contracts.control import PlanDecision, PlanProgress, PlanState, RebalancePlan, RiskAlert, Verdict
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import ExecutionReport, OrderIntent
 from kernel.memory_bus import MemoryBus
 from kernel.pump import Pump
 from kernel.recorder import END, SAID, TOLD, Recorder, replay
@@ -69,19 +70,6 @@ def approval(plan: RebalancePlan) -> PlanDecision:
     )
 
 
-def filled(intent: OrderIntent, at: datetime) -> ExecutionReport:
-    return ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=100.0,
-        timestamp=at,
-        direction=intent.direction,
-    )
-
-
 class Life:
     """A run in which a person approves every plan late and every order fills on the next day."""
 
@@ -104,7 +92,9 @@ class Life:
     def answers(self, now: datetime) -> list[Message]:
         day = timedelta(days=1)
         fills = [
-            filled(each, now) for each in self.said if isinstance(each, OrderIntent) and each.timestamp == now - day
+            filled(each, 100.0, now)
+            for each in self.said
+            if isinstance(each, OrderIntent) and each.timestamp == now - day
         ]
         plans = [each for each in self.said if isinstance(each, RebalancePlan)]
         return [*fills, *(approval(plan) for plan in plans if plan.timestamp == now - PATIENCE)]

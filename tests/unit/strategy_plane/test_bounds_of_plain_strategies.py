@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from order_messages import filled
 from pydantic import ValidationError
 
 from contracts.base import Message
 from contracts.control import RiskAlert
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
+from contracts.trading import ExecutionReport, OrderIntent, Side
 from strategy_plane.composition import build_stage
 from strategy_plane.settings import StrategySettings
 
@@ -42,20 +43,6 @@ def run(chosen: Mapping[str, Any], paths: Mapping[str, list[float]], **more: Any
         equity = cash + math.fsum(units[name] * closes[name] for name in paths)
         held.append({name: units[name] * closes[name] / equity for name in paths})
     return said, held
-
-
-def filled(intent: OrderIntent, price: float) -> ExecutionReport:
-    return ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=price,
-        timestamp=intent.timestamp,
-        direction=intent.direction,
-        strategy_id=intent.strategy_id,
-    )
 
 
 def gross(held: list[dict[str, float]]) -> float:

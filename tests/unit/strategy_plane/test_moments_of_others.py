@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from order_messages import filled
 
 from contracts.base import Message
 from contracts.control import PlanProgress, RebalancePlan
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import ExecutionReport, OrderIntent
 from strategy_plane.composition import build_stage
 from strategy_plane.ensemble_composition import build_observer
 from strategy_plane.settings import (
@@ -44,28 +45,14 @@ def run(settings: StrategySettings, days: int, hours: Hours, absent: Mapping[int
     for day in range(days):
         for event in told(day, hours, absent or {}):
             if isinstance(event, BarEvent):
-                filled = [each for each in open_orders if each.symbol == event.symbol]
-                open_orders = [each for each in open_orders if each not in filled]
-                for each in filled:
-                    stage.handlers[ExecutionReport](report(each, event))
+                done = [each for each in open_orders if each.symbol == event.symbol]
+                open_orders = [each for each in open_orders if each not in done]
+                for each in done:
+                    stage.handlers[ExecutionReport](filled(each, event.close, event.timestamp))
             found = list(stage.handlers[type(event)](event))
             open_orders += [each for each in found if isinstance(each, OrderIntent)]
             said += found
     return said
-
-
-def report(intent: OrderIntent, bar: BarEvent) -> ExecutionReport:
-    return ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=bar.close,
-        timestamp=bar.timestamp,
-        direction=intent.direction,
-        strategy_id=intent.strategy_id,
-    )
 
 
 def bought(said: Sequence[Message]) -> list[tuple[int, str]]:

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from order_messages import filled
 
 from contracts.base import Message
 from contracts.codec import encode
 from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import OrderIntent
 from kernel.ports import Stage
 from strategy_plane.composition import build_stage, build_strategy
 from strategy_plane.ensemble.brain import Brain
@@ -106,19 +107,6 @@ def settings(chosen: SignalEnsembleSettings = SMALL) -> StrategySettings:
 
 def tell(stage: Stage, messages: Iterable[Message]) -> list[Message]:
     return [said for message in messages for said in stage.handlers[type(message)](message)]
-
-
-def filled(intent: OrderIntent, price: float) -> ExecutionReport:
-    return ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=price,
-        timestamp=intent.timestamp,
-        direction=intent.direction,
-    )
 
 
 def live(stage: Stage, market: Sequence[Sequence[Message]], log: list[Message]) -> list[Message]:
