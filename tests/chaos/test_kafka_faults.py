@@ -25,8 +25,8 @@ from order_plane.journals.memory import MemoryJournal
 AUTHORIZATION_FAILED = 29
 PATIENCE = 60.0
 SLOW_MILLISECONDS = 5_000
-FEW = 20
-"""Records that the client holds, where it is to be full soon."""
+FEW = 2
+"""Records that the client holds, where it is to be full as soon as one batch has three intents."""
 
 
 class Plane:
@@ -141,7 +141,7 @@ def test_a_slow_kafka_loses_and_doubles_nothing(cluster, slow, monkeypatch):
     with a_plane(slow) as plane:
         plane.wish(1)
         plane.run(answered(plane))
-        plane.wish(FEW + 5)
+        plane.wish(4 * FEW + 1)
         plane.source.flush()
         SmallQueue.refused = 0
         cluster.answer_after(SLOW_MILLISECONDS)
