@@ -15,6 +15,7 @@ from order_plane.admission import Admission
 from order_plane.brokers.port import Broker, KeyLife
 from order_plane.decisions import carry_out
 from order_plane.desk import Desk
+from order_plane.dispatch import Dispatch
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.inheritance import Inheritance
 from order_plane.journals.port import Journal, Past, Recall, Resolution, Verdict
@@ -55,7 +56,7 @@ class Execution:
         self._broker, self._account, self._recovered = broker, account, False
         self._router = Router(desk, journal, broker)
         self.supervision = supervision = supervision or Supervision(desk, journal)
-        self._sending = Sending(desk, self._router, supervision, journal, self._on_command)
+        self._sending = Sending(desk, Dispatch(desk, broker, self._router), supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)

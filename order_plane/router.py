@@ -6,7 +6,6 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
-from kernel.crash_points import crash_point
 from order_plane.alerts import critical, warning
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
@@ -45,57 +44,6 @@ class Router:
         self._uncancelled: set[UUID] = set()
         self.cut_off = False
         """Whether the venue did not answer since this was last put back."""
-
-    def send(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send one order, once; an answer that is not a clear no never rejects it."""
-        intent_id = order.intent.intent_id
-        try:
-            facts = self._broker.submit(order)
-        except BrokerRefused as refusal:
-            self._reject(order, refusal.reason, settlement)
-            return
-        except BrokerUnavailable:
-            self.cut_off = True
-            self._reject(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
-            return
-        except BrokerStateUnknown as unknown:
-            self.cut_off = True
-            settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
-            settlement.say(self._desk.doubt(intent_id, str(unknown)))
-            return
-        crash_point("after_send")
-        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id if facts else ""))
-        for fact in facts:
-            self.learn(fact, settlement)
-
-    def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send what was admitted a while ago, unless something that was learnt since forbids it.
-
-        A further attempt is not sent either when the venue has the one before, whatever a person signed.
-        """
-        if order.attempt > 1 and not self._is_absent(order, settlement):
-            return
-        forbidden = self._desk.forbids_sending(order)
-        if forbidden is None:
-            self.send(order, settlement)
-        else:
-            self._reject(order, str(forbidden), settlement)
-
-    def _is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
-        """Whether the venue says that it has no order of the intent; what it has is adopted."""
-        intent_id = order.intent.intent_id
-        try:
-            facts = self._broker.lookup(intent_id) or ()
-        except (BrokerUnavailable, BrokerStateUnknown):
-            self.cut_off = True
-            self._reject(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
-            return False
-        if all(fact.kind is FactKind.REJECT for fact in facts):
-            return True
-        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id))
-        for fact in facts:
-            self.learn(fact, settlement)
-        return False
 
     def learn(self, fact: Fact, settlement: Settlement) -> None:
         """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol."""
@@ -277,14 +225,6 @@ class Router:
         if past.state is not RowState.IN_DOUBT:
             settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT, past.order_id))
         settlement.say(self._desk.doubt(past.intent.intent_id, reason))
-
-    def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
-        """The order is none; that an earlier attempt never arrived is still only what a person signed."""
-        intent, first = order.intent, order.attempt == 1
-        state, name = (RowState.REJECTED, "reject") if first else (RowState.NOT_SENT, NOT_SENT)
-        settlement.answers.append(Answer(intent.intent_id, order.attempt, state))
-        at = max(self._desk.now, intent.timestamp)
-        self.learn(Fact(intent.intent_id, FactKind.REJECT, name, at, reason=reason), settlement)
 
 
 def _unknown(fact: Fact) -> RiskAlert:

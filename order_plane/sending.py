@@ -9,9 +9,9 @@ from contracts.control import KillSwitchCommand
 from kernel.clock import monotonic
 from kernel.ports import Unprocessable
 from order_plane.desk import Desk
+from order_plane.dispatch import Dispatch
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Journal
-from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 
@@ -33,13 +33,13 @@ class Sending:
     def __init__(
         self,
         desk: Desk,
-        router: Router,
+        dispatch: Dispatch,
         supervision: Supervision,
         journal: Journal,
         obey: Callable[[KillSwitchCommand], Sequence[Message]],
     ) -> None:
         self._desk = desk
-        self._router = router
+        self._dispatch = dispatch
         self._supervision = supervision
         self._journal = journal
         self._obey = obey
@@ -57,18 +57,25 @@ class Sending:
         ``exempt`` are intents that close a position and that nothing holds back. The guards have heard so many of the
         outputs of ``settlement``; returns how many they have heard then.
         """
-        desk, router, supervision = self._desk, self._router, self._supervision
+        desk, dispatch, supervision = self._desk, self._dispatch, self._supervision
         for order in orders:
+            dispatch.make_way(order, settlement)
             self.heed(settlement)
             if order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
-                router.send_if_allowed(order, settlement)
+                dispatch.send_if_allowed(order, settlement)
             else:
-                router.send(order, settlement)
+                dispatch.send(order, settlement)
             if supervision.guards is not None:
-                if supervision.overhear(settlement.outputs[heard:]):
-                    settlement.outputs += supervision.act(())
-                heard = len(settlement.outputs)
-        return heard
+                heard = self._overhear(settlement, heard)
+        said = len(settlement.outputs)
+        dispatch.conclude(settlement)
+        late = supervision.guards is not None and said < len(settlement.outputs)
+        return self._overhear(settlement, heard) if late else heard
+
+    def _overhear(self, settlement: Settlement, heard: int) -> int:
+        if self._supervision.overhear(settlement.outputs[heard:]):
+            settlement.outputs += self._supervision.act(())
+        return len(settlement.outputs)
 
     def heed(self, settlement: Settlement) -> None:
         """Carry out what somebody waits for; to be called before anything that makes the venue trade.
@@ -78,6 +85,7 @@ class Sending:
         try:
             self._heed(settlement)
         except Exception:
+            self._dispatch.conclude(settlement)
             settlement.write_down(self._journal)
             raise
 

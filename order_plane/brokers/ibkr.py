@@ -1,10 +1,11 @@
 """Interactive Brokers behind the broker port, through TWS or IB Gateway."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TypeVar
 from uuid import UUID
 
 from contracts.market import BarEvent
@@ -23,7 +24,7 @@ from order_plane.brokers.ibkr_answers import clear
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Terms, Venue
-from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
+from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Reply, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact
 from order_plane.gates import GoLiveTerms, require_open_gates
@@ -32,6 +33,7 @@ PAPER_PORTS = frozenset({4002, 7497})
 LIVE_PORTS = frozenset({4001, 7496})
 _PAPER_ACCOUNTS = ("DU", "DF")
 _SLACK_SECONDS = 5.0
+Result = TypeVar("Result")
 
 
 class WrongAccount(GatewayRefused):
@@ -178,10 +180,12 @@ class IbkrBroker:
 
     def submit(self, order: SubmitOrder) -> Sequence[Fact]:
         """Send ``order``, once, and return what the gateway says at once; raises as the port says."""
-        try:
-            return self._loop.call(self._session.submit(order), self._longest)
-        except TimeoutError:
-            raise BrokerStateUnknown("the order was not answered in time") from None
+        return self.dispatch(order)()
+
+    def dispatch(self, order: SubmitOrder) -> Reply:
+        """Send ``order``, once; what is returned waits for the gateway's answer."""
+        sent = self._waited_for(self._session.dispatch(order))
+        return lambda: self._waited_for(self._session.answer(sent))
 
     def cancel(self, order: CancelOrder) -> Sequence[Fact]:
         """Ask for a cancel; that it happened comes with `drain` unless it is known at once."""
@@ -240,6 +244,12 @@ class IbkrBroker:
         finally:
             self._loop.close()
             self._ids.close()
+
+    def _waited_for(self, work: Coroutine[Any, Any, Result]) -> Result:
+        try:
+            return self._loop.call(work, self._longest)
+        except TimeoutError:
+            raise BrokerStateUnknown("the order was not answered in time") from None
 
     async def _witness(self) -> Witness:
         line = self._venue.lifeline

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
@@ -18,6 +19,15 @@ from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact, FactKind
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order that has left, what tells that the gateway has it, and what ends the wait for that."""
+
+    tracked: Tracked
+    answer: "asyncio.Future[None]"
+    alarm: asyncio.TimerHandle
+
+
 class Session:
     """The asynchronous broker; every method belongs to the loop of its venue."""
 
@@ -27,8 +37,8 @@ class Session:
         self._ids = ids
         self._client_id = client_id
 
-    async def submit(self, order: SubmitOrder) -> Sequence[Fact]:
-        """Send ``order`` and wait until the gateway has it.
+    async def dispatch(self, order: SubmitOrder) -> Sent:
+        """Send ``order``; `answer` waits until the gateway has it.
 
         Raises:
             BrokerRefused, BrokerUnavailable, BrokerStateUnknown: as the port of a broker says.
@@ -52,14 +62,28 @@ class Session:
             lapses=intent.time_in_force.value in LAPSING,
         )
         venue.book.add(tracked)
-        answer = venue.sending[tracked.intent_id] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer = venue.sending[tracked.intent_id] = loop.create_future()
         try:
             fields = {**form.fields, "orderId": tracked.order_id, "clientId": self._client_id}
             await self._place(connection, tracked, contract.fields, fields, form.algo)
-            await self._answer_to(tracked, answer)
-        finally:
+        except BaseException:
             venue.sending.pop(tracked.intent_id, None)
-        return self._first_news(tracked)
+            raise
+        return Sent(tracked, answer, loop.call_later(self._terms.answer_seconds, _give_up, answer))
+
+    async def answer(self, sent: Sent) -> Sequence[Fact]:
+        """What the gateway says at once of an order that has left; raises as `dispatch` does."""
+        try:
+            await sent.answer
+        except ConnectionLost as lost:
+            raise BrokerStateUnknown(str(lost)) from None
+        except TimeoutError:
+            await self._search(sent.tracked)
+        finally:
+            sent.alarm.cancel()
+            self._venue.sending.pop(sent.tracked.intent_id, None)
+        return self._first_news(sent.tracked)
 
     async def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
         """Send the order again under its number, and wait until the gateway shows it so; raises as `submit` does.
@@ -186,17 +210,6 @@ class Session:
             self._venue.book.drop(tracked)
             raise BrokerUnavailable("the connection was lost before anything was sent") from None
         self._ids.keep(tracked)
-
-    async def _answer_to(self, tracked: Tracked, answer: "asyncio.Future[None]") -> None:
-        alarm = asyncio.get_running_loop().call_later(self._terms.answer_seconds, _give_up, answer)
-        try:
-            await answer
-        except ConnectionLost as lost:
-            raise BrokerStateUnknown(str(lost)) from None
-        except TimeoutError:
-            await self._search(tracked)
-        finally:
-            alarm.cancel()
 
     async def _search(self, tracked: Tracked) -> None:
         """The gateway did not answer: ask whether it has the order."""

@@ -1,6 +1,6 @@
 """The port of a broker: what the order plane asks of any venue."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -11,6 +11,9 @@ from contracts.trading import Side
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact
 from order_plane.lifecycle import Status
+
+Reply = Callable[[], Sequence[Fact]]
+"""Waits for what a venue says at once of an order that has left; raises as `Broker.submit` does."""
 
 
 class KeyLife(StrEnum):
@@ -163,4 +166,16 @@ class Remote(Protocol):
     @property
     def ready(self) -> bool:
         """Whether orders can be sent now."""
+        ...
+
+
+@runtime_checkable
+class Overlapping(Protocol):
+    """A venue that takes the next order before it has answered to the one before."""
+
+    def dispatch(self, order: SubmitOrder) -> Reply:
+        """Send ``order`` after all that were dispatched before, and do not wait for an answer.
+
+        The reply must be called once. Raises as `Broker.submit` does, when it is known already.
+        """
         ...

@@ -1,6 +1,6 @@
 """Ways to send an intent once: the order plane's, and the common ones that do not."""
 
-from hostile_world import Interrupted, Line, World, consume
+from hostile_world import Interrupted, Line, OverlappingLine, World, consume
 
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
@@ -15,7 +15,8 @@ from order_plane.throttle import TokenBucket
 def order_plane(world: World, journal: object, *, fenced: bool = True) -> Execution:
     """The real thing, on ``journal`` and its own line to the venue."""
     desk = Desk("ACC", (not_halted, not_in_doubt), TokenBucket(100.0, 100.0))
-    return Execution(desk, Interrupted(journal, world, fenced=fenced), Line(world), "ACC")
+    line = OverlappingLine(world) if world.overlapping else Line(world)
+    return Execution(desk, Interrupted(journal, world, fenced=fenced), line, "ACC")
 
 
 def life(world: World, journal: object, *, fenced: bool = True) -> None:

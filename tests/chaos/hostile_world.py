@@ -85,6 +85,7 @@ class World:
         self.chance = Random(seed)
         self.key_life = key_life
         self.workers = workers
+        self.overlapping = seed % 2 == 1
         self.running: Worker | None = None
         self.calm = False
         self.now = 0
@@ -213,6 +214,24 @@ class Line:
 
     def close(self) -> None:
         pass
+
+
+class OverlappingLine(Line):
+    """The same line, on which orders are sent before those ahead of them are answered."""
+
+    def dispatch(self, order: object) -> Callable[[], list[Fact]]:
+        try:
+            facts, trouble = self.submit(order), None
+        except (BrokerRefused, BrokerStateUnknown) as problem:
+            facts, trouble = [], problem
+
+        def reply() -> list[Fact]:
+            self._world.point()
+            if trouble is not None:
+                raise trouble
+            return facts
+
+        return reply
 
 
 WRITES = ("begin", "conclude", "sign", "record_command")

@@ -137,6 +137,35 @@ def test_a_silent_order_is_found_by_asking(desk, simulator):
     assert [fact.kind for fact in broker.submit(desk.resting())] == [FactKind.ACK]
 
 
+def test_an_order_leaves_while_the_one_before_is_not_answered_and_each_hears_its_own_answer(desk, simulator):
+    broker = desk.broker(simulator)
+    broker.submit(desk.resting())  # after this the contract is known, so nothing else is asked
+    simulator.fault(do="lose_request", on="placeOrder")
+    lost, found = broker.dispatch(desk.resting(2)), broker.dispatch(desk.resting(3))
+    assert [fact.kind for fact in found()] == [FactKind.ACK]
+    with pytest.raises(BrokerStateUnknown):
+        lost()
+    assert [order["order_ref"] for order in simulator.state()["orders"]] == [str(UUID(int=each)) for each in (1, 3)]
+
+
+def test_a_link_cut_under_several_orders_leaves_each_in_doubt_until_it_is_looked_up(desk, simulator, until):
+    broker = desk.broker(simulator)
+    broker.submit(desk.resting())
+    simulator.fault(do="silent_ack")
+    replies = [broker.dispatch(desk.resting(number)) for number in (2, 3)]
+    simulator.fault(do="drop_link")
+    ends = []
+    for reply in replies:
+        try:
+            ends.append([fact.kind for fact in reply()])
+        except BrokerStateUnknown:
+            ends.append("unknown")
+    assert "unknown" in ends
+    until(lambda: broker.ready)
+    assert [[fact.kind for fact in broker.lookup(UUID(int=number))] for number in (2, 3)] == [[FactKind.ACK]] * 2
+    assert len(simulator.state()["orders"]) == 3
+
+
 def test_an_order_that_got_lost_is_in_doubt_and_not_sent_again(desk, simulator):
     simulator.fault(do="lose_request", on="placeOrder")
     broker = desk.broker(simulator)

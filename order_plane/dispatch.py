@@ -1,0 +1,132 @@
+"""Sends orders, each once, and books what the venue answers."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from kernel.crash_points import crash_point
+from order_plane.brokers.port import (
+    Broker,
+    BrokerRefused,
+    BrokerStateUnknown,
+    BrokerUnavailable,
+    Overlapping,
+    Reply,
+)
+from order_plane.desk import Desk
+from order_plane.effects import SubmitOrder
+from order_plane.facts import NOT_SENT, Fact, FactKind
+from order_plane.journals.port import Answer, RowState
+from order_plane.router import Router
+from order_plane.settlement import Settlement
+
+AT_ONCE = 8
+"""Orders that an `Overlapping` venue has not answered yet; what one answer forbids the ones behind it have left."""
+_ACKED = RowState.ACKED  # looking a member up by name costs more than using it
+Answered = TypeVar("Answered")
+
+
+class Dispatch:
+    """An answer that is not a clear no never rejects an order.
+
+    A venue that is `Overlapping` is sent orders of other symbols while it has not answered to those before; one of the
+    same symbol waits, since the answer may forbid it.
+    """
+
+    def __init__(self, desk: Desk, broker: Broker, router: Router) -> None:
+        self._desk = desk
+        self._broker = broker
+        self._router = router
+        self._submit = broker.submit
+        self._begin = broker.dispatch if isinstance(broker, Overlapping) else None
+        self._unanswered: dict[str, tuple[SubmitOrder, Reply]] = {}
+
+    def make_way(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Wait for the answers that ``order`` must not overtake; to be called before it is judged for the last time."""
+        unanswered = self._unanswered
+        if unanswered:
+            self._conclude(order.intent.symbol, settlement)
+            if len(unanswered) >= AT_ONCE:
+                self._conclude(next(iter(unanswered)), settlement)
+
+    def send(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Send one order, once, after `make_way` for it."""
+        if self._begin is None:
+            self._hear(order, partial(self._submit, order), settlement)
+            return
+        reply = self._asked(order, partial(self._begin, order), settlement)
+        if reply is not None:
+            self._unanswered[order.intent.symbol] = order, reply
+
+    def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
+        """Send what was admitted a while ago, unless something that was learnt since forbids it.
+
+        A further attempt is not sent either when the venue has the one before, whatever a person signed.
+        """
+        if order.attempt > 1 and not self._is_absent(order, settlement):
+            return
+        forbidden = self._desk.forbids_sending(order)
+        if forbidden is None:
+            self.send(order, settlement)
+        else:
+            self._reject(order, str(forbidden), settlement)
+
+    def conclude(self, settlement: Settlement) -> None:
+        """Wait for every answer that is still to come."""
+        for symbol in tuple(self._unanswered):
+            self._conclude(symbol, settlement)
+
+    def _conclude(self, symbol: str, settlement: Settlement) -> None:
+        waiting = self._unanswered.pop(symbol, None)
+        if waiting is not None:
+            self._hear(*waiting, settlement)
+
+    def _hear(self, order: SubmitOrder, reply: Reply, settlement: Settlement) -> None:
+        facts = self._asked(order, reply, settlement)
+        if facts is None:
+            return
+        crash_point("after_send")
+        order_id = facts[0].order_id if facts else ""
+        settlement.answers.append(Answer(order.intent.intent_id, order.attempt, _ACKED, order_id))
+        for fact in facts:
+            self._router.learn(fact, settlement)
+
+    def _asked(self, order: SubmitOrder, ask: Callable[[], Answered], settlement: Settlement) -> Answered | None:
+        """What the venue says; None when it said no or nothing clear, which is booked."""
+        try:
+            return ask()
+        except BrokerRefused as refusal:
+            self._reject(order, refusal.reason, settlement)
+        except BrokerUnavailable:
+            self._router.cut_off = True
+            self._reject(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
+        except BrokerStateUnknown as unknown:
+            self._router.cut_off = True
+            intent_id = order.intent.intent_id
+            settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
+            settlement.say(self._desk.doubt(intent_id, str(unknown)))
+        return None
+
+    def _is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
+        """Whether the venue says that it has no order of the intent; what it has is adopted."""
+        intent_id = order.intent.intent_id
+        try:
+            facts: Sequence[Fact] = self._broker.lookup(intent_id) or ()
+        except (BrokerUnavailable, BrokerStateUnknown):
+            self._router.cut_off = True
+            self._reject(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
+            return False
+        if all(fact.kind is FactKind.REJECT for fact in facts):
+            return True
+        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id))
+        for fact in facts:
+            self._router.learn(fact, settlement)
+        return False
+
+    def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
+        """The order is none; that an earlier attempt never arrived is still only what a person signed."""
+        intent, first = order.intent, order.attempt == 1
+        state, name = (RowState.REJECTED, "reject") if first else (RowState.NOT_SENT, NOT_SENT)
+        settlement.answers.append(Answer(intent.intent_id, order.attempt, state))
+        at = max(self._desk.now, intent.timestamp)
+        self._router.learn(Fact(intent.intent_id, FactKind.REJECT, name, at, reason=reason), settlement)

@@ -1,0 +1,141 @@
+"""A venue that takes the next order before it has answered: several leave at once, and no promise is given up."""
+
+from uuid import UUID
+
+import pytest
+from order_messages import NOON, a_bar, an_intent, seen, tell
+
+from contracts.control import KillSwitchCommand
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
+from order_plane.composition import build_stage
+from order_plane.dispatch import AT_ONCE
+from order_plane.facts import Fact, FactKind
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError, RowState
+from order_plane.settings import OrderSettings
+
+SYMBOLS = [f"S{number}" for number in range(AT_ONCE + 3)]
+
+
+class Venue:
+    """Notes when an order leaves and when its answer is asked for; ``problems`` are what it says no with, by number."""
+
+    key_life = KeyLife.NONE
+    dormant = False
+
+    def __init__(self):
+        self.log, self.problems, self.at_begin = [], {}, {}
+
+    def submit(self, order):
+        return self.dispatch(order)()
+
+    def dispatch(self, order):
+        number = order.intent.intent_id.int
+        self.log.append(("sent", number))
+        if number in self.at_begin:
+            raise self.at_begin[number]
+
+        def reply():
+            self.log.append(("heard", number))
+            if number in self.problems:
+                raise self.problems[number]
+            return [Fact(order.intent.intent_id, FactKind.ACK, "ack", NOON, f"v-{number}")]
+
+        return reply
+
+    def drain(self):
+        return []
+
+    def observe(self, bar):
+        pass
+
+    def most_unanswered(self):
+        most = waiting = 0
+        for what, _ in self.log:
+            waiting += 1 if what == "sent" else -1
+            most = max(most, waiting)
+        return most
+
+
+def a_plane(venue, journal=None):
+    limits = {"duplicate_window": 0, "max_gross_exposure": 1e9}
+    settings = OrderSettings.model_validate({"limits": limits, "guards": (), "reconciliation": None})
+    stage = build_stage(settings, journal or MemoryJournal(), venue)
+    stage.recover()
+    tell(stage, *(a_bar(symbol=symbol) for symbol in SYMBOLS))
+    return stage
+
+
+def wishes(count, **changes):
+    return [an_intent(1 + number, symbol=SYMBOLS[number], **changes) for number in range(count)]
+
+
+def test_orders_of_several_symbols_leave_before_the_first_is_answered():
+    venue = Venue()
+    said = tell(a_plane(venue), *wishes(3))
+    assert venue.log == [(what, number) for what in ("sent", "heard") for number in (1, 2, 3)]
+    assert [number for number, status, _ in seen(said) if status == "ACKNOWLEDGED"] == [1, 2, 3]
+
+
+def test_never_more_than_the_limit_wait_for_an_answer_and_all_are_heard():
+    venue = Venue()
+    tell(a_plane(venue), *wishes(len(SYMBOLS)))
+    assert venue.most_unanswered() == AT_ONCE
+    assert sorted(number for what, number in venue.log if what == "heard") == list(range(1, len(SYMBOLS) + 1))
+
+
+def test_the_second_order_of_a_symbol_waits_for_the_first_and_does_not_leave_when_that_is_in_doubt():
+    venue, journal = Venue(), MemoryJournal()
+    venue.problems[1] = BrokerStateUnknown("timeout")
+    said = tell(
+        a_plane(venue, journal), an_intent(1, symbol="S0"), an_intent(2, symbol="S1"), an_intent(3, symbol="S0")
+    )
+    assert venue.log == [("sent", 1), ("sent", 2), ("heard", 1), ("heard", 2)]
+    assert [(number, status) for number, status, _ in seen(said)][-3:] == [
+        (1, "IN_DOUBT"), (3, "REJECTED"), (2, "ACKNOWLEDGED"),
+    ]  # fmt: skip
+    assert [journal.past(wish.intent_id).state for wish in wishes(3)] == [
+        RowState.IN_DOUBT, RowState.ACKED, RowState.REJECTED,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["problems", "at_begin"])
+@pytest.mark.parametrize(
+    ("problem", "state"),
+    [(BrokerRefused("NO: says the venue"), RowState.REJECTED), (BrokerStateUnknown("timeout"), RowState.IN_DOUBT)],
+)
+def test_a_problem_of_one_order_is_its_own_whenever_it_is_known(when, problem, state):
+    venue, journal = Venue(), MemoryJournal()
+    getattr(venue, when)[2] = problem
+    tell(a_plane(venue, journal), *wishes(3))
+    assert [journal.past(wish.intent_id).state for wish in wishes(3)] == [RowState.ACKED, state, RowState.ACKED]
+
+
+def test_a_kill_that_comes_among_them_stops_the_next_and_those_under_way_are_heard():
+    venue, journal = Venue(), MemoryJournal()
+    stage = a_plane(venue, journal)
+    kill = KillSwitchCommand(command_id=UUID(int=99), timestamp=NOON, engage=True, operator="tester", reason="a test")
+    stage.heed(lambda: [kill] if len(venue.log) == 2 else [])
+    tell(stage, *wishes(4))
+    assert [number for what, number in venue.log if what == "sent"] == [1, 2]
+    assert [journal.past(wish.intent_id).state for wish in wishes(4)] == [
+        RowState.ACKED, RowState.ACKED, RowState.REJECTED, RowState.REJECTED,
+    ]  # fmt: skip
+
+
+def test_a_journal_that_was_taken_over_among_them_stops_the_rest_and_keeps_the_answers_of_those_under_way():
+    venue, journal = Venue(), MemoryJournal()
+    stage = a_plane(venue, journal)
+
+    def taken_over():
+        if len(venue.log) == 2:
+            raise JournalError("taken over")
+        return []
+
+    stage.heed(taken_over)
+    with pytest.raises(JournalError):
+        tell(stage, *wishes(4))
+    assert [number for what, number in venue.log if what == "heard"] == [1, 2]
+    assert [journal.past(wish.intent_id).state for wish in wishes(4)] == [
+        RowState.ACKED, RowState.ACKED, RowState.SUBMITTING, RowState.SUBMITTING,
+    ]  # fmt: skip
