@@ -2,8 +2,8 @@
 
 The gateway says nowhere that a bar is closed: the first trade of the next minute tells. So that is where the clock
 starts, when the message with it reaches a proxy between the simulator and the data plane; it stops when the order
-reaches another proxy in front of the simulator. A moment's orders leave one after the other, each after the
-acknowledgement of the one before; all of them count. The market runs at ``--speed`` times its own pace.
+reaches another proxy in front of the simulator. All orders of a moment count. The market runs at ``--speed`` times its
+own pace.
 
 python -m benchmarks.ibkr_over_kafka [--broker embedded|kafka] [--speed 60] [--closes 120]
 """
@@ -35,7 +35,7 @@ Heard = Callable[[list[bytes], float], None]
 
 
 class Proxy:
-    """Passes bytes on between clients and ``port``, and tells each message that it has passed on, with its time."""
+    """Passes bytes on between clients and ``port``, and tells each message that it passes on, with its time."""
 
     def __init__(self, port: int, from_client: Heard, from_gateway: Heard) -> None:
         self._target = port
@@ -59,7 +59,6 @@ class Proxy:
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Heard, rest: bytearray, skip: int
     ) -> None:
         while data := await reader.read(1 << 16):
-            writer.write(data)
             now = time.perf_counter()
             rest += data
             if skip and len(rest) >= skip:
@@ -68,6 +67,7 @@ class Proxy:
             while not skip and len(rest) >= 4 and len(rest) >= (end := 4 + int.from_bytes(rest[:4])):
                 heard(bytes(rest[4:end]).split(b"\0"), now)
                 del rest[:end]
+            writer.write(data)  # not before: what it causes may be there at once, and must not be noted ahead of it
         writer.close()
 
 
