@@ -11,6 +11,7 @@ from contracts.control import KillScope, KillSwitchCommand, PlanDecision, Rebala
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
 from ibkr_client.gateway_note import GatewayNote
+from kernel import kafka_errors
 from kernel.asides import Asides, Publish
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
@@ -81,6 +82,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             resources.callback(channel.close)
             outage = KafkaOutage(stage, channel.poll, announcer.said, kafka)
             stage.heed(asides.heeding(lambda: _urgent(outage, holding, ahead, channel)))
+            stage.upkeep.confirm = lambda: _holds(outage, holding)
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
             recovery = Recovery(
@@ -133,6 +135,17 @@ def _urgent(
         return kills_among(channel.waiting())
     holding.heed()
     return [*ahead.read(), *kills_among(channel.waiting())]
+
+
+def _holds(outage: KafkaOutage, holding: Holding) -> bool:
+    """Whether Kafka says now that this order plane may send what has no place among the intents."""
+    if outage.lasts:
+        return False
+    try:
+        holding.confirm()
+    except kafka_errors.BrokerUnavailable:
+        return False
+    return True
 
 
 def _commands(stage: Execution, publish: Publish, asides: Asides) -> dict[str, CommandHandler]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import count
 
 from contracts.base import Message
@@ -204,14 +203,14 @@ class Supervision:
         self.alert = waits or (flattens and self._flattening.wanted(self._desk))
         return measured
 
-    def given_at(self, command: KillSwitchCommand) -> datetime | None:
-        """When the newest command was given that holds what ``command`` would engage or release, if any does.
+    def newest(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
+        """The command latched last of those that hold what ``command`` would engage or release, if any does.
 
-        A release ends what stood when it was given, so that one which is heard late undoes no newer kill.
+        A release must name it. So one that is heard late undoes no newer kill, whatever clock dates either.
         """
         if command.scope is KillScope.SYMBOL:
-            return self._desk.halts.given_at(command.target)
-        return self._desk.switch.given_at(command)
+            return self._desk.halts.newest(command.target)
+        return self._desk.switch.newest(command)
 
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
@@ -226,9 +225,12 @@ class Supervision:
         refused = self._journal.notes().get(f"{_REFUSED}{release.command_id}")
         if refused is not None:
             return refused
-        given = self.given_at(release)
-        if given is not None and release.timestamp < given:
-            return f"it was given before the kill of {given.isoformat()}; repeat it if it is meant"
+        newest = self.newest(release)
+        if newest is not None and release.ends != newest.command_id:
+            who = f"{newest.cause} by {newest.operator}, {newest.command_id}"
+            return (
+                f"it does not name the newest command that holds it ({who}); look at that, and repeat it if it is meant"
+            )
         if self._desk.switch.asks_for_investigation(release) and not release.two_persons:
             return "it asks for an investigation; name the second operator who confirms it"
         return None if self.guards is None else self.guards.forbids(release)

@@ -24,9 +24,9 @@ SETTINGS = OrderSettings.model_validate(
 WHO = {"operator": "ann", "reason": "drill"}
 
 
-def a_command(number, minutes, *, engage):
+def a_command(number, minutes, *, engage, ends=None):
     at = NOON + timedelta(minutes=minutes)
-    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, timestamp=at, **WHO)
+    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, timestamp=at, ends=ends, **WHO)
 
 
 def a_limit(number, minutes=0):
@@ -75,9 +75,9 @@ def reports(lines, status):
 
 def test_a_kill_and_a_release_in_the_middle_of_a_batch_are_told_again_where_they_took_effect(life):
     life.tell(a_bar(), a_limit(1))
-    life.heard = {4: (a_command(500, 1, engage=True),), 6: (a_command(501, 2, engage=False),)}
+    life.heard = {4: (a_command(500, 1, engage=True),), 6: (a_command(501, 2, engage=False, ends=UUID(int=500)),)}
     life.tell(a_bar(1), *(a_limit(number, 1) for number in range(2, 9)))
-    life.tell(a_command(500, 1, engage=True), a_command(501, 2, engage=False))
+    life.tell(a_command(500, 1, engage=True), a_command(501, 2, engage=False, ends=UUID(int=500)))
     life.tell(a_bar(2), a_limit(20, 2))
     told_again, lines = life.retold()
     assert told_again.mismatch is None
@@ -111,7 +111,7 @@ def test_what_an_operator_did_by_the_socket_is_told_again(life):
     life.tell(a_bar(1), a_limit(6, 1))
     life.operate["kill"]({"message": encode(a_command(500, 2, engage=True)).decode()})
     life.tell(a_bar(2), a_limit(7, 2))
-    with pytest.raises(CommandRefused, match="given before"):
+    with pytest.raises(CommandRefused, match="does not name"):
         life.operate["kill"]({"message": encode(a_command(501, 1, engage=False)).decode()})
     life.tell(a_bar(3), a_limit(8, 3))
     told_again, lines = life.retold()
