@@ -46,8 +46,8 @@ def take_over(
             f"this journal ({name}) sends from intent {standing.intents_from} on, in the place of {other.journal_id} on"
             f" {other.host}, {other.place}. NOTHING HERE STOPS THAT ORDER PLANE: while it is cut off from Kafka and"
             " reaches the venue, a kill engaged there goes on closing positions and cancelling orders, so a position"
-            " may be closed twice. See that its process has ended, or end its session at the venue. Then start the order"
-            " plane of this journal, hold the account against the venue, and decide on what it shows in doubt:"
+            " may be closed twice. See that its process has ended, or end its session at the venue. Then start the"
+            " order plane of this journal, hold the account against the venue, and decide on what it shows in doubt:"
             " algotrade orders in-doubt",
             markup=False,
             soft_wrap=True,

@@ -103,20 +103,6 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
     }
 
 
-def retold(stage: OrderPlane) -> Callable[[Fields], Iterable[Message]]:
-    """Carries out a recorded command of an operator and returns what it says, refused or not."""
-    said: list[Message] = []
-    commands = operator_commands(stage, said.extend)
-
-    def carry_out(fields: Fields) -> Iterable[Message]:
-        said.clear()
-        with suppress(CommandRefused):
-            commands[str(fields["command"])](fields)
-        return tuple(said)
-
-    return carry_out
-
-
 def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
     """Whoever names this plane means it to do something: what it could not do is refused."""
     switch = stage.desk.switch

@@ -23,7 +23,7 @@ from order_plane.app import run
 from order_plane.brokers.paper import PaperBroker
 from order_plane.composition import build_simulation
 from order_plane.learning import CostLearner, Learning
-from order_plane.operator_commands import retold
+from order_plane.retelling import retold
 from order_plane.settings import OrderSettings
 
 PATIENCE = 90.0
