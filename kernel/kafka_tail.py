@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
-from kernel.clock import monotonic
+from kernel.clock import monotonic, since_boot
 from kernel.kafka_errors import BrokerUnavailable, error_of, text_of
 from kernel.kafka_offsets import Partition, low_and_high
 from kernel.kafka_settings import KafkaSettings, reader_config
@@ -37,11 +37,11 @@ class Tail:
             }
         )
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
-        self._turned_at, self._behind = monotonic(), False
+        self._turned_at, self._behind = since_boot(), False
 
     def turn(self) -> None:
         """The process goes on; when it was away, `read` will wait for what was appended meanwhile."""
-        now = monotonic()
+        now = since_boot()
         if now - self._turned_at > _PAUSE_SECONDS:
             self._behind = True
         self._turned_at = now

@@ -94,6 +94,7 @@ def fields_of(resolution: Resolution) -> dict[str, JsonValue]:
         "reason": resolution.reason,
         "at": resolution.at.isoformat(),
         "order_id": resolution.order_id,
+        "changes": [*resolution.changes],
     }
 
 
@@ -114,6 +115,7 @@ class _Signed(_Signature):
     verdict: Verdict
     at: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
     order_id: Annotated[str, Field(pattern=r"^[!-~]{0,64}$")] = ""
+    changes: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
 
 
 class _Execution(_Signature):

@@ -24,6 +24,7 @@ def carry_out(
     """
     intent_id = resolution.intent_id
     past = journal.past(intent_id) if desk.knows(intent_id) else None
+    require_shown(past, resolution)
     if past is not None and signed_facts(past, resolution):
         _answer(past, resolution, router, settlement)
         journal.witness({"event": "RESOLUTION", "done": True, "of": "change", **fields_of(resolution)})
@@ -58,6 +59,21 @@ def book_fill(told: Fact, broker: Broker, journal: Journal, router: Router, sett
             f"that cannot be true: the order would have traded {history.filled:g} of {history.quantity:g}"
         )
     router.learn(fill, settlement)
+
+
+def open_changes(past: Past) -> tuple[str, ...]:
+    """The changes of an order that nobody answered, by the names of the requests; none while itself is in doubt."""
+    if past.state is not RowState.ACKED:
+        return ()
+    history = history_of(past.intent.quantity, past.facts)
+    names = {*(each.fact_id for each in history.unanswered), *history.cancelling}
+    return () if history.status() in TERMINAL else tuple(sorted(names))
+
+
+def require_shown(past: Past | None, resolution: Resolution) -> None:
+    """Raise NotInDoubt unless what is in doubt is what whoever decided was shown: it may have changed since."""
+    if resolution.changes != (() if past is None else open_changes(past)):
+        raise NotInDoubt("what is in doubt of this order is not what was decided on; look at it again and repeat it")
 
 
 def signed_facts(past: Past, resolution: Resolution) -> list[Fact]:

@@ -337,7 +337,7 @@ def test_a_plane_that_was_cut_off_sends_no_more_of_its_batch_once_it_may_have_be
 ):
     journal, away = TakenOver(), [0.0]
     stage = a_plane(venue, journal)
-    monkeypatch.setattr("order_plane.sending.monotonic", lambda: monotonic() + away[0])
+    monkeypatch.setattr("order_plane.sending.since_boot", lambda: monotonic() + away[0])
 
     def pause(order):
         if order.intent.intent_id.int == 3 and paused:
@@ -358,7 +358,7 @@ def test_a_plane_that_was_cut_off_sends_no_more_of_its_batch_once_it_may_have_be
 def test_after_an_idle_while_the_journal_that_has_just_answered_is_not_asked_again(venue, monkeypatch):
     journal, away = TakenOver(), [0.0]
     stage = a_plane(venue, journal)
-    monkeypatch.setattr("order_plane.sending.monotonic", lambda: monotonic() + away[0])
+    monkeypatch.setattr("order_plane.sending.since_boot", lambda: monotonic() + away[0])
     for number in (1, 2):
         away[0] += 60.0
         tell(stage, an_intent(number))
