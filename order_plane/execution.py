@@ -286,11 +286,10 @@ class Execution:
 
     def _send(self, settlement: Settlement, heard: int) -> int:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""
-        closing = self.supervision.closing() if self.supervision.alert else ()
-        if closing:
-            self.upkeep.confirm()  # an unclear answer stops nothing that closes a position
-        self._again += closing
-        again, self._again = self._again, []
+        closing = self.supervision.closing() if self.supervision.alert else []
+        again = closing
+        if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
+            again, self._again = [*self._again, *closing], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
         self._collect(self._desk.cancels.due() if self._desk.troubled else ())

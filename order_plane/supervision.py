@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import count
+from uuid import UUID
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
@@ -47,6 +48,7 @@ class Supervision:
         self.guards = guards
         self.controls = controls
         self._told: list[KillSwitchCommand] = []
+        self._released: set[UUID] = set()
         self.alert = False
         self.triggered: Counter[str] = Counter()
         """Switches engaged by cause, since somebody last counted and cleared them."""
@@ -82,6 +84,8 @@ class Supervision:
         Raises:
             Unprocessable: when a release is not allowed.
         """
+        if command.command_id in self._released:
+            return ()
         refusal = None if command.engage else self._refusal(command)
         if refusal is not None:
             self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
@@ -124,6 +128,8 @@ class Supervision:
         notes = self._journal.notes()
         for command in self._journal.commands():
             self._desk.command(command)
+            if not command.engage:
+                self._released.add(command.command_id)
         if self.guards is not None:
             self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
             self.guards.catch_up(self._desk.switch)
@@ -216,6 +222,8 @@ class Supervision:
         self.alert = self.watches = True
         if command.engage:
             self.triggered[command.cause] += 1
+        else:
+            self._released.add(command.command_id)
         if self.guards is not None:
             self.guards.obey(command)
         return self._desk.command(command)

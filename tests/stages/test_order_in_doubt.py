@@ -94,6 +94,17 @@ def test_adopting_fetches_what_the_venue_knows_by_now(doubtful):
     assert stage.desk.positions == {"AAPL": 10.0}
 
 
+def test_a_next_attempt_waits_until_kafka_says_who_sends(doubtful):
+    stage, venue = doubtful
+    answers = [False, True]
+    stage.upkeep.confirm = lambda: answers.pop(0)
+    venue.answers = [[an_ack()]]
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    assert (tell(stage), len(venue.sent)) == ([], 1)
+    assert seen(tell(stage)) == [(1, "ACKNOWLEDGED", 2)]
+    assert venue.sent == [(1, 1), (1, 2)]
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_was_not_sent_ends_rejected_and_frees_its_symbol(world, doubtful, restart):
     stage, venue = doubtful

@@ -117,6 +117,22 @@ def test_a_release_that_waits_at_the_socket_does_not_undo_the_kill_behind_it_whi
     assert sum("does not name" in str(each) for each in answers) == 1
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_release_that_was_carried_out_and_is_read_again_behind_a_newer_kill_is_no_refusal(restart):
+    journal, broker = MemoryJournal(), broker_of()
+    stage = build_stage(SETTINGS, journal, broker)
+    stage.recover()
+    tell(stage, a_command(1, 0, engage=True))
+    release = as_shown(stage, a_command(2, 1, engage=False))
+    tell(stage, release, a_command(3, 2, engage=True))
+    if restart:
+        stage = build_stage(SETTINGS, journal, broker)
+        stage.restore(release)
+        assert not [each for each in stage.recover() if each.event_type == "risk_alert"]
+    assert tell(stage, release) == []
+    assert engaged(stage) == [3]
+
+
 def test_an_older_kill_that_is_read_late_still_stops_trading():
     stage = build_simulation(SETTINGS)
     tell(stage, a_command(2, 5, engage=False))
