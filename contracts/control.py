@@ -60,7 +60,8 @@ class KillSwitchCommand(Message):
     """Latch (``engage``) or release a kill switch; a release needs a named person and a reason.
 
     ``cause`` is MANUAL, or the automatic guard that gave the command. HALT_AND_FLATTEN also closes positions at the
-    market. HALT_AND_INVESTIGATE, and a cause that still holds, is released only with a ``second_operator``.
+    market. HALT_AND_INVESTIGATE, and a cause that still holds, is released only with a ``second_operator``. A release
+    ``ends`` what its giver was shown: the newest command that holds the switch. When another came since, it is refused.
     """
 
     event_type: Literal["kill_switch_command"] = "kill_switch_command"
@@ -74,6 +75,7 @@ class KillSwitchCommand(Message):
     action: KillAction = KillAction.HALT
     cause: Name = "MANUAL"
     second_operator: Name | None = None
+    ends: Identifier | None = None
 
     @property
     def two_persons(self) -> bool:

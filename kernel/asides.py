@@ -54,6 +54,21 @@ class Asides:
 
         return noted
 
+    def note(self, what: str, fields: Fields, said: Iterable[Message]) -> None:
+        """What happened between two settlements at nobody's command, told by ``fields``, and what it led to."""
+        for each in self._recorders:
+            each.operated({**fields, "command": what}, said)
+
+    def noting(self, what: str, publish: Publish) -> Publish:
+        """``publish``, for what happens between two settlements by itself: it is noted with what it says."""
+
+        def noted(messages: Iterable[Message]) -> None:
+            said = list(messages)
+            self.note(what, {}, said)
+            publish(said)
+
+        return noted
+
     def over(
         self, commands: Mapping[str, Callable[[Fields], _Answer]], but: str
     ) -> dict[str, Callable[[Fields], _Answer]]:

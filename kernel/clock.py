@@ -3,6 +3,8 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class SystemClock:
     """The machine's clock."""
@@ -36,5 +38,13 @@ class ManualClock:
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never steps back; for timeouts and durations only."""
+    """Seconds on a clock that never steps back and stands while the host sleeps; for timeouts and durations only."""
     return time.monotonic()
+
+
+def since_boot() -> float:
+    """Seconds on a clock that never steps back and, on Linux, goes on while the host sleeps.
+
+    For whatever may have been missed meanwhile: to the rest of the world the time has passed.
+    """
+    return time.clock_gettime(_SINCE_BOOT)

@@ -34,14 +34,14 @@ class StrictLog(Generic[_Kind]):
         self._next = 0
         self.close = self._tail.close
 
-    def read(self, *, wait: bool = False) -> Sequence[_Kind]:
+    def read(self, *, wait: bool = False, patience_seconds: float | None = None) -> Sequence[_Kind]:
         """What was not read before, in its order; of all that the log holds by now after a pause, or with ``wait``.
 
         Raises:
             BrokerUnavailable: when no broker tells what the log holds.
             LogBroken: when a record is missing, or is no such message.
         """
-        return self._decoded(self._tail.read(wait=wait))
+        return self._decoded(self._tail.read(wait=wait, patience_seconds=patience_seconds))
 
     def arrived(self) -> Sequence[_Kind]:
         """What was not read before and is here already; to be called often, so that a pause of the process is noticed.

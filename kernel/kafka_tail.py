@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
-from kernel.clock import monotonic
+from kernel.clock import monotonic, since_boot
 from kernel.kafka_errors import BrokerUnavailable, error_of, text_of
 from kernel.kafka_offsets import Partition, low_and_high
 from kernel.kafka_settings import KafkaSettings, reader_config
@@ -27,6 +27,7 @@ class Tail:
     def __init__(self, settings: KafkaSettings, group: str, starts: Mapping[Partition, int]) -> None:
         self._settings = settings
         self._next = dict(starts)
+        self._found: list[Record] = []
         self._consumer = Consumer(
             {
                 **reader_config(settings, settings.group(group)),
@@ -36,42 +37,40 @@ class Tail:
             }
         )
         self._consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
-        self._turned_at, self._behind = monotonic(), False
+        self._turned_at, self._behind = since_boot(), False
 
     def turn(self) -> None:
         """The process goes on; when it was away, `read` will wait for what was appended meanwhile."""
-        now = monotonic()
+        now = since_boot()
         if now - self._turned_at > _PAUSE_SECONDS:
             self._behind = True
         self._turned_at = now
 
-    def read(self, *, wait: bool = False) -> Sequence[Record]:
+    def read(self, *, wait: bool = False, patience_seconds: float | None = None) -> Sequence[Record]:
         """What was not read before; of all that the logs hold by now after a pause, or with ``wait``.
 
         Raises:
-            BrokerUnavailable: when no broker tells in time what was appended.
+            BrokerUnavailable: when no broker tells in time what was appended; what was read until then is not lost.
         """
         self.turn()
-        found: list[Record] = []
         if self._behind or wait:
-            self._catch_up(found)
+            self._catch_up(patience_seconds or self._settings.start_timeout_seconds)
             self._behind = False
-        return [*found, *self.arrived()] if found else self.arrived()
+        return self.arrived()
 
     def arrived(self) -> list[Record]:
         """What was not read before and is here already; never waits, and is no `read` after a pause."""
         self.turn()
-        found: list[Record] = []
         while (record := self._consumer.poll(0)) is not None:
-            self._take(record, found)
+            self._take(record)
+        found, self._found = self._found, []
         return found
 
     def close(self) -> None:
         """Let go of the broker."""
         self._consumer.close()
 
-    def _catch_up(self, found: list[Record]) -> None:
-        patience = self._settings.start_timeout_seconds
+    def _catch_up(self, patience: float) -> None:
         deadline = monotonic() + patience
         try:
             ends = {each: low_and_high(self._consumer, each, patience) for each in self._next}
@@ -80,11 +79,11 @@ class Tail:
         while any(max(low, self._next[each]) < high for each, (low, high) in ends.items()):
             record = self._consumer.poll(_POLL_SECONDS)
             if record is not None:
-                self._take(record, found)
+                self._take(record)
             if monotonic() > deadline:
                 raise BrokerUnavailable(self._settings.bootstrap_servers, "what a pause has missed cannot be read")
 
-    def _take(self, record: Record, found: list[Record]) -> None:
+    def _take(self, record: Record) -> None:
         if record.error() is None:  # an error is met by the group, too, which judges it
             self._next[record.topic() or "", record.partition() or 0] = (record.offset() or 0) + 1
-            found.append(record)
+            self._found.append(record)

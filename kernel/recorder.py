@@ -32,8 +32,8 @@ class Recorder:
     Each line is a mark and canonical bytes: ``<`` a message it was told, ``>`` one it said, ``!`` why it
     refused, ``=`` one it was restored from; ``settle`` precedes what it said at the end of the batch and
     ``end`` closes the batch. ``~`` is a message that it heard in the middle of the settlement that follows,
-    behind the number of the question that it answered, and ``*`` a command that an operator gave beside the
-    bus. A restarted process needs a new file, since its stage begins anew. Passes without messages in or out
+    behind the number of the question that it answered, and ``*`` what happened beside the bus, such as the command
+    of an operator. A restarted process needs a new file, since its stage begins anew. Passes without messages in or out
     leave no trace.
     """
 
@@ -62,7 +62,7 @@ class Recorder:
         self._batch.append(HEEDED + str(number).encode() + b" " + encode(message) + b"\n")
 
     def operated(self, fields: Mapping[str, JsonValue], outputs: Iterable[Message]) -> None:
-        """Record a command that an operator gave between batches, and what it said."""
+        """Record what happened between batches, such as a command of an operator, and what that said."""
         self._batch.append(OPERATED + json.dumps(fields, sort_keys=True).encode() + b"\n")
         self._batch += map(_said, outputs)
         self._write()
@@ -202,8 +202,11 @@ def _first_difference(retelling: Retelling, batch: Sequence[bytes], lines_before
 
 
 def _tell(stage: Stage, message: Message) -> list[bytes]:
+    handler = stage.handlers.get(type(message))
+    if handler is None:  # whoever was recorded looked at something else there, and went on
+        return []
     try:
-        return [_said(output) for output in stage.handlers[type(message)](message)]
+        return [_said(output) for output in handler(message)]
     except Unprocessable as verdict:
         return [_refused(verdict.error)]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -19,7 +18,7 @@ from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
 from launcher.latching import Latch, Plane, plane_of, publish
 from launcher.order_journal import Database, Operator, looked_at
-from launcher.order_socket import State, after_what_stands, socket_of
+from launcher.order_socket import State, socket_of, what_holds
 from launcher.wish import Reason, Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
 from order_plane.journals.port import JournalError
@@ -74,22 +73,18 @@ def off(
     """Release a kill switch; refused while its cause still holds, unless a second person overrides that.
 
     That is judged by the order plane: unlike a kill, a release is never written into the journal of one that is down.
+    It ends the switch as it stands now; a kill that comes meanwhile holds.
     """
     socket = socket_of(state)
-    command = the_command(
-        engage=False,
-        operator=operator,
-        reason=reason,
-        scope=scope,
-        target=target,
-        second_operator=second_operator,
-        at=after_what_stands(socket),
-    )
+    command = the_command(operator, reason, scope=scope, target=target, engage=False, second_operator=second_operator)
     with reported():
         try:
-            ask(socket, "kill", {"message": encode(command).decode()})
-        except NobodyListens:
-            _publish_release(command, connection(bootstrap, prefix))
+            named = command.model_copy(update={"ends": what_holds(socket, scope, target)})
+            ask(socket, "kill", {"message": encode(named).decode()})
+        except NobodyListens as error:
+            latched = _latched(plane_of(state, None), str(error)).newest(command)
+            ends = None if latched is None else latched.command_id
+            _publish_release(command.model_copy(update={"ends": ends}), connection(bootstrap, prefix))
         except CommandRefused as error:
             _end(f"refused: {error}", NOTHING)
         else:
@@ -105,7 +100,7 @@ def status(state: State = None, database: Database = None) -> None:
     try:
         answer = ask(socket_of(state), "status", {})
     except NobodyListens as error:
-        latched = _latched(plane_of(state, database), str(error))
+        latched = _latched(plane_of(state, database), str(error)).engaged
         for each in latched:
             _show(each.model_dump(mode="json"))
         _end(f"{error}{'; that is what its journal holds' if latched else ''}", NOTHING if latched else USAGE)
@@ -127,10 +122,13 @@ def status(state: State = None, database: Database = None) -> None:
 
 
 def _publish_release(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
+    """Publish a release of which a journal told what it ends; one that names nothing would be refused in its turn."""
+    text = "a release is judged by the order plane: start it, which comes up stopped, and repeat this"
+    if command.ends is None:
+        _end(f"no order plane answers and no journal here shows what would be released; {text} beside it", NOTHING)
     try:
         publish(command, kafka)
     except (BrokerUnavailable, DeliveryFailed):
-        text = "a release is judged by the order plane: start it, which comes up stopped, and repeat this"
         errors.print(text, style="red", markup=False, soft_wrap=True)
         raise
     console.print(Latch.PUBLISHED.value)
@@ -144,21 +142,21 @@ def _show(switch: Mapping[str, JsonValue]) -> None:
     )
 
 
-def _latched(plane: Plane, silence: str) -> tuple[KillSwitchCommand, ...]:
+def _latched(plane: Plane, silence: str) -> KillSwitch:
     """The switches that the journal of ``plane`` will bring back at its next start; ends when it cannot be read."""
-    if plane.directory is None:
-        return ()
     switch = KillSwitch("")
+    if plane.directory is None:
+        return switch
     try:
         with closing(looked_at(plane.directory, plane.database)) as journal:
             commands = journal.commands()
     except JournalError as error:
         _end(f"{silence}, and nobody knows whether a kill is latched: {error}", USAGE)
-        return ()
+        return switch
     for command in commands:
         if command.scope is not KillScope.SYMBOL:
             switch.apply(command)
-    return switch.engaged
+    return switch
 
 
 def the_command(
@@ -170,10 +168,9 @@ def the_command(
     *,
     engage: bool = True,
     second_operator: str | None = None,
-    at: datetime | None = None,
 ) -> KillSwitchCommand:
-    """A command of ``operator``, given ``at`` that moment, else now, and named after who, what and when."""
-    at = at or SystemClock().now()
+    """A command of ``operator``, given now and named after who, what and when."""
+    at = SystemClock().now()
     given: dict[str, object] = {
         "engage": engage,
         "reason": reason,

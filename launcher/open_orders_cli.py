@@ -5,6 +5,7 @@ from itertools import count
 from typing import Annotated
 
 import typer
+from pydantic import JsonValue
 from rich.console import JustifyMethod
 from rich.table import Table
 
@@ -86,6 +87,32 @@ def replace(
         except NobodyListens:
             raise CommandRefused("no order plane runs here; start it, or change the order at the venue") from None
     console.print(str(answer.get("outcome") or "asked for; `algotrade orders list --all` shows how the order works"))
+
+
+def book_fill(  # noqa: PLR0913 - one option for each thing that a person must say of an execution
+    intent: Reference,
+    *,
+    fill: Annotated[str, typer.Option(help="The venue's id of the execution, whole.")],
+    quantity: Annotated[float, typer.Option(help="Units that traded.")],
+    price: Annotated[float, typer.Option(help="Per unit.")],
+    at: Annotated[str, typer.Option(help="When it traded, such as 2026-03-02T15:31:00Z.")],
+    operator: Operator,
+    reason: Annotated[str, typer.Option(help="Where you read it, and why the order plane did not.")],
+    commission: Annotated[float, typer.Option(help="What it cost, in currency units.")] = 0.0,
+    state: State = None,
+) -> None:
+    """Book an execution that the venue tells the order plane no more, such as one of yesterday at Interactive Brokers.
+
+    The same execution again changes nothing; what the venue says of it later counts more.
+    """
+    fields: dict[str, JsonValue] = {"intent_id": intent, "operator": operator, "reason": reason, "fill": fill}
+    fields |= {"quantity": quantity, "price": price, "at": at, "commission": commission}
+    with journal_errors():
+        try:
+            answer = ask(place_of(state, None) / SOCKET, "book", fields)
+        except NobodyListens:
+            raise CommandRefused("no order plane runs here; start it, and book the execution then") from None
+    console.print("booked" if answer.get("booked") else "it was booked before")
 
 
 def history_with(past: Past) -> History:

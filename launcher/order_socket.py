@@ -1,18 +1,17 @@
 """Where the order plane of a local run listens."""
 
-from contextlib import suppress
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
-from kernel.clock import SystemClock
+from contracts.control import KillScope
 from launcher.kafka_options import state_directory
 from launcher.running import current
-from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
+from order_plane.command_channel import SOCKET, ask
+from order_plane.safety.kill_switch import switch_name
 
-_PATIENCE_SECONDS = 5.0
 State = Annotated[
     Path | None,
     typer.Option("--state", help="State directory of the order plane; default: of the run that is alive."),
@@ -28,14 +27,14 @@ def socket_of(state: Path | None) -> Path:
     return (directory if running is None else directory / "runs" / running.run_id) / SOCKET
 
 
-def after_what_stands(socket: Path) -> datetime:
-    """Now, or just after the newest switch or halt that the order plane at ``socket`` shows, if that is later.
+def what_holds(socket: Path, scope: KillScope, target: str) -> UUID | None:
+    """The newest command that holds a switch or a halt by what the order plane at ``socket`` shows, if any does.
 
-    A release ends what is older than itself, and clocks of hosts differ: who sees a switch and releases it means it.
+    A release names it: who sees a switch and releases it means that, and nothing that comes meanwhile.
+
+    Raises:
+        NobodyListens, CommandRefused: when the order plane does not say.
     """
-    now, newest = SystemClock().now(), None
-    with suppress(NobodyListens, CommandRefused):
-        newest = ask(socket, "status", {}, _PATIENCE_SECONDS).get("newest_command")
-    if not isinstance(newest, str):
-        return now
-    return max(now, datetime.fromisoformat(newest) + timedelta(microseconds=1))
+    newest = ask(socket, "status", {}).get("newest")
+    name = newest.get(switch_name(scope, target)) if isinstance(newest, dict) else None
+    return UUID(name) if isinstance(name, str) else None

@@ -25,9 +25,10 @@ from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.command_fields import fields_of, resolution_of
 from order_plane.composition import durable_journal
-from order_plane.decisions import signed_facts
+from order_plane.decisions import open_changes, require_shown, signed_facts
 from order_plane.journals.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
 from order_plane.journals.port import Past, Resolution, RowState, Verdict
+from order_plane.unacceptable import NotInDoubt
 
 app = typer.Typer(
     name="orders",
@@ -142,8 +143,9 @@ def _decide(
         past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
         if past is None:
             raise CommandRefused("the journal holds no such intent; list those in doubt with algotrade orders in-doubt")
-        at = SystemClock().now()
-        decision = resolution_of(fields_of(Resolution(intent, past.attempt, verdict, operator, reason, at, order_id)))
+        at, shown = SystemClock().now(), open_changes(past)
+        decided = Resolution(intent, past.attempt, verdict, operator, reason, at, order_id, shown)
+        decision = resolution_of(fields_of(decided))
         try:
             ask(place / SOCKET, "resolve", fields_of(decision))
         except NobodyListens:
@@ -155,12 +157,15 @@ def _write(decision: Resolution, place: Path, database: str | None) -> None:
     journal = durable_journal(settings_of(place, database))
     try:
         past = journal.past(decision.intent_id)
+        require_shown(past, decision)
         answers = [] if past is None else signed_facts(past, decision)
         if answers:
             journal.conclude((), answers, (), 0)
             journal.witness({"event": "RESOLUTION", "done": True, "of": "change", **fields_of(decision)})
         elif not journal.sign(decision):
             raise CommandRefused("no order of this intent is in doubt")
+    except NotInDoubt as refusal:
+        raise CommandRefused(str(refusal)) from None
     finally:
         journal.close()
     console.print("no order plane runs; it acts on this at its next start")

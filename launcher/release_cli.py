@@ -1,8 +1,8 @@
 """Let a symbol trade again that the order plane halted."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from pydantic import ValidationError
@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from contracts.codec import encode
 from contracts.control import KillScope, KillSwitchCommand
 from domain.ids import halt_id
+from kernel.clock import SystemClock
 from launcher.kafka_options import console
 from launcher.order_journal import Database, Operator, State, journal_errors, place_of, settings_of
-from launcher.order_socket import after_what_stands
+from launcher.order_socket import what_holds
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
 from order_plane.safety.symbol_halts import SymbolHalts
@@ -28,15 +29,16 @@ def release_symbol(
     """Let a symbol trade again that was halted because facts were odd or the venue differed."""
     with journal_errors():
         place = place_of(state, database)
-        command = _release(symbol, operator, reason, after_what_stands(place / SOCKET))
         try:
+            command = _release(symbol, operator, reason, what_holds(place / SOCKET, KillScope.SYMBOL, symbol))
             ask(place / SOCKET, "release", {"message": encode(command).decode()})
         except NobodyListens:
-            _record(command, place, database)
+            _record(_release(symbol, operator, reason, None), place, database)
     console.print("released")
 
 
-def _release(symbol: str, operator: str, reason: str, at: datetime) -> KillSwitchCommand:
+def _release(symbol: str, operator: str, reason: str, ends: UUID | None) -> KillSwitchCommand:
+    at = SystemClock().now()
     try:
         return KillSwitchCommand(
             command_id=halt_id(symbol, f"released by {operator} at {at.isoformat()}"),
@@ -46,6 +48,7 @@ def _release(symbol: str, operator: str, reason: str, at: datetime) -> KillSwitc
             target=symbol,
             operator=operator.strip().replace(" ", "."),
             reason=reason.strip(),
+            ends=ends,
         )
     except ValidationError:
         raise CommandRefused("a symbol, a named operator (at most 64 characters) and a reason are needed") from None
@@ -58,9 +61,10 @@ def _record(command: KillSwitchCommand, place: Path, database: str | None) -> No
         for each in journal.commands():
             if each.scope is KillScope.SYMBOL:
                 halts.apply(each)
-        if command.target not in halts.reasons:
+        newest = halts.newest(command.target)
+        if newest is None:
             raise CommandRefused("that symbol is not halted")
-        journal.record_command(command)
+        journal.record_command(command.model_copy(update={"ends": newest.command_id}))
     finally:
         journal.close()
     console.print("no order plane runs; it acts on this at its next start")

@@ -29,9 +29,11 @@ def take_over(
 ) -> None:
     """Let the order plane with the journal in --state send, in the place of the journal that does now.
 
-    First see that the other order plane is stopped; one that is only cut off stops before it sends what comes after
-    this. Intents from before are never sent by themselves: what the other one did not report is asked of the venue and
-    then shown in doubt. Exit code 1 when that journal sends already, or another one was faster.
+    First see that the other order plane is stopped, or its session at the venue is ended. One that is cut off from
+    Kafka sends no intent that comes after this; but while it reaches the venue, a kill engaged there goes on closing
+    positions, which this order plane may close too. Intents from before are never sent by themselves: what the other
+    one did not report is asked of the venue and then shown in doubt. Exit code 1 when that journal sends already, or
+    another one was faster.
     """
     with reported(), journal_errors(), _log_errors():
         place = place_of(state, database)
@@ -42,8 +44,11 @@ def take_over(
         standing, other = _taken_over(connection(bootstrap, prefix), mine, operator, reason)
         console.print(
             f"this journal ({name}) sends from intent {standing.intents_from} on, in the place of {other.journal_id} on"
-            f" {other.host}, {other.place}. Start its order plane, hold the account against the venue, and decide on"
-            " what it shows in doubt: algotrade orders in-doubt",
+            f" {other.host}, {other.place}. NOTHING HERE STOPS THAT ORDER PLANE: while it is cut off from Kafka and"
+            " reaches the venue, a kill engaged there goes on closing positions and cancelling orders, so a position"
+            " may be closed twice. See that its process has ended, or end its session at the venue. Then start the"
+            " order plane of this journal, hold the account against the venue, and decide on what it shows in doubt:"
+            " algotrade orders in-doubt",
             markup=False,
             soft_wrap=True,
         )

@@ -11,6 +11,7 @@ from contracts.control import KillScope, KillSwitchCommand, PlanDecision, Rebala
 from contracts.market import BarEvent, TickEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
 from ibkr_client.gateway_note import GatewayNote
+from kernel import kafka_errors
 from kernel.asides import Asides, Publish
 from kernel.clock import SystemClock
 from kernel.kafka_bus import KafkaBus
@@ -33,6 +34,7 @@ from order_plane.holding import Holding
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.outage import KafkaOutage
+from order_plane.retelling import OPENED, OVERHEARD, RECONCILED, opened, overheard, told_of
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import BrokerName, Mode, OrderSettings
 
@@ -63,7 +65,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
         return
     metrics, announcer, asides = PlaneMetrics(runtime.plane.value), Announcer(), Asides()
     note = GatewayNote(runtime.state_directory, runtime.plane.value)
-    plans: tuple[type[Message], ...] = (RebalancePlan, PlanDecision) if settings.verify_plans else ()
+    kinds = (*_REMEMBERED, *((RebalancePlan, PlanDecision) if settings.verify_plans else ()))
     with ExitStack() as resources:
         resources.callback(stage.close)
         holding = _holding(settings, stage, kafka, resources)
@@ -81,13 +83,12 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             resources.callback(channel.close)
             outage = KafkaOutage(stage, channel.poll, announcer.said, kafka)
             stage.heed(asides.heeding(lambda: _urgent(outage, holding, ahead, channel)))
+            stage.upkeep.confirm = lambda: _holds(outage, holding)
             stage.follow(lambda: bus.durable)
-            checking = checking_of(settings.reconciliation, stage, publish, channel.poll)
+            checking = checking_of(settings.reconciliation, stage, asides.noting(RECONCILED, publish), channel.poll)
             recovery = Recovery(
-                history=lambda: bus.history(
-                    (*_REMEMBERED, *plans), (ExecutionReport,), span=_SPAN, others=stage.published.overhear
-                ),
-                opening=lambda: announcer.said(_opened(stage, holding, kafka)),
+                history=lambda: bus.history(kinds, (ExecutionReport,), span=_SPAN, others=_overhearing(stage, asides)),
+                opening=lambda: announcer.said(_opened(stage, holding, kafka, asides)),
                 mark=lambda: stage.appended,
             )
             serve(
@@ -115,14 +116,26 @@ def _holding(settings: OrderSettings, stage: Execution, kafka: KafkaSettings, re
     return holding
 
 
-def _opened(stage: Execution, holding: Holding, kafka: KafkaSettings) -> Sequence[Message]:
+def _opened(stage: Execution, holding: Holding, kafka: KafkaSettings, asides: Asides) -> Sequence[Message]:
     """Come back once nobody else sends; what another journal left behind is kept from leaving again."""
     stage.published.accept(holding.begin().before)
     stage.published.refuse_others()
     standing = holding.claim()
-    if standing.intents_from is not None:
-        stage.inheritance.accept(standing, intents_before(kafka, standing.intents_from))
-    return stage.recover()
+    intents = () if standing.intents_from is None else intents_before(kafka, standing.intents_from)
+    said = opened(stage, standing, intents)
+    asides.note(OPENED, told_of(standing, intents), said)
+    return said
+
+
+def _overhearing(stage: Execution, asides: Asides) -> Callable[[Message], None]:
+    """Hears what was written beside this order plane; what another one wrote belongs to its recording."""
+
+    def hear(message: Message) -> None:
+        if isinstance(message, ExecutionReport) and message.journal_id != stage.journal_id:
+            asides.note(OVERHEARD, overheard(message), ())
+        stage.published.overhear(message)
+
+    return hear
 
 
 def _urgent(
@@ -133,6 +146,17 @@ def _urgent(
         return kills_among(channel.waiting())
     holding.heed()
     return [*ahead.read(), *kills_among(channel.waiting())]
+
+
+def _holds(outage: KafkaOutage, holding: Holding) -> bool:
+    """Whether Kafka says now that this order plane may send what has no place among the intents."""
+    if outage.lasts:
+        return False
+    try:
+        holding.confirm()
+    except kafka_errors.BrokerUnavailable:
+        return False
+    return True
 
 
 def _commands(stage: Execution, publish: Publish, asides: Asides) -> dict[str, CommandHandler]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from contracts.base import Message
-from kernel.clock import monotonic
+from kernel.clock import since_boot
 from order_plane.settings import ReconciliationSettings
 from order_plane.upkeep import Upkeep
 
@@ -51,7 +51,7 @@ class Checking:
         stage: Reconcilable,
         publish: Callable[[Iterable[Message]], None],
         every_seconds: float,
-        now: Callable[[], float] = monotonic,
+        now: Callable[[], float] = since_boot,
     ) -> None:
         self._stage = stage
         self._publish = publish

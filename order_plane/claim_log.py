@@ -30,9 +30,9 @@ class KafkaClaims:
         self._log = StrictLog(settings, JournalClaim)
         self.close = self._log.close
 
-    def read(self, *, wait: bool = False) -> Sequence[JournalClaim]:
+    def read(self, *, wait: bool = False, patience_seconds: float | None = None) -> Sequence[JournalClaim]:
         """Claims not read before; raises BrokerUnavailable, and LogBroken when one cannot be read."""
-        return self._log.read(wait=wait)
+        return self._log.read(wait=wait, patience_seconds=patience_seconds)
 
     def arrived(self) -> Sequence[JournalClaim]:
         """Claims not read before that are here already; raises LogBroken when one cannot be read."""

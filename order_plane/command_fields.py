@@ -11,17 +11,19 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 from contracts.codec import ContractViolation, decode
 from contracts.control import KillSwitchCommand
 from order_plane.command_channel import CommandRefused, Fields
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Resolution, Verdict
 
 _READABLE = r"^[^\x00-\x1f\x7f]+$"
+_Amount = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 _FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 class Terms(BaseModel):
     """What an order is to become; what is not given stays."""
 
-    quantity: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
-    limit_price: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
+    quantity: _Amount | None = None
+    limit_price: _Amount | None = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
@@ -57,6 +59,21 @@ def command_of(fields: Fields) -> KillSwitchCommand:
     return command
 
 
+def fill_of(fields: Fields, intent_id: UUID) -> Fact:
+    """The execution that somebody read at the venue; raises CommandRefused when a field is missing or wrong."""
+    try:
+        told = _Execution.model_validate(fields)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
+        raise CommandRefused(
+            f"{wrong}: wrong or missing. An execution has the venue's name of it (at most 64 characters, no blanks), a "
+            "quantity and a price above 0, a commission, and a time with an offset; a name and a reason sign it"
+        ) from None
+    reason = f"BOOKED: signed by {told.operator}: {told.reason}"
+    terms = told.quantity, told.price, told.commission
+    return Fact(intent_id, FactKind.FILL, told.fill, told.at, "", *terms, reason=reason)
+
+
 def kills_among(requests: Iterable[Fields]) -> list[KillSwitchCommand]:
     """The kills that wait to be carried out: what must be known before the next order leaves."""
     found = []
@@ -77,6 +94,7 @@ def fields_of(resolution: Resolution) -> dict[str, JsonValue]:
         "reason": resolution.reason,
         "at": resolution.at.isoformat(),
         "order_id": resolution.order_id,
+        "changes": [*resolution.changes],
     }
 
 
@@ -97,6 +115,17 @@ class _Signed(_Signature):
     verdict: Verdict
     at: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
     order_id: Annotated[str, Field(pattern=r"^[!-~]{0,64}$")] = ""
+    changes: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = ()
+
+
+class _Execution(_Signature):
+    """An execution that a person tells of; money in currency units."""
+
+    fill: Annotated[str, Field(pattern=r"^[!-~]{1,64}$")]
+    quantity: _Amount
+    price: _Amount
+    commission: Annotated[float, Field(allow_inf_nan=False, strict=True)] = 0.0
+    at: Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
 
 
 def resolution_of(fields: Fields) -> Resolution:

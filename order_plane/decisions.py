@@ -1,14 +1,15 @@
 """What a person signs about an order of which something is unknown, and what follows from it."""
 
+from order_plane.brokers.port import Broker, NamesExecutions
 from order_plane.command_fields import fields_of
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
-from order_plane.facts import Fact, FactKind
+from order_plane.facts import Fact, FactKind, can_be
 from order_plane.journals.port import Journal, Past, Resolution, RowState, Verdict
-from order_plane.lifecycle import TERMINAL, History, history_of
+from order_plane.lifecycle import TERMINAL, Alarm, History, history_of
 from order_plane.router import Router
 from order_plane.settlement import Settlement
-from order_plane.unacceptable import NotInDoubt
+from order_plane.unacceptable import NotBookable, NotInDoubt
 
 
 def carry_out(
@@ -23,6 +24,7 @@ def carry_out(
     """
     intent_id = resolution.intent_id
     past = journal.past(intent_id) if desk.knows(intent_id) else None
+    require_shown(past, resolution)
     if past is not None and signed_facts(past, resolution):
         _answer(past, resolution, router, settlement)
         journal.witness({"event": "RESOLUTION", "done": True, "of": "change", **fields_of(resolution)})
@@ -30,6 +32,48 @@ def carry_out(
     if past is None or not journal.sign(resolution):
         raise NotInDoubt("no order of this intent is in doubt; list them with algotrade orders in-doubt")
     return router.resolve(resolution, settlement)
+
+
+def book_fill(told: Fact, broker: Broker, journal: Journal, router: Router, settlement: Settlement) -> None:
+    """Book an execution that a person read at the venue, which tells it no more; said again it changes nothing.
+
+    Raises:
+        NotBookable: when nothing was sent for the intent, or the execution cannot be one of its order.
+    """
+    name, revision = broker.execution(told.fact_id) if isinstance(broker, NamesExecutions) else (told.fact_id, 0)
+    past = journal.past(told.intent_id)
+    if past is None or past.is_no_order:
+        raise NotBookable(
+            "no order of this intent was sent from here; algotrade orders list --all shows those that were"
+        )
+    fill = told._replace(fact_id=name, revision=revision, order_id=past.order_id)
+    known = [each for each in past.facts if each.kind is FactKind.FILL and each.fact_id == name]
+    booked = next((each for each in known if each.revision >= revision), None)
+    if booked is not None:
+        if (booked.revision, booked.quantity, booked.price) == (revision, fill.quantity, fill.price):
+            return
+        raise NotBookable(f"that execution is booked already, with {booked.quantity:g} at {booked.price:g}")
+    history = history_of(past.intent.quantity, (*past.facts, fill))
+    if not can_be(fill) or Alarm.OVERFILLED in history.alarms():
+        raise NotBookable(
+            f"that cannot be true: the order would have traded {history.filled:g} of {history.quantity:g}"
+        )
+    router.learn(fill, settlement)
+
+
+def open_changes(past: Past) -> tuple[str, ...]:
+    """The changes of an order that nobody answered, by the names of the requests; none while itself is in doubt."""
+    if past.state is not RowState.ACKED:
+        return ()
+    history = history_of(past.intent.quantity, past.facts)
+    names = {*(each.fact_id for each in history.unanswered), *history.cancelling}
+    return () if history.status() in TERMINAL else tuple(sorted(names))
+
+
+def require_shown(past: Past | None, resolution: Resolution) -> None:
+    """Raise NotInDoubt unless what is in doubt is what whoever decided was shown: it may have changed since."""
+    if resolution.changes != (() if past is None else open_changes(past)):
+        raise NotInDoubt("what is in doubt of this order is not what was decided on; look at it again and repeat it")
 
 
 def signed_facts(past: Past, resolution: Resolution) -> list[Fact]:

@@ -179,7 +179,7 @@ class Desk:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:
             status = self._recount(order, filled)
-        odd = history.rejected or history.unsent or history.filled > history.quantity
+        odd = history.rejected or history.unsent or history.lowered or history.filled > history.quantity
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
         if kind in SILENT or (status is before and kind is _ACK):
             return alerts

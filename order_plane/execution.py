@@ -13,14 +13,15 @@ from kernel.crash_points import crash_point
 from kernel.ports import Handler, Unprocessable
 from order_plane.admission import Admission
 from order_plane.brokers.port import Broker, KeyLife
-from order_plane.decisions import carry_out
+from order_plane.decisions import book_fill, carry_out
 from order_plane.desk import Desk
 from order_plane.dispatch import Dispatch
 from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.facts import Fact
 from order_plane.inheritance import Inheritance
 from order_plane.journals.port import Journal, Past, Recall, Resolution, Verdict
 from order_plane.journals.published import PublishedReports
-from order_plane.recovery import take_up, unanswered
+from order_plane.recovery import resume, take_up, unanswered
 from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.sending import Sending
@@ -114,11 +115,7 @@ class Execution:
         settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
         unbegun = take_up(self._desk, self._journal, self._router, settlement, self._adopt)
-        for past in self.inheritance.unsent(unbegun, settlement):
-            if past.attempt == 1:
-                self._pending[past.intent.intent_id] = past.intent
-            else:
-                self._again.append(SubmitOrder(past.intent, past.account, past.attempt))
+        resume(self.inheritance.unsent(unbegun, settlement), self._pending, self._again)
         self._collect(self._desk.cancels.due())
         settlement.conclude(self._journal)
         self.inheritance.settled()
@@ -205,6 +202,14 @@ class Execution:
         self._collect(self._desk.cancels.of_found())
         return settlement.outputs
 
+    def book(self, fill: Fact) -> Sequence[Message]:
+        """Book an execution that a person told; what it returns must be published, and it raises NotBookable."""
+        settlement = Settlement(published=0)
+        book_fill(fill, self._broker, self._journal, self._router, settlement)
+        settlement.conclude(self._journal)
+        self._collect(self._desk.cancels.of_found())
+        return settlement.outputs
+
     def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
         """Ask in the next settlement for an open order to be cancelled; raises NotOpen when it is not open."""
         self._collect([self._desk.cancels.wished(intent_id, request_id, reason)])
@@ -282,9 +287,10 @@ class Execution:
 
     def _send(self, settlement: Settlement, heard: int) -> int:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""
-        closing = self.supervision.closing() if self.supervision.alert else ()
-        self._again += closing
-        again, self._again = self._again, []
+        closing = self.supervision.closing() if self.supervision.alert else []
+        again = closing
+        if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
+            again, self._again = [*self._again, *closing], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
         self._collect(self._desk.cancels.due() if self._desk.troubled else ())

@@ -8,11 +8,14 @@ from contracts.claims import IntentsHandedOver, JournalClaim, Succession
 from order_plane.claims import Standing
 from order_plane.journals.port import JournalError
 
+_CONFIRM_SECONDS = 0.5
+"""How long an order waits for Kafka to say who holds; less than what counts as a pause of the process."""
+
 
 class ClaimLog(Protocol):
     """The log of claims, and the log of intents beside it."""
 
-    def read(self, *, wait: bool = False) -> Sequence[JournalClaim]:
+    def read(self, *, wait: bool = False, patience_seconds: float | None = None) -> Sequence[JournalClaim]:
         """Claims not read before, in their order; of all that the log holds by now with ``wait``, or after a pause."""
         ...
 
@@ -74,6 +77,14 @@ class Holding:
             JournalError: when another journal holds by now.
         """
         self._hear(self._log.read())
+
+    def confirm(self) -> None:
+        """To be called before an order that has no place among the intents: waits for what the log holds now.
+
+        Raises:
+            JournalError: when another journal holds by now.
+        """
+        self._hear(self._log.read(wait=True, patience_seconds=_CONFIRM_SECONDS))
 
     def turn(self) -> None:
         """The process goes on; never waits, and raises as `heed` does."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
+from math import fsum
 
 from domain.exact_sum import ExactSum
 from order_plane.facts import NOT_SENT, Fact, FactKind
@@ -26,7 +27,7 @@ class Status(StrEnum):
 
 
 TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED})
-"""Statuses that no order leaves, except for another of them when a late fact is booked.
+"""Statuses that no order leaves, except for another of them when a late fact is booked, or an execution taken back.
 
 One that a person marked as not sent, and that the venue turns out to have, works all the same.
 """
@@ -42,6 +43,8 @@ class Alarm(StrEnum):
     FILLED_AND_REJECTED = "FILLED_AND_REJECTED"
     MARKED_NOT_SENT_AND_THERE = "MARKED_NOT_SENT_AND_THERE"
     OVERFILLED = "OVERFILLED"
+    TAKEN_BACK = "TAKEN_BACK"
+    """All of it had traded and some of that was corrected or busted: the venue works it no more, as far as is known."""
 
 
 class History:
@@ -67,6 +70,7 @@ class History:
         "commission",
         "expired",
         "filled",
+        "lowered",
         "quantity",
         "rejected",
         "replaced",
@@ -81,6 +85,8 @@ class History:
         self.filled = self.value = self.commission = 0.0
         self.average_price: float | None = None
         self._executions: dict[str, Fact] = {}
+        self.lowered: dict[str, float] | None = None
+        """Of executions with several revisions, the most units that an earlier one had."""
         self._requests: set[str] | None = None
         self._refusals: set[str] | None = None
         self._seconds: set[str] | None = None
@@ -149,11 +155,13 @@ class History:
             return Status.EXPIRED
         if self.rejected:
             return Status.CANCELLED if self.filled else Status.REJECTED
+        if self.lowered and self.taken_back:
+            return Status.CANCELLED
         return Status.REJECTED if self.unsent and not self._there else self._open_status()
 
     def alarms(self) -> tuple[Alarm, ...]:
         """What is odd about these facts."""
-        if self.submitted and not (self.rejected or self.unsent) and self.filled <= self.quantity:
+        if self.submitted and not (self.rejected or self.unsent or self.lowered) and self.filled <= self.quantity:
             return ()
         found = []
         if not self.submitted and (self.acked or self.filled or self.cancelled or self.replaced):
@@ -164,7 +172,18 @@ class History:
             found.append(Alarm.MARKED_NOT_SENT_AND_THERE)
         if self.filled > self.quantity * (1 + _RELATIVE_TOLERANCE):
             found.append(Alarm.OVERFILLED)
+        if self.taken_back and self.filled < self.quantity * (1 - _RELATIVE_TOLERANCE):
+            found.append(Alarm.TAKEN_BACK)
         return tuple(found)
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether all of it had traded by the largest revision of each execution, and so ended at the venue."""
+        most = self.lowered
+        if not most:
+            return False
+        units = fsum(max(each.quantity, most.get(name, 0.0)) for name, each in self._executions.items())
+        return units >= self.quantity * (1 - _RELATIVE_TOLERANCE)
 
     @property
     def _there(self) -> bool:
@@ -204,8 +223,11 @@ class History:
         known, earlier = self._executions, None
         if known:
             earlier = known.get(fact.fact_id)
-            if earlier is not None and earlier.revision >= fact.revision:
-                return False
+            if earlier is not None:
+                was = self.taken_back
+                self._lower(*((earlier, fact) if earlier.revision < fact.revision else (fact, earlier)))
+                if earlier.revision >= fact.revision:
+                    return self.taken_back is not was
         known[fact.fact_id] = fact
         if len(known) == 1:
             self.filled, self.value, self.commission = fact.quantity, fact.quantity * fact.price, fact.commission
@@ -213,6 +235,12 @@ class History:
         else:
             self._add(fact, earlier)
         return True
+
+    def _lower(self, before: Fact, after: Fact) -> None:
+        """Remember of how much an execution was once, whichever of two revisions is heard first."""
+        if before.revision < after.revision:
+            most = self.lowered = self.lowered or {}
+            most[before.fact_id] = max(before.quantity, most.get(before.fact_id, 0.0))
 
     def _add(self, fact: Fact, earlier: Fact | None) -> None:
         """Add an execution to the sums, in place of an earlier revision of it: an order may have thousands."""

@@ -15,15 +15,17 @@ from contracts.trading import ExecutionReport
 from kernel.ports import Handler, Unprocessable
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import CommandHandler, CommandRefused, Fields
-from order_plane.command_fields import command_of, resolution_of, signature_of, terms_of
+from order_plane.command_fields import command_of, fill_of, resolution_of, signature_of, terms_of
 from order_plane.controls import LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder
+from order_plane.facts import Fact
 from order_plane.journals.port import Resolution
 from order_plane.limit_settings import LimitSettings
+from order_plane.safety.kill_switch import switch_name
 from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
-from order_plane.unacceptable import NotInDoubt, NotOpen, NotReplaceable
+from order_plane.unacceptable import NotBookable, NotInDoubt, NotOpen, NotReplaceable
 from order_plane.upkeep import Upkeep
 
 Publish = Callable[[Iterable[Message]], None]
@@ -75,6 +77,10 @@ class OrderPlane(Protocol):
         """Carry out what is left to do."""
         ...
 
+    def book(self, fill: Fact) -> Iterable[Message]:
+        """Book an execution that a person told."""
+        ...
+
     def resolve(self, resolution: Resolution) -> Iterable[Message]:
         """Carry out what a person signed about an order in doubt."""
         ...
@@ -90,24 +96,11 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         "kill": lambda fields: _kill(stage, publish, command_of(fields)),
         "release": lambda fields: _release(stage, publish, command_of(fields)),
         "resolve": lambda fields: _resolve(stage, publish, resolution_of(fields)),
+        "book": lambda fields: _book(stage, publish, fields),
         "cancel": lambda fields: _cancel(stage, publish, fields),
         "replace": lambda fields: _replace(stage, publish, fields),
         "limits": lambda fields: _tighten(stage, fields),
     }
-
-
-def retold(stage: OrderPlane) -> Callable[[Fields], Iterable[Message]]:
-    """Carries out a recorded command of an operator and returns what it says, refused or not."""
-    said: list[Message] = []
-    commands = operator_commands(stage, said.extend)
-
-    def carry_out(fields: Fields) -> Iterable[Message]:
-        said.clear()
-        with suppress(CommandRefused):
-            commands[str(fields["command"])](fields)
-        return tuple(said)
-
-    return carry_out
 
 
 def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
@@ -141,6 +134,16 @@ def _resolve(stage: OrderPlane, publish: Publish, resolution: Resolution) -> dic
         raise CommandRefused(str(refusal)) from None
     publish(said)
     return {"messages": len(said), "in_doubt": stage.desk.in_doubt}
+
+
+def _book(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
+    try:
+        fill = fill_of(fields, _named(stage.desk, str(fields.get("intent_id") or "")))
+        booked = [*stage.book(fill)]
+    except NotBookable as refusal:
+        raise CommandRefused(str(refusal)) from None
+    publish([*booked, *stage.settle()])
+    return {"booked": bool(booked)}
 
 
 def _cancel(stage: OrderPlane, publish: Publish, fields: Fields) -> dict[str, JsonValue]:
@@ -200,7 +203,7 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "in_doubt": desk.in_doubt,
         "key_life": stage.key_life.value,
         "halted": dict(desk.halts.reasons),
-        "newest_command": _newest(desk),
+        "newest": _newest(stage),
         "uncancelled": [
             *(
                 f"{order.intent.intent_id} {order.intent.symbol}"
@@ -218,11 +221,11 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
     }
 
 
-def _newest(desk: Desk) -> str | None:
-    """When the newest switch or halt was commanded that stands: a release that is to end it is given after that."""
-    given = [each.timestamp for each in desk.halts.engaged]
-    given += [] if desk.switch.newest is None else [desk.switch.newest]
-    return max(given).isoformat() if given else None
+def _newest(stage: OrderPlane) -> dict[str, JsonValue]:
+    """The newest command that holds each switch and each halt: a release must name it."""
+    standing = (*stage.desk.switch.engaged, *stage.desk.halts.engaged)
+    newest = ((each, stage.supervision.newest(each)) for each in standing)
+    return {switch_name(each.scope, each.target): str(last.command_id) for each, last in newest if last is not None}
 
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:

@@ -1,12 +1,13 @@
 """Takes up what the last run left open."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from uuid import UUID
 
 from contracts.control import RiskAlert
 from contracts.trading import OrderIntent
 from order_plane.alerts import critical
 from order_plane.desk import Desk
-from order_plane.effects import CancelOrder
+from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import FactKind
 from order_plane.journals.port import Answer, Journal, Past, RowState
 from order_plane.reports import NO_ORDER
@@ -35,6 +36,15 @@ def take_up(
     _resolve(unresolved, journal, router, settlement)
     settlement.outputs += [_still_in_doubt(past.intent, desk) for past in unresolved if _was_and_is(past, desk)]
     return unbegun
+
+
+def resume(pasts: Iterable[Past], pending: dict[UUID, OrderIntent], again: list[SubmitOrder]) -> None:
+    """Put what was written and never begun where it is sent from: first attempts are judged once more."""
+    for past in pasts:
+        if past.attempt == 1:
+            pending[past.intent.intent_id] = past.intent
+        else:
+            again.append(SubmitOrder(past.intent, past.account, past.attempt))
 
 
 def unanswered(past: Past) -> list[CancelOrder]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import KillSwitchCommand
-from kernel.clock import monotonic
+from kernel.clock import since_boot
 from kernel.ports import Unprocessable
 from order_plane.desk import Desk
 from order_plane.dispatch import Dispatch
@@ -44,12 +44,12 @@ class Sending:
         self._journal = journal
         self._obey = obey
         self._shared = journal.shared
-        self._ours_at = monotonic()
+        self._ours_at = since_boot()
         self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
 
     def begin(self) -> None:
         """The journal is asked now: what it answers holds for a moment."""
-        self._ours_at = monotonic()
+        self._ours_at = since_boot()
 
     def send(self, orders: Iterable[SubmitOrder], exempt: Collection[UUID], settlement: Settlement, heard: int) -> int:
         """Send each of ``orders``, unless what was said since they were let through forbids it.
@@ -90,7 +90,7 @@ class Sending:
             raise
 
     def _heed(self, settlement: Settlement) -> None:
-        now = monotonic()
+        now = since_boot()
         if self._shared or now - self._ours_at > _PAUSE_SECONDS:
             self._journal.affirm()
             self._ours_at = now

@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from itertools import count
+from uuid import UUID
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
@@ -48,6 +48,7 @@ class Supervision:
         self.guards = guards
         self.controls = controls
         self._told: list[KillSwitchCommand] = []
+        self._released: set[UUID] = set()
         self.alert = False
         self.triggered: Counter[str] = Counter()
         """Switches engaged by cause, since somebody last counted and cleared them."""
@@ -83,6 +84,8 @@ class Supervision:
         Raises:
             Unprocessable: when a release is not allowed.
         """
+        if command.command_id in self._released:
+            return ()
         refusal = None if command.engage else self._refusal(command)
         if refusal is not None:
             self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
@@ -125,6 +128,8 @@ class Supervision:
         notes = self._journal.notes()
         for command in self._journal.commands():
             self._desk.command(command)
+            if not command.engage:
+                self._released.add(command.command_id)
         if self.guards is not None:
             self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
             self.guards.catch_up(self._desk.switch)
@@ -204,19 +209,21 @@ class Supervision:
         self.alert = waits or (flattens and self._flattening.wanted(self._desk))
         return measured
 
-    def given_at(self, command: KillSwitchCommand) -> datetime | None:
-        """When the newest command was given that holds what ``command`` would engage or release, if any does.
+    def newest(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
+        """The command latched last of those that hold what ``command`` would engage or release, if any does.
 
-        A release ends what stood when it was given, so that one which is heard late undoes no newer kill.
+        A release must name it. So one that is heard late undoes no newer kill, whatever clock dates either.
         """
         if command.scope is KillScope.SYMBOL:
-            return self._desk.halts.given_at(command.target)
-        return self._desk.switch.given_at(command)
+            return self._desk.halts.newest(command.target)
+        return self._desk.switch.newest(command)
 
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
         if command.engage:
             self.triggered[command.cause] += 1
+        else:
+            self._released.add(command.command_id)
         if self.guards is not None:
             self.guards.obey(command)
         return self._desk.command(command)
@@ -226,9 +233,12 @@ class Supervision:
         refused = self._journal.notes().get(f"{_REFUSED}{release.command_id}")
         if refused is not None:
             return refused
-        given = self.given_at(release)
-        if given is not None and release.timestamp < given:
-            return f"it was given before the kill of {given.isoformat()}; repeat it if it is meant"
+        newest = self.newest(release)
+        if newest is not None and release.ends != newest.command_id:
+            who = f"{newest.cause} by {newest.operator}, {newest.command_id}"
+            return (
+                f"it does not name the newest command that holds it ({who}); look at that, and repeat it if it is meant"
+            )
         if self._desk.switch.asks_for_investigation(release) and not release.two_persons:
             return "it asks for an investigation; name the second operator who confirms it"
         return None if self.guards is None else self.guards.forbids(release)

@@ -17,5 +17,9 @@ class NotInDoubt(ValueError):
     """A person decided on an order whose outcome is known."""
 
 
+class NotBookable(ValueError):
+    """A person tells of an execution that cannot be one of that order."""
+
+
 class NotReplaceable(ValueError):
     """An order cannot be changed as somebody wants it; the text is ``CODE: sentence``."""

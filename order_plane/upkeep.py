@@ -62,6 +62,8 @@ class Upkeep:
         self._deadlines = Deadlines(timedelta(0) if self._policy is None else self._policy.after)
         self._replaced: set[UUID] = set()
         self._replacing = Replacing(desk, journal, broker, router)
+        self.confirm: Callable[[], bool] = lambda: True
+        """Whether this plane may send what no intent asks for; a replacement waits until it may."""
         self.changes: dict[UUID, ReplaceOrder] = {}
         """What the venue is to be asked to replace in the settlement under way, or in the next one."""
         self.policed = self._policy is not None
@@ -143,7 +145,7 @@ class Upkeep:
         intent = None if past is None else replacement(past, self._policy.after)
         if past is None or intent is None or self._journal.recall(intent) is not Recall.NEW:
             self._replaced.discard(intent_id)
-        elif self._is_late(intent) or self._is_agreed(past, intent):
+        elif self._is_late(intent) or (self._is_agreed(past, intent) and self.confirm()):
             self._replaced.discard(intent_id)
             pending[intent.intent_id] = intent
 

@@ -36,6 +36,12 @@ def tell(stage, *messages):
     return [*said, *stage.settle()]
 
 
+def as_shown(stage, release):
+    """``release`` with the name of what its giver is shown to hold the switch now."""
+    newest = stage.supervision.newest(release)
+    return release.model_copy(update={"ends": None if newest is None else newest.command_id})
+
+
 def seen(outputs):
     """What reports among ``outputs`` say: of which intent, which status, and as the how-manieth."""
     return [

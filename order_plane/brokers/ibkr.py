@@ -21,6 +21,7 @@ from ibkr_client.witness import Witness, witness
 from kernel.ports import Clock
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_answers import clear
+from order_plane.brokers.ibkr_book import split_execution_id
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Terms, Venue
@@ -223,6 +224,10 @@ class IbkrBroker:
             return self._loop.call(self._session.account(), self._longest)
         except TimeoutError:
             raise BrokerStateUnknown("the gateway did not answer in time") from None
+
+    def execution(self, name: str) -> tuple[str, int]:
+        """What an execution shares with its corrections, and the number of this one."""
+        return split_execution_id(name)
 
     def observe(self, bar: BarEvent) -> None:
         """Remember the event time: the gateway does not say when an order ended."""

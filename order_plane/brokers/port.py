@@ -160,6 +160,15 @@ class Broker(Protocol):
 
 
 @runtime_checkable
+class NamesExecutions(Protocol):
+    """A venue whose name of an execution says, too, which correction of it that is."""
+
+    def execution(self, name: str) -> tuple[str, int]:
+        """The part that all corrections share, and the number of this one: `fact_id` and `revision` of its FILL."""
+        ...
+
+
+@runtime_checkable
 class Remote(Protocol):
     """A venue behind a connection."""
 

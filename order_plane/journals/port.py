@@ -71,6 +71,7 @@ class Resolution(NamedTuple):
     """A person's signed decision on one attempt: who, why, when.
 
     ``order_id`` is the venue's name of an adopted order. SEND_AGAIN says NOT_SENT and asks for the next attempt.
+    ``changes`` are the requests for a change of the order that it is about, none when it is about the attempt itself.
     """
 
     intent_id: UUID
@@ -80,6 +81,7 @@ class Resolution(NamedTuple):
     reason: str
     at: datetime
     order_id: str = ""
+    changes: tuple[str, ...] = ()
 
 
 class Past(NamedTuple):

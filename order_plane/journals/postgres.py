@@ -23,6 +23,9 @@ _SESSION = (
     " -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 )
 
+_UNACKNOWLEDGED_MS = 5_000
+"""After so long a host that vanished is noticed: orders wait for its answer."""
+
 
 class PostgresDatabase:
     """One session of a PostgreSQL server, its tables made when there are none.
@@ -37,7 +40,14 @@ class PostgresDatabase:
     def __init__(self, address: str) -> None:
         with _told("reached"):
             self._connection = psycopg.connect(
-                address, autocommit=True, options=_SESSION, connect_timeout=10, keepalives_idle=10, keepalives_count=3
+                address,
+                autocommit=True,
+                options=_SESSION,
+                connect_timeout=10,
+                keepalives_idle=2,
+                keepalives_interval=1,
+                keepalives_count=3,
+                tcp_user_timeout=_UNACKNOWLEDGED_MS,
             )
         try:
             with _told("read"):

@@ -120,7 +120,7 @@ class SqlJournal:
 
     def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
-        intent_id, attempt, verdict, operator, reason, at, order_id = resolution
+        intent_id, attempt, verdict, operator, reason, at, order_id, _ = resolution
         adopted = verdict is Verdict.ADOPTED
         name = str(intent_id)
         with self._transaction(0):

@@ -1,7 +1,5 @@
 """The latched kill switch: what it stops and how it is released."""
 
-from datetime import datetime
-
 from contracts.control import KillAction, KillScope, KillSwitchCommand
 
 
@@ -18,7 +16,7 @@ class KillSwitch:
     def __init__(self, account: str) -> None:
         self._account = account
         self._engaged: dict[tuple[KillScope, str], KillSwitchCommand] = {}
-        self._newest: dict[tuple[KillScope, str], datetime] = {}
+        self._newest: dict[tuple[KillScope, str], KillSwitchCommand] = {}
         self._investigated: set[tuple[KillScope, str]] = set()
 
     def apply(self, command: KillSwitchCommand) -> None:
@@ -31,7 +29,7 @@ class KillSwitch:
             self._newest.pop(key, None)
             self._investigated.discard(key)
             return
-        self._newest[key] = max(command.timestamp, self._newest.get(key, command.timestamp))
+        self._newest[key] = command
         if key not in self._engaged or (_flattens(command) and not _flattens(self._engaged[key])):
             self._engaged[key] = command
 
@@ -39,11 +37,6 @@ class KillSwitch:
     def engaged(self) -> tuple[KillSwitchCommand, ...]:
         """The command that engaged each switch, oldest first."""
         return tuple(self._engaged.values())
-
-    @property
-    def newest(self) -> datetime | None:
-        """When the newest of the commands was given that hold any switch, if any does."""
-        return max(self._newest.values(), default=None)
 
     @property
     def flattens(self) -> bool:
@@ -66,8 +59,8 @@ class KillSwitch:
         """The command that engaged the switch which ``command`` is about."""
         return self._engaged.get(_key(command))
 
-    def given_at(self, command: KillSwitchCommand) -> datetime | None:
-        """When the newest of the commands was given that hold the switch which ``command`` is about, if any does."""
+    def newest(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
+        """The last command that was latched of those that hold the switch which ``command`` is about, if any does."""
         return self._newest.get(_key(command))
 
     def closes(self, strategy_id: str) -> bool:
@@ -92,6 +85,11 @@ class KillSwitch:
 
     def _covering(self, scope: KillScope, target: str) -> KillSwitchCommand | None:
         return self._engaged.get((scope, target)) or self._engaged.get((scope, "*"))
+
+
+def switch_name(scope: KillScope, target: str) -> str:
+    """How people and `status` call a switch or a halt."""
+    return f"{scope.value} {'*' if scope is KillScope.GLOBAL else target}"
 
 
 def _key(command: KillSwitchCommand) -> tuple[KillScope, str]:

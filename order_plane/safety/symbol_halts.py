@@ -61,9 +61,9 @@ class SymbolHalts:
         """Every halt that stands."""
         return tuple(command for halts in self._engaged.values() for command in halts.values())
 
-    def given_at(self, symbol: str) -> datetime | None:
-        """When the newest of the halts of ``symbol`` was given, if there is any."""
-        return max((each.timestamp for each in self._engaged.get(symbol, {}).values()), default=None)
+    def newest(self, symbol: str) -> KillSwitchCommand | None:
+        """The last of the halts of ``symbol``, if there is any."""
+        return next(reversed(self._engaged.get(symbol, {}).values()), None)
 
     @staticmethod
     def name_of(symbol: str, evidence: str) -> UUID:

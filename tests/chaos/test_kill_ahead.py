@@ -23,7 +23,7 @@ from order_plane.app import run
 from order_plane.brokers.paper import PaperBroker
 from order_plane.composition import build_simulation
 from order_plane.learning import CostLearner, Learning
-from order_plane.operator_commands import retold
+from order_plane.retelling import retold
 from order_plane.settings import OrderSettings
 
 PATIENCE = 90.0
@@ -118,7 +118,7 @@ def test_what_is_read_ahead_is_what_was_appended_since_in_its_order_and_nothing_
 @pytest.mark.parametrize("turned", [False, True])
 def test_after_a_pause_everything_is_read_that_was_published_meanwhile(kafka, monkeypatch, turned):
     away = [0.0]
-    monkeypatch.setattr("kernel.kafka_tail.monotonic", lambda: monotonic() + away[0])
+    monkeypatch.setattr("kernel.kafka_tail.since_boot", lambda: monotonic() + away[0])
     ahead = LookAhead(kafka, KillSwitchCommand)
     for number in range(1, 6):
         away[0] += 60.0
@@ -131,7 +131,7 @@ def test_after_a_pause_everything_is_read_that_was_published_meanwhile(kafka, mo
 
 def test_after_a_pause_without_a_broker_nothing_goes_on(monkeypatch):
     away, cluster = [0.0], MockCluster()
-    monkeypatch.setattr("kernel.kafka_tail.monotonic", lambda: monotonic() + away[0])
+    monkeypatch.setattr("kernel.kafka_tail.since_boot", lambda: monotonic() + away[0])
     cluster.create_topics()
     settings = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True, start_timeout_seconds=2.0)
     ahead = LookAhead(settings, KillSwitchCommand)

@@ -96,8 +96,9 @@ def changed(log: list[Message]) -> OrderIntent:
 
 
 def kill_switch(number: int, at: datetime, *, engage: bool) -> KillSwitchCommand:
+    ends = None if engage else UUID(int=number - 1)
     return KillSwitchCommand(
-        command_id=UUID(int=number), timestamp=at, engage=engage, operator="a.trader", reason="a drill"
+        command_id=UUID(int=number), timestamp=at, engage=engage, operator="a.trader", reason="a drill", ends=ends
     )
 
 

@@ -13,7 +13,7 @@ from contracts.topics import TOPIC_OF
 from contracts.trading import OrderIntent
 from kernel.clock import monotonic
 from kernel.kafka_admin import list_topics
-from kernel.kafka_errors import LogBroken
+from kernel.kafka_errors import BrokerUnavailable, LogBroken
 from order_plane.claim_log import KafkaClaims, intents_before
 from order_plane.holding import Holding
 from order_plane.journals.port import JournalError
@@ -67,6 +67,42 @@ def test_another_journal_is_refused_and_told_who_sends_where(holding, claimed):
     with pytest.raises(JournalError, match=r"another journal sends .*\(one, on host-one, place, .*take-over"):
         holding("two").claim()
     assert claimed() == 1
+
+
+def test_who_must_know_now_hears_of_a_hand_over_at_once_and_of_a_silent_kafka_soon(holding, kafka_world):
+    first = holding("one")
+    first.claim()
+    first.confirm()
+    holding("two").take_over(after("one"))
+    with pytest.raises(JournalError, match="another journal sends"):
+        first.confirm()
+    claims = KafkaClaims(kafka_world.settings)
+    with ExitStack() as stack:
+        stack.callback(claims.close)
+        claims._log._tail._settings = kafka_world.settings.model_copy(update={"start_timeout_seconds": 3600.0})
+        consumer = claims._log._tail._consumer
+        claims._log._tail._consumer = Silent(consumer)
+        with pytest.raises(BrokerUnavailable):
+            Holding(claims, claim("two")).confirm()
+        claims._log._tail._consumer = consumer
+        assert len(claims.read(wait=True)) == 3, "what was read meanwhile is not lost"
+
+
+class Silent:
+    """A consumer that has one record by now and gets no other."""
+
+    def __init__(self, consumer):
+        self._consumer, self._left = consumer, 1
+
+    def poll(self, seconds):
+        if not self._left:
+            return None
+        record = self._consumer.poll(10.0)
+        self._left -= record is not None
+        return record
+
+    def get_watermark_offsets(self, *arguments, **options):
+        return self._consumer.get_watermark_offsets(*arguments, **options)
 
 
 def test_of_two_that_claim_at_once_the_earlier_in_the_log_holds(kafka_world, holding):

@@ -250,7 +250,7 @@ def test_a_kill_that_was_never_heard_by_others_is_said_again_after_the_restart(v
     tell(a_plane(venue, journal), a_kill())
     again = build_stage(settings(), journal, venue)
     assert [each for each in again.recover() if isinstance(each, KillSwitchCommand)] == [a_kill()]
-    tell(again, a_kill(), a_kill(501, engage=False))
+    tell(again, a_kill(), a_kill(501, engage=False, ends=UUID(int=500)))
     last = build_stage(settings(), journal, venue)
     assert [each for each in last.recover() if isinstance(each, KillSwitchCommand)] == []
 
@@ -284,7 +284,8 @@ def test_a_kill_that_was_polled_together_with_intents_stops_all_of_them_whatever
 def test_commands_that_are_heard_ahead_end_as_if_each_had_been_heard_in_its_turn(venue):
     stage, waiting = a_plane(venue), []
     stage.heed(lambda: [waiting.pop(0) for _ in tuple(waiting)])
-    heard = [a_kill(500), a_kill(501, engage=False), a_kill(502, scope=KillScope.STRATEGY, target="another")]
+    release = a_kill(501, engage=False, ends=UUID(int=500))
+    heard = [a_kill(500), release, a_kill(502, scope=KillScope.STRATEGY, target="another")]
 
     def strike(order):
         if order.intent.intent_id.int == 3:
@@ -305,13 +306,13 @@ def test_a_release_that_was_refused_ahead_stays_refused_in_its_turn(venue):
     stage, waiting = a_plane(venue), []
     stage.heed(lambda: [waiting.pop(0) for _ in tuple(waiting)])
     another = {"scope": KillScope.STRATEGY, "target": "another"}
-    release = a_kill(501, engage=False, **another)
+    release = a_kill(501, engage=False, ends=UUID(int=500), **another)
     tell(stage, a_kill(500, action=KillAction.HALT_AND_INVESTIGATE, **another))
     venue.before_answer = lambda order: waiting.append(release)
     tell(stage, an_intent(1), an_intent(2))
     assert sorted(name.int for name in venue.orders) == [1, 2]
     assert [each.command_id.int for each in stage.desk.switch.engaged] == [500]
-    tell(stage, a_kill(502, engage=False, second_operator="bob", **another))
+    tell(stage, a_kill(502, engage=False, second_operator="bob", ends=UUID(int=500), **another))
     tell(stage, a_kill(503, **another))
     with pytest.raises(Unprocessable, match="investigation"):
         tell(stage, release)
@@ -336,7 +337,7 @@ def test_a_plane_that_was_cut_off_sends_no_more_of_its_batch_once_it_may_have_be
 ):
     journal, away = TakenOver(), [0.0]
     stage = a_plane(venue, journal)
-    monkeypatch.setattr("order_plane.sending.monotonic", lambda: monotonic() + away[0])
+    monkeypatch.setattr("order_plane.sending.since_boot", lambda: monotonic() + away[0])
 
     def pause(order):
         if order.intent.intent_id.int == 3 and paused:
@@ -357,7 +358,7 @@ def test_a_plane_that_was_cut_off_sends_no_more_of_its_batch_once_it_may_have_be
 def test_after_an_idle_while_the_journal_that_has_just_answered_is_not_asked_again(venue, monkeypatch):
     journal, away = TakenOver(), [0.0]
     stage = a_plane(venue, journal)
-    monkeypatch.setattr("order_plane.sending.monotonic", lambda: monotonic() + away[0])
+    monkeypatch.setattr("order_plane.sending.since_boot", lambda: monotonic() + away[0])
     for number in (1, 2):
         away[0] += 60.0
         tell(stage, an_intent(number))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import order_messages
 import pytest
-from order_messages import NOON, tell
+from order_messages import NOON, as_shown, tell
 
 from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import SliceEvent
@@ -17,6 +17,7 @@ from order_plane.brokers.port import BrokerRefused
 from order_plane.composition import build_simulation, build_stage, paper_broker
 from order_plane.controls import LooserLimit
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError
 from order_plane.settings import OrderSettings
 
 LIMITS = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
@@ -40,11 +41,10 @@ def a_slice(minutes, *symbols):
     return SliceEvent(timestamp=NOON + timedelta(minutes=minutes), bar_size="1min", symbols=symbols or ("AAPL",))
 
 
-def a_release(number=900, second=None, **changes):
-    later = NOON + timedelta(days=7)  # after whatever tripped
-    fields = {"command_id": UUID(int=number), "timestamp": later, "operator": "ada", "reason": "looked at"}
+def a_release(stage, number=900, second=None, **changes):
+    fields = {"command_id": UUID(int=number), "timestamp": NOON, "operator": "ada", "reason": "looked at"}
     where = {"scope": KillScope.ACCOUNT, "target": "PAPER"}
-    return KillSwitchCommand(engage=False, second_operator=second, **{**fields, **where, **changes})
+    return as_shown(stage, KillSwitchCommand(engage=False, second_operator=second, **{**fields, **where, **changes}))
 
 
 def moment(stage, minutes, price):
@@ -141,7 +141,7 @@ def test_a_storm_that_goes_on_at_the_event_time_of_its_release_halts_again():
     for first in (1, 11, 21):
         said = tell(stage, *(an_intent(number, symbol="NONE") for number in range(first, first + 3)))
         assert kills([*said, *stage.settle()]) == ["REJECT_STORM"]
-        tell(stage, a_release(900 + first, second="bob"))
+        tell(stage, a_release(stage, 900 + first, second="bob"))
         assert not stage.desk.switch.engaged
 
 
@@ -200,7 +200,7 @@ def test_a_strategy_that_trades_too_often_is_disabled_until_a_person_lets_it_go_
     assert refused.reject_reason.startswith("TRADING_HALTED")
     (other,) = tell(stage, an_intent(10, 4, strategy_id="other"))
     assert other.status.value == "ACKNOWLEDGED"
-    tell(stage, a_release(scope=KillScope.STRATEGY, target="default"))
+    tell(stage, a_release(stage, scope=KillScope.STRATEGY, target="default"))
     assert tell(stage, an_intent(11, 4))[0].status.value == "ACKNOWLEDGED"
 
 
@@ -221,14 +221,14 @@ def test_a_release_is_refused_while_the_cause_holds(second):
     stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
     moment(stage, 2, 80.0)
     with pytest.raises(Unprocessable, match="DAILY_LOSS still holds"):
-        tell(stage, a_release(second=second))
+        tell(stage, a_release(stage, second=second))
     assert stage.desk.switch.engaged
 
 
 def test_a_second_person_may_override_and_the_guard_watches_anew_from_there():
     stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
     moment(stage, 2, 80.0)
-    assert alerts(tell(stage, a_release(second="bob"))) == ["KILL_SWITCH_RELEASED"]
+    assert alerts(tell(stage, a_release(stage, second="bob"))) == ["KILL_SWITCH_RELEASED"]
     assert kills(moment(stage, 3, 80.0)) == []
     assert kills(moment(stage, 4, 68.0)) == ["DAILY_LOSS"]
 
@@ -237,7 +237,7 @@ def test_one_person_may_release_what_holds_no_more():
     stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
     moment(stage, 2, 80.0)
     moment(stage, 3, 100.0)
-    tell(stage, a_release())
+    tell(stage, a_release(stage))
     assert not stage.desk.switch.engaged
 
 
@@ -247,8 +247,8 @@ def test_an_investigation_needs_a_second_person_even_when_the_cause_is_gone():
     moment(stage, 3, 100.0)
     for second in (None, "ADA"):
         with pytest.raises(Unprocessable, match="investigation"):
-            tell(stage, a_release(second=second))
-    tell(stage, a_release(901, second="bob"))
+            tell(stage, a_release(stage, second=second))
+    tell(stage, a_release(stage, 901, second="bob"))
     assert not stage.desk.switch.engaged
 
 
@@ -260,11 +260,11 @@ def test_an_investigation_that_was_asked_for_stays_so_whatever_else_the_switch_w
         tell(stage, KillSwitchCommand(command_id=UUID(int=920 + number), action=action, **fields))
     everything = {"scope": KillScope.GLOBAL, "target": "*"}
     with pytest.raises(Unprocessable, match="investigation"):
-        tell(stage, a_release(**everything))
-    tell(stage, a_release(901, second="bob", **everything))
+        tell(stage, a_release(stage, **everything))
+    tell(stage, a_release(stage, 901, second="bob", **everything))
     assert not stage.desk.switch.engaged
     tell(stage, KillSwitchCommand(command_id=UUID(int=930), **fields))
-    tell(stage, a_release(902, **everything))
+    tell(stage, a_release(stage, 902, **everything))
     assert not stage.desk.switch.engaged, "that one asked for none"
 
 
@@ -364,7 +364,7 @@ def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, relea
     moment(stage, 4, 100.0)
     journal.dies = True
     with pytest.raises(KeyboardInterrupt):
-        tell(stage, a_release(second="bob", **release))
+        tell(stage, a_release(stage, second="bob", **release))
     journal.dies = False
     stage = life(4)
     assert not stage.desk.switch.engaged
@@ -393,7 +393,7 @@ def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refus
     stage.recover()
     invested(stage)
     moment(stage, 2, 80.0)
-    release = a_release()
+    release = a_release(stage)
     with pytest.raises(Unprocessable):
         tell(stage, release)
     for _ in range(2):
@@ -403,7 +403,7 @@ def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refus
         assert stage.desk.switch.engaged
         assert kills(moment(stage, 3, 80.0)) == []
     stage = durable(guard)
-    stage.restore(a_release(902))
+    stage.restore(release.model_copy(update={"command_id": UUID(int=902)}))
     assert "RELEASE_REFUSED" in alerts(stage.recover())
 
 
@@ -469,3 +469,35 @@ def test_limits_may_only_become_tighter():
     stage.supervision.tighten(before.model_copy(update={"max_order_value": 10.0}), "ann", "drill")
     (report,) = tell(stage, an_intent())
     assert report.reject_reason.startswith("NOTIONAL_EXCEEDS_MAX_PER_ORDER")
+
+
+@pytest.mark.parametrize("answer", ["holds", "silence", "another"])
+def test_what_closes_a_position_asks_first_who_sends_and_only_another_holder_stops_it(answer):
+    stage, sent = invested(build_simulation(settings(QUIET))), []
+    submit = stage._broker.submit
+
+    def noted(order):
+        sent.append(order.intent.direction)
+        return submit(order)
+
+    def confirm():
+        if answer == "another":
+            raise JournalError("another journal sends")
+        return answer == "holds"
+
+    stage._broker.submit, stage.upkeep.confirm = noted, confirm
+    kill = KillSwitchCommand(
+        command_id=UUID(int=950),
+        timestamp=NOON,
+        engage=True,
+        operator="ada",
+        reason="out",
+        action=KillAction.HALT_AND_FLATTEN,
+    )
+    if answer == "another":
+        with pytest.raises(JournalError):
+            tell(stage, kill)
+        assert (sent, len(list(stage._journal.pasts()))) == ([], 1), "nothing is written down either"
+    else:
+        tell(stage, kill)
+        assert sent == [Side.SELL]

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from contracts.codec import decode, encode
-from contracts.control import RiskAlert
+from contracts.control import KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
@@ -29,13 +29,17 @@ class Venue:
     dormant = False
 
     def __init__(self):
-        self.answer, self.news, self.sent = None, [], []
+        self.answer, self.news, self.sent, self.cancels = None, [], [], []
 
     def submit(self, order):
         self.sent.append(order.intent.intent_id.int)
         if self.answer is not None:
             raise self.answer
         return [a_fact(FactKind.ACK, name="ack")]
+
+    def cancel(self, order):
+        self.cancels.append(order.intent_id.int)
+        raise BrokerRefused("UNKNOWN_ORDER: it works no more")
 
     def drain(self):
         news, self.news = self.news, []
@@ -142,6 +146,32 @@ def test_a_bust_needs_no_price(boot):
     reports = [each for each in tell(stage, 1) if isinstance(each, ExecutionReport)]
     assert [(each.filled_quantity, each.last_price) for each in reports] == [(4.0, 99.0), (0.0, None)]
     assert not stage.desk.halts.reasons
+
+
+@pytest.mark.parametrize("left", [0.0, 4.0])
+def test_an_order_whose_last_fill_is_taken_back_works_no_more_and_no_kill_asks_the_venue_to_cancel_it(boot, left):
+    venue = Venue()
+    stage, _ = boot(venue)
+    tell(stage, 0, an_intent())
+    venue.news = [a_fact(FactKind.FILL, quantity=10.0, price=99.0)]
+    tell(stage, 1)
+    lowered = a_fact(FactKind.FILL, quantity=left, price=99.0, revision=1)
+    venue.news = [lowered]
+    said = tell(stage, 2)
+    assert [(each.status.value, each.filled_quantity) for each in said if hasattr(each, "status")] == [
+        ("CANCELED", left)
+    ]
+    assert [each.code for each in said if isinstance(each, RiskAlert)] == [ODD_FACTS]
+    venue.always = (a_fact(FactKind.FILL, quantity=10.0, price=99.0), lowered)
+    for minutes in (3, 4):
+        assert stage.desk.positions.get("AAPL", 0.0) == left
+        assert (stage.desk.open_orders, list(stage.desk.halts.reasons)) == ((), ["AAPL"])
+        kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=NOON, engage=True, operator="ada", reason="drill")
+        sayable(stage.handlers[KillSwitchCommand](kill))
+        tell(stage, minutes)
+        stage, said = boot(venue)
+        assert not [each for each in said if hasattr(each, "code") and each.code == ODD_FACTS]
+    assert venue.cancels == []
 
 
 @pytest.mark.parametrize("text", ["", "a\0b", "y" * 600, "\ud800"])

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 from order_messages import NOON, a_bar, an_intent, seen, tell
+from venue_double import Venue
 
 from contracts.control import KillSwitchCommand, RiskAlert
 from contracts.trading import ExecutionReport, Side
-from order_plane.brokers.port import BrokerStateUnknown, KeyLife
+from order_plane.brokers.port import BrokerStateUnknown
 from order_plane.composition import build_simulation, build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
@@ -18,38 +19,6 @@ from order_plane.settings import OrderSettings
 from order_plane.unacceptable import NotInDoubt
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)
-
-
-class Venue:
-    """A venue that does what the test says: ``answers`` to submissions in turn, ``news`` to the next drain."""
-
-    key_life = KeyLife.NONE
-
-    def __init__(self):
-        self.answers, self.news, self.known, self.sent = [], [], {}, []
-
-    def submit(self, order):
-        self.sent.append((order.intent.intent_id.int, order.attempt))
-        answer = self.answers.pop(0) if self.answers else BrokerStateUnknown("timeout")
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def cancel(self, order):
-        raise BrokerStateUnknown("timeout")
-
-    def drain(self):
-        news, self.news = self.news, []
-        return news
-
-    def lookup(self, intent_id):
-        return self.known.get(intent_id)
-
-    def observe(self, bar):
-        pass
-
-    def close(self):
-        pass
 
 
 def a_fact(kind, number=1, name="x", minutes=1, **more):
@@ -67,7 +36,7 @@ def a_decision(verdict, attempt=1, order_id="", number=1):
 @pytest.fixture
 def world(tmp_path):
     """Order planes on one journal and one venue, one after the other."""
-    opened, venue = [], Venue()
+    opened, venue = [], Venue(problem=BrokerStateUnknown("timeout"))
 
     def open_again():
         while opened:
@@ -123,6 +92,17 @@ def test_adopting_fetches_what_the_venue_knows_by_now(doubtful):
     said = stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))
     assert seen(said) == [(1, "ACKNOWLEDGED", 2), (1, "FILLED", 3)]
     assert stage.desk.positions == {"AAPL": 10.0}
+
+
+def test_a_next_attempt_waits_until_kafka_says_who_sends(doubtful):
+    stage, venue = doubtful
+    answers = [False, True]
+    stage.upkeep.confirm = lambda: answers.pop(0)
+    venue.answers = [[an_ack()]]
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    assert (tell(stage), len(venue.sent)) == ([], 1)
+    assert seen(tell(stage)) == [(1, "ACKNOWLEDGED", 2)]
+    assert venue.sent == [(1, 1), (1, 2)]
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -106,6 +106,17 @@ def test_what_is_left_of_a_partly_filled_order_goes_to_the_market():
     assert stage.desk.positions == {"AAPL": 10.0}
 
 
+def test_a_replacement_waits_until_kafka_says_who_sends():
+    stage, answers = on_rigid(settings(partly="market")), [False, True]
+    stage.upkeep.confirm = lambda: answers.pop(0)
+    said = lived(stage, (1, 99.0), (2, 110.0), (3, 110.0))
+    assert said[-1] == (FIRST, "CANCELED", 4.0)
+    assert tell(stage) == []
+    assert answers == [True]
+    assert [name for name, *_ in tell(stage)] == [SECOND]
+    assert answers == []
+
+
 def test_where_the_venue_can_the_order_itself_goes_to_the_market():
     stage = build_simulation(settings(partly="market"))
     said = lived(stage, (1, 99.0), (2, 110.0), (3, 110.0), (4, 100.0), (5, 100.0), (6, 100.0))

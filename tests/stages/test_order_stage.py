@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from order_messages import NOON, a_bar, an_intent, seen, tell
+from order_messages import NOON, a_bar, an_intent, as_shown, seen, tell
 
 from contracts.codec import decode, encode
 from contracts.control import KillSwitchCommand, RiskAlert
@@ -399,7 +399,7 @@ def test_a_kill_survives_a_restart_and_only_a_release_ends_it(world):
     (refused,) = tell(stage, a_bar(1), an_intent(1, 1))
     assert refused.reject_reason.startswith("TRADING_HALTED: ")
     assert broker.submissions == 0
-    tell(stage, a_command(False, 2))
+    tell(stage, as_shown(stage, a_command(False, 2)))
     assert tell(stage, a_command(True)) == [], "the old command comes again and must not engage anew"
     assert seen(tell(stage, an_intent(2, 1))) == [(2, "ACKNOWLEDGED", 1)]
 

@@ -2,11 +2,11 @@
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from order_messages import NOON, a_bar, an_intent
+from order_messages import NOON, a_bar, an_intent, as_shown
 
 from contracts.codec import decode, encode
 from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
@@ -73,6 +73,9 @@ class World:
         said = [output for message in messages for output in self.stage.handlers[type(message)](message)]
         return self.hear([*said, *self.stage.settle()])
 
+    def released(self, symbol, number=50):
+        return as_shown(self.stage, a_release(symbol, number))
+
     def alerts(self):
         return [each.code for each in self.said if isinstance(each, RiskAlert)]
 
@@ -80,7 +83,7 @@ class World:
 def a_release(symbol, number=50):
     return KillSwitchCommand(
         command_id=UUID(int=number),
-        timestamp=datetime(2100, 1, 1, tzinfo=UTC),  # after every halt: before the first bar they bear today's date
+        timestamp=NOON,
         engage=False,
         scope=KillScope.SYMBOL,
         target=symbol,
@@ -162,7 +165,7 @@ def test_a_position_that_was_closed_by_hand_is_not_closed_again_by_a_restart_und
     world.venue.change = lambda seen: replace(seen, positions={})
     world.start()
     world.tell(a_bar(2))
-    world.tell(a_release("AAPL"))
+    world.tell(world.released("AAPL"))
     world.tell(a_bar(3))
     world.tell(a_bar(4))
     assert sold(world.said) == 0.0
@@ -194,7 +197,7 @@ def test_a_position_that_differs_halts_its_symbol_until_a_named_person_releases_
     assert last_status(world.tell(an_intent(2, symbol="MSFT"))) == [("ACKNOWLEDGED", "")]
     world.start()
     assert last_status(world.tell(a_bar(), a_bar(symbol="MSFT"), an_intent(3))) == [("REJECTED", "TRADING_HALTED")]
-    world.tell(a_release("AAPL"))
+    world.tell(world.released("AAPL"))
     assert world.stage.upkeep.reconciled
     assert last_status(world.tell(an_intent(4))) == [("ACKNOWLEDGED", "")]
     world.start()
@@ -231,7 +234,7 @@ def test_a_halt_is_a_latched_command_that_everybody_hears(world, cause, symbol):
     world.start()
     assert said in world.said[-10:], "what is engaged is said again at the next start"
     assert symbol in world.stage.desk.halts.reasons
-    world.tell(a_release(symbol), a_release("*", 51))
+    world.tell(world.released(symbol), world.released("*", 51))
     assert world.stage.desk.halts.reasons == {}
     world.start()
     assert world.journal.commands()[0].engage
@@ -244,7 +247,7 @@ def test_cash_that_differs_halts_the_account(world):
     world.stage.reconcile()
     for number, symbol in enumerate(("AAPL", "MSFT"), start=1):
         assert last_status(world.tell(an_intent(number, symbol=symbol))) == [("REJECTED", "TRADING_HALTED")]
-    world.tell(a_release("*"))
+    world.tell(world.released("*"))
     assert last_status(world.tell(an_intent(3))) == [("ACKNOWLEDGED", "")]
 
 

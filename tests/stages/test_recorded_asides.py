@@ -6,16 +6,22 @@ from uuid import UUID
 import pytest
 from order_messages import NOON, a_bar, an_intent
 
+from contracts.claims import IntentsHandedOver, JournalClaim, Succession
 from contracts.codec import encode
 from contracts.control import KillSwitchCommand
-from contracts.trading import OrderType
+from contracts.trading import ExecutionReport, OrderType
 from kernel.asides import Asides
 from kernel.memory_bus import MemoryBus
 from kernel.pump import Pump
 from kernel.recorder import HEEDED, OPERATED, SAID, Recorder, replay
+from order_plane.brokers.paper_store import MemoryPaperStore
+from order_plane.claims import Standing
 from order_plane.command_channel import CommandRefused
-from order_plane.composition import build_simulation
-from order_plane.operator_commands import operator_commands, retold
+from order_plane.composition import build_simulation, build_stage, paper_broker
+from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError
+from order_plane.operator_commands import operator_commands
+from order_plane.retelling import OPENED, RECONCILED, opened, retold, told_of
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings.model_validate(
@@ -24,9 +30,9 @@ SETTINGS = OrderSettings.model_validate(
 WHO = {"operator": "ann", "reason": "drill"}
 
 
-def a_command(number, minutes, *, engage):
+def a_command(number, minutes, *, engage, ends=None):
     at = NOON + timedelta(minutes=minutes)
-    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, timestamp=at, **WHO)
+    return KillSwitchCommand(command_id=UUID(int=number), engage=engage, timestamp=at, ends=ends, **WHO)
 
 
 def a_limit(number, minutes=0):
@@ -75,9 +81,9 @@ def reports(lines, status):
 
 def test_a_kill_and_a_release_in_the_middle_of_a_batch_are_told_again_where_they_took_effect(life):
     life.tell(a_bar(), a_limit(1))
-    life.heard = {4: (a_command(500, 1, engage=True),), 6: (a_command(501, 2, engage=False),)}
+    life.heard = {4: (a_command(500, 1, engage=True),), 6: (a_command(501, 2, engage=False, ends=UUID(int=500)),)}
     life.tell(a_bar(1), *(a_limit(number, 1) for number in range(2, 9)))
-    life.tell(a_command(500, 1, engage=True), a_command(501, 2, engage=False))
+    life.tell(a_command(500, 1, engage=True), a_command(501, 2, engage=False, ends=UUID(int=500)))
     life.tell(a_bar(2), a_limit(20, 2))
     told_again, lines = life.retold()
     assert told_again.mismatch is None
@@ -111,7 +117,7 @@ def test_what_an_operator_did_by_the_socket_is_told_again(life):
     life.tell(a_bar(1), a_limit(6, 1))
     life.operate["kill"]({"message": encode(a_command(500, 2, engage=True)).decode()})
     life.tell(a_bar(2), a_limit(7, 2))
-    with pytest.raises(CommandRefused, match="given before"):
+    with pytest.raises(CommandRefused, match="does not name"):
         life.operate["kill"]({"message": encode(a_command(501, 1, engage=False)).decode()})
     life.tell(a_bar(3), a_limit(8, 3))
     told_again, lines = life.retold()
@@ -125,3 +131,82 @@ def test_nothing_is_noted_without_a_recorder():
     asides.publishing(said.extend)([a_command(1, 0, engage=True)])
     assert asides.heeding(lambda: [a_command(2, 0, engage=True)])() == (a_command(2, 0, engage=True),)
     assert [each.command_id.int for each in said] == [1]
+
+
+class Place:
+    """One venue, and journals by name: those of the lives that were recorded, or those of a replay."""
+
+    def __init__(self):
+        self.store, self.journals = MemoryPaperStore(), {}
+
+    def stage(self, name):
+        journal = self.journals.setdefault(name, MemoryJournal(retain=1000))
+        journal._id = name
+        wanted = SETTINGS.model_copy(update={"mode": "paper"})
+        return build_stage(wanted, journal, paper_broker(wanted, self.store))
+
+
+def a_life(place, name, path, restored, standing, intents, *batches):
+    """One recorded life; returns the reports that it published."""
+    stage, asides, bus, said = place.stage(name), Asides(), MemoryBus(), []
+    stage.yield_at(lambda mark: ())
+    with path.open("wb") as file:
+        recorder = Recorder(file)
+        asides.attach(recorder)
+        for message in restored:
+            stage.restore(message)
+            recorder.restored(message)
+        first = opened(stage, standing, intents)
+        asides.note(OPENED, told_of(standing, intents), first)
+        said += first
+        pump = Pump(stage, Listening(bus.connect(stage.handlers), said), (recorder, asides))
+        for batch in batches:
+            for message in batch:
+                bus.publish(message)
+            pump.step(0)
+            asides.noting(RECONCILED, said.extend)(stage.reconcile())
+    return [stage.stamp(each) for each in said if isinstance(each, ExecutionReport)]
+
+
+class Listening:
+    """An endpoint that also shows what is published."""
+
+    def __init__(self, endpoint, said):
+        self._endpoint, self._said = endpoint, said
+
+    def __getattr__(self, name):
+        return getattr(self._endpoint, name)
+
+    def publish(self, message, cause=None):
+        self._said.append(message)
+        self._endpoint.publish(message, cause)
+
+
+def test_lives_with_a_restart_and_a_take_over_are_told_again_from_their_beginning(tmp_path):
+    place, alone = Place(), Standing()
+    old = JournalClaim(timestamp=NOON, journal_id="old", account="PAPER", host="one", place="here")
+    succeeds = Succession(journal_id="old", operator="ann", reason="its host is gone")
+    new = old.model_copy(update={"journal_id": "new", "succeeds": succeeds})
+    mark = IntentsHandedOver(timestamp=NOON, journal_id="new", predecessor="old")
+    held = Standing(new, frozenset({"old"}), 4, 1)
+    wishes = [a_limit(number) for number in range(1, 4)]
+    kill = a_command(500, 1, engage=True)
+    paths = [tmp_path / f"{number}.jsonl" for number in range(3)]
+    bars = [a_bar(), a_bar(1)]
+    reports = a_life(place, "old", paths[0], (), alone, (), [bars[0], *wishes[:2]], [kill])
+    before = [bars[0], *reports]
+    reports += a_life(place, "old", paths[1], before, Standing(old), (), [bars[1], wishes[1]])
+    ids = {each.intent_id for each in wishes}
+    again = [bars[0], *reports]
+    a_life(place, "new", paths[2], again, held, ids, [mark, bars[1], wishes[2]], [a_limit(9, 1)])
+    lines = paths[2].read_bytes()
+    assert b'"status":"IN_DOUBT"' in lines, "what was handed over and not reported"
+    assert b"intents_handed_over" in lines
+    assert b'"engage":true' in paths[1].read_bytes().partition(b"settle")[0], "the restart says again what is engaged"
+    fresh = Place()
+    for name, path in zip(("old", "old", "new"), paths, strict=True):
+        stage = fresh.stage(name)
+        assert replay(stage, path, stage.heed, retold(stage)).mismatch is None
+    forgetful = Place().stage("old")
+    with pytest.raises(JournalError, match="older copy"):
+        replay(forgetful, paths[1], forgetful.heed, retold(forgetful))

@@ -14,6 +14,7 @@ from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.composition import build_stage, calendar_of, commission_of, slippage_of
+from order_plane.decisions import open_changes
 from order_plane.facts import FactKind
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.memory import MemoryJournal
@@ -394,8 +395,13 @@ def test_a_change_to_the_market_under_a_halt_becomes_a_cancel():
     assert (world.status(), world.held) == ("CANCELED", 0.0)
 
 
+def a_decision(world, verdict, order_id=""):
+    shown = open_changes(world.journal.past(FIRST))
+    return Resolution(FIRST, 1, verdict, "bob", "the desk of the venue says so", NOON, order_id, shown)
+
+
 def sign(world, verdict, order_id=""):
-    decision = Resolution(FIRST, 1, verdict, "bob", "the desk of the venue says so", NOON, order_id)
+    decision = a_decision(world, verdict, order_id)
     said = [*world.stage.resolve(decision), *world.stage.settle()]
     world.said += said
     return said
@@ -410,6 +416,20 @@ def unanswered():
     assert (world.status(), world.stage.desk.in_doubt) == ("IN_DOUBT", 1)
     world.venue.calm()
     return world
+
+
+@pytest.mark.parametrize(("verdict", "order_id"), [(Verdict.ADOPTED, "v-1"), (Verdict.NOT_SENT, "")])
+def test_a_decision_that_comes_late_says_nothing_of_a_change_that_was_asked_for_since(unanswered, verdict, order_id):
+    world = unanswered
+    late = a_decision(world, verdict, order_id)
+    sign(world, Verdict.NOT_SENT)
+    world.venue.before = BrokerStateUnknown("timeout")
+    world.wish(quantity=5.0)
+    assert world.stage.desk.in_doubt == 1
+    for decision in (late, late._replace(changes=())):
+        with pytest.raises(NotInDoubt, match="not what was decided on"):
+            world.stage.resolve(decision)
+    assert world.stage.desk.in_doubt == 1
 
 
 @pytest.mark.parametrize("restart", [False, True])

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 from order_messages import NOON, a_bar, an_intent, seen, tell
+from venue_double import Venue
 
 from contracts.control import RiskAlert
 from contracts.trading import ExecutionReport, OrderType
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown
 from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
@@ -18,40 +19,6 @@ from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None, guards=())
 FIRST = UUID(int=1)
-
-
-class Venue:
-    """A venue that loses the first attempt of every order and takes the second."""
-
-    key_life = KeyLife.NONE
-    dormant = converts = False
-
-    def __init__(self):
-        self.news, self.known, self.asked, self.cancelled = [], {}, [], []
-        self.problem = None
-
-    def submit(self, order):
-        if order.attempt == 1:
-            raise BrokerStateUnknown("timeout")
-        self.known[FIRST] = [a_fact(FactKind.ACK, "ack", "o-2")]
-        return self.known[FIRST]
-
-    def cancel(self, order):
-        self.asked.append(order.order_id)
-        if self.problem is not None:
-            raise self.problem
-        self.cancelled.append((order.intent_id.int, order.order_id, order.stray))
-        return []
-
-    def drain(self):
-        news, self.news = self.news, []
-        return news
-
-    def lookup(self, intent_id):
-        return self.known.get(intent_id)
-
-    def observe(self, bar):
-        pass
 
 
 def a_fact(kind, name, order_id, **more):
@@ -74,11 +41,13 @@ def alerts(said):
 @pytest.fixture
 def sent_again():
     """A plane whose second attempt works: a person had signed that the first was not sent."""
-    venue, journal = Venue(), MemoryJournal()
+    ack = [a_fact(FactKind.ACK, "ack", "o-2")]
+    venue, journal = Venue(BrokerStateUnknown("timeout"), ack), MemoryJournal()
     stage = build_stage(SETTINGS, journal, venue)
     stage.recover()
     tell(stage, a_bar(), an_intent(order_type=OrderType.LIMIT, limit_price=100.0))
     assert seen(decide(stage, Verdict.SEND_AGAIN)) == [(1, "ACKNOWLEDGED", 2)]
+    venue.known[FIRST] = ack
     return stage, venue, journal
 
 

@@ -1,8 +1,10 @@
+import sys
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kernel.clock import ManualClock, SystemClock, monotonic
+from kernel.clock import ManualClock, SystemClock, monotonic, since_boot
 
 START = datetime(2024, 1, 2, 21, 0, tzinfo=UTC)
 
@@ -43,3 +45,9 @@ def test_durations_are_never_negative():
     first = monotonic()
 
     assert monotonic() >= first
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells how long the host slept")
+def test_a_pause_is_measured_with_the_sleep_of_the_host():
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= since_boot() <= time.clock_gettime(time.CLOCK_BOOTTIME)

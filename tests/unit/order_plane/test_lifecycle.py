@@ -249,8 +249,20 @@ def test_a_correction_replaces_its_execution_and_an_older_revision_does_not_come
 
 
 def test_a_bust_takes_the_fill_back():
-    history = history_of(QUANTITY, [SUBMITTING, ACK, ALL, ALL._replace(quantity=0.0, revision=1)])
+    history = history_of(QUANTITY, [SUBMITTING, ACK, PART, PART._replace(quantity=0.0, revision=1)])
     assert (history.status(), history.filled, history.average_price) == (Status.ACCEPTED, 0.0, None)
+    assert history.alarms() == ()
+
+
+@pytest.mark.parametrize("left", [0.0, 30.0])
+def test_what_had_traded_whole_works_no_more_when_a_fill_is_taken_back(left):
+    lowered = ALL._replace(quantity=left, revision=1)
+    for facts in ([ALL, lowered], [lowered, ALL], [ALL, lowered, ALL]):
+        history = history_of(QUANTITY, [SUBMITTING, ACK, *facts])
+        assert (history.status(), history.filled) == (Status.CANCELLED, left)
+        assert history.alarms() == (Alarm.TAKEN_BACK,)
+    restored = history_of(QUANTITY, [SUBMITTING, ACK, ALL, lowered, ALL._replace(revision=2)])
+    assert (restored.status(), restored.alarms()) == (Status.FILLED, ())
 
 
 def test_a_second_cancel_request_keeps_the_cancel_pending_after_the_first_was_refused():

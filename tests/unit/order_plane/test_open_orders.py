@@ -7,12 +7,14 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from contracts.trading import OrderIntent, OrderType, TimeInForce
+from contracts.trading import ExecutionReport, OrderIntent, OrderType, TimeInForce
+from kernel.audit_trail import entries
 from launcher.cli import app
 from launcher.order_journal import JOURNAL
+from order_plane.brokers.ibkr_book import split_execution_id
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
-from order_plane.facts import FactKind
+from order_plane.facts import Fact, FactKind
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
@@ -175,3 +177,62 @@ def test_without_a_plane_nothing_is_replaced_and_that_is_said(stage, tmp_path):
     done = orders("replace", UUID(int=1), "--quantity", 4, *SIGNED, "--state", tmp_path)
     assert done.exit_code == 1
     assert "no order plane runs here" in done.output
+
+
+FILL = ("--quantity", "4", "--price", "89.5", "--commission", "1", "--at", "2024-01-01T16:00:00Z", *SIGNED)
+
+
+def test_an_execution_that_the_venue_tells_no_more_is_booked_once_with_who_said_so(stage, tmp_path):
+    held, cash = stage.desk.positions["AAPL"], stage.desk.cash
+    shown, said = served(stage, tmp_path, "book-fill", UUID(int=1), "--fill", "x.01", *FILL)
+    assert (shown.exit_code, shown.output) == (0, "booked\n"), shown.output
+    (report,) = [each for each in said if isinstance(each, ExecutionReport)]
+    assert (report.status.value, report.last_quantity, report.last_price) == ("PARTIAL_FILL", 4.0, 89.5)
+    assert (stage.desk.positions["AAPL"] - held, stage.desk.cash - cash) == (4.0, pytest.approx(-4 * 89.5 - 1.0))
+    shown, said = served(stage, tmp_path, "book-fill", UUID(int=1), "--fill", "x.01", *FILL)
+    assert (shown.exit_code, shown.output, said) == (0, "it was booked before\n", [])
+    shown, _ = served(stage, tmp_path, "book-fill", UUID(int=1), "--fill", "x.01", *FILL, "--price", "88")
+    assert (shown.exit_code, "booked already, with 4 at 89.5" in shown.output) == (1, True)
+    assert stage.desk.positions["AAPL"] - held == 4.0
+    booked = [
+        each
+        for each in entries(OrderSettings(journal_path=tmp_path / JOURNAL).audit_path)
+        if each.get("fact_id") == "x.01"
+    ]
+    assert [each["reason"] for each in booked] == ["BOOKED: signed by ann: no longer wanted"]
+
+
+@pytest.mark.parametrize(
+    ("number", "changes", "why"),
+    [
+        (1, ("--quantity", "10.5"), "cannot be true"),
+        (2, (), "cannot be true"),
+        (3, (), "no order of this intent was sent"),
+        (1, ("--quantity", "0"), "quantity: wrong or missing"),
+        (1, ("--price", "nan"), "price: wrong or missing"),
+        (1, ("--at", "yesterday"), "at: wrong or missing"),
+        (1, ("--operator", " "), "operator: wrong or missing"),
+    ],
+)
+def test_an_execution_that_cannot_be_one_of_the_order_is_not_booked(stage, tmp_path, number, changes, why):
+    held = dict(stage.desk.positions)
+    shown, said = served(stage, tmp_path, "book-fill", UUID(int=number), "--fill", "x.01", *FILL, *changes)
+    assert (shown.exit_code, why in shown.output, said) == (1, True, []), shown.output
+    assert dict(stage.desk.positions) == held
+
+
+def test_what_the_venue_tells_after_all_of_a_booked_execution_is_the_same_execution(stage, tmp_path):
+    stage._broker.execution = split_execution_id
+    held = stage.desk.positions["AAPL"]
+    assert served(stage, tmp_path, "book-fill", UUID(int=1), "--fill", "x.01", *FILL)[0].exit_code == 0
+    told = Fact(UUID(int=1), FactKind.FILL, "x", stage.desk.now, "v-1", 4.0, 89.5, 1.0, 1)
+    for fact in (told, told._replace(quantity=3.0, revision=2)):
+        stage._broker._news.append(fact)
+        stage._broker._changed.append(next(stage._broker._working()))
+        stage.settle()
+        assert stage.desk.positions["AAPL"] - held == fact.quantity
+
+
+def test_without_an_order_plane_no_execution_is_booked(stage, tmp_path):
+    shown = orders("book-fill", UUID(int=1), "--fill", "x.01", *FILL, "--state", tmp_path)
+    assert (shown.exit_code, "no order plane runs here" in shown.output) == (1, True)

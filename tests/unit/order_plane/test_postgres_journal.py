@@ -92,6 +92,14 @@ def test_of_two_that_write_at_the_same_moment_one_may_send(address, make_intent)
         journal.close()
 
 
+def test_a_server_that_vanished_is_noticed_within_seconds(address):
+    database = PostgresDatabase(address)
+    asked = database._connection.info.get_parameters()
+    database.close()
+    silence = sum(int(asked[name]) * count for name, count in (("keepalives_idle", 1), ("keepalives_interval", 3)))
+    assert (asked["keepalives_count"], silence, asked["tcp_user_timeout"]) == ("3", 5, "5000")
+
+
 def test_a_journal_can_be_looked_at_beside_its_plane(address, make_intent):
     active = PostgresJournal(address)
     active.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)

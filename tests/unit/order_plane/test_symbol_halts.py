@@ -1,6 +1,7 @@
 from uuid import UUID
 
 import pytest
+from order_messages import as_shown
 from typer.testing import CliRunner
 
 from contracts.codec import encode
@@ -45,7 +46,7 @@ def test_a_running_plane_releases_a_symbol(make_command, noon):
     stage = build_simulation(OrderSettings(mode=Mode.SIMULATION))
     stage.desk.halts.halt("AAPL", "odd", noon, "evidence", ODD_FACTS)
     answer = operator_commands(stage, lambda messages: None)["release"](
-        {"message": encode(make_command(False, 9, KillScope.SYMBOL, "AAPL")).decode()}
+        {"message": encode(as_shown(stage, make_command(False, 9, KillScope.SYMBOL, "AAPL"))).decode()}
     )
     assert answer["halted"] == {}
 
