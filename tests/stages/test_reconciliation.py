@@ -123,6 +123,30 @@ def test_the_opening_cash_is_what_the_venue_said_first_and_is_remembered():
     assert last_status(world.tell(an_intent(2))) == [("REJECTED", "TRADING_HALTED")]
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_difference_that_was_gone_and_comes_back_halts_again_and_one_that_stays_does_not(restart):
+    def ten_more(seen):
+        return replace(seen, positions={"AAPL": 10.0})
+
+    world = World(change=lambda seen: seen)
+    world.tell(a_bar())
+    for number in (50, 51, 52):
+        world.venue.change = ten_more
+        world.hear(world.stage.reconcile())
+        assert world.alerts() == ["RECONCILIATION_MISMATCH"]
+        assert (list(world.stage.desk.halts.reasons), world.stage.upkeep.reconciled) == (["AAPL"], False)
+        world.tell(a_release("AAPL", number))
+        world.said.clear()
+        if restart:
+            world.start()
+        world.hear(world.stage.reconcile())
+        assert (world.alerts(), world.stage.desk.halts.reasons, world.stage.upkeep.reconciled) == ([], {}, True)
+        world.venue.change = lambda seen: seen
+        world.hear(world.stage.reconcile())
+        if restart:
+            world.start()
+
+
 def a_kill(action=KillAction.HALT_AND_FLATTEN, number=60):
     return KillSwitchCommand(
         command_id=UUID(int=number), timestamp=NOON, engage=True, operator="ann", reason="out", action=action
