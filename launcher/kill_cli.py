@@ -118,6 +118,8 @@ def status(state: State = None, database: Database = None) -> None:
     halted = answer["halted"]
     for symbol, why in halted.items() if isinstance(halted, dict) else ():
         _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)
+    if answer["held"] is not None:
+        _plain.print(f"NOTHING IS SENT: {answer['held']}", markup=False)
     for guard in _records(answer.get("guards")):
         console.print(f"guard {guard['scope']} {guard['target']}: {measured(guard)}", markup=False, soft_wrap=True)
     console.print(f"open orders {answer['open_orders']}, in doubt {answer['in_doubt']}")
