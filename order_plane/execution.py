@@ -275,8 +275,7 @@ class Execution:
     def _change_and_cancel(self, settlement: Settlement) -> None:
         if self.upkeep.changes:
             self.upkeep.change(settlement, self.uncancelled, self._sending.heed)
-        due, self.uncancelled = self.uncancelled, {}
-        self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
+        self.uncancelled = self._sending.cancel(self.uncancelled, settlement)
         self._collect(self._desk.cancels.of_found())
 
     def _send(self, settlement: Settlement, heard: int) -> int:

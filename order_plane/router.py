@@ -52,11 +52,11 @@ class Router:
         try:
             facts = self._broker.submit(order)
         except BrokerRefused as refusal:
-            self._reject(order, refusal.reason, settlement)
+            self.withhold(order, refusal.reason, settlement)
             return
         except BrokerUnavailable:
             self.cut_off = True
-            self._reject(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
+            self.withhold(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
             return
         except BrokerStateUnknown as unknown:
             self.cut_off = True
@@ -69,26 +69,24 @@ class Router:
             self.learn(fact, settlement)
 
     def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send what was admitted a while ago, unless something that was learnt since forbids it.
-
-        A further attempt is not sent either when the venue has the one before, whatever a person signed.
-        """
-        if order.attempt > 1 and not self._is_absent(order, settlement):
-            return
+        """Send what was admitted a while ago, unless something that was learnt since forbids it."""
         forbidden = self._desk.forbids_sending(order)
         if forbidden is None:
             self.send(order, settlement)
         else:
-            self._reject(order, str(forbidden), settlement)
+            self.withhold(order, str(forbidden), settlement)
 
-    def _is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
-        """Whether the venue says that it has no order of the intent; what it has is adopted."""
+    def is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
+        """Whether the venue says that it has no order of the intent; what it has is adopted.
+
+        A further attempt must not be sent before that is asked, whatever a person signed.
+        """
         intent_id = order.intent.intent_id
         try:
             facts = self._broker.lookup(intent_id) or ()
         except (BrokerUnavailable, BrokerStateUnknown):
             self.cut_off = True
-            self._reject(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
+            self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
         if all(fact.kind is FactKind.REJECT for fact in facts):
             return True
@@ -278,8 +276,8 @@ class Router:
             settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT, past.order_id))
         settlement.say(self._desk.doubt(past.intent.intent_id, reason))
 
-    def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
-        """The order is none; that an earlier attempt never arrived is still only what a person signed."""
+    def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
+        """``order`` is none; that an earlier attempt never arrived is still only what a person signed."""
         intent, first = order.intent, order.attempt == 1
         state, name = (RowState.REJECTED, "reject") if first else (RowState.NOT_SENT, NOT_SENT)
         settlement.answers.append(Answer(intent.intent_id, order.attempt, state))
