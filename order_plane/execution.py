@@ -112,7 +112,7 @@ class Execution:
         settlement = Settlement(published=0)
         settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
-        unbegun = take_up(self._desk, self._journal, self._router, settlement, self._adopt)
+        unbegun = take_up(self._desk, self._account, self._journal, self._router, settlement, self._adopt)
         for past in self.inheritance.unsent(unbegun, settlement):
             if past.attempt == 1:
                 self._pending[past.intent.intent_id] = past.intent
