@@ -401,6 +401,6 @@ def test_a_journal_with_orders_of_another_account_refuses_to_start(doubtful):
     stage, venue = doubtful
     stage.resolve(a_decision(Verdict.SEND_AGAIN))
     other = build_stage(SETTINGS.model_copy(update={"account": "OTHER"}), stage._journal, venue)
-    with pytest.raises(JournalError, match="orders of account PAPER, and order.account is OTHER"):
+    with pytest.raises(JournalError, match=r"orders of account PAPER, and order\.account is OTHER"):
         other.recover()
     assert venue.sent == [(1, 1)]
