@@ -107,18 +107,25 @@ def status(state: State = None, database: Database = None) -> None:
         return
     for switch in _records(answer.get("switches")):
         _show(switch)
-    stuck = answer.get("uncancelled")
-    for order in stuck if isinstance(stuck, list) else ():
-        _plain.print(f"NOT CANCELLED {order}", markup=False)
-    halted = answer["halted"]
-    for symbol, why in halted.items() if isinstance(halted, dict) else ():
-        _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)
+    _show_held(answer)
     for guard in _records(answer.get("guards")):
         console.print(f"guard {guard['scope']} {guard['target']}: {measured(guard)}", markup=False, soft_wrap=True)
     console.print(f"open orders {answer['open_orders']}, in doubt {answer['in_doubt']}")
     if answer["killed"]:
         raise typer.Exit(NOTHING)
     console.print("no kill switch is engaged")
+
+
+def _show_held(answer: Mapping[str, object]) -> None:
+    """What is not done, and what is held back, besides what a switch holds."""
+    stuck = answer.get("uncancelled")
+    for order in stuck if isinstance(stuck, list) else ():
+        _plain.print(f"NOT CANCELLED {order}", markup=False)
+    halted = answer["halted"]
+    for symbol, why in halted.items() if isinstance(halted, dict) else ():
+        _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)
+    if answer["held"] is not None:
+        _plain.print(f"NOTHING IS SENT: {answer['held']}", markup=False)
 
 
 def _publish_release(command: KillSwitchCommand, kafka: KafkaSettings) -> None:

@@ -151,7 +151,9 @@ def _is_stopped(status: Answer) -> bool:
 def _verify(status: Answer | None) -> str | None:
     if status is None:
         return "no order plane listens here, so nothing can be verified"
-    found = [_no_orders(status), _flat(status), None if _is_stopped(status) else "no kill switch stops all"]
+    stopped = None if _is_stopped(status) else "no kill switch stops all"
+    same = None if status["reconciled"] else "the venue's account differs from this one, or cannot be had"
+    found = [_no_orders(status), _flat(status), stopped, same]
     return "; ".join(dict.fromkeys(each for each in found if each is not None)) or None
 
 
@@ -173,8 +175,14 @@ def _no_orders(status: Answer) -> str | None:
 
 
 def _flat(status: Answer) -> str | None:
-    held = status["positions"]
-    return f"still held: {json.dumps(held)}" if held else _no_orders(status)
+    held, beyond = status["positions"], status["beyond"]
+    if held:
+        return f"still held: {json.dumps(held)}"
+    if beyond is None:
+        return "the venue has not said what it holds"
+    if beyond:
+        return f"held at the venue beside what is known here: {json.dumps(beyond)}; close that there"
+    return _no_orders(status)
 
 
 def _status(state: Path | None, wait: float = 0.0) -> Answer | None:

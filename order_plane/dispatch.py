@@ -37,7 +37,6 @@ class Dispatch:
         self._desk = desk
         self._broker = broker
         self._router = router
-        self._submit = broker.submit
         self._begin = broker.dispatch if isinstance(broker, Overlapping) else None
         self._unanswered: dict[str, tuple[SubmitOrder, Reply]] = {}
 
@@ -52,29 +51,51 @@ class Dispatch:
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
         """Send one order, once, after `make_way` for it."""
         if self._begin is None:
-            self._hear(order, partial(self._submit, order), settlement)
+            self._hear(order, partial(self._broker.submit, order), settlement)
             return
         reply = self._asked(order, partial(self._begin, order), settlement)
         if reply is not None:
             self._unanswered[order.intent.symbol] = order, reply
 
     def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Send what was admitted a while ago, unless something that was learnt since forbids it.
-
-        A further attempt is not sent either when the venue has the one before, whatever a person signed.
-        """
-        if order.attempt > 1 and not self._is_absent(order, settlement):
-            return
+        """Send what was admitted a while ago, unless something that was learnt since forbids it."""
         forbidden = self._desk.forbids_sending(order)
         if forbidden is None:
             self.send(order, settlement)
         else:
-            self._reject(order, str(forbidden), settlement)
+            self.withhold(order, str(forbidden), settlement)
 
     def conclude(self, settlement: Settlement) -> None:
         """Wait for every answer that is still to come."""
         for symbol in tuple(self._unanswered):
             self._conclude(symbol, settlement)
+
+    def is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
+        """Whether the venue says that it has no order of the intent; what it has is adopted.
+
+        A further attempt must not be sent before that is asked, whatever a person signed.
+        """
+        intent_id = order.intent.intent_id
+        try:
+            facts: Sequence[Fact] = self._broker.lookup(intent_id) or ()
+        except (BrokerUnavailable, BrokerStateUnknown):
+            self._router.cut_off = True
+            self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
+            return False
+        if all(fact.kind is FactKind.REJECT for fact in facts):
+            return True
+        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id))
+        for fact in facts:
+            self._router.learn(fact, settlement)
+        return False
+
+    def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
+        """``order`` is none; that an earlier attempt never arrived is still only what a person signed."""
+        intent, first = order.intent, order.attempt == 1
+        state, name = (RowState.REJECTED, "reject") if first else (RowState.NOT_SENT, NOT_SENT)
+        settlement.answers.append(Answer(intent.intent_id, order.attempt, state))
+        at = max(self._desk.now, intent.timestamp)
+        self._router.learn(Fact(intent.intent_id, FactKind.REJECT, name, at, reason=reason), settlement)
 
     def _conclude(self, symbol: str, settlement: Settlement) -> None:
         waiting = self._unanswered.pop(symbol, None)
@@ -96,37 +117,13 @@ class Dispatch:
         try:
             return ask()
         except BrokerRefused as refusal:
-            self._reject(order, refusal.reason, settlement)
+            self.withhold(order, refusal.reason, settlement)
         except BrokerUnavailable:
             self._router.cut_off = True
-            self._reject(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
+            self.withhold(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
         except BrokerStateUnknown as unknown:
             self._router.cut_off = True
             intent_id = order.intent.intent_id
             settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
             settlement.say(self._desk.doubt(intent_id, str(unknown)))
         return None
-
-    def _is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
-        """Whether the venue says that it has no order of the intent; what it has is adopted."""
-        intent_id = order.intent.intent_id
-        try:
-            facts: Sequence[Fact] = self._broker.lookup(intent_id) or ()
-        except (BrokerUnavailable, BrokerStateUnknown):
-            self._router.cut_off = True
-            self._reject(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
-            return False
-        if all(fact.kind is FactKind.REJECT for fact in facts):
-            return True
-        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id))
-        for fact in facts:
-            self._router.learn(fact, settlement)
-        return False
-
-    def _reject(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
-        """The order is none; that an earlier attempt never arrived is still only what a person signed."""
-        intent, first = order.intent, order.attempt == 1
-        state, name = (RowState.REJECTED, "reject") if first else (RowState.NOT_SENT, NOT_SENT)
-        settlement.answers.append(Answer(intent.intent_id, order.attempt, state))
-        at = max(self._desk.now, intent.timestamp)
-        self._router.learn(Fact(intent.intent_id, FactKind.REJECT, name, at, reason=reason), settlement)

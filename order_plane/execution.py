@@ -114,7 +114,7 @@ class Execution:
         settlement = Settlement(published=0)
         settlement.outputs.extend(self.supervision.begin())
         settlement.outputs.extend(self._journal.unpublished())
-        unbegun = take_up(self._desk, self._journal, self._router, settlement, self._adopt)
+        unbegun = take_up(self._desk, self._account, self._journal, self._router, settlement, self._adopt)
         resume(self.inheritance.unsent(unbegun, settlement), self._pending, self._again)
         self._collect(self._desk.cancels.due())
         settlement.conclude(self._journal)
@@ -281,8 +281,7 @@ class Execution:
     def _change_and_cancel(self, settlement: Settlement) -> None:
         if self.upkeep.changes:
             self.upkeep.change(settlement, self.uncancelled, self._sending.heed)
-        due, self.uncancelled = self.uncancelled, {}
-        self.uncancelled = {key: each for key, each in due.items() if not self._router.cancel(each, settlement)}
+        self.uncancelled = self._router.cancel_each(self.uncancelled, settlement)
         self._collect(self._desk.cancels.of_found())
 
     def _send(self, settlement: Settlement, heard: int) -> int:

@@ -10,7 +10,6 @@ from order_plane.risk.duplicates import RepeatedOrder
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 from order_plane.risk.price import worst_price
-from order_plane.risk.session import not_expired
 from order_plane.safety.kill_switch import KillSwitch
 from order_plane.safety.symbol_halts import SymbolHalts
 
@@ -48,7 +47,7 @@ class Judge:
     def objection(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> Refusal | None:
         """Why an order that was let through a moment ago must not leave any more."""
         view = self._view(intent, blocked)
-        return not_halted(intent, view) or not_in_doubt(intent, view) or not_expired(intent, view)
+        return not_halted(intent, view) or not_in_doubt(intent, view)
 
     def second_refusal(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> Refusal | None:
         """As `refusal`, long after the first verdict: the control that would take it for a repetition is not asked."""

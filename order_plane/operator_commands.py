@@ -195,6 +195,7 @@ def _named(desk: Desk, reference: str) -> UUID:
 def _status(stage: OrderPlane) -> dict[str, JsonValue]:
     desk, guards = stage.desk, stage.supervision.guards
     positions: dict[str, JsonValue] = dict(desk.positions)
+    beyond: dict[str, JsonValue] | None = None if desk.books.beyond is None else dict(desk.books.beyond)
     return {
         "journal_id": stage.journal_id,
         "killed": bool(desk.switch.engaged),
@@ -217,6 +218,9 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
             ),
         ],
         "positions": positions,
+        "beyond": beyond,
+        "reconciled": stage.upkeep.reconciled,
+        "held": desk.halts.held,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
     }
 

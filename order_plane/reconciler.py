@@ -1,6 +1,9 @@
 """Holds the journal against the venue, mends what asking can mend, and halts what differs."""
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from itertools import count
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +23,7 @@ from order_plane.settlement import Settlement
 EXTERNAL = "EXTERNAL"
 """The strategy of orders that somebody else placed."""
 _OPENING_CASH = "opening cash"
+_STOOD = "differences"
 _NOT_YET = "RECONCILING: the account could not be held against the venue"
 
 
@@ -83,7 +87,7 @@ class Reconciler:
         self._answered = True
         self._desk.halts.held = None
         self._weigh(found)
-        self._halt([finding for finding in found if finding in first], outputs)
+        self._halt([finding for finding in found if finding in first], found, outputs)
         return outputs
 
     def _weigh(self, found: Sequence[Finding]) -> None:
@@ -175,15 +179,35 @@ class Reconciler:
         settlement.answers.append(Answer(order.intent_id, 1, RowState.ACKED, order.order_id))
         self._router.catch_up(past._replace(state=RowState.ACKED), settlement)
 
-    def _halt(self, found: Sequence[Finding], outputs: list[Message]) -> None:
-        """Halt what differs, once for each difference, until a person releases it; cancel what nobody wants."""
-        at, halts = self._desk.as_of(), []
-        for finding in found:
+    def _halt(self, confirmed: Sequence[Finding], found: Sequence[Finding], outputs: list[Message]) -> None:
+        """Halt what is ``confirmed``, once for each difference, until a person releases it; cancel what nobody wants.
+
+        A difference that was gone and is ``found`` again is another one, though every amount be the same.
+        """
+        at, halts, noted = self._desk.as_of(), self._desk.halts, self._journal.notes().get(_STOOD)
+        before: dict[str, str] = json.loads(noted or "{}")
+        stood = {name: before[name] for name in map(_name_of, found) if name in before}
+        for finding in dict.fromkeys(confirmed):
             if finding.stray and finding.intent_id is not None:
                 self._desk.cancels.stray(finding.intent_id, finding.stray)
-            detail = f"{finding.difference}: {finding.detail}"
-            if self._desk.halts.halt(finding.symbol, detail, at, detail, MISMATCH):
+            detail, name = f"{finding.difference}: {finding.detail}", _name_of(finding)
+            evidence = stood.setdefault(name, detail)
+            new = halts.halt(finding.symbol, detail, at, evidence, MISMATCH)
+            if not new and name not in before and noted is not None:
+                evidence = stood[name] = self._again(finding.symbol, detail, at)
+                new = True
+            if new:
                 symbol = None if finding.intent_id is None and finding.symbol == "*" else finding.symbol
                 outputs.append(critical(MISMATCH, detail, at, symbol))
-            halts.append(self._desk.halts.name_of(finding.symbol, detail))
-        self._standing = tuple(halts)
+        self._standing = tuple(halts.name_of(each.symbol, stood[_name_of(each)]) for each in confirmed)
+        if noted is None or stood != before:
+            self._journal.note({_STOOD: json.dumps(stood)})
+
+    def _again(self, symbol: str, detail: str, at: datetime) -> str:
+        """Halt for evidence that halted before, and return the name it has now."""
+        names = (f"{detail} ({number})" for number in count(2))
+        return next(each for each in names if self._desk.halts.halt(symbol, detail, at, each, MISMATCH))
+
+
+def _name_of(finding: Finding) -> str:
+    return f"{finding.symbol} {finding.difference}: {finding.detail}"

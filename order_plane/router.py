@@ -1,11 +1,12 @@
 """Carries the desk's wishes to the broker and the broker's facts to the desk."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
+from kernel.clock import monotonic
 from order_plane.alerts import critical, warning
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
@@ -30,6 +31,8 @@ _FROM_US = frozenset(
 """Facts that are no sign of life from the venue, or none of the attempt that is known."""
 _NO_LIFE = _FROM_US | {FactKind.REJECT}
 """Facts that do not say that the venue has the order, or had it."""
+_PATIENCE_SECONDS = 1.0
+"""How long a venue that leaves a cancel unanswered may keep everybody else waiting."""
 _WORKS = frozenset({FactKind.ACK, FactKind.FILL})
 
 
@@ -131,6 +134,18 @@ class Router:
         for fact in answers:
             self.learn(fact, settlement)
         return True
+
+    def cancel_each(self, due: Mapping[UUID, CancelOrder], settlement: Settlement) -> dict[UUID, CancelOrder]:
+        """Ask for the cancels ``due``; returns those to ask for next time, first what was not asked for now."""
+        left: dict[UUID, CancelOrder] = {}
+        unasked: dict[UUID, CancelOrder] = {}
+        until = monotonic() + _PATIENCE_SECONDS
+        for key, order in due.items():
+            if left and monotonic() > until:
+                unasked[key] = order
+            elif not self.cancel(order, settlement):
+                left[key] = order
+        return unasked | left
 
     def reconcile(self, past: Past, settlement: Settlement) -> None:
         """Ask the broker what became of an order that was open when the last run ended."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import KillSwitchCommand
+from contracts.trading import OrderIntent
 from kernel.clock import since_boot
 from kernel.ports import Unprocessable
 from order_plane.desk import Desk
@@ -16,7 +18,7 @@ from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 
 _PAUSE_SECONDS = 1.0
-"""After so long away even a journal of this process alone is asked whether it still is."""
+"""After so long away even a journal of this process alone is asked whether it still is, and time counts for intents."""
 
 
 class Sending:
@@ -44,12 +46,12 @@ class Sending:
         self._journal = journal
         self._obey = obey
         self._shared = journal.shared
-        self._ours_at = since_boot()
+        self._ours_at = self._decided_at = since_boot()
         self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
 
     def begin(self) -> None:
         """The journal is asked now: what it answers holds for a moment."""
-        self._ours_at = since_boot()
+        self._ours_at = self._decided_at = since_boot()
 
     def send(self, orders: Iterable[SubmitOrder], exempt: Collection[UUID], settlement: Settlement, heard: int) -> int:
         """Send each of ``orders``, unless what was said since they were let through forbids it.
@@ -60,11 +62,14 @@ class Sending:
         desk, dispatch, supervision = self._desk, self._dispatch, self._supervision
         for order in orders:
             dispatch.make_way(order, settlement)
-            self.heed(settlement)
-            if order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
-                dispatch.send_if_allowed(order, settlement)
-            else:
-                dispatch.send(order, settlement)
+            if order.attempt == 1 or dispatch.is_absent(order, settlement):  # a venue may take long to say so
+                self.heed(settlement)
+                if self._is_late(order.intent):
+                    dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)
+                elif order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
+                    dispatch.send_if_allowed(order, settlement)
+                else:
+                    dispatch.send(order, settlement)
             if supervision.guards is not None:
                 heard = self._overhear(settlement, heard)
         said = len(settlement.outputs)
@@ -88,6 +93,16 @@ class Sending:
             self._dispatch.conclude(settlement)
             settlement.write_down(self._journal)
             raise
+
+    def _is_late(self, intent: OrderIntent) -> bool:
+        """Whether ``intent`` has expired while it waited: event time does not move while a batch is being sent.
+
+        What took no time at all takes none here either, so that a backtest is the same on every machine.
+        """
+        waited = since_boot() - self._decided_at
+        if intent.valid_until is None or waited < _PAUSE_SECONDS:
+            return False
+        return self._desk.now + timedelta(seconds=waited) > intent.valid_until
 
     def _heed(self, settlement: Settlement) -> None:
         now = since_boot()

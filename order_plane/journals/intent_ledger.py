@@ -56,7 +56,7 @@ def end_of(past: Past) -> End:
     status = history_of(past.intent.quantity, past.facts).status()
     if status is Status.PENDING_REPLACE:  # in the journal it is that only while nobody knows how the order works
         return End.IN_DOUBT
-    return End.EXPIRED if status is Status.EXPIRED else End.ACKED
+    return {Status.EXPIRED: End.EXPIRED, Status.REJECTED: End.REJECTED}.get(status, End.ACKED)
 
 
 def settled(consumed: Iterable[UUID], journaled: Mapping[UUID, End], dead_lettered: Collection[UUID]) -> Ledger:

@@ -375,3 +375,12 @@ def test_a_foreign_journal_behind_reports_refuses_to_start(world):
     foreign.restore(said[0])
     with pytest.raises(JournalError, match="another journal"):
         foreign.recover()
+
+
+def test_a_journal_with_orders_of_another_account_refuses_to_start(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    other = build_stage(SETTINGS.model_copy(update={"account": "OTHER"}), stage._journal, venue)
+    with pytest.raises(JournalError, match=r"orders of account PAPER, and order\.account is OTHER"):
+        other.recover()
+    assert venue.sent == [(1, 1)]

@@ -13,6 +13,7 @@ from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAler
 from contracts.topics import TOPIC_OF
 from contracts.trading import ExecutionReport, Side
 from kernel.clock import ManualClock
+from launcher.rollback_cli import _verify
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerUnavailable, OpenOrder
 from order_plane.checking import Checking
@@ -20,7 +21,10 @@ from order_plane.composition import build_stage, paper_broker
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.sqlite import SqliteJournal
+from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
+
+UNLIKE = "the venue's account differs from this one, or cannot be had"
 
 
 class Venue:
@@ -124,6 +128,46 @@ def test_the_opening_cash_is_what_the_venue_said_first_and_is_remembered():
     world.hear(world.stage.reconcile())
     assert world.alerts() == ["RECONCILIATION_MISMATCH"]
     assert last_status(world.tell(an_intent(2))) == [("REJECTED", "TRADING_HALTED")]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_difference_that_was_gone_and_comes_back_halts_again_and_one_that_stays_does_not(restart):
+    def ten_more(seen):
+        return replace(seen, positions={"AAPL": 10.0})
+
+    world = World(change=lambda seen: seen)
+    world.tell(a_bar())
+    for number in (50, 51, 52):
+        world.venue.change = ten_more
+        world.hear(world.stage.reconcile())
+        assert world.alerts() == ["RECONCILIATION_MISMATCH"]
+        assert (list(world.stage.desk.halts.reasons), world.stage.upkeep.reconciled) == (["AAPL"], False)
+        world.tell(world.released("AAPL", number))
+        world.said.clear()
+        if restart:
+            world.start()
+        world.hear(world.stage.reconcile())
+        assert (world.alerts(), world.stage.desk.halts.reasons, world.stage.upkeep.reconciled) == ([], {}, True)
+        world.venue.change = lambda seen: seen
+        world.hear(world.stage.reconcile())
+        if restart:
+            world.start()
+
+
+def test_an_account_that_differs_or_cannot_be_had_does_not_verify(world):
+    def status():
+        return operator_commands(world.stage, world.hear)["status"]({})
+
+    world.tell(a_bar())
+    world.tell(a_kill(KillAction.HALT))
+    assert _verify(status()) is None
+    world.venue.silent = True
+    world.hear(world.stage.reconcile())
+    assert (_verify(status()), status()["held"].partition(":")[0]) == (UNLIKE, "RECONCILING")
+    world.venue.silent = False
+    world.venue.change = lambda seen: replace(seen, cash=seen.cash - 5.0)
+    world.hear(world.stage.reconcile())
+    assert _verify(status()) == UNLIKE
 
 
 def a_kill(action=KillAction.HALT_AND_FLATTEN, number=60):

@@ -116,3 +116,24 @@ def test_an_order_that_turns_up_after_a_person_gave_it_up_is_cancelled(late):
     assert "ORDER_FACTS_ODD" in alerts(said)
     assert list(stage.desk.halts.reasons) == ["AAPL"]
     assert dict(stage.desk.positions) == ({"AAPL": 4.0} if late.quantity else {})
+
+
+def test_the_cancel_of_one_that_was_given_up_is_asked_for_again_after_a_restart():
+    venue, journal = Venue(), MemoryJournal()
+    stage = build_stage(SETTINGS, journal, venue)
+    stage.recover()
+    tell(stage, a_bar(), an_intent())
+    decide(stage, Verdict.NOT_SENT)
+    late = a_fact(FactKind.ACK, "ack", "o-1")
+    venue.news, venue.problem = [late], BrokerStateUnknown("timeout")
+    assert "CANCEL_FAILED" in alerts(tell(stage))
+    venue.known[FIRST], venue.problem = [late], None
+    again = build_stage(SETTINGS, journal, venue)
+    again.recover()
+    tell(again)
+    assert venue.cancelled == [(1, "o-1", True)]
+    venue.known[FIRST] = [late, a_fact(FactKind.CANCELLED, "cancelled", "o-1")]
+    last = build_stage(SETTINGS, journal, venue)
+    last.recover()
+    tell(last)
+    assert len(venue.cancelled) == 1

@@ -67,6 +67,11 @@ def test_a_kill_works_without_kafka_and_is_shown(plane):
     assert run("kill", "status")[0] == 0
 
 
+def test_that_nothing_may_be_sent_is_shown_though_no_switch_is_engaged(plane):
+    plane.hold("RECONCILING: the account could not be held against the venue")
+    assert "NOTHING IS SENT: RECONCILING: the account could not be held" in run("kill", "status")[1]
+
+
 def test_a_kill_of_another_account_is_not_said_to_be_carried_out(plane):
     code, text = run("kill", "on", *WHO, "--scope", "ACCOUNT", "--target", "PAPRE")
     assert (code, "trades another account than PAPRE" in text) == (1, True)

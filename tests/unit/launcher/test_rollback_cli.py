@@ -162,6 +162,19 @@ def test_only_a_switch_that_stops_everything_verifies(home, stage, serve):
     assert run(home, "verify") == (1, "FAIL verify: no kill switch stops all")
 
 
+@pytest.mark.parametrize(
+    ("beyond", "said"),
+    [({"AAPL": 10.0}, 'held at the venue beside what is known here: {"AAPL": 10.0}'), (None, "has not said")],
+)
+def test_what_only_the_venue_holds_is_neither_flat_nor_verified(home, stage, serve, beyond, said):
+    serve()
+    run(home, "cancel-all", *WHO)
+    stage.desk.books.beyond = beyond
+    for words in (("verify",), ("flatten", *WHO, "--wait", "0.1")):
+        code, text = run(home, *words)
+        assert (code, said in text) == (1, True)
+
+
 def test_a_dry_run_says_what_is_not_yet_as_it_should_be(home, stage, serve, process):
     serve()
     code, text = run(home, "run", *WHO, "--dry-run")

@@ -13,6 +13,7 @@ from order_plane.journals.port import Past, RowState
         (RowState.ACKED, [FactKind.ACK], End.ACKED),
         (RowState.ACKED, [FactKind.ACK, FactKind.EXPIRED], End.EXPIRED),
         (RowState.ACKED, [FactKind.ACK, FactKind.CANCELLED], End.ACKED),
+        (RowState.ACKED, [FactKind.REJECT], End.REJECTED),
         (RowState.REJECTED, [], End.REJECTED),
         (RowState.NOT_SENT, [FactKind.REJECT], End.REJECTED),
         (RowState.IN_DOUBT, [], End.IN_DOUBT),
