@@ -52,6 +52,10 @@ class Exposure:
         after = long + order if order > 0.0 else short - order
         return before, max(before, after)
 
+    def lowest(self, symbol: str) -> float:
+        """The position, short negative, if only sales trade."""
+        return self._held.get(symbol, 0.0) - self._selling.get(symbol, 0.0)
+
     def gross(self, price_of: Callable[[str], float]) -> float:
         """Sum of the largest positions at ``price_of`` each symbol, not-a-number when a price is."""
         values = self._values

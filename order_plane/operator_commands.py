@@ -123,7 +123,7 @@ def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> di
     except Unprocessable as verdict:
         raise CommandRefused(verdict.error.rule) from None
     publish([command, *said])
-    return {**_status(stage), "messages": len(said)}
+    return {**_status(stage), "messages": len(said), "unmet": stage.supervision.unmet(command)}
 
 
 def _release(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import count
+from math import isnan
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
@@ -12,7 +13,7 @@ from contracts.market import SliceEvent
 from domain.calendar import always_open
 from domain.ids import kill_id
 from kernel.ports import Handler, Unprocessable
-from order_plane.alerts import warning
+from order_plane.alerts import critical, warning
 from order_plane.controls import Controls, LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
@@ -22,6 +23,7 @@ from order_plane.lifecycle import history_of
 from order_plane.limit_settings import LimitSettings, changes
 from order_plane.reports import execution_report, reported
 from order_plane.safety.guards import Guards
+from order_plane.safety.kill_targets import unmet
 from order_plane.settlement import NOTHING, Measured
 
 _REFUSED = "refused release "
@@ -68,7 +70,11 @@ class Supervision:
     @property
     def idle(self) -> bool:
         """Whether no market event can make it act."""
-        return not self.alert and (self.guards is None or self.guards.idle)
+        return not (self.alert or self._hears) and (self.guards is None or self.guards.idle)
+
+    @property
+    def _hears(self) -> bool:
+        return self.controls is not None and self.controls.hears
 
     def reached(self, moment: SliceEvent) -> tuple[()]:
         """Judge at the end of this moment."""
@@ -128,9 +134,13 @@ class Supervision:
         if self.guards is not None:
             self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
             self.guards.catch_up(self._desk.switch)
+        if self.controls is not None:
+            self.controls.restore(notes)
         self.alert = self.watches = True
         refused = {name.removeprefix(_REFUSED) for name in notes if name.startswith(_REFUSED)}
         told, self._told = self._told, []
+        if any(each.scope is KillScope.STRATEGY for each in told):
+            self._desk.books.strategies.update(past.intent.strategy_id for past in self._journal.pasts())
         said: list[Message] = [*self._desk.switch.engaged, *self._desk.halts.engaged]
         for command in told:
             try:
@@ -140,12 +150,18 @@ class Supervision:
         return said
 
     def learn(self, past: Past) -> None:
-        """Book for the guards what an order of an earlier run came to."""
+        """Count an intent of an earlier run for the controls, and for the guards what came of it."""
+        books = self._desk.books
+        books.strategies.add(past.intent.strategy_id)
+        books.admitted += not past.is_no_order
+        if self.controls is not None:
+            self.controls.recall(past)
         if self.guards is not None and past.facts:
             history = history_of(past.intent.quantity, past.facts)
             status = reported(history.status(), history)
             at, number = past.facts[-1].timestamp, max(1, past.reports)
-            self.guards.remember(execution_report(past.intent, past.order_id, number, status, history, at, "restored"))
+            report = execution_report(past.intent, past.order_id, number, status, history, at, "restored")
+            self.guards.remember(report, past.facts)
 
     def overhear(self, outputs: Iterable[Message]) -> bool:
         """Hear ``outputs`` between two sends; whether they are a storm that must be judged before the next one."""
@@ -198,9 +214,11 @@ class Supervision:
             guards.heard(outputs)
             if self.alert:
                 measured = Measured(guards.changed(), guards.lasting)
+        if self.controls is not None and (kept := self.controls.changed()):
+            measured = Measured({**measured.notes, **kept}, measured.lasting)
         waits = guards is not None and guards.due
         flattens = self._desk.switch.flattens
-        self.watches = flattens or guards is not None
+        self.watches = flattens or guards is not None or self._hears
         self.alert = waits or (flattens and self._flattening.wanted(self._desk))
         return measured
 
@@ -213,13 +231,24 @@ class Supervision:
             return self._desk.halts.given_at(command.target)
         return self._desk.switch.given_at(command)
 
+    def unmet(self, command: KillSwitchCommand) -> str | None:
+        """Why ``command``, a kill, may stop nothing, if so: nobody by its target's name trades here yet."""
+        desk, known = self._desk, {command.target}
+        if command.scope is KillScope.STRATEGY:
+            known = desk.books.strategies
+        elif command.scope is KillScope.SYMBOL and isnan(desk.price_of(command.target)):
+            known = {*desk.positions, *(order.intent.symbol for order in desk.open_orders)}
+        return unmet(command, known)
+
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
         if command.engage:
             self.triggered[command.cause] += 1
         if self.guards is not None:
             self.guards.obey(command)
-        return self._desk.command(command)
+        why = self.unmet(command)
+        doubt = () if why is None else (critical("KILL_TARGET_UNKNOWN", why, command.timestamp),)
+        return *self._desk.command(command), *doubt
 
     def _refusal(self, release: KillSwitchCommand) -> str | None:
         """Why ``release`` is not allowed; what was refused once stays so, however often it is heard."""
