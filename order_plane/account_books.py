@@ -88,7 +88,7 @@ class AccountBooks:
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
-        held = dict(self.held_by.get(strategy_id, {}))
+        held = self.held_by.get(strategy_id, {})
         buying: dict[str, float] = {}
         selling: dict[str, float] = {}
         for each in self._orders.values():
@@ -96,14 +96,16 @@ class AccountBooks:
             if intent.strategy_id == strategy_id:
                 side, name = buying if intent.direction is _BUY else selling, intent.symbol
                 side[name] = side.get(name, 0.0) + each.working
-                held.setdefault(name, 0.0)
         worth_of = self._worth_of
-        gross = fsum(
-            [
-                max(units + buying.get(name, 0.0), selling.get(name, 0.0) - units) * worth_of(name)
-                for name, units in held.items()
-            ]
-        )
+        idle = [
+            abs(units) * worth_of(name) for name, units in held.items() if name not in buying and name not in selling
+        ]
+        worked = [
+            max(held.get(name, 0.0) + buying.get(name, 0.0), selling.get(name, 0.0) - held.get(name, 0.0))
+            * worth_of(name)
+            for name in {*buying, *selling}
+        ]
+        gross = fsum(idle + worked)
         units = held.get(symbol, 0.0)
         long, short = units + buying.get(symbol, 0.0), selling.get(symbol, 0.0) - units
         before = max(long, short)
