@@ -108,7 +108,7 @@ class Guards:
         for guard in self._all:
             guard.watch.book(report)
         for fact in facts:
-            if fact.kind is FactKind.REJECT and fact.fact_id != NOT_SENT:
+            if fact.kind is FactKind.REJECT and fact.fact_id != NOT_SENT and not fact.reason.startswith(_BY_KILL):
                 for guard in self._all:
                     guard.recall_rejection(strategy, fact.timestamp)
             elif fact.kind is FactKind.FILL and not fact.revision and self._repeat_settings is not None:

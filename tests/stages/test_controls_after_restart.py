@@ -41,6 +41,10 @@ def a_bar(minutes=0, price=100.0, **changes):
     return order_messages.a_bar(minutes, price, high=price, low=price, **changes)
 
 
+def a_slice(minutes):
+    return SliceEvent(timestamp=NOON + timedelta(minutes=minutes), bar_size="1min", symbols=("AAPL",))
+
+
 def codes(outputs):
     """Why each intent was refused, empty when it was sent."""
     first = [each for each in outputs if isinstance(each, ExecutionReport) and each.sequence == 1]
@@ -98,11 +102,7 @@ def executed(stage, *minutes):
     said = []
     for number in minutes:
         tell(stage, a_bar(number), an_intent(number, number))
-        said += tell(
-            stage,
-            a_bar(number + 1),
-            SliceEvent(timestamp=NOON + timedelta(minutes=number + 1), bar_size="1min", symbols=("AAPL",)),
-        )
+        said += tell(stage, a_bar(number + 1), a_slice(number + 1))
     return kills(said)
 
 
@@ -158,6 +158,18 @@ def test_rejections_by_the_venue_before_a_restart_count_for_the_storm():
     assert kills(said) == ["REJECT_STORM"]
 
 
+def test_orders_that_a_kill_kept_from_leaving_are_no_storm_after_a_restart():
+    lives = Lives(guards=[QUIET | {"rejects": {"count": 2}}])
+    stage = lives.next()
+    kill = KillSwitchCommand(
+        command_id=an_intent(800).intent_id, timestamp=NOON, engage=True, operator="ada", reason="drill"
+    )
+    stage.heed(lambda: [kill])
+    said = tell(stage, a_bar(), *map(an_intent, (1, 2, 3, 4)))
+    assert codes(said) == ["TRADING_HALTED"] * 4
+    assert kills(tell(lives.next(a_bar()), a_bar(1), a_slice(1))) == []
+
+
 def test_the_volume_of_days_is_known_after_a_restart_that_is_told_no_old_bars():
     lives = Lives({"max_volume_share": 0.01, "volume_days": 3})
     stage = lives.next()
@@ -187,3 +199,19 @@ def test_a_plane_that_remembers_the_market_hears_every_bar_of_it():
     lives = Lives({"period_collar": 0.05, "collar_period": 120})
     assert not lives.next().dormant
     assert Lives().next().dormant
+
+
+def test_every_cancel_slows_orders_down_whoever_wants_it():
+    throttle = {"rate_per_second": 0.001, "burst": 5.0, "cancel_reserve": 0.0}
+    resting = {"order_type": OrderType.LIMIT, "limit_price": 50.0}
+    wanted = {"after": 30, "unfilled": "cancel"}
+    for by_person, left in ((True, 1), (False, 1), (None, 3)):
+        stage = Lives(throttle=throttle, unfilled=wanted if by_person is False else None).next()
+        tell(stage, a_bar(), an_intent(1, **resting), an_intent(2, **resting))
+        if by_person:
+            for number in (1, 2):
+                stage.cancel(an_intent(number).intent_id, f"r{number}", "ada: drill")
+        tell(stage, a_bar(1))
+        assert len(stage.desk.open_orders) == (2 if by_person is None else 0)
+        said = tell(stage, *(an_intent(number, 1) for number in range(10, 15)))
+        assert codes(said) == [""] * left + ["RATE_LIMIT_EXCEEDED"] * (5 - left)
