@@ -166,8 +166,7 @@ class Router:
         asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at, reason=order.reason)
         if not (order.stray or key in self._uncancelled):
             self.learn(asked, settlement)
-        if key not in self._uncancelled:  # so often it is tried again, so many messages it is not
-            self._desk.cancels.leaves()
+        self._desk.cancels.leaves(again=key in self._uncancelled)
         try:
             answers = self._broker.cancel(order)
         except BrokerRefused as refusal:

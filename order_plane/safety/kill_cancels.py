@@ -66,9 +66,10 @@ class KillCancels:
             raise NotOpen("no order of this intent is open; list those that are with algotrade orders list")
         return order.cancel(self._account, request_id, reason)
 
-    def leaves(self) -> None:
-        """A cancel is sent now, whoever wants it: it always passes, and orders wait the longer for it."""
-        self._bucket.take_for_cancel(self._now())
+    def leaves(self, *, again: bool) -> None:
+        """A cancel is sent now, whoever wants it: it always passes, and orders wait for it, though not ``again``."""
+        if not again:
+            self._bucket.take_for_cancel(self._now())
 
     def covers(self, intent: OrderIntent) -> KillSwitchCommand | None:
         """The switch that wants the order of ``intent`` cancelled, if any."""
