@@ -54,8 +54,8 @@ class PriceWindow:
     """The lowest and highest market price of each symbol over the newest ``window`` of event time.
 
     The price that was in force when the window began belongs to it, so a window is known only once a price is that
-    old. One that is no positive number makes it unknown again, and so does a restart: what was seen before is not
-    remembered, and until a whole window has been watched the collar denies.
+    old. One that is no positive number makes it unknown again, and so does a restart, but for the prices that are told
+    again then: until a whole window has been watched the collar denies.
     """
 
     def __init__(self, window: timedelta) -> None:
