@@ -45,7 +45,8 @@ class Controls:
         throttle = settings.throttle
         self.bucket = TokenBucket(throttle.rate_per_second, throttle.burst, throttle.cancel_reserve)
         self.plans = ApprovedPlans() if settings.verify_plans else None
-        self._limits = settings.limits
+        self.configured = self._limits = settings.limits
+        """The limits that the process was started with."""
         self._worth_is_known = bool(settings.active_guards) or settings.limits.needs_equity
         self._first: tuple[RiskCheck, ...] = (
             not_halted,

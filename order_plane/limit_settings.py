@@ -112,12 +112,13 @@ def loosened(before: LimitSettings, after: LimitSettings) -> list[str]:
 
 def changes(before: LimitSettings, after: LimitSettings) -> dict[str, JsonValue]:
     """What differs, for a record: each limit that changed with its two values, and a SHA-256 over all of them."""
-    old, new = _plain(before), _plain(after)
+    old, new = plain(before), plain(after)
     changed: JsonValue = {name: [old[name], new[name]] for name in old if old[name] != new[name]}
     return {"changed": changed, "sha256_before": _digest(old), "sha256_after": _digest(new)}
 
 
-def _plain(limits: LimitSettings) -> dict[str, JsonValue]:
+def plain(limits: LimitSettings) -> dict[str, JsonValue]:
+    """``limits`` as text can hold them: the same ones are equal."""
     return {**limits.model_dump(mode="json"), "restricted": [*sorted(limits.restricted)]}
 
 

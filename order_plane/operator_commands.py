@@ -227,6 +227,9 @@ def _newest(desk: Desk) -> str | None:
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
     operator, reason = signature_of(fields)
+    if fields.get("forget") is True:
+        stage.supervision.forget_limits(operator, reason)
+        return {"changed": []}
     try:
         limits = LimitSettings.model_validate_json(json.dumps(fields.get("limits")))
         changed = stage.supervision.tighten(limits, operator, reason)

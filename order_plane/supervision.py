@@ -1,7 +1,7 @@
 """Kill switches at work: commands and guards in, closing orders out, all of it latched in the journal."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import count
 from math import isnan
@@ -25,6 +25,7 @@ from order_plane.reports import execution_report, reported
 from order_plane.safety.guards import Guards
 from order_plane.safety.kill_targets import unmet
 from order_plane.settlement import NOTHING, Measured
+from order_plane.tightened import FORGOTTEN, in_force, note_of
 
 _REFUSED = "refused release "
 _POLICY = ErrorCode.OUT_OF_RANGE
@@ -113,8 +114,14 @@ class Supervision:
             self._journal.witness({**told, "done": False, "refusal": str(error)})
             raise
         self._desk.tighten(checks)
+        self._journal.note(note_of(self.controls.configured, limits))
         self._journal.witness({**told, "done": True})
         return [name for name in LimitSettings.model_fields if getattr(before, name) != getattr(limits, name)]
+
+    def forget_limits(self, operator: str, reason: str) -> None:
+        """Let the next start go by its configuration, at the wish of ``operator``; until then nothing changes."""
+        self._journal.note(FORGOTTEN)
+        self._journal.witness({"event": "LIMITS_FORGOTTEN", "operator": operator, "reason": reason})
 
     def remember(self, message: Message) -> None:
         """Take a plan, or a command given before this process or while there was none; `begin` carries that out."""
@@ -134,20 +141,27 @@ class Supervision:
         if self.guards is not None:
             self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
             self.guards.catch_up(self._desk.switch)
-        if self.controls is not None:
-            self.controls.restore(notes)
+        changed = () if self.controls is None else self._set(self.controls, notes)
         self.alert = self.watches = True
         refused = {name.removeprefix(_REFUSED) for name in notes if name.startswith(_REFUSED)}
         told, self._told = self._told, []
         if any(each.scope is KillScope.STRATEGY for each in told):
             self._desk.books.strategies.update(past.intent.strategy_id for past in self._journal.pasts())
-        said: list[Message] = [*self._desk.switch.engaged, *self._desk.halts.engaged]
+        said: list[Message] = [*changed, *self._desk.switch.engaged, *self._desk.halts.engaged]
         for command in told:
             try:
                 said += () if str(command.command_id) in refused else self.command(command)
             except Unprocessable as verdict:
                 said.append(warning("RELEASE_REFUSED", verdict.error.rule, command.timestamp))
         return said
+
+    def _set(self, controls: Controls, notes: Mapping[str, str]) -> Sequence[Message]:
+        """Have the controls remember what was kept for them, and judge by the limits that were in force."""
+        controls.restore(notes)
+        limits, told = in_force(notes, controls.configured)
+        if limits is not controls.configured:
+            self._desk.tighten(controls.tighten(limits))
+        return () if told is None else [warning("LIMITS_IN_FORCE", told, self._desk.as_of())]
 
     def learn(self, past: Past) -> None:
         """Count an intent of an earlier run for the controls, and for the guards what came of it."""

@@ -7,13 +7,15 @@ import order_messages
 import pytest
 from order_messages import NOON, tell
 
-from contracts.control import KillScope, KillSwitchCommand
+from contracts.control import KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderType, Side
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused
 from order_plane.composition import build_stage, paper_broker
+from order_plane.controls import LooserLimit
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import JournalError
 from order_plane.settings import OrderSettings
 
 QUIET = {"daily_loss": None, "drawdown": None, "sharpe": None, "rejects": None}
@@ -199,6 +201,46 @@ def test_a_plane_that_remembers_the_market_hears_every_bar_of_it():
     lives = Lives({"period_collar": 0.05, "collar_period": 120})
     assert not lives.next().dormant
     assert Lives().next().dormant
+
+
+def test_limits_that_were_made_tighter_hold_after_a_crash():
+    lives = Lives()
+    stage = lives.next()
+    tighter = lives.settings.limits.model_copy(update={"max_order_quantity": 5.0, "restricted": frozenset({"MSFT"})})
+    stage.supervision.tighten(tighter, "ann", "drill")
+    stage = lives.next(a_bar())
+    assert codes(tell(stage, an_intent(1, quantity=6.0), an_intent(2))) == ["QUANTITY_EXCEEDS_MAXIMUM", ""]
+    with pytest.raises(LooserLimit, match="max_order_quantity, restricted"):
+        stage.supervision.tighten(lives.settings.limits, "ann", "drill")
+    stage.supervision.forget_limits("ann", "drill over")
+    assert codes(tell(stage, an_intent(3, quantity=6.0))) == ["QUANTITY_EXCEEDS_MAXIMUM"], "not before the restart"
+    assert codes(tell(lives.next(a_bar()), an_intent(4, quantity=6.0))) == [""]
+
+
+def test_limits_that_are_configured_anew_replace_what_was_made_tighter_and_that_is_said():
+    lives = Lives()
+    lives.next().supervision.tighten(
+        lives.settings.limits.model_copy(update={"max_order_quantity": 5.0}), "ann", "drill"
+    )
+    edited = lives.settings.limits.model_copy(update={"max_order_quantity": 7.0, "max_order_value": 1e5})
+    lives.settings = lives.settings.model_copy(update={"limits": edited})
+    stage = build_stage(lives.settings, lives.journal, lives.venue)
+    stage.restore(a_bar())
+    (alert,) = [each for each in stage.recover() if isinstance(each, RiskAlert) and each.code == "LIMITS_IN_FORCE"]
+    assert alert.detail == "limits are as configured anew; looser than what was in force: max_order_quantity"
+    assert codes(tell(stage, an_intent(1, quantity=6.0))) == [""]
+
+
+@pytest.mark.parametrize("text", ["{", "3", "[1]", "[{}, 5]", '[{}, {"max_order_quantity": "many"}]'])
+def test_limits_that_were_made_tighter_and_cannot_be_read_refuse_to_start(text):
+    lives = Lives()
+    lives.next().supervision.tighten(
+        lives.settings.limits.model_copy(update={"max_order_quantity": 5.0}), "ann", "drill"
+    )
+    (name,) = [each for each in lives.journal.notes() if "limits" in each]
+    lives.journal.note({name: text})
+    with pytest.raises(JournalError, match="limits"):
+        lives.next()
 
 
 def test_every_cancel_slows_orders_down_whoever_wants_it():

@@ -133,6 +133,12 @@ def test_limits_are_reloaded_only_downwards(plane, tmp_path):
     assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 1
 
 
+def test_what_was_made_tighter_is_forgotten_only_with_a_name_and_a_reason(plane):
+    code, text = run("limits", "forget", *WHO)
+    assert (code, "the next start of the order plane goes by its configuration" in " ".join(text.split())) == (0, True)
+    assert run("limits", "forget", "--operator", "ada", "--reason", " ")[0] == 1
+
+
 def test_nobody_listens(tmp_path, monkeypatch):
     monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
     assert run("kill", "status")[0] == 2
