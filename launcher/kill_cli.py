@@ -139,7 +139,8 @@ def _publish_release(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
 def _show(switch: Mapping[str, JsonValue]) -> None:
     _plain.print(
         f"ENGAGED {switch['scope']} {switch['target']} {switch['action']} for {switch['cause']}"
-        f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}",
+        f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}"
+        f"{' - ' + str(switch['unmet']) if switch.get('unmet') else ''}",
         markup=False,
     )
 

@@ -195,7 +195,10 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
     return {
         "journal_id": stage.journal_id,
         "killed": bool(desk.switch.engaged),
-        "switches": [each.model_dump(mode="json", exclude={"event_type"}) for each in desk.switch.engaged],
+        "switches": [
+            {**each.model_dump(mode="json", exclude={"event_type"}), "unmet": stage.supervision.unmet(each)}
+            for each in desk.switch.engaged
+        ],
         "open_orders": len(desk.open_orders),
         "in_doubt": desk.in_doubt,
         "key_life": stage.key_life.value,

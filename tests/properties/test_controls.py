@@ -1,17 +1,22 @@
 """What limits with a memory hold to, whatever the market and the strategies do."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations, product
 from math import fsum, isnan
 from uuid import UUID
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from domain.calendar import always_open
 from order_plane.composition import build_simulation
+from order_plane.controls import Controls
+from order_plane.limit_settings import loosened
 from order_plane.risk.drift import PriceWindow
-from order_plane.risk.port import RiskView
+from order_plane.risk.port import NoBooks, RiskView
 from order_plane.risk.rate import StrategyRate
 from order_plane.risk.volume import DailyVolumes
 from order_plane.settings import OrderSettings
@@ -118,3 +123,62 @@ def test_no_symbol_gets_shorter_than_was_located_however_orders_fill(wishes, loc
             stage.handlers[BarEvent](a_bar("A", at, 100.0))
             stage.settle()
         assert stage.desk.positions.get("A", 0.0) >= -located.get("A", 0.0) - 1e-6
+
+
+VALUES = {
+    **{name: [2.0, 20.0] for name in ("max_order_quantity", "max_position")},
+    **{name: [250.0, 2_500.0] for name in ("max_order_value", "max_symbol_notional", "max_gross_exposure")},
+    **{name: [None, 250.0, 2_500.0] for name in ("max_net_exposure", "max_strategy_notional")},
+    "max_volume_share": [None, 0.02, 0.2],
+    "volume_days": [1, 2],
+    "price_collar": [0.01, 0.1],
+    "period_collar": [None, 0.01, 0.03],
+    "collar_period": [60, 3600],
+    "reference_max_age": [60, 600],
+    "short_selling": [True, False],
+    "located": [{}, {"A": 0.0}, {"A": 3.0}, {"B": 1.0}],
+    "restricted": [[], ["A"], ["B"]],
+}
+WISHES = tuple(product(Side, (1.0, 4.0, 40.0), (None, 90.0, 98.0, 102.0)))
+CHANGES = [(name, *pair) for name, values in VALUES.items() for pair in permutations(values, 2)]
+SET = {"max_volume_share": 0.2, "volume_days": 1, "period_collar": 0.03}
+"""Without these, other limits mean nothing."""
+
+
+def refused(limits):
+    """Which of the wishes a plane refuses that has seen some days of the market and trades nothing."""
+    usual = {"max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9, "duplicate_window": 0}
+    wanted = OrderSettings.model_validate({"mode": "simulation", "limits": usual | limits})
+    controls = Controls(wanted, always_open())
+    for days, price in ((-2, 100.0), (-1, 104.0), (-0.01, 99.0), (0, 100.0)):
+        controls.hear(a_bar("A", NOON + timedelta(days=days), price, volume=100.0 - 80.0 * days))
+    found = set()
+    for side, quantity, limit in WISHES:
+        kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+        intent = an_intent(1, NOON, direction=side, quantity=quantity, order_type=kind, limit_price=limit)
+        view = RiskView(NOON, 100.0, NOON - timedelta(seconds=90), limit or 100.0, 0.0, quantity, 0.0, books=Flat())
+        if any(check(intent, view) is not None for check in controls.checks):
+            found.add((side, quantity, limit))
+    return found, wanted.limits
+
+
+class Flat(NoBooks):
+    """Books of an account that holds nothing."""
+
+    def net(self):
+        return 0.0, 0.0
+
+    def strategy_notional(self, strategy_id, symbol, order):
+        return 0.0, abs(order) * 100.0
+
+    def lowest(self, symbol):
+        return 0.0
+
+
+@pytest.mark.parametrize(("name", "early", "late"), CHANGES)
+@given(st.sampled_from(CHANGES))
+@settings(max_examples=5)
+def test_limits_that_may_be_reloaded_let_nothing_through_that_was_refused(name, early, late, other):
+    others = SET | {other[0]: other[1]}
+    (first, old), (second, new) = refused(others | {name: early}), refused(others | {name: late})
+    assert loosened(old, new) or first <= second

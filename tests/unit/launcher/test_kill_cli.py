@@ -81,6 +81,8 @@ def test_a_kill_of_what_nobody_knows_is_latched_and_no_success(plane, scope, typ
     assert (code, "NOTHING THAT IS KNOWN IS STOPPED" in text, f"known: {meant}." in text) == (1, True, True)
     assert len(plane.desk.open_orders) == 1
     assert typed in plane.desk.halts.reasons or plane.desk.switch.is_engaged(KillScope.STRATEGY, typed)
+    if scope == "STRATEGY":
+        assert f"no strategy named {typed} is known here; known: {meant}." in run("kill", "status")[1]
     assert run("kill", "on", *WHO, "--scope", scope, "--target", meant)[0] == 0
 
 
