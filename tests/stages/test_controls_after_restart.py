@@ -243,6 +243,40 @@ def test_limits_that_were_made_tighter_and_cannot_be_read_refuse_to_start(text):
         lives.next()
 
 
+def a_kill(number, scope, target):
+    where = {"scope": scope, "target": target, "operator": "ada", "reason": "drill"}
+    return KillSwitchCommand(command_id=an_intent(number).intent_id, timestamp=NOON, engage=True, **where)
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "unknown"),
+    [
+        (KillScope.STRATEGY, "default", False),
+        (KillScope.STRATEGY, "*", False),
+        (KillScope.STRATEGY, "defualt", True),
+        (KillScope.SYMBOL, "AAPL", False),
+        (KillScope.SYMBOL, "APPL", True),
+        (KillScope.ACCOUNT, "ELSEWHERE", False),
+        (KillScope.GLOBAL, "*", False),
+    ],
+)
+@pytest.mark.parametrize("while_down", [False, True])
+def test_a_kill_by_message_of_what_nobody_knows_is_latched_with_an_alarm(scope, target, unknown, while_down):
+    lives = Lives()
+    stage = lives.next()
+    tell(stage, a_bar(), an_intent())
+    kill = a_kill(950, scope, target)
+    if while_down:
+        stage = build_stage(lives.settings, lives.journal, lives.venue)
+        for message in (a_bar(), kill):
+            stage.restore(message)
+        said = stage.recover()
+    else:
+        said = tell(stage, kill)
+    found = [each.code for each in said if isinstance(each, RiskAlert)]
+    assert ("KILL_TARGET_UNKNOWN" in found, "KILL_SWITCH_ENGAGED" in found) == (unknown, True)
+
+
 def test_every_cancel_slows_orders_down_whoever_wants_it():
     throttle = {"rate_per_second": 0.001, "burst": 5.0, "cancel_reserve": 0.0}
     resting = {"order_type": OrderType.LIMIT, "limit_price": 50.0}
