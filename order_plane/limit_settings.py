@@ -73,7 +73,7 @@ class LimitSettings(Section):
     """How much worse than the market a limit price may be, as a fraction of the market price."""
     period_collar: Fraction | None = None
     """How far above the lowest price of ``collar_period`` we may buy, or below its highest sell, as a fraction."""
-    collar_period: Annotated[timedelta, BeforeValidator(_no_truth), Field(gt=timedelta(0))] = timedelta(minutes=5)
+    collar_period: Annotated[timedelta, Field(gt=timedelta(0))] = timedelta(minutes=5)
     """Event time over which ``period_collar`` remembers prices; nothing passes it before so much was watched."""
     reference_max_age: timedelta = timedelta(hours=1)
     """How old, in event time, the market price may be that an order is judged by."""

@@ -161,6 +161,7 @@ class Supervision:
         limits, told = in_force(notes, controls.configured)
         if limits is not controls.configured:
             self._desk.tighten(controls.tighten(limits))
+        self._journal.note(note_of(controls.configured, limits))
         return () if told is None else [warning("LIMITS_IN_FORCE", told, self._desk.as_of())]
 
     def learn(self, past: Past) -> None:

@@ -231,6 +231,22 @@ def test_limits_that_are_configured_anew_replace_what_was_made_tighter_and_that_
     assert codes(tell(stage, an_intent(1, quantity=6.0))) == [""]
 
 
+def test_a_start_with_looser_limits_than_the_last_is_said():
+    lives = Lives()
+    wanted = [
+        {},
+        {"max_order_quantity": 5.0},
+        {"max_order_quantity": 5.0},
+        {"max_order_quantity": 7.0, "price_collar": 0.01},
+    ]
+    said = []
+    for changes in wanted:
+        limits = lives.settings.limits.model_copy(update=changes)
+        stage = build_stage(lives.settings.model_copy(update={"limits": limits}), lives.journal, lives.venue)
+        said.append([each.detail for each in stage.recover() if isinstance(each, RiskAlert)])
+    assert said == [[], [], [], ["limits are as configured anew; looser than what was in force: max_order_quantity"]]
+
+
 @pytest.mark.parametrize("text", ["{", "3", "[1]", "[{}, 5]", '[{}, {"max_order_quantity": "many"}]'])
 def test_limits_that_were_made_tighter_and_cannot_be_read_refuse_to_start(text):
     lives = Lives()
