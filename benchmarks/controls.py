@@ -3,7 +3,7 @@
 python -m benchmarks.controls
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import process_time
 from uuid import UUID
 
@@ -18,12 +18,19 @@ NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 SYMBOLS = [f"S{number}" for number in range(20)]
 USUAL = {"duplicate_window": 0, "max_order_value": 1e12, "max_symbol_notional": 1e12, "max_gross_exposure": 1e12}
 OPTIONAL = ("net_exposure", "strategy_notional", "position", "concentration", "leverage", "daily_loss")
-EVERY = USUAL | {f"max_{name}": 1e12 for name in (*OPTIONAL, "orders_per_execution")} | {"restricted": ["X"]}
+BY_THE_PAST = {"max_volume_share": 1e12, "volume_days": 1, "period_collar": 0.1, "collar_period": 3600}
+FAST = {"max_strategy_rate": 1e9, "strategy_burst": 1e9}
+EVERY = (
+    {f"max_{name}": 1e12 for name in (*OPTIONAL, "orders_per_execution")}
+    | {"restricted": ["X"], "short_selling": False, "located": {"X": 1.0}}
+    | (USUAL | BY_THE_PAST | FAST)
+)
 
 
 def an_intent(number: int) -> OrderIntent:
     symbol = SYMBOLS[number % len(SYMBOLS)]
-    terms = {"symbol": symbol, "direction": Side.BUY, "quantity": 1.0, "order_type": OrderType.MARKET}
+    side = Side.BUY if number // len(SYMBOLS) % 2 == 0 else Side.SELL
+    terms = {"symbol": symbol, "direction": side, "quantity": 1.0, "order_type": OrderType.MARKET}
     return OrderIntent(intent_id=UUID(int=number + 1), timestamp=NOON, **terms)
 
 
@@ -32,11 +39,11 @@ def invested(limits: dict[str, object], *, guarded: bool) -> Execution:
     throttle = {"rate_per_second": 1e9, "burst": 1e9}
     given = {"mode": Mode.SIMULATION, "limits": limits, "throttle": throttle, "guards": [{}] if guarded else []}
     stage = build_simulation(OrderSettings.model_validate(given))
-    for at in (NOON.replace(hour=16), NOON):
+    for at in (NOON - timedelta(days=1), NOON.replace(hour=16), NOON):
         for symbol in SYMBOLS:
             prices = dict.fromkeys(("open", "high", "low", "close"), 100.0)
             stage.handlers[BarEvent](BarEvent(symbol=symbol, timestamp=at, volume=1e6, **prices))
-        for number, _ in enumerate(SYMBOLS) if at < NOON else ():
+        for number, _ in enumerate(SYMBOLS) if at < NOON and at.day == NOON.day else ():
             stage.handlers[OrderIntent](an_intent(number).model_copy(update={"timestamp": at}))
         stage.settle()
     if guarded:
@@ -48,15 +55,13 @@ def invested(limits: dict[str, object], *, guarded: bool) -> Execution:
 def microseconds(limits: dict[str, object], *, guarded: bool) -> float:
     """CPU of judging one intent, with 20 positions held; the median of five rounds."""
     stage = invested(limits, guarded=guarded)
-    rounds, checks, desk = [], stage.desk._checks, stage.desk
+    rounds, judge = [], stage.desk._judge
     intents = [an_intent(number) for number in range(100, 1_100)]
     for _ in range(5):
         began = process_time()
         for intent in intents:
-            view = desk._view(intent)
-            for check in checks:
-                if check(intent, view) is not None:
-                    raise RuntimeError("the controls refused an order of the benchmark")
+            if (refusal := judge.refusal(intent, frozenset())) is not None:
+                raise RuntimeError(f"the controls refused an order of the benchmark: {refusal}")
         rounds.append((process_time() - began) / len(intents) * 1e6)
     return sorted(rounds)[2]
 

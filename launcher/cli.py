@@ -156,6 +156,17 @@ def reload_limits(
     console.print(f"the limits are in force; changed: {names or 'none'}", markup=False)
 
 
+@limits.command("forget")
+def forget_limits(operator: Operator, reason: Annotated[str, typer.Option(help="Why.")], state: State = None) -> None:
+    """Let the next start of the order plane go by its configuration again; until then the limits stay as they are."""
+    try:
+        ask(socket_of(state), "limits", {"forget": True, "operator": operator, "reason": reason})
+    except (CommandRefused, NobodyListens) as error:
+        errors.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(NOTHING if isinstance(error, CommandRefused) else USAGE) from None
+    console.print("the next start of the order plane goes by its configuration")
+
+
 @config.command("show")
 def show_config(
     path: Annotated[

@@ -44,7 +44,7 @@ def on(
 
     Without an order plane that answers it is written into its journal, with or without Kafka; one that holds its
     journal and does not answer is asked again. Exit code 1 when nothing is known to be stopped; the text says what to
-    do then.
+    do then. A target that nobody here knows is latched, and named with those that are known.
     """
     action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.HALT
     try:
@@ -52,7 +52,7 @@ def on(
     except CommandRefused as error:
         _end(f"refused: {error}", NOTHING)
         return
-    if outcome.latch in (Latch.GUESSED, Latch.SILENT, Latch.NOWHERE):
+    if outcome.latch in (Latch.UNMET, Latch.GUESSED, Latch.SILENT, Latch.NOWHERE):
         _end(outcome.text, NOTHING)
     _plain.print(outcome.text, markup=False)
 
@@ -144,7 +144,8 @@ def _publish_release(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
 def _show(switch: Mapping[str, JsonValue]) -> None:
     _plain.print(
         f"ENGAGED {switch['scope']} {switch['target']} {switch['action']} for {switch['cause']}"
-        f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}",
+        f" by {switch['operator']} at {switch['timestamp']}: {switch['reason']}"
+        f"{' - ' + str(switch['unmet']) if switch.get('unmet') else ''}",
         markup=False,
     )
 

@@ -8,7 +8,7 @@ from threading import Event
 from typing import NamedTuple
 
 from contracts.codec import encode
-from contracts.control import KillSwitchCommand
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.topics import TOPIC_OF, qualified
 from kernel.audit_log import AuditBroken
 from kernel.clock import monotonic
@@ -22,9 +22,10 @@ from launcher.open_orders_cli import history_with, is_open
 from launcher.order_journal import JOURNAL, looked_at, place_of, settings_of
 from launcher.order_socket import socket_of
 from launcher.running import current
-from order_plane.command_channel import NobodyListens, ask
+from order_plane.command_channel import Fields, NobodyListens, ask
 from order_plane.composition import durable_journal
-from order_plane.journals.port import JournalError, JournalHeld
+from order_plane.journals.port import JournalError, JournalHeld, Past
+from order_plane.safety.kill_targets import unmet
 from order_plane.settings import OrderSettings
 
 Tell = Callable[[str], None]
@@ -43,6 +44,7 @@ class Latch(StrEnum):
 
     ANSWERED = "carried out by the order plane"
     WRITTEN = "latched in the journal; no order plane holds it, and the next one that starts on it comes up stopped"
+    UNMET = "NOTHING THAT IS KNOWN IS STOPPED"
     PUBLISHED = "published; the order plane carries it out when it reads it"
     GUESSED = "NOT KNOWN TO HOLD: no order plane answers, and nobody said which one trades"
     SILENT = "NOT LATCHED: an order plane holds the journal and does not answer"
@@ -109,14 +111,18 @@ def latch(
     began = monotonic()
     until, told_at, published = began + wait_seconds, 0.0, None
     while True:
-        if _answered(command, plane.socket, until - monotonic()):
-            return Outcome(Latch.ANSWERED, Latch.ANSWERED.value)
+        answer = _answered(command, plane.socket, until - monotonic())
+        if answer is not None:
+            doubt = answer.get("unmet")
+            return Outcome(Latch.ANSWERED, Latch.ANSWERED.value) if doubt is None else _in_doubt(str(doubt))
         latched, detail = _written(command, plane, tell)
         published = published or _published(command, kafka)
         if latched is Latch.WRITTEN:
             if plane.guessed:
                 return _of_guess(detail, published, plane)
-            return Outcome(latched, f"{latched.value}: {detail}; {published.text}{_left_working(plane)}")
+            working, doubt = _by_journal(command, plane)
+            text = f"{latched.value}: {detail}; {published.text}{working}"
+            return Outcome(latched, text) if doubt is None else _in_doubt(f"{doubt} ({text})")
         now = monotonic()
         if now >= until or not (insist or latched is Latch.SILENT):
             return _in_vain(latched, detail, published, now - began)
@@ -142,12 +148,12 @@ def publish(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
         producer.close()
 
 
-def _answered(command: KillSwitchCommand, socket: Path, left: float) -> bool:
+def _answered(command: KillSwitchCommand, socket: Path, left: float) -> Fields | None:
     try:
-        ask(socket, "kill", {"message": encode(command).decode()}, min(max(left, _SHORTEST_SECONDS), _ANSWER_SECONDS))
+        message = {"message": encode(command).decode()}
+        return ask(socket, "kill", message, min(max(left, _SHORTEST_SECONDS), _ANSWER_SECONDS))
     except NobodyListens:
-        return False
-    return True
+        return None
 
 
 def _written(command: KillSwitchCommand, plane: Plane, tell: Tell) -> tuple[Latch, str]:
@@ -190,23 +196,37 @@ def _published(command: KillSwitchCommand, kafka: Callable[[], KafkaSettings]) -
     return _Published(True, "the command was published to Kafka, too")
 
 
-def _left_working(plane: Plane) -> str:
-    """What a person must know of the orders that nobody cancels now."""
+def _by_journal(command: KillSwitchCommand, plane: Plane) -> tuple[str, str | None]:
+    """What a person must know of the orders that nobody cancels now, and of a target that the journal does not know."""
     if plane.directory is None:
-        return ""
+        return "", None
     try:
         journal = looked_at(plane.directory, plane.database)
     except JournalError:
-        return ""
+        return "", None
+    left, known = 0, set()
     try:
-        left = sum(is_open(past, history_with(past)) for past in journal.pasts())
+        for past in journal.pasts():
+            left += is_open(past, history_with(past))
+            known.add(_target_of(past, command))
     finally:
         journal.close()
+    doubt = unmet(command, known)
     if not left:
-        return "; by that journal no order is open"
-    return (
-        f"; orders open by that journal: {left}, which WORK ON until it starts, or somebody cancels them at the venue"
-    )
+        return "; by that journal no order is open", doubt
+    working = "which WORK ON until it starts, or somebody cancels them at the venue"
+    return f"; orders open by that journal: {left}, {working}", doubt
+
+
+def _target_of(past: Past, command: KillSwitchCommand) -> str:
+    """What a kill of the scope of ``command`` calls it that stops ``past``."""
+    if command.scope is KillScope.STRATEGY:
+        return past.intent.strategy_id
+    return past.intent.symbol if command.scope is KillScope.SYMBOL else past.account
+
+
+def _in_doubt(why: str) -> Outcome:
+    return Outcome(Latch.UNMET, f"{Latch.UNMET.value}: {why}")
 
 
 def _of_guess(detail: str, published: _Published, plane: Plane) -> Outcome:

@@ -31,11 +31,13 @@ class AccountBooks:
         self._filled_of: dict[tuple[UUID, str, Side], float] = {}
         self.held_by: dict[str, dict[str, float]] = {}
         """Units held by strategy and symbol, short negative; whatever is flat is absent or empty."""
+        self.strategies: set[str] = set()
+        """Every strategy that an intent was judged of, now or in an earlier life."""
         self.worth: float | None = None
         self.admitted = 0
-        """Orders let through since the start."""
+        """Orders let through, by this journal."""
         self.executions = 0
-        """Changes of a position since the start."""
+        """Changes of a position since the start, and orders that had traded before it."""
         self.beyond: Mapping[str, float] | None = {}
         """Units that the venue holds more than we, by its newest account; None while it has given none."""
 
@@ -80,9 +82,13 @@ class AccountBooks:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""
         return self._exposure.net(self._worth_of)
 
+    def lowest(self, symbol: str) -> float:
+        """The position (units, short negative) if every sale that works or is in doubt trades, and no purchase."""
+        return self._exposure.lowest(symbol)
+
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
-        held = dict(self.held_by.get(strategy_id, {}))
+        held = self.held_by.get(strategy_id, {})
         buying: dict[str, float] = {}
         selling: dict[str, float] = {}
         for each in self._orders.values():
@@ -90,14 +96,16 @@ class AccountBooks:
             if intent.strategy_id == strategy_id:
                 side, name = buying if intent.direction is _BUY else selling, intent.symbol
                 side[name] = side.get(name, 0.0) + each.working
-                held.setdefault(name, 0.0)
         worth_of = self._worth_of
-        gross = fsum(
-            [
-                max(units + buying.get(name, 0.0), selling.get(name, 0.0) - units) * worth_of(name)
-                for name, units in held.items()
-            ]
-        )
+        idle = [
+            abs(units) * worth_of(name) for name, units in held.items() if name not in buying and name not in selling
+        ]
+        worked = [
+            max(held.get(name, 0.0) + buying.get(name, 0.0), selling.get(name, 0.0) - held.get(name, 0.0))
+            * worth_of(name)
+            for name in {*buying, *selling}
+        ]
+        gross = fsum(idle + worked)
         units = held.get(symbol, 0.0)
         long, short = units + buying.get(symbol, 0.0), selling.get(symbol, 0.0) - units
         before = max(long, short)

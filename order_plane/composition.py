@@ -24,6 +24,7 @@ from order_plane.journals.audited import AuditedJournal
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Journal
 from order_plane.journals.sqlite import SqliteJournal
+from order_plane.marks import Marks
 from order_plane.policies import UnfilledPolicy
 from order_plane.reconciler import ReconciliationOptions
 from order_plane.risk.port import RiskCheck
@@ -84,7 +85,8 @@ def build_stage(
     controls, guards = Controls(settings, calendar, allowed), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
     options = options_of(settings)._replace(clock=None if in_memory else _clock_of(broker))
-    desk = Desk(settings.account, controls.checks, controls.bucket, watch, settings.currencies)
+    market = Marks(settings.currencies, controls.hear if controls.hears else None)
+    desk = Desk(settings.account, controls.checks, controls.bucket, watch, market)
     supervision = Supervision(desk, journal, guards, controls, Flattening(calendar))
     return Execution(desk, journal, broker, settings.account, supervision, options)
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
-from domain.currency import ONE_CURRENCY, Currencies
 from order_plane.account_books import AccountBooks
 from order_plane.alerts import critical, kill_alert
 from order_plane.changes import OrderChanges
@@ -46,10 +45,10 @@ class Desk:
         checks: Sequence[RiskCheck],
         cancels: TokenBucket,
         watch: EquityWatch | None = None,
-        currencies: Currencies = ONE_CURRENCY,
+        market: Marks | None = None,
     ) -> None:
         self._account = account
-        self._market = market = Marks(currencies)
+        self._market = market = market or Marks()
         self.mark, self.price_of, self.priced_at = market.take, market.price_of, market.priced_at
         self.wait, self.as_of = market.wait, market.as_of
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster

@@ -52,6 +52,10 @@ class Exposure:
         after = long + order if order > 0.0 else short - order
         return before, max(before, after)
 
+    def lowest(self, symbol: str) -> float:
+        """The position, short negative, if only sales trade."""
+        return self._held.get(symbol, 0.0) - self._selling.get(symbol, 0.0)
+
     def gross(self, price_of: Callable[[str], float]) -> float:
         """Sum of the largest positions at ``price_of`` each symbol, not-a-number when a price is."""
         values = self._values
@@ -72,11 +76,10 @@ class Exposure:
 
         At ``price_of`` each symbol; not-a-number when a price is.
         """
-        held, buying, selling = self._held, self._buying, self._selling
-        prices = {symbol: price_of(symbol) for symbol in {*held, *buying, *selling}}
-        lowest = [(held.get(name, 0.0) - selling.get(name, 0.0)) * price for name, price in prices.items()]
-        highest = [(held.get(name, 0.0) + buying.get(name, 0.0)) * price for name, price in prices.items()]
-        return fsum(lowest), fsum(highest)
+        held = [units * price_of(symbol) for symbol, units in self._held.items()]
+        bought = [units * price_of(symbol) for symbol, units in self._buying.items()]
+        sold = [-units * price_of(symbol) for symbol, units in self._selling.items()]
+        return fsum(held + sold), fsum(held + bought)
 
 
 def add_units(units_of: dict[str, float], symbol: str, units: float) -> None:

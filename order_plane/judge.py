@@ -37,6 +37,7 @@ class Judge:
 
     def refusal(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> Refusal | None:
         """Why ``intent`` may not become an order; ``blocked`` are the symbols and sides with an outcome in doubt."""
+        self._books.strategies.add(intent.strategy_id)
         view = self._view(intent, blocked)
         for check in self.checks:
             refusal = check(intent, view)

@@ -1,5 +1,6 @@
 """The newest market prices, in the currency of each symbol and in the account's."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from math import nan
 
@@ -9,24 +10,28 @@ from domain.currency import ONE_CURRENCY, Currencies
 _BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
 
 
+_Event = BarEvent | TickEvent
+
+
 class Marks:
-    """Bars and ticks by symbol, the newest of each; those of pairs are exchange rates.
+    """Bars and ticks by symbol, the newest of each; those of pairs are exchange rates. ``also`` hears each one taken.
 
     ``now`` is event time, the newest time of any of them, and what is decided by time is decided by it.
     """
 
-    __slots__ = ("_currencies", "_newest", "_told", "moved", "now", "worth_of")
+    __slots__ = ("_also", "_currencies", "_newest", "_told", "moved", "now", "worth_of")
 
-    def __init__(self, currencies: Currencies = ONE_CURRENCY) -> None:
+    def __init__(self, currencies: Currencies = ONE_CURRENCY, also: Callable[[_Event], None] | None = None) -> None:
         self._currencies = currencies
-        self._newest: dict[str, BarEvent | TickEvent] = {}
+        self._also = also
+        self._newest: dict[str, _Event] = {}
         self.now = self._told = _BEFORE_ALL_TIME
         self.moved = True
         """Set when a price may have changed; whoever values anything clears it."""
         self.worth_of = self._converted if currencies.of else self.price_of
         """Account currency for one unit, not-a-number when price or rate is unknown."""
 
-    def take(self, event: BarEvent | TickEvent) -> None:
+    def take(self, event: _Event) -> None:
         """Let the event's price stand for its symbol, unless a newer one does, and advance event time."""
         fields = event.__dict__  # a model's attributes cost four times as much as a dictionary's keys
         symbol, at = fields["symbol"], fields["timestamp"]
@@ -36,6 +41,8 @@ class Marks:
             return
         self._newest[symbol] = event
         self.moved = True
+        if self._also is not None:
+            self._also(event)
 
     def wait(self, told: datetime) -> None:
         """Let ``told`` date what is said before the first of them; afterwards it changes nothing."""

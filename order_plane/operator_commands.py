@@ -116,7 +116,7 @@ def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> di
     except Unprocessable as verdict:
         raise CommandRefused(verdict.error.rule) from None
     publish([command, *said])
-    return {**_status(stage), "messages": len(said)}
+    return {**_status(stage), "messages": len(said), "unmet": stage.supervision.unmet(command)}
 
 
 def _release(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
@@ -199,7 +199,10 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
     return {
         "journal_id": stage.journal_id,
         "killed": bool(desk.switch.engaged),
-        "switches": [each.model_dump(mode="json", exclude={"event_type"}) for each in desk.switch.engaged],
+        "switches": [
+            {**each.model_dump(mode="json", exclude={"event_type"}), "unmet": stage.supervision.unmet(each)}
+            for each in desk.switch.engaged
+        ],
         "open_orders": len(desk.open_orders),
         "in_doubt": desk.in_doubt,
         "key_life": stage.key_life.value,
@@ -234,6 +237,9 @@ def _newest(stage: OrderPlane) -> dict[str, JsonValue]:
 
 def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
     operator, reason = signature_of(fields)
+    if fields.get("forget") is True:
+        stage.supervision.forget_limits(operator, reason)
+        return {"changed": []}
     try:
         limits = LimitSettings.model_validate_json(json.dumps(fields.get("limits")))
         changed = stage.supervision.tighten(limits, operator, reason)

@@ -117,6 +117,7 @@ class Router:
         asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at, reason=order.reason)
         if not (order.stray or key in self._uncancelled):
             self.learn(asked, settlement)
+        self._desk.cancels.leaves(again=key in self._uncancelled)
         try:
             answers = self._broker.cancel(order)
         except BrokerRefused as refusal:

@@ -1,8 +1,9 @@
 """Kill switches at work: commands and guards in, closing orders out, all of it latched in the journal."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
+from math import isnan
 from uuid import UUID
 
 from contracts.base import Message
@@ -12,7 +13,7 @@ from contracts.market import SliceEvent
 from domain.calendar import always_open
 from domain.ids import kill_id
 from kernel.ports import Handler, Unprocessable
-from order_plane.alerts import warning
+from order_plane.alerts import critical, warning
 from order_plane.controls import Controls, LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
@@ -22,7 +23,9 @@ from order_plane.lifecycle import history_of
 from order_plane.limit_settings import LimitSettings, changes
 from order_plane.reports import execution_report, reported
 from order_plane.safety.guards import Guards
+from order_plane.safety.kill_targets import unmet
 from order_plane.settlement import NOTHING, Measured
+from order_plane.tightened import FORGOTTEN, in_force, note_of
 
 _REFUSED = "refused release "
 _POLICY = ErrorCode.OUT_OF_RANGE
@@ -69,7 +72,11 @@ class Supervision:
     @property
     def idle(self) -> bool:
         """Whether no market event can make it act."""
-        return not self.alert and (self.guards is None or self.guards.idle)
+        return not (self.alert or self._hears) and (self.guards is None or self.guards.idle)
+
+    @property
+    def _hears(self) -> bool:
+        return self.controls is not None and self.controls.hears
 
     def reached(self, moment: SliceEvent) -> tuple[()]:
         """Judge at the end of this moment."""
@@ -110,8 +117,14 @@ class Supervision:
             self._journal.witness({**told, "done": False, "refusal": str(error)})
             raise
         self._desk.tighten(checks)
+        self._journal.note(note_of(self.controls.configured, limits))
         self._journal.witness({**told, "done": True})
         return [name for name in LimitSettings.model_fields if getattr(before, name) != getattr(limits, name)]
+
+    def forget_limits(self, operator: str, reason: str) -> None:
+        """Let the next start go by its configuration, at the wish of ``operator``; until then nothing changes."""
+        self._journal.note(FORGOTTEN)
+        self._journal.witness({"event": "LIMITS_FORGOTTEN", "operator": operator, "reason": reason})
 
     def remember(self, message: Message) -> None:
         """Take a plan, or a command given before this process or while there was none; `begin` carries that out."""
@@ -133,10 +146,13 @@ class Supervision:
         if self.guards is not None:
             self.guards.restore({name: text for name, text in notes.items() if name.startswith("guard ")})
             self.guards.catch_up(self._desk.switch)
+        changed = () if self.controls is None else self._set(self.controls, notes)
         self.alert = self.watches = True
         refused = {name.removeprefix(_REFUSED) for name in notes if name.startswith(_REFUSED)}
         told, self._told = self._told, []
-        said: list[Message] = [*self._desk.switch.engaged, *self._desk.halts.engaged]
+        if any(each.scope is KillScope.STRATEGY for each in told):
+            self._desk.books.strategies.update(past.intent.strategy_id for past in self._journal.pasts())
+        said: list[Message] = [*changed, *self._desk.switch.engaged, *self._desk.halts.engaged]
         for command in told:
             try:
                 said += () if str(command.command_id) in refused else self.command(command)
@@ -144,13 +160,28 @@ class Supervision:
                 said.append(warning("RELEASE_REFUSED", verdict.error.rule, command.timestamp))
         return said
 
+    def _set(self, controls: Controls, notes: Mapping[str, str]) -> Sequence[Message]:
+        """Have the controls remember what was kept for them, and judge by the limits that were in force."""
+        controls.restore(notes)
+        limits, told = in_force(notes, controls.configured)
+        if limits is not controls.configured:
+            self._desk.tighten(controls.tighten(limits))
+        self._journal.note(note_of(controls.configured, limits))
+        return () if told is None else [warning("LIMITS_IN_FORCE", told, self._desk.as_of())]
+
     def learn(self, past: Past) -> None:
-        """Book for the guards what an order of an earlier run came to."""
+        """Count an intent of an earlier run for the controls, and for the guards what came of it."""
+        books = self._desk.books
+        books.strategies.add(past.intent.strategy_id)
+        books.admitted += not past.is_no_order
+        if self.controls is not None:
+            self.controls.recall(past)
         if self.guards is not None and past.facts:
             history = history_of(past.intent.quantity, past.facts)
             status = reported(history.status(), history)
             at, number = past.facts[-1].timestamp, max(1, past.reports)
-            self.guards.remember(execution_report(past.intent, past.order_id, number, status, history, at, "restored"))
+            report = execution_report(past.intent, past.order_id, number, status, history, at, "restored")
+            self.guards.remember(report, past.facts)
 
     def overhear(self, outputs: Iterable[Message]) -> bool:
         """Hear ``outputs`` between two sends; whether they are a storm that must be judged before the next one."""
@@ -203,9 +234,11 @@ class Supervision:
             guards.heard(outputs)
             if self.alert:
                 measured = Measured(guards.changed(), guards.lasting)
+        if self.controls is not None and (kept := self.controls.changed()):
+            measured = Measured({**measured.notes, **kept}, measured.lasting)
         waits = guards is not None and guards.due
         flattens = self._desk.switch.flattens
-        self.watches = flattens or guards is not None
+        self.watches = flattens or guards is not None or self._hears
         self.alert = waits or (flattens and self._flattening.wanted(self._desk))
         return measured
 
@@ -218,6 +251,15 @@ class Supervision:
             return self._desk.halts.newest(command.target)
         return self._desk.switch.newest(command)
 
+    def unmet(self, command: KillSwitchCommand) -> str | None:
+        """Why ``command``, a kill, may stop nothing, if so: nobody by its target's name trades here yet."""
+        desk, known = self._desk, {command.target}
+        if command.scope is KillScope.STRATEGY:
+            known = desk.books.strategies
+        elif command.scope is KillScope.SYMBOL and isnan(desk.price_of(command.target)):
+            known = {*desk.positions, *(order.intent.symbol for order in desk.open_orders)}
+        return unmet(command, known)
+
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
         if command.engage:
@@ -226,7 +268,9 @@ class Supervision:
             self._released.add(command.command_id)
         if self.guards is not None:
             self.guards.obey(command)
-        return self._desk.command(command)
+        why = self.unmet(command)
+        doubt = () if why is None else (critical("KILL_TARGET_UNKNOWN", why, command.timestamp),)
+        return *self._desk.command(command), *doubt
 
     def _refusal(self, release: KillSwitchCommand) -> str | None:
         """Why ``release`` is not allowed; what was refused once stays so, however often it is heard."""

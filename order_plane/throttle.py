@@ -35,6 +35,16 @@ class TokenBucket:
         self._refill(now)
         self._tokens = max(0.0, self._tokens - 1.0)
 
+    def slow(self, rate: float, burst: float) -> None:
+        """Allow no more than ``rate`` and ``burst`` from now on."""
+        self._rate, self._burst = rate, burst
+        self._tokens = min(self._tokens, burst)
+
+    def is_full(self, now: datetime) -> bool:
+        """Whether nothing that was taken counts any more."""
+        self._refill(now)
+        return self._tokens >= self._burst
+
     def _refill(self, now: datetime) -> None:
         last = self._refilled_at
         if last is None:

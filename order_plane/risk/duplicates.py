@@ -13,7 +13,8 @@ _FEW = 1_000
 class RepeatedOrder:
     """Refuses terms that were already let through less than ``window`` ago, whatever their intent id.
 
-    Must stand last, so that it only remembers what was let through.
+    Must stand last, so that it only remembers what was let through. After a restart it remembers the orders of the
+    journal, at the latest of their times.
     """
 
     def __init__(self, window: timedelta) -> None:
@@ -23,14 +24,7 @@ class RepeatedOrder:
 
     def __call__(self, intent: OrderIntent, view: RiskView) -> Refusal | None:
         """The control."""
-        terms = (
-            intent.strategy_id,
-            intent.symbol,
-            intent.direction,
-            intent.quantity,
-            intent.limit_price,
-            intent.stop_price,
-        )
+        terms = _terms(intent)
         earlier = self._sent_at.get(terms)
         if earlier is not None and view.now - earlier < self._window:
             return Refusal("DUPLICATE", f"the same order was sent within {self._window}")
@@ -39,6 +33,11 @@ class RepeatedOrder:
             self._forget_before(view.now - self._window)
         return None
 
+    def recall(self, intent: OrderIntent, at: datetime) -> None:
+        """An order left ``at`` some time before a restart."""
+        terms = _terms(intent)
+        self._sent_at[terms] = max(at, self._sent_at.get(terms, at))
+
     def widen(self, window: timedelta) -> None:
         """Refuse repetitions within ``window`` from now on."""
         self._window = window
@@ -46,3 +45,14 @@ class RepeatedOrder:
     def _forget_before(self, moment: datetime) -> None:
         self._sent_at = {terms: at for terms, at in self._sent_at.items() if at > moment}
         self._crowded = _FEW + 2 * len(self._sent_at)
+
+
+def _terms(intent: OrderIntent) -> _Terms:
+    return (
+        intent.strategy_id,
+        intent.symbol,
+        intent.direction,
+        intent.quantity,
+        intent.limit_price,
+        intent.stop_price,
+    )

@@ -25,16 +25,20 @@ class Books(Protocol):
 
     @property
     def admitted(self) -> int:
-        """Orders let through since the start."""
+        """Orders let through, by this journal."""
         ...
 
     @property
     def executions(self) -> int:
-        """Executions since the start."""
+        """Executions since the start, and orders that had traded before it."""
         ...
 
     def net(self) -> tuple[float, float]:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""
+        ...
+
+    def lowest(self, symbol: str) -> float:
+        """The position (units, short negative) if every sale that works or is in doubt trades, and no purchase."""
         ...
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
@@ -63,6 +67,10 @@ class NoBooks:
     def net(self) -> tuple[float, float]:
         """Unknown."""
         return nan, nan
+
+    def lowest(self, symbol: str) -> float:
+        """Unknown."""
+        return nan
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Unknown."""

@@ -10,14 +10,24 @@ from contracts.control import AlertSeverity, KillAction, KillScope, KillSwitchCo
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderStatus
 from domain.ids import kill_id
+from order_plane.facts import NOT_SENT, Fact, FactKind
 from order_plane.journals.port import JournalError
 from order_plane.safety.guard_settings import StormSettings
 from order_plane.safety.kill_switch import KillSwitch
-from order_plane.safety.performance_guard import REPEATED_EXECUTIONS, Finding, PerformanceGuard, Prices, Storm
+from order_plane.safety.performance_guard import (
+    REPEATED_EXECUTIONS,
+    Finding,
+    PerformanceGuard,
+    Prices,
+    Storm,
+    moment_of,
+    told,
+)
 
 _REJECTED = OrderStatus.REJECTED
 _BY_KILL = "TRADING_HALTED"
 """The code of refusals that a kill itself causes; they are no storm."""
+_DISABLED, _FORGIVEN = "guard repeats", "guard forgiven"
 OPERATOR = "guard"
 """Who gives an automatic command."""
 
@@ -88,10 +98,21 @@ class Guards:
                 for guard in self._all:
                     self._storm |= guard.rejected(report.strategy_id, report.timestamp)
 
-    def remember(self, report: ExecutionReport) -> None:
-        """Book what an order of an earlier run came to; storms are not remembered."""
+    def remember(self, report: ExecutionReport, facts: Iterable[Fact]) -> None:
+        """Book what an order of an earlier run came to, and count its ``facts`` for the storms.
+
+        Of rejections only the venue's are counted: what a control refused never left, and whoever goes on wishing it
+        is refused again.
+        """
+        strategy = report.strategy_id
         for guard in self._all:
             guard.watch.book(report)
+        for fact in facts:
+            if fact.kind is FactKind.REJECT and fact.fact_id != NOT_SENT and not fact.reason.startswith(_BY_KILL):
+                for guard in self._all:
+                    guard.recall_rejection(strategy, fact.timestamp)
+            elif fact.kind is FactKind.FILL and not fact.revision and self._repeat_settings is not None:
+                self._repeats_of(strategy, self._repeat_settings).recall(fact.timestamp)
 
     def judge(self, market: Market) -> Sequence[KillSwitchCommand | RiskAlert]:
         """Commands for what trips now and alerts for what comes near, once each; nothing while bars are missing."""
@@ -132,7 +153,8 @@ class Guards:
             guard.release()
         if command.scope is KillScope.STRATEGY:
             self._disabled.pop(command.target, None)
-            self._repeats.pop(command.target, None)
+            if command.target in self._repeats:
+                self._repeats[command.target].clear()
 
     def changed(self) -> dict[str, str]:
         """What must be kept and is not yet, by name; calling it counts as keeping it."""
@@ -143,7 +165,8 @@ class Guards:
             return {}
         self._decided, self._marked = decided, marked
         now = {guard.name: json.dumps(guard.state()) for guard in self._all}
-        now["guard repeats"] = json.dumps({name: action.value for name, action in self._disabled.items()})
+        now[_DISABLED] = json.dumps({name: action.value for name, action in self._disabled.items()})
+        now[_FORGIVEN] = json.dumps({name: told(each.forgiven) for name, each in self._repeats.items()})
         changed = {name: text for name, text in now.items() if self._kept.get(name) != text}
         self._kept = now
         return changed
@@ -159,8 +182,12 @@ class Guards:
             for guard in self._all:
                 if guard.name in notes:
                     guard.restore(json.loads(notes[guard.name]))
-            disabled = json.loads(notes.get("guard repeats", "{}"))
+            disabled = json.loads(notes.get(_DISABLED, "{}"))
             self._disabled = {str(name): KillAction(action) for name, action in disabled.items()}
+            repeats = self._repeat_settings
+            if repeats is not None:
+                for name, at in json.loads(notes.get(_FORGIVEN, "{}")).items():
+                    self._repeats_of(name, repeats).forgiven = moment_of(at)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise JournalError("what the automatic kill switches kept in the journal cannot be read") from None
 
@@ -178,11 +205,15 @@ class Guards:
             guard.watch.book(report)
         settings = self._repeat_settings
         if settings is not None and report.last_quantity:
-            storm = self._repeats.get(report.strategy_id)
-            if storm is None:
-                storm = self._repeats[report.strategy_id] = Storm("executions", settings)
+            storm = self._repeats_of(report.strategy_id, settings)
             storm.hit(report.timestamp)
             self._storm |= report.strategy_id not in self._disabled and storm.rages(report.timestamp)
+
+    def _repeats_of(self, strategy: str, settings: StormSettings) -> Storm:
+        storm = self._repeats.get(strategy)
+        if storm is None:
+            storm = self._repeats[strategy] = Storm("executions", settings)
+        return storm
 
     def _covered(self, command: KillSwitchCommand) -> list[PerformanceGuard]:
         scope = command.scope

@@ -18,7 +18,7 @@ CLOSING = -1
 
 
 class KillCancels:
-    """Writes the cancels that ``kill`` asks for of the ``orders`` that are open; ``bucket`` counts them, always passed.
+    """Writes the cancels that ``kill`` asks for of the ``orders`` that are open; ``bucket`` counts all that leave.
 
     What closes a position that a switch wants closed is not cancelled. ``found`` are orders that turned
     out to be at the venue after a kill may have asked for them in vain. `stray` orders are cancelled without any kill.
@@ -66,27 +66,27 @@ class KillCancels:
             raise NotOpen("no order of this intent is open; list those that are with algotrade orders list")
         return order.cancel(self._account, request_id, reason)
 
+    def leaves(self, *, again: bool) -> None:
+        """A cancel is sent now, whoever wants it: it always passes, and orders wait for it, though not ``again``."""
+        if not again:
+            self._bucket.take_for_cancel(self._now())
+
     def covers(self, intent: OrderIntent) -> KillSwitchCommand | None:
         """The switch that wants the order of ``intent`` cancelled, if any."""
         by = self._kill.stops(intent.strategy_id)
         return None if by is not None and self._kill.closes(intent.strategy_id) and _closes(intent) else by
 
     def _of_strays(self) -> list[CancelOrder]:
-        if not self._strays:
-            return []
         strays, self._strays = self._strays, []
-        for _ in strays:
-            self._bucket.take_for_cancel(self._now())
         return strays
 
     def _of(self, orders: Iterable[WorkingOrder], request: str) -> tuple[CancelOrder, ...]:
         if not self._kill.engaged:
             return ()
         covered = ((order, self.covers(order.intent)) for order in orders)
-        due = [order.cancel(self._account, f"{request}-{by.command_id}") for order, by in covered if by is not None]
-        for _ in due:
-            self._bucket.take_for_cancel(self._now())
-        return tuple(due)
+        return tuple(
+            order.cancel(self._account, f"{request}-{by.command_id}") for order, by in covered if by is not None
+        )
 
 
 def _closes(intent: OrderIntent) -> bool:

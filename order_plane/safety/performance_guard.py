@@ -47,24 +47,39 @@ class _Condition(NamedTuple):
 
 
 class Storm:
-    """Whether more than ``count`` events came within ``window`` of event time."""
+    """Whether more than ``count`` events came within ``window`` of event time, after a restart too.
 
-    __slots__ = ("_newest", "_window", "action", "name")
+    ``forgiven`` is the time of the newest event that a person's release let pass: what came up to it is not recalled.
+    """
+
+    __slots__ = ("_newest", "_window", "action", "forgiven", "name")
 
     def __init__(self, name: str, settings: StormSettings) -> None:
         self.name = name
         self.action = settings.action
         self._window: timedelta = settings.window
         self._newest: deque[datetime] = deque(maxlen=settings.count + 1)
+        self.forgiven: datetime | None = None
 
     def hit(self, at: datetime) -> None:
         """One event happened at ``at``."""
-        self._newest.append(at)
+        newest = self._newest
+        if newest and at < newest[-1]:  # told late: the oldest makes room for it, or it is itself the oldest
+            kept = sorted([*newest, at])
+            newest.clear()
+            newest.extend(kept)
+        else:
+            newest.append(at)
+
+    def recall(self, at: datetime) -> None:
+        """One event happened at ``at``, before a restart."""
+        if self.forgiven is None or at > self.forgiven:
+            self.hit(at)
 
     def rages(self, now: datetime) -> bool:
         """Whether the newest events up to ``now`` are too many."""
         newest = self._newest
-        return len(newest) == newest.maxlen and now - newest[0] <= self._window
+        return len(newest) == newest.maxlen and max(now, newest[-1]) - newest[0] <= self._window
 
     @property
     def detail(self) -> str:
@@ -73,6 +88,8 @@ class Storm:
 
     def clear(self) -> None:
         """Forget what happened."""
+        if self._newest:
+            self.forgiven = self._newest[-1]
         self._newest.clear()
 
 
@@ -118,10 +135,15 @@ class PerformanceGuard:
 
     def rejected(self, strategy_id: str, at: datetime) -> bool:
         """Count a rejection; whether they are too many now."""
-        if self._rejects is None or self._settings.strategy_id not in (None, strategy_id):
+        if self._rejects is None or not self._watches(strategy_id):
             return False
         self._rejects.hit(at)
         return self._rejects.rages(at)
+
+    def recall_rejection(self, strategy_id: str, at: datetime) -> None:
+        """Count a rejection of the venue's before a restart."""
+        if self._rejects is not None and self._watches(strategy_id):
+            self._rejects.recall(at)
 
     def judge(self, now: datetime, prices: Prices) -> Sequence[Finding]:
         """Mark everything at ``prices`` and say what has come up since the last time."""
@@ -160,7 +182,9 @@ class PerformanceGuard:
     def state(self) -> dict[str, JsonValue]:
         """What must survive a restart."""
         tripped: dict[str, JsonValue] = {cause: action.value for cause, action in self.tripped.items()}
-        return {"watch": self.watch.state(), "tripped": tripped, "warned": [*sorted(self._warned)]}
+        forgiven = None if self._rejects is None else told(self._rejects.forgiven)
+        warned: list[JsonValue] = [*sorted(self._warned)]
+        return {"watch": self.watch.state(), "tripped": tripped, "warned": warned, "forgiven": forgiven}
 
     def restore(self, state: Mapping[str, JsonValue]) -> None:
         """Go on from ``state``; raises KeyError, TypeError or ValueError when it is none."""
@@ -170,8 +194,13 @@ class PerformanceGuard:
         self.watch.restore(watch)
         self.tripped = {cause: KillAction(str(action)) for cause, action in tripped.items()}
         self._warned = set(map(str, warned))
+        if self._rejects is not None:
+            self._rejects.forgiven = moment_of(state.get("forgiven"))
         if self._settings.sharpe is not None:
             self._sharpe = self.watch.sharpe(self._settings.sharpe.minimum)
+
+    def _watches(self, strategy_id: str) -> bool:
+        return self._settings.strategy_id in (None, strategy_id)
 
     def _conditions(self, now: datetime) -> Iterator[_Condition]:
         settings, profit, drawdown = self._settings, self.watch.profit, self.watch.drawdown
@@ -211,3 +240,13 @@ class PerformanceGuard:
             if not fresh or isnan(prices.price_of(symbol)):
                 return symbol
         return None
+
+
+def told(at: datetime | None) -> str | None:
+    """A moment as a note holds it."""
+    return None if at is None else at.isoformat()
+
+
+def moment_of(text: object) -> datetime | None:
+    """The moment that a note holds; raises ValueError when it holds none."""
+    return None if text is None else datetime.fromisoformat(str(text))

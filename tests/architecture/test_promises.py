@@ -9,6 +9,7 @@ import pytest
 
 NAMED = re.compile(r"(tests/[\w/]+\.py)(?:::(\w+))?")
 PROMISES, FAULTS = [f"P{number}" for number in range(1, 11)], [f"F{number}" for number in range(1, 37)]
+CONTROLS = [f"C{number}" for number in range(1, 19)]
 
 
 @cache
@@ -36,7 +37,8 @@ def missing(root: Path, row: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("document", "letter", "names"), [("README.md", "P", PROMISES), ("docs/faults.md", "F", FAULTS)]
+    ("document", "letter", "names"),
+    [("README.md", "P", PROMISES), ("docs/faults.md", "F", FAULTS), ("docs/controls.md", "C", CONTROLS)],
 )
 def test_every_promise_names_tests_that_exist(root: Path, document: str, letter: str, names: list[str]) -> None:
     table = rows((root / document).read_text("utf-8"), letter)

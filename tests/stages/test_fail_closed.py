@@ -85,6 +85,63 @@ def test_an_account_whose_worth_cannot_be_known_denies(limit, worth):
     assert denied(stage, a_bar(), an_intent()) != ""
 
 
+def days_of(*volumes):
+    """A bar a day, the last of them today's."""
+    return [unchecked(a_bar(24 * 60 * (day - len(volumes) + 1)), volume=each) for day, each in enumerate(volumes)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        pytest.param(days_of(1e6, 1e6, 1e6), "", id="in place"),
+        pytest.param(days_of(1e6, 1e6), "VOLUME_SHARE_EXCEEDED", id="missing"),
+        pytest.param([*days_of(1e6, 1e6), a_bar(24 * 60 * 17)], "VOLUME_SHARE_EXCEEDED", id="stale"),
+        pytest.param(days_of(nan, 1e6, 1e6), "VOLUME_SHARE_EXCEEDED", id="no number"),
+        pytest.param(days_of(inf, 1e6, 1e6), "VOLUME_SHARE_EXCEEDED", id="infinite"),
+        pytest.param(days_of(-3e6, 1e6, 1e6), "VOLUME_SHARE_EXCEEDED", id="corrupt"),
+        pytest.param(days_of(0.0, 0.0, 1e6), "VOLUME_SHARE_EXCEEDED", id="zero"),
+    ],
+)
+def test_a_daily_volume_that_cannot_be_relied_on_denies(seen, code):
+    stage = a_stage(limits=LIMITS | {"max_volume_share": 0.1, "volume_days": 2})
+    assert denied(stage, *seen, an_intent(timestamp=seen[-1].timestamp)) == code
+
+
+def test_daily_volumes_that_were_kept_and_cannot_be_read_deny():
+    settings, journal = OrderSettings(limits=LIMITS | {"max_volume_share": 0.1, "volume_days": 1}), MemoryJournal()
+    journal.note({"volume AAPL": "{"})
+    stage = build_stage(settings, journal, paper_broker(settings, MemoryPaperStore()))
+    stage.recover()
+    assert denied(stage, a_bar(), an_intent()) == "VOLUME_SHARE_EXCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        pytest.param([a_bar(-5), a_bar()], "", id="in place"),
+        pytest.param([a_bar()], "PERIOD_COLLAR", id="missing"),
+        pytest.param([a_bar(-4), a_bar()], "PERIOD_COLLAR", id="too short"),
+        pytest.param([a_bar(-5, symbol="MSFT"), a_bar()], "PERIOD_COLLAR", id="missing for the symbol"),
+        pytest.param([a_bar(-70), a_bar(-65), a_bar(symbol="MSFT")], "NO_REFERENCE", id="stale"),
+        pytest.param([a_bar(-6), unchecked(a_bar(-3), close=nan), a_bar()], "PERIOD_COLLAR", id="no number"),
+        pytest.param([a_bar(-6), unchecked(a_bar(-3), close=inf), a_bar()], "PERIOD_COLLAR", id="infinite"),
+        pytest.param([a_bar(-6), unchecked(a_bar(-3), close=-1.0), a_bar()], "PERIOD_COLLAR", id="corrupt"),
+        pytest.param([a_bar(-6, 80.0), a_bar()], "PERIOD_COLLAR", id="far away"),
+    ],
+)
+def test_a_period_that_cannot_be_relied_on_denies(seen, code):
+    stage = a_stage(limits=LIMITS | {"period_collar": 0.1, "collar_period": 300})
+    assert denied(stage, *seen, an_intent()) == code
+
+
+def test_a_position_that_cannot_be_known_denies_a_short_sale():
+    sale = an_intent(direction=Side.SELL)
+    assert denied(a_stage(), a_bar(), sale) == ""
+    stage = a_stage(limits=LIMITS | {"short_selling": False})
+    stage.desk._exposure._held["AAPL"] = nan
+    assert denied(stage, a_bar(), sale) != ""
+
+
 @pytest.mark.parametrize("value", [nan, inf, -1.0, "many", {}, True, 0.0])
 @pytest.mark.parametrize("limit", ["max_order_quantity", "max_order_value", "max_gross_exposure", "max_daily_loss"])
 def test_a_limit_that_cannot_be_read_refuses_to_start(limit, value):

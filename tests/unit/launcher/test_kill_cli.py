@@ -80,6 +80,24 @@ def test_a_kill_of_another_account_is_not_said_to_be_carried_out(plane):
     assert plane.desk.open_orders == ()
 
 
+@pytest.mark.parametrize(("scope", "typed", "meant"), [("STRATEGY", "defualt", "default"), ("SYMBOL", "APPL", "AAPL")])
+def test_a_kill_of_what_nobody_knows_is_latched_and_no_success(plane, scope, typed, meant):
+    code, text = run("kill", "on", *WHO, "--scope", scope, "--target", typed)
+    assert (code, "NOTHING THAT IS KNOWN IS STOPPED" in text, f"known: {meant}." in text) == (1, True, True)
+    assert len(plane.desk.open_orders) == 1
+    assert typed in plane.desk.halts.reasons or plane.desk.switch.is_engaged(KillScope.STRATEGY, typed)
+    if scope == "STRATEGY":
+        assert f"no strategy named {typed} is known here; known: {meant}." in run("kill", "status")[1]
+    assert run("kill", "on", *WHO, "--scope", scope, "--target", meant)[0] == 0
+
+
+def test_a_strategy_is_known_by_a_wish_that_was_refused(plane):
+    terms = {"quantity": 1e9, "order_type": OrderType.MARKET, "timestamp": NOON, "strategy_id": "greedy"}
+    plane.handlers[OrderIntent](OrderIntent(intent_id=UUID(int=2), symbol="AAPL", direction=Side.BUY, **terms))
+    plane.settle()
+    assert run("kill", "on", *WHO, "--scope", "STRATEGY", "--target", "greedy")[0] == 0
+
+
 def test_a_release_of_what_is_not_engaged_says_what_is(plane):
     run("kill", "on", *WHO, "--scope", "ACCOUNT", "--target", "PAPER")
     code, text = run("kill", "off", *WHO)
@@ -120,6 +138,12 @@ def test_limits_are_reloaded_only_downwards(plane, tmp_path):
     assert run("limits", "reload", "-c", str(tighter))[0] == 2, "nobody signed it"
     blank = ("--operator", " ", "--reason", "drill")
     assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 1
+
+
+def test_what_was_made_tighter_is_forgotten_only_with_a_name_and_a_reason(plane):
+    code, text = run("limits", "forget", *WHO)
+    assert (code, "the next start of the order plane goes by its configuration" in " ".join(text.split())) == (0, True)
+    assert run("limits", "forget", "--operator", "ada", "--reason", " ")[0] == 1
 
 
 def test_nobody_listens(tmp_path, monkeypatch):

@@ -97,6 +97,19 @@ def test_a_kill_that_only_the_journal_heard_says_which_orders_work_on(state):
     assert (code, "orders open by that journal: 1, which WORK ON" in text) == (0, True)
 
 
+@pytest.mark.parametrize(("scope", "known"), [("STRATEGY", "default"), ("SYMBOL", "AAPL"), ("ACCOUNT", "PAPER")])
+def test_a_kill_that_names_what_the_journal_does_not_know_is_written_and_no_success(state, scope, known):
+    terms = {"quantity": 1.0, "order_type": OrderType.MARKET, "timestamp": datetime(2024, 1, 2, 17, tzinfo=UTC)}
+    intent = OrderIntent(intent_id=UUID(int=1), symbol="AAPL", direction=Side.BUY, **terms)
+    with closing(SqliteJournal(state / JOURNAL)) as journal:
+        journal.begin([SubmitOrder(intent, "PAPER")], (), 0)
+    code, text = kill("on", *WHO, "--state", state, "--scope", scope, "--target", "mistyped")
+    assert (code, "NOTHING THAT IS KNOWN IS STOPPED" in text, f"known: {known}." in text) == (1, True, True)
+    assert "orders open by that journal: 1, which WORK ON" in text
+    assert [each.target for each in commands(state)] == ["mistyped"]
+    assert kill("on", *WHO, "--state", state, "--scope", scope, "--target", known)[0] == 0
+
+
 @pytest.fixture
 def newest(tmp_path):
     """The state directory of the newest journal here, of a run that is over."""

@@ -158,7 +158,7 @@ def test_only_a_switch_that_stops_everything_verifies(home, stage, serve):
     assert run(home, "verify") == (0, "PASS verify")
     tell = ("--state", str(home / PLANE), *WHO)
     assert CliRunner().invoke(app, ["kill", "off", *tell]).exit_code == 0
-    assert CliRunner().invoke(app, ["kill", "on", "--scope", "STRATEGY", "--target", "some", *tell]).exit_code == 0
+    assert CliRunner().invoke(app, ["kill", "on", "--scope", "STRATEGY", "--target", "default", *tell]).exit_code == 0
     assert run(home, "verify") == (1, "FAIL verify: no kill switch stops all")
 
 

@@ -11,8 +11,8 @@ from contracts.plan_content import signed
 from contracts.trading import Side
 from domain.calendar import SessionCalendar, always_open
 from order_plane.approved_plans import ApprovedPlans
-from order_plane.controls import Controls, loosened
-from order_plane.limit_settings import LimitSettings
+from order_plane.controls import Controls
+from order_plane.limit_settings import LimitSettings, loosened
 from order_plane.risk.exposure import max_net_exposure, max_position, max_strategy_notional
 from order_plane.risk.funds import buying_power, max_concentration, max_daily_loss
 from order_plane.risk.permission import approved_plan, not_restricted, own_account
@@ -186,10 +186,12 @@ def test_a_limit_that_is_not_set_is_not_asked():
     limits = {
         **dict.fromkeys(("max_net_exposure", "max_strategy_notional", "max_position", "max_concentration"), 1.0),
         **dict.fromkeys(("max_leverage", "max_daily_loss", "max_orders_per_execution"), 1.0),
+        **dict.fromkeys(("max_volume_share", "period_collar", "max_strategy_rate"), 1.0),
         "restricted": ["X"],
+        "located": {"X": 1.0},
     }
     every = OrderSettings.model_validate({"mode": "simulation", "limits": limits, "verify_plans": True})
-    assert len(Controls(every, calendar).checks) == plain + 8
+    assert len(Controls(every, calendar).checks) == plain + 12
 
 
 def test_what_counts_as_looser():
@@ -219,5 +221,6 @@ def test_a_corrected_calendar():
 
 def test_books_that_nobody_keeps_know_nothing():
     unknown = [*NO_BOOKS.net(), *NO_BOOKS.strategy_notional("s", "A", 1.0), NO_BOOKS.equity(), NO_BOOKS.day_result()]
+    unknown.append(NO_BOOKS.lowest("A"))
     unknown.append(NO_BOOKS.ordered(UUID(int=1), "A", Side.BUY))
     assert all(map(isnan, unknown))
