@@ -99,6 +99,16 @@ def test_both_of_two_markets_are_planned_though_they_close_at_different_hours():
     assert {trade.symbol for trade in made[2].trades} == {"D"}
 
 
+def test_a_third_market_is_not_forgotten_when_the_second_one_opens():
+    markets = {"KR": ("A",), "EU": ("B",), "US": ("C", "D")}
+    chosen = DUAL.model_copy(update={"markets": markets})
+    said = run(PLANS.model_copy(update={"strategy": chosen}), 70, {6: "A", 15: "B", 21: "CD"})
+    assert {symbol for day, symbol in bought(said) if day >= 31} == {"A", "B", "D"}
+    february = [each for each in said if isinstance(each, RebalancePlan) and each.timestamp.month == 2]
+    assert [{trade.symbol for trade in each.trades} for each in february] == [{"A"}, {"B"}, {"D"}]
+    assert [skip.symbol for skip in february[1].skipped] == ["D"]
+
+
 def test_a_holiday_on_the_first_of_the_month_does_not_cost_a_market_the_month():
     said = run(PLANS, 45, {21: "ABCD"}, {31: "AB", 32: "AB"})
     made = {(m.timestamp - START).days: m for m in said if isinstance(m, RebalancePlan)}
