@@ -257,7 +257,7 @@ class RebalancingEngine:
             return [], ()
         if record.state is PlanState.SUPERSEDED and _AT_ONCE not in record.plan.reasons:
             return [f"the plan of {record.plan.timestamp.isoformat()} was ended before its time"], ()
-        left = left_alone(record.plan) if record.state is PlanState.COMPLETED else []
+        left = left_alone(record.plan) if record.is_carried_out else []
         priced = priced_by_now(left, moment, self.book)
         if priced:  # the plan is for all that are left, so that it names those who still lack a price
             return [f"{period}: no price before for {', '.join(priced[:10])}"], left
