@@ -9,8 +9,7 @@ from strategy_books import book_of
 
 from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
-from domain.ids import intent_id
+from contracts.trading import OrderIntent
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules, gaps_within
 from strategy_plane.engines.plans import BOUNDS, RebalanceRules, propose
