@@ -140,20 +140,10 @@ def _momentum_score(chosen: MomentumSettings) -> BarSignal:
 
 def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> tuple[Strategy, Learners]:
     # solvers take a second to import: only strategies that optimise pay for it
-    from strategy_plane.limits_composition import build_groups, build_limits  # noqa: PLC0415
-    from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model  # noqa: PLC0415
-    from strategy_plane.strategies.allocation import Allocator  # noqa: PLC0415
+    from strategy_plane.limits_composition import build_allocator, build_groups, build_limits  # noqa: PLC0415
     from strategy_plane.strategies.momentum_mean_variance import MomentumMeanVariance  # noqa: PLC0415
 
-    costs = build_costs(chosen.costs, chosen.periods_per_year / chosen.rebalance_every)
-    allocator = Allocator(
-        build_optimizer(chosen.optimizer),
-        build_risk_model(chosen.risk),
-        chosen.risk_window,
-        chosen.max_missing,
-        chosen.periods_per_year,
-        costs,
-    )
+    allocator = build_allocator(chosen)
     strategy = MomentumMeanVariance(
         _momentum_score(chosen.signal),
         allocator,
@@ -162,7 +152,7 @@ def _momentum_mean_variance(chosen: MomentumMeanVarianceSettings) -> tuple[Strat
         chosen.rebalance_every,
         build_groups(chosen.limits),
     )
-    return strategy, {ExecutionCost: costs.learn} if costs else {}
+    return strategy, {ExecutionCost: allocator.costs.learn} if allocator.costs else {}
 
 
 def _momentum(chosen: MomentumHoldingsSettings) -> Strategy:

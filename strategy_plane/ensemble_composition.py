@@ -8,9 +8,8 @@ import numpy as np
 from strategy_plane.ensemble.brain import Brain, RegimeWindows, Schedule
 from strategy_plane.ensemble.weighting import Trust
 from strategy_plane.history import History
-from strategy_plane.limits_composition import build_groups, build_limits
+from strategy_plane.limits_composition import build_allocator, build_groups, build_limits
 from strategy_plane.market import Market
-from strategy_plane.optimizers.composition import build_costs, build_optimizer, build_risk_model
 from strategy_plane.optimizers.cost_book import CostBook
 from strategy_plane.own_code import OwnCodeRefused, from_own_file
 from strategy_plane.regime.gate import Exposure
@@ -25,7 +24,6 @@ from strategy_plane.signals.positioning import Positioning
 from strategy_plane.signals.sentiment import Sentiment
 from strategy_plane.signals.technical import Technical
 from strategy_plane.signals.volatility_premium import VolatilityPremium
-from strategy_plane.strategies.allocation import Allocator
 from strategy_plane.strategies.signal_ensemble import SignalEnsemble
 from strategy_plane.tables import FactStore, FlowStore
 
@@ -72,15 +70,7 @@ def build_observer(chosen: SignalEnsembleSettings, traded: Callable[[str], bool]
 def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Market, CostBook | None]:
     """The strategy, the market that must be told facts and order flow, and the book that must be told costs."""
     brain, market = build_brain(chosen)
-    costs = build_costs(chosen.costs, chosen.periods_per_year / chosen.rebalance_every)
-    allocator = Allocator(
-        build_optimizer(chosen.optimizer),
-        build_risk_model(chosen.risk),
-        chosen.risk_window,
-        chosen.max_missing,
-        chosen.periods_per_year,
-        costs,
-    )
+    allocator = build_allocator(chosen)
     ensemble = SignalEnsemble(
         brain,
         market,
@@ -90,7 +80,7 @@ def build_ensemble(chosen: SignalEnsembleSettings) -> tuple[SignalEnsemble, Mark
         _schedule(chosen),
         build_groups(chosen.limits),
     )
-    return ensemble, market, costs
+    return ensemble, market, allocator.costs
 
 
 def _schedule(chosen: SignalEnsembleSettings) -> Schedule:

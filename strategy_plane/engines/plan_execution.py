@@ -41,6 +41,11 @@ class PlanRecord:
         """Whether nothing will be ordered or reported of it any more."""
         return self.state in ENDED
 
+    @property
+    def is_carried_out(self) -> bool:
+        """Whether it went its way: to its end, or with orders that still worked when it ran out."""
+        return self.state is PlanState.COMPLETED or (self.state is PlanState.EXPIRED and bool(self.orders))
+
     def decide(self, decision: PlanDecision) -> bool:
         """Take the first decision on this very content; False for any other."""
         if decision.plan_id != self.plan.plan_id or decision.content_hash != self.plan.content_hash:

@@ -102,13 +102,14 @@ def is_capped(plan: RebalancePlan) -> bool:
     return any(check.name == _TURNOVER and not check.passed for check in plan.checks)
 
 
-def priced_by_now(plan: RebalancePlan, moment: SliceEvent, book: Book) -> list[str]:
-    """Symbols that ``plan`` left alone for want of a price or a rate, and that can be traded at ``moment``."""
-    return [
-        each.symbol
-        for each in plan.skipped
-        if each.reason in (_NO_PRICE, _NO_RATE) and each.symbol in moment.symbols and book.worth(each.symbol) > 0.0
-    ]
+def left_alone(plan: RebalancePlan) -> list[str]:
+    """Symbols that ``plan`` left alone for want of a price or a rate."""
+    return [each.symbol for each in plan.skipped if each.reason in (_NO_PRICE, _NO_RATE)]
+
+
+def priced_by_now(symbols: Iterable[str], moment: SliceEvent, book: Book) -> list[str]:
+    """Those of ``symbols`` that can be traded at ``moment``."""
+    return [each for each in symbols if each in moment.symbols and book.worth(each) > 0.0]
 
 
 def broken_bounds(plan: RebalancePlan) -> Alarm | None:

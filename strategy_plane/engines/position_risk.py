@@ -14,7 +14,7 @@ class PositionRisk:
     """Cuts targets so that a move of ``multiple`` average true ranges costs at most ``risk`` of equity.
 
     Ranges are Wilder's over ``window`` bars. A position that is already smaller is left as it is, and one whose range
-    is not known is not opened.
+    is not known, or whose price has not moved, is neither opened nor enlarged.
     """
 
     def __init__(self, risk: float, window: int = 14, multiple: float = 2.0) -> None:
@@ -34,13 +34,16 @@ class PositionRisk:
     def __call__(self, targets: Targets, view: AsOfView, portfolio: Portfolio) -> Targets:
         """The targets, none larger than its range allows, and an alarm for those without a range."""
         largest = {symbol: self._largest(view, symbol, portfolio, targets.basis) for symbol in targets.values}
-        values = {
-            symbol: max(-largest[symbol], min(largest[symbol], value)) for symbol, value in targets.values.items()
-        }
         unknown = [symbol for symbol, value in targets.values.items() if value and not largest[symbol]]
+        size = portfolio.holding if targets.basis is Basis.UNITS else portfolio.weight
+        values = {}
+        for symbol, value in targets.values.items():
+            held = size(symbol) if symbol in unknown else 0.0
+            values[symbol] = max(min(-largest[symbol], held), min(max(largest[symbol], held), value))
         if not unknown or targets.alarm:
             return replace(targets, values=values)
-        return replace(targets, values=values, alarm=Alarm("RANGE_UNKNOWN", f"too few bars: {', '.join(unknown[:10])}"))
+        told = f"too few bars, or none that moved: {', '.join(unknown[:10])}"
+        return replace(targets, values=values, alarm=Alarm("RANGE_UNKNOWN", told))
 
     def _largest(self, view: AsOfView, symbol: str, portfolio: Portfolio, basis: Basis) -> float:
         bars, equity, rate = view.bars(symbol, self._bars), portfolio.equity(), portfolio.rate(symbol)

@@ -23,6 +23,7 @@ from strategy_plane.engines.plans import (
     broken_bounds,
     held_weights,
     is_capped,
+    left_alone,
     priced_by_now,
     propose,
 )
@@ -256,9 +257,10 @@ class RebalancingEngine:
             return [], ()
         if record.state is PlanState.SUPERSEDED and _AT_ONCE not in record.plan.reasons:
             return [f"the plan of {record.plan.timestamp.isoformat()} was ended before its time"], ()
-        left = priced_by_now(record.plan, moment, self.book) if record.state is PlanState.COMPLETED else []
-        if left:
-            return [f"{period}: no price before for {', '.join(left[:10])}"], left
+        left = left_alone(record.plan) if record.is_carried_out else []
+        priced = priced_by_now(left, moment, self.book)
+        if priced:  # the plan is for all that are left, so that it names those who still lack a price
+            return [f"{period}: no price before for {', '.join(priced[:10])}"], left
         moved = drifted(record.progress.weights, held_weights(self.book), self._rules.drift_band)
         why = f"weights drifted by more than {self._rules.drift_band:g}: {', '.join(moved[:10])}"
         return [why] if moved else [], ()

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategy_books import book_of
 
 from contracts.control import RebalancePlan
 from contracts.market import SliceEvent
-from contracts.trading import ExecutionReport, OrderStatus, Side
-from domain.ids import intent_id
+from contracts.trading import Side
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules, gaps_within
 from strategy_plane.engines.plans import RebalanceRules, broken_bounds, propose
@@ -42,26 +42,10 @@ def limits(draw: st.DrawFn) -> tuple[Bound, ...]:
     return (*boxes, group, *exposure_bounds(gross, net, -draw(st.floats(0.0, 1.0)) * net))
 
 
-def book_of(closes: Mapping[str, float], weights: Mapping[str, float], lot: float) -> Book:
+def whole_lots_of(closes: Mapping[str, float], weights: Mapping[str, float], lot: float) -> Book:
     """A book of whole lots nearest to ``weights``."""
     units = {name: round(weights[name] * EQUITY / closes[name] / lot) * lot for name in NAMES}
-    book = Book(EQUITY)
-    for symbol, count in units.items():
-        if count:
-            book.report(
-                ExecutionReport(
-                    intent_id=intent_id("old", symbol, MOMENT),
-                    order_id="1",
-                    symbol=symbol,
-                    status=OrderStatus.FILLED,
-                    filled_quantity=abs(count),
-                    avg_fill_price=closes[symbol],
-                    timestamp=MOMENT,
-                    direction=Side.BUY if count > 0.0 else Side.SELL,
-                )
-            )
-    book.marks.update(closes)
-    return book
+    return book_of(closes, units, EQUITY)
 
 
 def by_decision(
@@ -91,7 +75,7 @@ def test_what_is_held_is_within_the_bounds_or_an_alert_names_the_one_that_is_not
 ):
     moment = SliceEvent(timestamp=MOMENT, bar_size="1d", symbols=tuple(sorted(listed)))
     for trade in (by_decision, by_plan):
-        book = book_of(closes, before, trading.lot)
+        book = whole_lots_of(closes, before, trading.lot)
         traded, alarm = trade(Targets(aims, bounds=bounds), moment, book, trading)
         weights = in_the_end(traded, book)
         one_lot = max((trading.lot * closes[name] / book.equity() for name in listed), default=0.0)
@@ -107,7 +91,7 @@ def test_nothing_but_one_lot_keeps_it_from_the_bounds_when_everything_can_be_tra
     moment = SliceEvent(timestamp=MOMENT, bar_size="1d", symbols=NAMES)
     waits = trading.no_trade_band or trading.min_trade_value
     for trade in (by_decision, by_plan):
-        book = book_of(closes, before, trading.lot)
+        book = whole_lots_of(closes, before, trading.lot)
         traded, alarm = trade(Targets(aims, bounds=bounds), moment, book, trading)
         weights = in_the_end(traded, book)
         assert alarm is None
@@ -123,7 +107,7 @@ def test_nothing_but_one_lot_keeps_it_from_the_bounds_when_everything_can_be_tra
 @given(closes=prices, before=held, aims=wanted, trading=rules)
 def test_bounds_that_are_far_away_change_nothing(closes, before, aims, trading):
     moment = SliceEvent(timestamp=MOMENT, bar_size="1d", symbols=NAMES)
-    book, far = book_of(closes, before, trading.lot), exposure_bounds(99.0, 99.0, -99.0)
+    book, far = whole_lots_of(closes, before, trading.lot), exposure_bounds(99.0, 99.0, -99.0)
     for trade in (by_decision, by_plan):
         free, _ = trade(Targets(aims), moment, book, trading)
         assert trade(Targets(aims, bounds=far), moment, book, trading) == (free, None)

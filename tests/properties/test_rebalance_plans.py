@@ -5,12 +5,12 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategy_books import book_of
 
 from contracts.control import RebalancePlan
 from contracts.market import SliceEvent
 from contracts.plan_content import content_hash
-from contracts.trading import ExecutionReport, OrderStatus, Side
-from domain.ids import intent_id
+from contracts.trading import Side
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules
 from strategy_plane.engines.plans import RebalanceRules, propose
@@ -25,26 +25,6 @@ wanted = st.dictionaries(st.sampled_from(NAMES), st.floats(0.0, 0.6), max_size=4
 lots = st.sampled_from([1.0, 10.0, 0.01])
 caps = st.sampled_from([0.1, 0.5, 5.0])
 buffers = st.sampled_from([0.0, 0.05])
-
-
-def book_of(prices: dict[str, float], units: dict[str, int], cash: float = 10_000.0) -> Book:
-    book = Book(cash)
-    for symbol, count in units.items():
-        if count:
-            book.report(
-                ExecutionReport(
-                    intent_id=intent_id("old", symbol, MOMENT),
-                    order_id="1",
-                    symbol=symbol,
-                    status=OrderStatus.FILLED,
-                    filled_quantity=count,
-                    avg_fill_price=prices[symbol],
-                    timestamp=MOMENT,
-                    direction=Side.BUY,
-                )
-            )
-    book.marks.update(prices)
-    return book
 
 
 def plan_of(

@@ -5,7 +5,7 @@ from functools import partial
 
 import order_messages
 import pytest
-from order_messages import NOON, tell
+from order_messages import NOON, as_shown, tell
 
 from contracts.control import KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import SliceEvent
@@ -122,12 +122,10 @@ def test_executions_that_a_person_let_pass_do_not_count_after_a_restart():
     stage = lives.next()
     assert executed(stage, 1, 2) == ["REPEATED_EXECUTIONS"]
     where = {"scope": KillScope.STRATEGY, "target": "default", "operator": "ada", "reason": "looked at"}
-    tell(
-        stage,
-        KillSwitchCommand(
-            command_id=an_intent(900).intent_id, timestamp=NOON + timedelta(days=1), engage=False, **where
-        ),
+    release = KillSwitchCommand(
+        command_id=an_intent(900).intent_id, timestamp=NOON + timedelta(days=1), engage=False, **where
     )
+    tell(stage, as_shown(stage, release))
     stage = lives.next(a_bar(3))
     assert executed(stage, 4) == []
     assert executed(lives.next(a_bar(5)), 6) == ["REPEATED_EXECUTIONS"]

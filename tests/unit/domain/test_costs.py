@@ -34,5 +34,8 @@ def test_slippage_is_a_distance_from_the_reference():
 
 @pytest.mark.parametrize(("shares", "commission"), [(100.0, 1.0), (1_000.0, 5.0)])
 def test_the_published_commissions_of_interactive_brokers(shares: float, commission: float):
-    """Their examples of fixed pricing of US stocks: half a cent a share, at least a dollar, shares at 25 dollars."""
+    """Their examples of fixed pricing of US stocks at 25 dollars: half a cent a share, at least a dollar.
+
+    A third, of shares at 0.25 dollars, is capped at one percent of the value, which is not modelled.
+    """
     assert PerShare(0.005, minimum=1.0)(shares, 25.0 * shares) == pytest.approx(commission)

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.spatial.distance import pdist, squareform
 
 from strategy_plane.optimizers.black_litterman import (
     BlackLitterman,
@@ -15,7 +17,7 @@ from strategy_plane.optimizers.black_litterman import (
 )
 from strategy_plane.optimizers.composition import build_optimizer
 from strategy_plane.optimizers.covariance import factor_form
-from strategy_plane.optimizers.hierarchical_risk_parity import hierarchical_risk_parity
+from strategy_plane.optimizers.hierarchical_risk_parity import _quasi_diagonal, hierarchical_risk_parity
 from strategy_plane.optimizers.mean_variance import MeanVariance, slack_of
 from strategy_plane.optimizers.minimum_variance import MinimumVariance
 from strategy_plane.optimizers.port import AllocationStatus, FactorRisk, Limits
@@ -47,6 +49,18 @@ def test_two_unrelated_assets_are_weighted_by_inverse_variance():
     risk = FactorRisk(np.zeros((2, 1)), np.array([0.04, 0.01]))
     assert hierarchical_risk_parity(risk).tolist() == pytest.approx([0.2, 0.8])
     assert hierarchical_risk_parity(FactorRisk(np.zeros((1, 1)), np.ones(1))).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_tree_is_that_of_nearest_neighbours(seed: int):
+    """The last of single linkage's joints is the longest edge of the minimum spanning tree (Gower and Ross 1969)."""
+    correlation = np.corrcoef(np.random.default_rng(seed).normal(size=(8, 12)))
+    apart = squareform(pdist(np.sqrt((1.0 - correlation) / 2.0)))
+    tree = minimum_spanning_tree(apart).toarray()
+    tree[np.unravel_index(tree.argmax(), tree.shape)] = 0.0
+    _, parts = connected_components(tree, directed=False)
+    in_order = parts[_quasi_diagonal(correlation)]
+    assert np.count_nonzero(np.diff(in_order)) == 1
 
 
 VOLATILITIES = np.array([0.160, 0.203, 0.248, 0.271, 0.210, 0.200, 0.187])

@@ -11,6 +11,7 @@ from contracts.control import PlanProgress, RebalancePlan
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from strategy_plane.composition import build_stage
+from strategy_plane.engines.settings import RebalancingSettings
 from strategy_plane.ensemble_composition import build_observer
 from strategy_plane.settings import (
     DualMomentumSettings,
@@ -39,13 +40,15 @@ def told(day: int, hours: Hours, absent: Mapping[int, str]) -> list[Message]:
     return said
 
 
-def run(settings: StrategySettings, days: int, hours: Hours, absent: Mapping[int, str] | None = None) -> list[Message]:
-    """What the strategy says; an order fills at the close of the next bar of its symbol."""
+def run(
+    settings: StrategySettings, days: int, hours: Hours, absent: Mapping[int, str] | None = None, unfilled: str = ""
+) -> list[Message]:
+    """What the strategy says; an order fills at the close of the next bar of its symbol, if not of one ``unfilled``."""
     stage, said, open_orders = build_stage(settings), [], []
     for day in range(days):
         for event in told(day, hours, absent or {}):
             if isinstance(event, BarEvent):
-                done = [each for each in open_orders if each.symbol == event.symbol]
+                done = [each for each in open_orders if each.symbol == event.symbol and each.symbol not in unfilled]
                 open_orders = [each for each in open_orders if each not in done]
                 for each in done:
                     stage.handlers[ExecutionReport](filled(each, event.close, event.timestamp))
@@ -97,6 +100,29 @@ def test_both_of_two_markets_are_planned_though_they_close_at_different_hours():
     assert made[1].reasons == ("monthly rebalance of 2024-02",)
     assert made[2].reasons == ("monthly rebalance of 2024-02: no price before for D",)
     assert {trade.symbol for trade in made[2].trades} == {"D"}
+
+
+def test_a_third_market_is_not_forgotten_when_the_second_one_opens():
+    markets = {"KR": ("A",), "EU": ("B",), "US": ("C", "D")}
+    chosen = DUAL.model_copy(update={"markets": markets})
+    said = run(PLANS.model_copy(update={"strategy": chosen}), 70, {6: "A", 15: "B", 21: "CD"})
+    assert {symbol for day, symbol in bought(said) if day >= 31} == {"A", "B", "D"}
+    february = [each for each in said if isinstance(each, RebalancePlan) and each.timestamp.month == 2]
+    assert [{trade.symbol for trade in each.trades} for each in february] == [{"A"}, {"B"}, {"D"}]
+    assert [skip.symbol for skip in february[1].skipped] == ["D"]
+
+
+def test_an_order_that_works_until_its_plan_runs_out_does_not_cost_the_other_market_the_month():
+    said = run(PLANS, 45, {6: "AB", 21: "CD"}, unfilled="AB")
+    assert [day for day, symbol in bought(said) if symbol == "D"] == [36]  # the plan of day 31 was valid for five days
+    ended = [each.state.value for each in said if isinstance(each, PlanProgress)]
+    assert ended.count("EXPIRED") == 2
+
+
+def test_a_plan_that_nobody_decided_on_leaves_nobody_over():
+    asked = PLANS.model_copy(update={"rebalancing": RebalancingSettings(requires_approval=True)})
+    said = run(asked, 45, {6: "AB", 21: "CD"})
+    assert [(each.timestamp - START).days for each in said if isinstance(each, RebalancePlan)] == [5, 31]
 
 
 def test_a_holiday_on_the_first_of_the_month_does_not_cost_a_market_the_month():

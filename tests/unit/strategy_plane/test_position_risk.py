@@ -13,6 +13,8 @@ from strategy_plane.engines.adjusted import Adjusted
 from strategy_plane.engines.position_risk import PositionRisk
 from strategy_plane.settings import StrategySettings
 from strategy_plane.strategies.moving_average_cross import MovingAverageCross
+from strategy_plane.strategies.own_rule import OwnRule
+from strategy_plane.strategies.port import Targets
 
 START = datetime(2024, 1, 1, 21, tzinfo=UTC)
 RANGES = {"WILD": 10.0, "CALM": 1.0}
@@ -75,10 +77,39 @@ def test_without_a_position_to_cut_everything_stays():
     assert not any(isinstance(each, RiskAlert) for each in plain)
 
 
+@pytest.mark.parametrize(("held", "left"), [(0.3, 0.3), (0.8, 0.5), (0.0, 0.0), (-0.2, 0.0)])
+def test_a_position_whose_price_stands_still_is_neither_enlarged_nor_closed(held: float, left: float):
+    strategy = Adjusted(OwnRule(lambda view: {"A": 0.5}, bars=1), PositionRisk(0.01, window=1))
+    prices = dict.fromkeys(("open", "high", "low", "close"), 100.0)
+    for day in range(8):
+        moment = START + timedelta(days=day)
+        strategy.on_bar(BarEvent(symbol="A", timestamp=moment, volume=1.0, bar_size="1d", **prices))
+    targets = strategy.decide(SliceEvent(timestamp=moment, bar_size="1d", symbols=("A",)), Rich(held))
+    assert targets is not None
+    assert targets.values == {"A": left}
+    assert targets.alarm is not None
+    assert targets.alarm.code == "RANGE_UNKNOWN"
+
+
+@pytest.mark.parametrize("rate", [1.0, 0.5, 8.0])
+def test_a_weight_is_cut_alike_whatever_currency_the_price_is_in(rate: float):
+    risk, portfolio = PositionRisk(0.01, window=1), Rich()
+    portfolio.rate = lambda symbol: rate
+    for day, close in enumerate((100.0, 104.0)):
+        prices = dict.fromkeys(("open", "high", "low", "close"), close)
+        moment = START + timedelta(days=day)
+        risk.history.append(BarEvent(symbol="A", timestamp=moment, volume=1.0, bar_size="1d", **prices))
+    cut = risk(Targets({"A": 0.5}), risk.history.as_of(moment), portfolio)
+    assert cut.values == {"A": pytest.approx(0.01 / (2.0 * 4.0 / 104.0))}
+
+
 class Rich:
-    """A portfolio of cash alone."""
+    """A portfolio of cash, and of one weight held of whatever it is asked for."""
 
     symbols = ()
+
+    def __init__(self, held: float = 0.0) -> None:
+        self.held = held
 
     def holding(self, symbol: str) -> float:
         return 0.0
@@ -90,7 +121,7 @@ class Rich:
         return 1.0
 
     def weight(self, symbol: str) -> float:
-        return 0.0
+        return self.held
 
 
 @pytest.mark.parametrize("wrong", [{"risk": 0.0}, {"risk": 0.1, "window": 0}, {"risk": 0.1, "multiple": 0.0}])

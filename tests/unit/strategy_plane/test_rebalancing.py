@@ -238,6 +238,16 @@ def test_an_order_that_was_refused_is_unfilled_with_the_reason_of_the_refusal():
     assert [(each.state, each.reason) for each in done.trades] == [(TradeState.UNFILLED, "MAX_ORDER_VALUE: too large")]
 
 
+def test_buys_that_waited_for_sells_leave_the_buffer_uninvested():
+    script = {0: weights(A=1.0), 2: weights(A=0.0, B=0.5, C=0.5)}
+    market = Market(script, MONTHLY, trading=TradingRules("s", cash_buffer=0.1))
+    market.next(), market.next(), market.next()
+    bought = market.next({"A": 0.5})  # 4,500 of what was held, and 1,000 that is the buffer
+    assert trades(bought) == [("B", "BUY", 45.0)]
+    market.next()
+    assert market.engine.book.cash == pytest.approx(0.1 * market.engine.book.equity())
+
+
 def test_what_cash_does_not_pay_for_is_skipped_with_its_reason():
     market = Market({0: weights(A=0.995, B=0.5, C=0.5)}, MONTHLY)
     (plan,) = plans(market.next())

@@ -288,14 +288,15 @@ def exposures(gross: float, net: float):
     return dict.fromkeys(Regime, example.model_copy(update={"gross": gross, "net": net}))
 
 
-def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market):
+@pytest.mark.parametrize("every", [SMALL.rebalance_every, 1], ids=["between decisions", "by a decision"])
+def test_a_tighter_regime_is_reached_in_spite_of_the_turnover_limit(market, every: int):
     regime = SMALL.regime.model_copy(
         update={"exposures": exposures(0.2, 0.1) | {Regime.NORMAL: exposures(2.0, 0.8)[Regime.NORMAL]}, "first_fit": 60}
     )
     limits = SMALL.limits.model_copy(update={"turnover": 0.15})
     eager = SMALL.optimizer.model_copy(update={"risk_aversion": 0.05})
-    chosen = SMALL.model_copy(update={"regime": regime, "limits": limits, "optimizer": eager})
-    stage, held = build_stage(settings(chosen)), 0.0
+    changes = {"regime": regime, "limits": limits, "optimizer": eager, "rebalance_every": every}
+    stage, held = build_stage(settings(SMALL.model_copy(update=changes))), 0.0
     brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
     before, tightened = Regime.NORMAL, list[float]()
     for day in market:

@@ -78,6 +78,16 @@ def test_paths_hold_what_was_best_elsewhere():
     assert found.tolist() == pytest.approx([sharpe] * 7)
 
 
+def test_what_follows_a_tested_group_at_once_has_no_part_in_the_choice():
+    first, second = np.tile([0.01, -0.005], 15), np.tile([0.012, -0.005], 15)
+    returns = np.column_stack([first, second])
+    returns[10:15, 0] += 0.05  # would decide for the first trial, wherever it is trained on
+    chosen = ValidationSettings(groups=3, tested=1, embargo=5)
+    earned = np.concatenate([returns[:10, 1], returns[10:20, 1], returns[20:, 0]])
+    sharpe = earned.mean() / earned.std(ddof=1) * np.sqrt(252)
+    assert path_sharpes(returns, chosen).tolist() == pytest.approx([sharpe])
+
+
 def test_a_record_shorter_than_the_training_window_is_not_walked():
     pytest.importorskip("arch")
     returns = noise()[:200]

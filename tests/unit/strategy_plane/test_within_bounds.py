@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from strategy_books import book_of
 
 from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
-from domain.ids import intent_id
+from contracts.trading import OrderIntent
 from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import TradingRules, gaps_within
 from strategy_plane.engines.plans import BOUNDS, RebalanceRules, propose
@@ -28,23 +28,8 @@ FORTY = [f"S{number:02}" for number in range(40)]
 BOTH_SIDES = {name: 0.05 if place % 2 else -0.05 for place, name in enumerate(FORTY)}
 
 
-def book_of(marks: Mapping[str, float], weights: Mapping[str, float]) -> Book:
-    book = Book(EQUITY)
-    for symbol, weight in weights.items():
-        book.report(
-            ExecutionReport(
-                intent_id=intent_id("x", symbol, NOW),
-                order_id="1",
-                symbol=symbol,
-                status=OrderStatus.FILLED,
-                filled_quantity=abs(weight) * EQUITY / marks[symbol],
-                avg_fill_price=marks[symbol],
-                timestamp=NOW,
-                direction=Side.BUY if weight > 0.0 else Side.SELL,
-            )
-        )
-    book.marks.update(marks)
-    return book
+def held_at(marks: Mapping[str, float], weights: Mapping[str, float]) -> Book:
+    return book_of(marks, {symbol: weight * EQUITY / marks[symbol] for symbol, weight in weights.items()}, EQUITY)
 
 
 def moment_of(*symbols: str) -> SliceEvent:
@@ -66,7 +51,7 @@ def gross(weights: Mapping[str, float]) -> float:
 
 @pytest.mark.parametrize("rule", [{}, {"no_trade_band": 0.03}, {"min_trade_value": 30_000.0}])
 def test_a_band_holds_no_trade_back_that_lowers_a_breach(rule: dict[str, float]):
-    book = book_of(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
+    book = held_at(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
     halved = Targets({name: weight / 2.0 for name, weight in BOTH_SIDES.items()}, bounds=STORM)
     weights, alarm = left(halved, book, TradingRules("s", **rule))
     assert gross(weights) == pytest.approx(1.0)
@@ -74,7 +59,7 @@ def test_a_band_holds_no_trade_back_that_lowers_a_breach(rule: dict[str, float])
 
 
 def test_a_band_still_holds_back_what_is_small_and_lowers_nothing():
-    book = book_of({"A": 100.0, "B": 100.0, "C": 100.0}, {"A": 0.9, "B": -0.5, "C": 0.01})
+    book = held_at({"A": 100.0, "B": 100.0, "C": 100.0}, {"A": 0.9, "B": -0.5, "C": 0.01})
     targets = Targets({"A": 0.5, "B": -0.48, "C": 0.02}, bounds=exposure_bounds(1.2, 1.0, -1.0))
     weights, _ = left(targets, book, TradingRules("s", no_trade_band=0.03))
     assert weights == pytest.approx({"A": 0.5, "B": -0.5, "C": 0.01})
@@ -84,7 +69,7 @@ def test_a_band_still_holds_back_what_is_small_and_lowers_nothing():
 
 
 def test_lots_of_one_side_do_not_carry_the_sum_beyond_its_bound():
-    book = book_of({"A": 10.0, "B": 240_000.0, "C": 70.0}, {})
+    book = held_at({"A": 10.0, "B": 240_000.0, "C": 70.0}, {})
     targets = Targets({"A": 0.5, "B": -0.9, "C": 0.4}, bounds=exposure_bounds(2.0, 0.1, -0.1))
     weights, alarm = left(targets, book, TradingRules("s"))
     assert weights["B"] == pytest.approx(-0.72)
@@ -101,7 +86,7 @@ def test_an_adjustment_may_not_make_a_sum_of_what_was_balanced():
             prices = {"open": 100.0, "high": 100.0 * (1.0 + wide), "low": 100.0 * (1.0 - wide), "close": 100.0}
             at = NOW - timedelta(days=29 - day)
             risk.history.append(BarEvent(symbol=symbol, timestamp=at, volume=1.0, bar_size="1d", **prices))
-    book = book_of({"A": 100.0, "B": 100.0}, {})
+    book = held_at({"A": 100.0, "B": 100.0}, {})
     wanted = Targets({"A": 0.25, "B": -0.25}, bounds=exposure_bounds(1.0, 0.1, -0.1))
     cut = risk(wanted, risk.history.as_of(NOW), book)
     assert sum(cut.values.values()) > 0.2
@@ -111,7 +96,7 @@ def test_an_adjustment_may_not_make_a_sum_of_what_was_balanced():
 
 
 def test_what_cannot_be_traded_uses_up_its_part_and_an_alarm_names_what_stays_broken():
-    book = book_of({"A": 100.0, "B": 100.0}, {"A": 0.7, "B": 0.7})
+    book = held_at({"A": 100.0, "B": 100.0}, {"A": 0.7, "B": 0.7})
     halved = Targets({"A": 0.5, "B": 0.5}, bounds=exposure_bounds(1.0, 1.0, -1.0))
     weights, alarm = left(halved, book, TradingRules("s"), "A")
     assert (weights, alarm) == (pytest.approx({"A": 0.3, "B": 0.7}), "")
@@ -141,7 +126,7 @@ def test_the_limits_of_an_optimizer_are_bounds_of_its_targets():
 
 
 def test_a_plan_is_held_to_the_same_bounds_and_says_so():
-    book = book_of(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
+    book = held_at(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
     cut = Targets({name: weight / 2.0 for name, weight in BOTH_SIDES.items()}, bounds=STORM)
     trading = TradingRules("s", no_trade_band=0.03)
     plan = propose(moment_of(*FORTY), cut, book, trading, RebalanceRules(), ["test"])
@@ -168,7 +153,7 @@ class Cutting:
 
 
 def said(listed: list[str], **chosen: Any) -> list[Any]:
-    book = book_of(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
+    book = held_at(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
     engine = RebalancingEngine(Cutting(), SliceAssembler("1d"), book, TradingRules("s"), RebalanceRules(**chosen))
     found: list[Any] = []
     for name in listed:
