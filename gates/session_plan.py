@@ -14,7 +14,8 @@ class SessionPlan:
 
     One that lasts less than ``least_seconds`` is a rehearsal and passes nothing. ``journey_ms`` is added to the latency
     of the mock gateway, which is on this machine: what the way from a real gateway to its venue and back is expected to
-    take. Within ``closing_seconds`` nothing may be held any more.
+    take. Within ``closing_seconds`` nothing may be held any more. The gateway may refuse ``largest_refused_share`` of
+    the orders: the fill rate is of those that it took.
     """
 
     seconds: float = 6 * 3_600.0
@@ -26,6 +27,7 @@ class SessionPlan:
     closing_seconds: float = 180.0
     largest_latency_delta: float = 0.5
     least_fill_rate: float = 0.98
+    largest_refused_share: float = 0.02
     least_sharpe_share: float = 0.5
 
 
