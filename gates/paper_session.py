@@ -56,8 +56,8 @@ class Traded(NamedTuple):
     flat: bool
 
 
-def run(context: Context, plan: SessionPlan) -> AnyArtifact:
-    """Trade the strategy of the settings on the gateway that they name.
+def run(context: Context, plan: SessionPlan, control_port: int | None = None) -> AnyArtifact:
+    """Trade the strategy of the settings on the gateway that they name; with a control port on a stepped simulator.
 
     Raises:
         NoPaperSession: when the settings are not those of a paper session.
@@ -67,10 +67,10 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
-        simulator(*plan.mock_market, symbols=context.data.symbols) as port,
+        simulator(*plan.mock_market, symbols=context.data.symbols) as (port, _),
         MockOrders(port, folder, plan.journey_ms / 1000) as mock,
     ):
-        traded = _trade(context, plan, folder, mock)
+        traded = _trade(context, plan, folder, mock, control_port)
     backtest = _backtest(context, traded.market)
     found = _log(traded, plan, sharpe_of(backtest))
     checks = [
@@ -162,7 +162,7 @@ def market_time(seen: Witness) -> datetime:
     return SystemClock().now() + timedelta(seconds=seen.clock_gap)
 
 
-def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) -> Traded:
+def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None) -> Traded:
     record = RunRecord(context.strategy.initial_cash)
     own: dict[UUID, float] = {}
     refused: set[UUID] = set()
@@ -173,8 +173,11 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) 
         planes = LivePlanes(context.data, context.order, market_time(first), trading, (deciding,), record)
         begun_at, begun = SystemClock().now(), monotonic()
         try:
-            planes.run(plan.seconds)
-            seconds = monotonic() - begun
+            if control_port is None:
+                planes.run(plan.seconds)
+                seconds = monotonic() - begun
+            else:
+                seconds = planes.step(control_port, plan.seconds)
             planes.tell(closing_command(OPERATOR, planes.newest))
             planes.run(plan.closing_seconds, lambda: _is_flat(trading))
             source = _weaker(source_of(first), source_of(broker.witness()), planes.source.heard)
