@@ -86,7 +86,10 @@ class LivePlanes:
         Raises:
             MarketStuck: when the bars of a minute do not come.
         """
-        with socket.create_connection(("127.0.0.1", control_port), _CONTROL_PATIENCE) as link, link.makefile("rw") as at:
+        with (
+            socket.create_connection(("127.0.0.1", control_port), _CONTROL_PATIENCE) as link,
+            link.makefile("rw") as at,
+        ):
             first = closed = _go(at, _INTO_THE_NEXT)
             for _ in range(round(seconds / _MINUTE)):
                 closed = _go(at, _MINUTE)

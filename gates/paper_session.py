@@ -187,9 +187,7 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, 
             planes.close()
         flat = _is_flat(trading)
     tables = record.tables()
-    return Traded(
-        begun_at, seconds, tables, planes.market, own, refused, mock.seconds, heard, connects, source, flat
-    )
+    return Traded(begun_at, seconds, tables, planes.market, own, refused, mock.seconds, heard, connects, source, flat)
 
 
 def _backtest(context: Context, market: list[Message]) -> Tables:

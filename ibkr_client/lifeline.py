@@ -235,10 +235,7 @@ class Lifeline:
         self._link = link = _Link(self, self._listener)
         connection = Connection(self._library, link, self._pacer, where.patience, self.heard)
         try:
-            hello = await connection.connect(where.host, where.port, where.client_id)
-            if self.connects and hello.market != self.market:
-                raise Unusable(f"{_named(hello.market)} is now where {_named(self.market)} was; start again")
-            self._hello = hello
+            self._recognise(await connection.connect(where.host, where.port, where.client_id))
             if not self.clock.known:
                 self.clock.set(await connection.server_time())
             self._held = connection
@@ -248,6 +245,12 @@ class Lifeline:
             self._held = None
             raise
         self.connects += 1
+
+    def _recognise(self, hello: Hello) -> None:
+        """Have it for the gateway that it was before."""
+        if self.connects and hello.market != self.market:
+            raise Unusable(f"{_named(hello.market)} is now where {_named(self.market)} was; start again")
+        self._hello = hello
 
     async def _welcome(self, connection: Connection) -> None:
         """Greet, unless the link is down; whatever changes meanwhile makes it happen again."""

@@ -116,10 +116,7 @@ async def serve(options: Options, started: Callable[[int, int | None], None]) ->
     """
     gateway = build(options)
     begin, steps = monotonic(), Steps()
-    if options.stepped:
-        server = Server(gateway, steps, steps.go)
-    else:
-        server = Server(gateway, lambda: monotonic() - begin)
+    server = Server(gateway, steps, steps.go) if options.stepped else Server(gateway, lambda: monotonic() - begin)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

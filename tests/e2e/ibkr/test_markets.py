@@ -26,7 +26,9 @@ def connect(ibkr_library, tmp_path):
 
     def connected(port, **changes):
         terms = SourceTerms(LiveTerms(("AAPL",), "1min"), tmp_path / "cache", **changes)
-        made.append(LiveSource(Address("127.0.0.1", port, 8, first_wait=0.05, patience=3.0), terms, ibkr_library.__name__))
+        made.append(
+            LiveSource(Address("127.0.0.1", port, 8, first_wait=0.05, patience=3.0), terms, ibkr_library.__name__)
+        )
         return made[-1]
 
     yield connected
@@ -90,7 +92,8 @@ def test_a_data_plane_alone_refuses_a_simulator_without_the_account_that_is_trad
     config["run"] = {"directory": str(tmp_path / "runs"), "health": {"data_port": 0}}
     config["data"]["ibkr"] |= {"port": simulator.port, "cache": str(tmp_path / "cache")}
     config["order"]["account"] = "DU7654321"
-    config["kafka"] = embedded_settings.model_dump(mode="json", include={"bootstrap_servers", "topic_prefix", "embedded"})
+    kafka = {"bootstrap_servers", "topic_prefix", "embedded"}
+    config["kafka"] = embedded_settings.model_dump(mode="json", include=kafka)
     (tmp_path / "ibkr.yaml").write_text(yaml.safe_dump(config))
     plane = [sys.executable, "-m", "launcher.plane_cli", "data", "--config", str(tmp_path / "ibkr.yaml")]
     done = subprocess.run(
