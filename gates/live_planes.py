@@ -10,11 +10,14 @@ from backtest.run_record import RunRecord
 from contracts.base import Message
 from contracts.control import KillAction, KillSwitchCommand
 from contracts.market import BarEvent, SliceEvent
+from data_plane.composition import build_calendar
 from data_plane.composition import build_stage as build_data_stage
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
 from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.session_grid import SessionGrid
 from data_plane.settings import DataSettings, IbkrSourceSettings
 from domain.ids import kill_id
+from gates.mock_gateway import SimulatorFailed
 from ibkr_client.lifeline import Address
 from ibkr_client.terms import address_of, contract_terms
 from kernel.clock import monotonic
@@ -30,10 +33,6 @@ _MINUTE = 60.0
 _INTO_THE_NEXT = 5.0
 """A bar is known to be closed by the first update of the next one, five seconds into it."""
 _MINUTE_PATIENCE, _ORDER_PATIENCE, _CONTROL_PATIENCE = 60.0, 2.0, 60.0
-
-
-class MarketStuck(RuntimeError):
-    """The simulator's market did not go on, or what it did was not told."""
 
 
 class LivePlanes:
@@ -63,8 +62,10 @@ class LivePlanes:
         gateway = address_of(order.ibkr)
         address = Address(gateway.host, gateway.port, gateway.client_id + BARS_CLIENT, gateway.patience)
         self.newest = market_at - timedelta(seconds=market_at.second, microseconds=market_at.microsecond)
+        self._told = self.newest  # the moment of which all bars were decided on
         live = LiveTerms(data.symbols, data.bar_size, data.grace)
         self._grace = data.grace
+        self._grid = SessionGrid(build_calendar(data), data.bar_size)
         self.source = LiveSource(address, SourceTerms(live, IbkrSourceSettings().cache, contract_terms(order.ibkr)))
         self.source.begin(dict.fromkeys(data.symbols, self.newest))
 
@@ -84,7 +85,7 @@ class LivePlanes:
         Each minute's bars are decided on, and the orders that follow are told of, before the next one begins.
 
         Raises:
-            MarketStuck: when the bars of a minute do not come.
+            SimulatorFailed: when it does not go on, or does not tell the bars that have closed.
         """
         with (
             socket.create_connection(("127.0.0.1", control_port), _CONTROL_PATIENCE) as link,
@@ -93,9 +94,10 @@ class LivePlanes:
             first = closed = _go(at, _INTO_THE_NEXT)
             for _ in range(round(seconds / _MINUTE)):
                 closed = _go(at, _MINUTE)
-                self.run(_MINUTE_PATIENCE, lambda closed=closed: self.newest >= closed)  # type: ignore[misc]
-                if self.newest < closed:
-                    raise MarketStuck(f"the bars that close at {closed} did not come")
+                due = closed if self._grid.closes_at(closed) else self._told
+                self.run(_MINUTE_PATIENCE, lambda due=due: self._told >= due)  # type: ignore[misc]
+                if self._told < due:
+                    raise SimulatorFailed(f"the simulator did not tell the bars that close at {due}")
                 self.run(_ORDER_PATIENCE, lambda: not self._trading.desk.open_orders)
             return (closed - first).total_seconds()
 
@@ -119,6 +121,8 @@ class LivePlanes:
                 self.market.append(message)
                 self.newest = max(self.newest, message.timestamp)
             self._bus.feed([message])
+            if isinstance(message, SliceEvent):
+                self._told = message.timestamp
 
 
 def _go(at: TextIO, seconds: float) -> datetime:
@@ -127,7 +131,7 @@ def _go(at: TextIO, seconds: float) -> datetime:
     at.flush()
     answer = json.loads(at.readline() or "{}")
     if not answer.get("ok"):
-        raise MarketStuck("the simulator's market does not go on")
+        raise SimulatorFailed("the simulator's market does not go on")
     return moment(int(answer["market_time"]) // 60 * 60)
 
 

@@ -10,7 +10,7 @@ _STOP_SECONDS = 10.0
 
 
 class SimulatorFailed(RuntimeError):
-    """The simulator did not start; the text says why."""
+    """The simulator did not start, or does not go on; the text says why."""
 
 
 @contextmanager
