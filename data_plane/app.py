@@ -1,6 +1,6 @@
 """The data plane as a process over Kafka."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +16,7 @@ from contracts.market import BarEvent, FactEvent, SliceEvent
 from contracts.topics import TOPICS
 from data_plane.backfill_note import BackfillNote
 from data_plane.composition import build_connector, build_live_source, build_stage
+from data_plane.connectors.ibkr import LiveSource
 from data_plane.connectors.ibkr_history import Step
 from data_plane.feed import Feed, LiveFeed
 from data_plane.freshness import Overdue
@@ -87,10 +88,12 @@ def run(
     runtime: Runtime,
     stop: Event,
     fetching: Callable[[Step], None] | None = None,
+    unwelcome: Callable[[Sequence[str]], str] = lambda accounts: "",
 ) -> None:
     """Publish the source's events until it ends or ``stop`` is set.
 
-    ``fetching`` is told how far the back-fill of a gateway is; without it that is a log line.
+    ``fetching`` is told how far the back-fill of a gateway is; without it that is a log line. ``unwelcome`` says of
+    the accounts of a simulator why its bars must not be published, if so.
 
     Raises:
         ConsumersStalled: when the other planes show no progress for two minutes.
@@ -119,7 +122,8 @@ def run(
             if settings.ibkr is None:
                 _replay(settings, process)
             else:
-                _live(settings, settings.ibkr, process, fetching)
+                made = partial(build_live_source, settings, settings.ibkr, unwelcome)
+                _live(settings, settings.ibkr, process, fetching, made)
         bus.flush()
 
 
@@ -141,13 +145,14 @@ def _live(
     ibkr: IbkrSourceSettings,
     process: _Process,
     fetching: Callable[[Step], None] | None,
+    made: Callable[[], LiveSource],
 ) -> None:
     """Play a gateway; what the store holds of one life of the process has a directory of its own."""
     from ibkr_client.first_contact import connected, marker_of  # noqa: PLC0415 - files do without
 
     marker = marker_of(process.runtime.state_directory, process.runtime.plane.value)
     pause = _sleeper(process.listen, process.stop)
-    found = connected(lambda: build_live_source(settings, ibkr), GatewayUnavailable, marker, ibkr, process.stop, pause)
+    found = connected(made, GatewayUnavailable, marker, ibkr, process.stop, pause)
     if found is None:
         return
     with closing(found) as source:

@@ -1,7 +1,7 @@
 """Builds the data plane's parts from its settings; the same for a backtest and a process."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,12 +96,17 @@ def generated_tables(settings: DataSettings) -> list[str]:
     return [name for name, table in tables if any(map(is_generated, _paths(table, f"data.tables.{name}")))]
 
 
-def build_live_source(settings: DataSettings, ibkr: IbkrSourceSettings) -> "LiveSource":
-    """The gateway that ``ibkr`` names, connected.
+def build_live_source(
+    settings: DataSettings,
+    ibkr: IbkrSourceSettings,
+    unwelcome: Callable[[Sequence[str]], str] = lambda accounts: "",
+) -> "LiveSource":
+    """The gateway that ``ibkr`` names, connected; ``unwelcome`` as in `SourceTerms`.
 
     Raises:
         GatewayUnavailable: when it cannot be reached.
-        GatewayRefused: when a symbol fits no contract, or several; `LibraryMissing` when there is no client library.
+        GatewayRefused: when a symbol fits no contract, or several; when it is a simulator that is unwelcome;
+            `LibraryMissing` when there is no client library.
     """
     from data_plane.connectors.ibkr import LiveSource, SourceTerms  # noqa: PLC0415 - files do without
     from data_plane.connectors.ibkr_live import LiveTerms  # noqa: PLC0415
@@ -122,6 +127,7 @@ def build_live_source(settings: DataSettings, ibkr: IbkrSourceSettings) -> "Live
         building,
         quotes=ibkr.quotes,
         delayed=ibkr.delayed,
+        unwelcome=unwelcome,
     )
     address = address_of(ibkr)
     try:
@@ -136,12 +142,14 @@ def _fetched_bars(settings: DataSettings, ibkr: IbkrSourceSettings) -> Connector
 
 
 def _fetched_files(settings: DataSettings, ibkr: IbkrSourceSettings) -> list[Path]:
-    directory = ibkr.cache / settings.bar_size
+    from data_plane.connectors.ibkr_cache import kept  # noqa: PLC0415 - files do without
+
+    directory = kept(ibkr.cache, settings.bar_size)
     found = [
         path for symbol in settings.symbols for path in sorted(directory.glob(f"{symbol}.????????-????????.parquet"))
     ]
     if not found:
-        raise FileNotFoundError(f"{directory} holds no bars yet; algotrade up --broker ibkr fetches them")
+        raise FileNotFoundError(f"{directory} holds no bars of data.symbols; algotrade up --broker ibkr fetches them")
     return found
 
 

@@ -124,7 +124,7 @@ class IbkrSourceSettings(GatewaySettings):
     backfill_days: Annotated[int, Field(ge=0, le=3_650)] = 5
     """Days of bars to fetch before live ones begin; strategies learn from them and do not trade on them."""
     cache: Path = Path(".algotrade/ibkr_bars")
-    """Where fetched bars are kept, relative to the working directory."""
+    """Where fetched bars are kept, in a folder for each market, relative to the working directory."""
     bars: LiveBarsFrom = LiveBarsFrom.UPDATES
     """``updates``: bars that the gateway keeps up to date; ``trades``: bars built here from every trade."""
     quotes: bool = False

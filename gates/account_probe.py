@@ -42,6 +42,10 @@ class Seen(NamedTuple):
     refused: tuple[str, ...]
     witness: Witness
 
+    def held(self, account: str) -> dict[str, float]:
+        """Units that ``account`` holds, by instrument."""
+        return {each.instrument: each.quantity for each in self.positions if each.account == account and each.quantity}
+
 
 def look(order: OrderSettings, client: int = OWN_CLIENT) -> Seen:
     """Connect, look, try to send an order and a cancel in vain, and disconnect.
@@ -113,7 +117,7 @@ def run(context: Context) -> AnyArtifact:
         net_liquidation=_amount(money.get("NetLiquidation")),
         cash=_amount(money.get("TotalCashValue")),
         currency=money["BuyingPower"].currency if "BuyingPower" in money else "",
-        positions={each.symbol: each.quantity for each in seen.positions if each.account == account and each.quantity},
+        positions=seen.held(account),
         next_order_id=seen.next_order_id,
         clock_gap_seconds=round(seen.witness.clock_gap, 3),
         refused_messages=seen.refused,

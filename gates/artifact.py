@@ -124,7 +124,7 @@ class Collected(Sheet):
 
 
 class AccountConfig(Sheet):
-    """Stage 6: the accounts of the gateway and what they hold; figures in the currency of the account."""
+    """Stage 6: the accounts of the gateway and what the one holds, by instrument; figures in its currency."""
 
     accounts: tuple[str, ...]
     buying_power: float
@@ -149,6 +149,7 @@ class PaperLog(Sheet):
     orders: int
     filled_orders: int
     refused_orders: int
+    refused_by_gateway: int
     fill_rate: float
     pacing_violations: int
     connects: int

@@ -1,17 +1,23 @@
 """The three planes in one process on a gateway: its bars in, its fills back, and no Kafka between."""
 
+import json
+import socket
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TextIO
 
 from backtest.run_record import RunRecord
 from contracts.base import Message
 from contracts.control import KillAction, KillSwitchCommand
 from contracts.market import BarEvent, SliceEvent
+from data_plane.composition import build_calendar
 from data_plane.composition import build_stage as build_data_stage
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
 from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.session_grid import SessionGrid
 from data_plane.settings import DataSettings, IbkrSourceSettings
 from domain.ids import kill_id
+from gates.mock_gateway import SimulatorFailed
 from ibkr_client.lifeline import Address
 from ibkr_client.terms import address_of, contract_terms
 from kernel.clock import monotonic
@@ -23,6 +29,10 @@ from order_plane.settings import OrderSettings
 BARS_CLIENT = 200
 """Added to the order plane's client id: bars have a connection of their own."""
 _WAIT_SECONDS = 0.02
+_MINUTE = 60.0
+_INTO_THE_NEXT = 5.0
+"""A bar is known to be closed by the first update of the next one, five seconds into it."""
+_MINUTE_PATIENCE, _ORDER_PATIENCE, _CONTROL_PATIENCE = 60.0, 2.0, 60.0
 
 
 class LivePlanes:
@@ -49,14 +59,15 @@ class LivePlanes:
             self._bus.watch(record.handlers, record.note)
         self._trading = trading
         self.market: list[Message] = []
-        self.newest = market_at
         gateway = address_of(order.ibkr)
         address = Address(gateway.host, gateway.port, gateway.client_id + BARS_CLIENT, gateway.patience)
-        floor = market_at - timedelta(seconds=market_at.second, microseconds=market_at.microsecond)
+        self.newest = market_at - timedelta(seconds=market_at.second, microseconds=market_at.microsecond)
+        self._told = self.newest  # the moment of which all bars were decided on
         live = LiveTerms(data.symbols, data.bar_size, data.grace)
         self._grace = data.grace
+        self._grid = SessionGrid(build_calendar(data), data.bar_size)
         self.source = LiveSource(address, SourceTerms(live, IbkrSourceSettings().cache, contract_terms(order.ibkr)))
-        self.source.begin(dict.fromkeys(data.symbols, floor))
+        self.source.begin(dict.fromkeys(data.symbols, self.newest))
 
     def run(self, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
         """Go on for ``seconds``, or until ``ended`` says so."""
@@ -67,6 +78,28 @@ class LivePlanes:
                     self._take(self._stage.handle(row))
                 self._take(self._stage.on_time(batch.through + self._grace))
             self.settle()
+
+    def step(self, control_port: int, seconds: float) -> float:
+        """Let the market of a stepped simulator go on for ``seconds``, by a minute at a time; returns how far it went.
+
+        Each minute's bars are decided on, and the orders that follow are told of, before the next one begins.
+
+        Raises:
+            SimulatorFailed: when it does not go on, or does not tell the bars that have closed.
+        """
+        with (
+            socket.create_connection(("127.0.0.1", control_port), _CONTROL_PATIENCE) as link,
+            link.makefile("rw") as at,
+        ):
+            first = closed = _go(at, _INTO_THE_NEXT)
+            for _ in range(round(seconds / _MINUTE)):
+                closed = _go(at, _MINUTE)
+                due = closed if self._grid.closes_at(closed) else self._told
+                self.run(_MINUTE_PATIENCE, lambda due=due: self._told >= due)  # type: ignore[misc]
+                if self._told < due:
+                    raise SimulatorFailed(f"the simulator did not tell the bars that close at {due}")
+                self.run(_ORDER_PATIENCE, lambda: not self._trading.desk.open_orders)
+            return (closed - first).total_seconds()
 
     def settle(self) -> None:
         """Book what the broker did since."""
@@ -88,6 +121,18 @@ class LivePlanes:
                 self.market.append(message)
                 self.newest = max(self.newest, message.timestamp)
             self._bus.feed([message])
+            if isinstance(message, SliceEvent):
+                self._told = message.timestamp
+
+
+def _go(at: TextIO, seconds: float) -> datetime:
+    """Let that much time pass; the beginning of the minute that the market is in then."""
+    at.write(json.dumps({"go": seconds}) + "\n")
+    at.flush()
+    answer = json.loads(at.readline() or "{}")
+    if not answer.get("ok"):
+        raise SimulatorFailed("the simulator's market does not go on")
+    return moment(int(answer["market_time"]) // 60 * 60)
 
 
 def closing_command(operator: str, at: datetime) -> KillSwitchCommand:

@@ -10,21 +10,21 @@ _STOP_SECONDS = 10.0
 
 
 class SimulatorFailed(RuntimeError):
-    """The simulator did not start; the text says why."""
+    """The simulator did not start, or does not go on; the text says why."""
 
 
 @contextmanager
-def simulator(*options: str, symbols: Sequence[str] = ()) -> Iterator[int]:
-    """A simulator on a free port of the loopback, which it yields; ended on the way out."""
+def simulator(*options: str, symbols: Sequence[str] = ()) -> Iterator[tuple[int, int]]:
+    """A simulator on a free port of the loopback, which it yields with its control port; ended on the way out."""
     named = [word for symbol in symbols for word in ("--symbol", symbol)]
-    command = [sys.executable, "-m", "ibkr_sim", "--port", "0", *named, *options]
+    command = [sys.executable, "-m", "ibkr_sim", "--port", "0", "--control-port", "0", *named, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             said = process.stdout.readline() if process.stdout is not None else ""
-            port = re.search(r"127\.0\.0\.1:(\d+)", said)
-            if port is None:
+            ports = [int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", said)]
+            if len(ports) != 2:
                 raise SimulatorFailed(f"the simulator did not start: {said.strip()}")
-            yield int(port[1])
+            yield ports[0], ports[1]
         finally:
             process.terminate()
             try:

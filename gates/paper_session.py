@@ -2,9 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -47,6 +48,7 @@ class Traded(NamedTuple):
     tables: Tables
     market: list[Message]
     own: dict[UUID, float]
+    refused: set[UUID]
     mock: dict[UUID, float]
     heard: Counter[int]
     connects: int
@@ -54,8 +56,8 @@ class Traded(NamedTuple):
     flat: bool
 
 
-def run(context: Context, plan: SessionPlan) -> AnyArtifact:
-    """Trade the strategy of the settings on the gateway that they name.
+def run(context: Context, plan: SessionPlan, control_port: int | None = None) -> AnyArtifact:
+    """Trade the strategy of the settings on the gateway that they name; with a control port on a stepped simulator.
 
     Raises:
         NoPaperSession: when the settings are not those of a paper session.
@@ -65,10 +67,10 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
-        simulator(*plan.mock_market, symbols=context.data.symbols) as port,
+        simulator(*plan.mock_market, symbols=context.data.symbols) as (port, _),
         MockOrders(port, folder, plan.journey_ms / 1000) as mock,
     ):
-        traded = _trade(context, plan, folder, mock)
+        traded = _trade(context, plan, folder, mock, control_port)
     backtest = _backtest(context, traded.market)
     found = _log(traded, plan, sharpe_of(backtest))
     checks = [
@@ -86,6 +88,7 @@ def run(context: Context, plan: SessionPlan) -> AnyArtifact:
             f"{found.latency_delta:+.1%} ({found.latency.p50:.2f} ms against {found.mock_latency.p50:.2f} ms)",
         ),
         check("pacing violations", found.pacing_violations == 0, "0", found.pacing_violations),
+        few_refused(plan, traded.own.keys(), traded.refused),
         check(
             "fill rate",
             found.fill_rate > plan.least_fill_rate,
@@ -111,6 +114,13 @@ def long_enough(plan: SessionPlan, seconds: float) -> Check:
     """Whether a session of so many ``seconds`` is one, and not a rehearsal that somebody cut short."""
     needed = max(plan.seconds, plan.least_seconds)
     return check("duration", seconds >= needed, f"at least {needed:g} s", f"{seconds:.1f} s")
+
+
+def few_refused(plan: SessionPlan, taken: Set[UUID], refused: Set[UUID]) -> Check:
+    """Whether the gateway refused only few of the orders that it was sent; one that it took may be refused later."""
+    sent = len(taken | refused)
+    passed = len(refused) <= plan.largest_refused_share * sent
+    return check("refused orders", passed, f"at most {plan.largest_refused_share:.0%}", f"{len(refused)} of {sent}")
 
 
 def on_paper(order: OrderSettings) -> OrderSettings:
@@ -152,17 +162,22 @@ def market_time(seen: Witness) -> datetime:
     return SystemClock().now() + timedelta(seconds=seen.clock_gap)
 
 
-def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) -> Traded:
+def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None) -> Traded:
     record = RunRecord(context.strategy.initial_cash)
     own: dict[UUID, float] = {}
-    with trading_on(context.order, folder, lambda broker: TimedBroker(broker, mock, own)) as (trading, broker):
+    refused: set[UUID] = set()
+    around = partial(TimedBroker, mock=mock, seconds=own, refused=refused)
+    with trading_on(context.order, folder, around) as (trading, broker):
         first = broker.witness()
         deciding = build_strategy_stage(context.strategy)
         planes = LivePlanes(context.data, context.order, market_time(first), trading, (deciding,), record)
         begun_at, begun = SystemClock().now(), monotonic()
         try:
-            planes.run(plan.seconds)
-            seconds = monotonic() - begun
+            if control_port is None:
+                planes.run(plan.seconds)
+                seconds = monotonic() - begun
+            else:
+                seconds = planes.step(control_port, plan.seconds)
             planes.tell(closing_command(OPERATOR, planes.newest))
             planes.run(plan.closing_seconds, lambda: _is_flat(trading))
             source = _weaker(source_of(first), source_of(broker.witness()), planes.source.heard)
@@ -171,7 +186,8 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders) 
         finally:
             planes.close()
         flat = _is_flat(trading)
-    return Traded(begun_at, seconds, record.tables(), planes.market, own, mock.seconds, heard, connects, source, flat)
+    tables = record.tables()
+    return Traded(begun_at, seconds, tables, planes.market, own, refused, mock.seconds, heard, connects, source, flat)
 
 
 def _backtest(context: Context, market: list[Message]) -> Tables:
@@ -197,6 +213,7 @@ def _log(traded: Traded, plan: SessionPlan, sharpe_backtest: float) -> PaperLog:
         orders=len(statuses),
         filled_orders=filled_orders(orders),
         refused_orders=statuses.count("REJECTED"),
+        refused_by_gateway=len(traded.refused),
         fill_rate=fill_rate(orders),
         pacing_violations=pacing(traded.heard),
         connects=traded.connects,

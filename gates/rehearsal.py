@@ -128,8 +128,9 @@ def _roll_back(context: Context, plane: Plane, before: Seen, killed: Seen) -> tu
     except subprocess.TimeoutExpired:
         ended = False
     seen = look(context.order, OBSERVER)
-    held = _positions(context, killed) != _positions(context, before)
-    back = _positions(context, seen) == _positions(context, before) and not _working(context, seen)
+    account = context.order.account
+    held = killed.held(account) != before.held(account)
+    back = seen.held(account) == before.held(account) and not _working(context, seen)
     passed = done.returncode == 0 and ended and held and back
     told = f"{_summary(context, seen)}; the order plane {'ended' if ended else 'still runs'}; {_lines(done)}"
     return _told(
@@ -162,13 +163,8 @@ def _working(context: Context, seen: Seen) -> list[str]:
     return [each.reference for each in seen.open_orders if each.account == context.order.account]
 
 
-def _positions(context: Context, seen: Seen) -> dict[str, float]:
-    mine = (each for each in seen.positions if each.account == context.order.account and each.quantity)
-    return {each.symbol: each.quantity for each in mine}
-
-
 def _summary(context: Context, seen: Seen) -> str:
-    return f"{len(_working(context, seen))} working orders, positions {_positions(context, seen) or 'none'}"
+    return f"{len(_working(context, seen))} working orders, positions {seen.held(context.order.account) or 'none'}"
 
 
 def _lines(done: "subprocess.CompletedProcess[str]") -> str:

@@ -10,7 +10,7 @@ from gates import account_probe, artifact_validation, go_live, integration_flow,
 from gates.artifact import AnyArtifact
 from gates.context import Context
 from gates.mock_gateway import simulator
-from gates.session_plan import ACCELERATED, ACCELERATED_MARKET, SessionPlan
+from gates.session_plan import STEPPED, STEPPED_MARKET, SessionPlan
 from gates.stages import stage
 
 REHEARSAL_MARKET = ("--speed", "60", "--seed", "7")
@@ -30,22 +30,26 @@ class Choices(NamedTuple):
 def run_stage(context: Context, number: int, choices: Choices) -> AnyArtifact:
     """Run a stage and return its artifact; raises as the stages do."""
     if choices.sim and stage(number).needs_gateway:
-        with simulated(context, number) as simulation:
-            return _run(simulation, number, choices)
-    return _run(context, number, choices)
+        with simulated(context, number) as (simulation, control_port):
+            return _run(simulation, number, choices, control_port)
+    return _run(context, number, choices, None)
 
 
 @contextmanager
-def simulated(context: Context, number: int) -> Iterator[Context]:
-    """The context with a simulator as its gateway; where the gateway is, is no part of what artifacts are about."""
-    market = ACCELERATED_MARKET if number == 7 else REHEARSAL_MARKET
-    with simulator(*market, "--account", context.order.account, symbols=context.data.symbols) as port:
+def simulated(context: Context, number: int) -> Iterator[tuple[Context, int]]:
+    """The context with a simulator as its gateway, and the simulator's control port.
+
+    Where the gateway is, is no part of what artifacts are about.
+    """
+    market = STEPPED_MARKET if number == 7 else REHEARSAL_MARKET
+    account = context.order.account
+    with simulator(*market, "--account", account, symbols=context.data.symbols) as (port, control_port):
         gateway = context.order.ibkr.model_copy(update={"host": "127.0.0.1", "port": port, "paper_ports": (port,)})
-        yield replace(context, order=context.order.model_copy(update={"ibkr": gateway}))
+        yield replace(context, order=context.order.model_copy(update={"ibkr": gateway})), control_port
 
 
-def _run(context: Context, number: int, choices: Choices) -> AnyArtifact:
-    plan = ACCELERATED if choices.sim else SessionPlan()
+def _run(context: Context, number: int, choices: Choices, control_port: int | None) -> AnyArtifact:
+    plan = STEPPED if choices.sim else SessionPlan()
     if choices.hours is not None:
         plan = replace(plan, seconds=choices.hours * 3_600.0)
     stages = {
@@ -55,7 +59,7 @@ def _run(context: Context, number: int, choices: Choices) -> AnyArtifact:
         4: lambda: suites.run_suites(context, choices.junit),
         5: lambda: suites.run_collection(context),
         6: lambda: account_probe.run(context),
-        7: lambda: paper_session.run(context, plan),
+        7: lambda: paper_session.run(context, plan, control_port),
         8: lambda: go_live.run(context, choices.account or context.order.account, choices.days),
     }
     return stages[number]()

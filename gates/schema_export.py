@@ -39,7 +39,7 @@ def check(directory: Path = SCHEMAS) -> list[str]:
     known = {path.name: path.read_text("utf-8") for path in directory.glob("*.schema.json")}
     wanted = schemas()
     return [
-        f"{name}: not as the models say; run algotrade gates schemas"
+        f"{name}: not as the models say; run algotrade gates export"
         for name in sorted({*known, *wanted})
         if known.get(name) != wanted.get(name)
     ]

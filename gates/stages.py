@@ -84,7 +84,7 @@ STAGES = (
         7,
         "Paper session",
         ("a gateway with a paper account", "the artifact of stage 6"),
-        ("duration", "trades", "latency delta", "pacing violations", "fill rate", "Sharpe"),
+        ("duration", "trades", "latency delta", "pacing violations", "refused orders", "fill rate", "Sharpe"),
         "PAPER_TRADING_LOG.json",
         ("PAPER_TRADING_METRICS.csv", "PAPER_TRADING_REPORT.html"),
         timedelta(days=30),

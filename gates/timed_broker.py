@@ -11,7 +11,7 @@ from kernel.clock import monotonic
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms
 from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
-from order_plane.facts import Fact
+from order_plane.facts import Fact, FactKind
 
 MOCK_ACCOUNT = "DU1234567"
 _TROUBLE = (BrokerRefused, BrokerStateUnknown, BrokerUnavailable)
@@ -47,12 +47,16 @@ class MockOrders:
 
 
 class TimedBroker:
-    """Passes everything on; ``seconds`` is told how long each order took until the gateway had it."""
+    """Passes everything on; ``seconds`` is told how long each order took until the gateway had it.
 
-    def __init__(self, broker: Broker, mock: MockOrders, seconds: dict[UUID, float]) -> None:
+    ``refused`` is told which orders it did not take, or rejected later.
+    """
+
+    def __init__(self, broker: Broker, mock: MockOrders, seconds: dict[UUID, float], refused: set[UUID]) -> None:
         self._broker = broker
         self._mock = mock
         self._seconds = seconds
+        self._refused = refused
 
     @property
     def key_life(self) -> KeyLife:
@@ -75,25 +79,29 @@ class TimedBroker:
         try:
             facts = self._broker.submit(order)
             self._seconds[order.intent.intent_id] = monotonic() - begun
+        except (BrokerRefused, BrokerUnavailable):
+            self._refused.add(order.intent.intent_id)
+            raise
         finally:
             self._mock.submit(order)
-        return facts
+        return self._heard(facts)
 
     def cancel(self, order: CancelOrder) -> Sequence[Fact]:
         """As the broker behind it."""
-        return self._broker.cancel(order)
+        return self._heard(self._broker.cancel(order))
 
     def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
         """As the broker behind it."""
-        return self._broker.replace(order)
+        return self._heard(self._broker.replace(order))
 
     def drain(self) -> Sequence[Fact]:
         """As the broker behind it."""
-        return self._broker.drain()
+        return self._heard(self._broker.drain())
 
     def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
         """As the broker behind it."""
-        return self._broker.lookup(intent_id)
+        facts = self._broker.lookup(intent_id)
+        return None if facts is None else self._heard(facts)
 
     def snapshot(self) -> Snapshot:
         """As the broker behind it."""
@@ -110,3 +118,7 @@ class TimedBroker:
     def close(self) -> None:
         """As the broker behind it."""
         self._broker.close()
+
+    def _heard(self, facts: Sequence[Fact]) -> Sequence[Fact]:
+        self._refused.update(fact.intent_id for fact in facts if fact.kind is FactKind.REJECT)
+        return facts

@@ -65,20 +65,21 @@ class Connection:
         """Shake hands; a client id that is in use is refused at once, as `RequestRefused`."""
         refused = self._inbox.expect(CONNECT)
         connecting = asyncio.ensure_future(self._client.connectAsync(host, port, client_id, self._patience))
+        both: tuple[asyncio.Future[Any], ...] = (connecting, refused)
         try:
-            both: set[asyncio.Future[Any]] = {refused, connecting}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if refused.done():
-                refused.result()
-            await connecting
+            # A library whose time is up hangs up too: that is no refusal of the gateway's.
+            await (connecting if connecting.done() else refused)
+        except TimeoutError:
+            raise TimeoutError(f"port {port} takes connections and does not answer") from None
         except OSError as error:
             raise ConnectionLost(f"nobody answers on port {port}: {type(error).__name__}") from None
         finally:
             self._inbox.forget(CONNECT)
-            if not connecting.done():
-                connecting.cancel()
-                await asyncio.gather(connecting, return_exceptions=True)
-        return Hello(self._inbox.accounts, self._inbox.first_order_id)
+            for each in both:
+                each.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+        return Hello(self._inbox.accounts, self._inbox.first_order_id, self._inbox.market)
 
     def close(self) -> None:
         """Disconnect; pending requests fail."""

@@ -1,13 +1,14 @@
 """Takes the calls of the library's decoder and hands on plain facts."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from ibkr_client.error_policy import CLIENT_ID_IN_USE, ends_request
+from ibkr_client.error_policy import CLIENT_ID_IN_USE, SIMULATOR, ends_request
 from ibkr_client.messages import (
     AccountValue,
     Commission,
@@ -27,6 +28,8 @@ OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, CONNECT = "open orders", "completed or
 TIME = "time"
 _BAR_FIELDS = 8
 """Those of a `HistoryBar`, their average price and how many trades they had."""
+_MARKET = re.compile(r"Market ([0-9a-f]{12})$")
+"""How a simulator names its market when it says that it is one."""
 _UNSET = 1e300
 """The libraries say the largest number there is for a price that is none."""
 _QUOTE_FIELDS = {
@@ -61,6 +64,7 @@ class Inbox:
         self._pending: dict[Hashable, tuple[asyncio.Future[list[Any]], list[Any]]] = {}
         self.first_order_id = 0
         self.accounts: tuple[str, ...] = ()
+        self.market = ""
         self.ib = SimpleNamespace(TimezoneTWS="US/Eastern")  # the decoder's zone for times that name none
         self.defaultTimezone = UTC
         self._calls: dict[str, Callable[..., None]] = {
@@ -149,6 +153,8 @@ class Inbox:
 
     def _on_error(self, number: int, code: int, text: str, *_: str) -> None:
         self._heard[code] += 1
+        if code == SIMULATOR:
+            self.market = (*_MARKET.findall(text), "unnamed")[0]
         key: Hashable = CONNECT if code == CLIENT_ID_IN_USE else number
         if key in self._pending and ends_request(code):
             future, _found = self._pending.pop(key)

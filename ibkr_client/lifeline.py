@@ -11,6 +11,7 @@ import structlog
 
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.error_policy import LINK_DOWN, LINK_UP
+from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.messages import Hello, Listener, Notice
 from ibkr_client.pacer import Pacer
 from kernel.clock import monotonic
@@ -36,7 +37,7 @@ class Address:
     reserve: int = 15
 
 
-class Unusable(Exception):
+class Unusable(GatewayRefused):
     """The gateway must not be used; connecting again cannot help."""
 
 
@@ -141,6 +142,11 @@ class Lifeline:
         """The accounts of the gateway, as the newest connection was told."""
         return self._hello.accounts
 
+    @property
+    def market(self) -> str:
+        """The name of a simulator's market; empty for any other gateway. It never changes."""
+        return self._hello.market
+
     async def start(self) -> None:
         """Connect for the first time, and from then on again and again.
 
@@ -203,7 +209,7 @@ class Lifeline:
             except Exception as error:  # noqa: BLE001 - whatever it was, without this task there is none ever again
                 self._let_go()
                 self._news.set()
-                reason = str(error) if isinstance(error, _EXPECTED) else f"{type(error).__name__}: {error}"
+                reason = (isinstance(error, _EXPECTED) and str(error)) or f"{type(error).__name__}: {error}"
                 _LOG.warning("no connection to the gateway", reason=reason, again_in_seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, self._address.longest_wait)
@@ -229,7 +235,7 @@ class Lifeline:
         self._link = link = _Link(self, self._listener)
         connection = Connection(self._library, link, self._pacer, where.patience, self.heard)
         try:
-            self._hello = await connection.connect(where.host, where.port, where.client_id)
+            self._recognise(await connection.connect(where.host, where.port, where.client_id))
             if not self.clock.known:
                 self.clock.set(await connection.server_time())
             self._held = connection
@@ -239,6 +245,12 @@ class Lifeline:
             self._held = None
             raise
         self.connects += 1
+
+    def _recognise(self, hello: Hello) -> None:
+        """Have it for the gateway that it was before."""
+        if self.connects and hello.market != self.market:
+            raise Unusable(f"{_named(hello.market)} is now where {_named(self.market)} was; start again")
+        self._hello = hello
 
     async def _welcome(self, connection: Connection) -> None:
         """Greet, unless the link is down; whatever changes meanwhile makes it happen again."""
@@ -254,3 +266,7 @@ class Lifeline:
         held, self.connection, self._held, self._link = self._held, None, None, None
         if held is not None:
             held.close()
+
+
+def _named(market: str) -> str:
+    return f"a simulator with the market {market}" if market else "a gateway that is no simulator"

@@ -85,6 +85,11 @@ class Position(NamedTuple):
     security_type: str = "STK"
     currency: str = "USD"
 
+    @property
+    def instrument(self) -> str:
+        """What is held, told from everything else: an option has the symbol of its stock."""
+        return f"{self.symbol} {self.security_type} {self.currency} #{self.contract_id}"
+
 
 class AccountValue(NamedTuple):
     """One figure of an account, such as TotalCashValue."""
@@ -140,10 +145,11 @@ class ContractDetails:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a new connection begins with."""
+    """What a new connection begins with; ``market`` names that of a simulator, and is empty for any other gateway."""
 
     accounts: tuple[str, ...]
     next_order_id: int
+    market: str = ""
 
 
 class Listener(Protocol):

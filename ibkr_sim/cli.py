@@ -41,6 +41,9 @@ def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the com
     ] = None,
     start: Annotated[str, typer.Option(help="Where the market begins: a time, or 'now' to play the bars today.")] = "",
     speed: Annotated[float, typer.Option(min=0.001, max=100_000, help="Market seconds in a second.")] = 1.0,
+    stepped: Annotated[
+        bool, typer.Option(help='Time stands still until {"go": SECONDS} comes on the control port.')
+    ] = False,
     faults: Annotated[Path | None, typer.Option(help="YAML file of faults.")] = None,
     control_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port for faults by JSON lines; 0 takes a free one.")
@@ -94,6 +97,7 @@ def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the com
         faults,
         0.0001 if fractional else 1.0,
         rules,
+        stepped,
     )
     try:
         asyncio.run(serve(options, _say))
@@ -107,7 +111,7 @@ def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the com
 
 @app.command()
 def fault(
-    fault: Annotated[str, typer.Argument(help='JSON: a fault, a list of faults, or {"show": "state"}.')],
+    fault: Annotated[str, typer.Argument(help='JSON: a fault, a list of faults, {"show": "state"} or {"go": 60}.')],
     control_port: Annotated[int, typer.Option(min=1, max=65535, help="As the simulator was given it.")] = 7000,
 ) -> None:
     """Have a simulator that runs commit a fault, and show its answer."""

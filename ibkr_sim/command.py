@@ -40,6 +40,22 @@ class Options:
     faults: Path | None
     size_increment: float
     rules: GatewayRules
+    stepped: bool = False
+
+
+class Steps:
+    """A clock that stands still between the steps that it is told to take."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since the start."""
+        return self._at
+
+    def go(self, seconds: float) -> None:
+        """Take a step."""
+        self._at += seconds
 
 
 def build(options: Options) -> Gateway:
@@ -57,6 +73,8 @@ def build(options: Options) -> Gateway:
         tapes = [Tape(symbol, bars, seed) for symbol, bars in read_bars(options.bars).items()]
     else:
         tapes = [Tape(symbol, minute_bars(symbol, seed), seed) for symbol in options.symbols]
+    if options.stepped and options.control_port is None:
+        raise InvalidOptionError("--stepped needs --control-port: time goes on when it is told so there")
     if not tapes:
         raise InvalidOptionError("there is nothing to trade: name --symbol or --bars")
     tapes, start = _started(tapes, options.start)
@@ -97,8 +115,8 @@ async def serve(options: Options, started: Callable[[int, int | None], None]) ->
         OSError: when a port is taken.
     """
     gateway = build(options)
-    begin = monotonic()
-    server = Server(gateway, lambda: monotonic() - begin)
+    begin, steps = monotonic(), Steps()
+    server = Server(gateway, steps, steps.go) if options.stepped else Server(gateway, lambda: monotonic() - begin)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

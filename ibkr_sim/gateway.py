@@ -21,8 +21,11 @@ from ibkr_sim.switchboard import Output, Session, Switchboard, Timetable
 from ibkr_sim.wire import frame, join
 
 OLDEST_VERSION, NEWEST_VERSION = 157, 178
-ANNOUNCEMENT = 2199, "This is a simulator of Interactive Brokers (algotrade ibkr-sim); nothing here is a market."
-"""Sent to every client as a notice, a number that Interactive Brokers does not use: nobody must take it for real."""
+ANNOUNCEMENT = 2199, "This is a simulator of Interactive Brokers (algotrade ibkr-sim); nothing here is real. Market "
+"""Sent to every client as a notice, a number that Interactive Brokers does not use: nobody must take it for real.
+
+The name of the market follows, so that nobody takes its bars for those of another one either.
+"""
 _MOST_CLIENTS = 32
 _FARMS = ((2104, "Market data farm connection is OK:usfarm"), (2106, "HMDS data farm connection is OK:ushmds"))
 _FARMS_AND_DEFINITIONS = (*_FARMS, (2158, "Sec-def data farm connection is OK:secdefil"))
@@ -200,7 +203,8 @@ class Gateway:
             self._board.close(session)
             return
         session.client_id = client_id
-        self._board.error(session, -1, *ANNOUNCEMENT)
+        code, text = ANNOUNCEMENT
+        self._board.error(session, -1, code, text + self.market.name)
         self._board.send(session, "managedAccounts", accounts=",".join(self.accounts))
         self._board.send(session, "nextValidId", orderId=self.orders.next_valid_id(client_id))
         for code, text in _FARMS_AND_DEFINITIONS:

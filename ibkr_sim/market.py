@@ -1,6 +1,10 @@
 """The market as a whole: every symbol's tape, what is halted, and which contracts there are."""
 
+from array import array
 from collections.abc import Iterable
+from functools import cached_property
+from hashlib import sha256
+from itertools import chain
 
 from ibkr_sim.listing import Listing, Listings
 from ibkr_sim.market_time import local
@@ -16,6 +20,16 @@ class Market:
         self.tapes = {tape.symbol: tape for tape in tapes}
         self.listings = Listings(self.tapes, size_increment)
         self._halted: dict[str, float] = {}
+
+    @cached_property
+    def name(self) -> str:
+        """Twelve hexadecimal digits that another seed, other bars or another time of them would change."""
+        found = sha256()
+        for symbol, tape in sorted(self.tapes.items()):
+            found.update(f"{symbol} {tape.seed} ".encode())
+            bars = ((bar.start, bar.end, bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in tape.bars)
+            found.update(array("d", chain.from_iterable(bars)).tobytes())
+        return found.hexdigest()[:12]
 
     def quote(self, symbol: str, moment: float) -> Print | None:
         """The newest print while the symbol trades; None outside its sessions and while it is halted."""

@@ -10,18 +10,28 @@ from ibkr_sim.faults import FaultScriptError, faults_of
 from ibkr_sim.gateway import Gateway
 from ibkr_sim.wire import API_PREFIX, ProtocolError, frames, split
 
+_HOST = "127.0.0.1"
 _READ_BYTES = 1 << 16
+_LONGEST_STEP = 86_400.0
 _HANDSHAKE_SECONDS = 10.0
 _CONTROL_LINE_BYTES = 1 << 16
 
 
 class Server:
-    """Moves bytes between sockets and a `Gateway`; ``elapsed`` gives the seconds since the start."""
+    """Moves bytes between sockets and a `Gateway`; ``elapsed`` gives the seconds since the start.
 
-    def __init__(self, gateway: Gateway, elapsed: Callable[[], float], host: str = "127.0.0.1") -> None:
+    With ``go`` it stands still until the control port has ``go`` let that many seconds pass.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        elapsed: Callable[[], float],
+        go: Callable[[float], None] | None = None,
+    ) -> None:
         self._gateway = gateway
         self._elapsed = elapsed
-        self._host = host
+        self._go = go
         self._links = count(1)
         self._writers: dict[int, asyncio.StreamWriter] = {}
         self._wake: asyncio.TimerHandle | None = None
@@ -29,12 +39,12 @@ class Server:
 
     async def start(self, port: int, control_port: int | None) -> tuple[int, int | None]:
         """Listen; port 0 takes a free one. Returns the ports in use. Raises OSError when one is taken."""
-        api = await asyncio.start_server(self._serve_client, self._host, port)
+        api = await asyncio.start_server(self._serve_client, _HOST, port)
         self._servers.append(api)
         self._pump()
         if control_port is None:
             return _port(api), None
-        control = await asyncio.start_server(self._serve_control, self._host, control_port, limit=_CONTROL_LINE_BYTES)
+        control = await asyncio.start_server(self._serve_control, _HOST, control_port, limit=_CONTROL_LINE_BYTES)
         self._servers.append(control)
         return _port(api), _port(control)
 
@@ -89,7 +99,7 @@ class Server:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        if due is not None:
+        if due is not None and self._go is None:
             delay = max(0.0, due - self._elapsed())
             self._wake = asyncio.get_running_loop().call_later(delay, self._pump)
 
@@ -126,12 +136,23 @@ class Server:
             asked = json.loads(line)
             if asked == {"show": "state"}:
                 return self._state()
+            if isinstance(asked, dict) and asked.keys() == {"go"}:
+                return self._step(asked["go"])
             for fault in faults_of(asked if isinstance(asked, list) else [asked]):
                 self._gateway.inject(fault)
         except (ValueError, FaultScriptError) as error:
             return {"ok": False, "error": str(error) if isinstance(error, FaultScriptError) else "this is no JSON"}
         self._pump()
         return {"ok": True}
+
+    def _step(self, seconds: object) -> Mapping[str, object]:
+        if self._go is None:
+            return {"ok": False, "error": "time goes by itself; start with --stepped"}
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_STEP:
+            return {"ok": False, "error": f"go takes 0 to {_LONGEST_STEP:g} seconds"}
+        self._go(seconds)
+        self._pump()
+        return {"ok": True, "market_time": self._gateway.market_now}
 
     def _state(self) -> Mapping[str, object]:
         gateway = self._gateway

@@ -56,7 +56,7 @@ class Tape:
             raise UnreadableBarsError(f"bars of {symbol} overlap or are out of order; sort them by time")
         self.symbol = symbol
         self.bars = tuple(bars)
-        self._seed = seed
+        self.seed = seed
         self._starts = [bar.start for bar in bars]
         self._ends = [bar.end for bar in bars]
         self.sessions = _sessions(self.bars)
@@ -66,7 +66,7 @@ class Tape:
     def shifted(self, seconds: float) -> "Tape":
         """The same tape, played ``seconds`` later."""
         moved = [replace(bar, start=bar.start + seconds, end=bar.end + seconds) for bar in self.bars]
-        return Tape(self.symbol, moved, self._seed)
+        return Tape(self.symbol, moved, self.seed)
 
     def session_at(self, moment: float) -> tuple[float, float] | None:
         """Open and close of the session that holds ``moment``; the close belongs to it, the open too."""
@@ -115,7 +115,7 @@ class Tape:
 
     def _prints(self, place: int) -> tuple[Print, ...]:
         bar = self.bars[place]
-        draws = Draws(self._seed, self.symbol, int(bar.start))
+        draws = Draws(self.seed, self.symbol, int(bar.start))
         length = bar.end - bar.start
         count = max(4, int(length if length <= _LONGEST_BAR_IN_SECONDS else length / 60))
         step = length / count

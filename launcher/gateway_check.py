@@ -1,13 +1,13 @@
 """Looks at the gateway of Interactive Brokers before anything that needs it is started."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ibkr_client.gateway_errors import GatewayRefused, GatewayUnavailable
 from ibkr_client.settings import GatewaySettings
 from launcher.settings import Settings
-from order_plane.settings import BrokerName
+from order_plane.settings import BrokerName, Mode, OrderSettings
 
 if TYPE_CHECKING:
     from ibkr_client.first_look import Sight
@@ -44,6 +44,15 @@ def check_gateway(settings: Settings) -> None:
     _check_what_is_there(settings)
 
 
+def unwelcome(order: OrderSettings, accounts: Sequence[str]) -> str:
+    """Why bars of a simulator with ``accounts`` must not be traded on; empty when they may."""
+    if order.mode is Mode.LIVE:
+        return "order.mode is live; correct data.ibkr.port"
+    if order.broker is BrokerName.IBKR and order.account not in accounts:
+        return "it does not have the account that orders are for; correct data.ibkr.port or order.account"
+    return ""
+
+
 def _check_agreement(settings: Settings) -> None:
     if settings.order.broker is BrokerName.IBKR:
         from order_plane.brokers.ibkr import require_agreement  # noqa: PLC0415 - other brokers do without
@@ -65,7 +74,10 @@ def _check_what_is_there(settings: Settings) -> None:
             raise WrongAccount(wrong)
         simulated.add(seen.simulated)
     if settings.data.ibkr is not None:
-        simulated.add(_looked("data", settings.data.ibkr, symbols).simulated)
+        seen = _looked("data", settings.data.ibkr, symbols)
+        simulated.add(seen.simulated)
+        if seen.simulated and (why := unwelcome(settings.order, seen.accounts)):
+            raise GatewayRefused(f"bars would be those of a simulator: {why}")
     if len(simulated) > 1:
         raise GatewayRefused("bars and orders go through different gateways, and one of them is a simulator")
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import MappingProxyType
@@ -101,10 +102,11 @@ def _start(name: PlaneName, settings: Settings, runtime: Runtime, stop: Event) -
     # Each process imports its own plane only: an optimizer has no business in the order plane's memory.
     if name is PlaneName.DATA:
         from data_plane import app as data  # noqa: PLC0415
+        from launcher.gateway_check import unwelcome  # noqa: PLC0415
         from launcher.progress import terminal_backfill  # noqa: PLC0415
 
         with terminal_backfill() as fetching:
-            data.run(settings.data, settings.kafka, runtime, stop, fetching)
+            data.run(settings.data, settings.kafka, runtime, stop, fetching, partial(unwelcome, settings.order))
     elif name is PlaneName.STRATEGY:
         from strategy_plane import app as strategy  # noqa: PLC0415
 

@@ -22,7 +22,7 @@ LINE_SECONDS = 5.0
 _REFRESH_SECONDS = 0.25
 _BAR_WIDTH = 40
 _NAMED = 3
-"""How many symbols are named in one line."""
+"""How many symbols, or reasons, are named in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Counts:
     @property
     def trouble(self) -> str:
         """What keeps the run from trading; empty while nothing does."""
-        most = self.rejected.most_common(1)
-        found = [f"{self.rejected.total():,} refused ({most[0][0]})"] if most else []
+        reasons = [reason for reason, _ in self.rejected.most_common(_NAMED)]
+        found = [f"{self.rejected.total():,} refused ({', '.join(reasons)})"] if reasons else []
         if self.halted:
             found.append(f"{len(self.halted)} halted ({', '.join(self.halted[:_NAMED])})")
         if self.without_gateway:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from data_plane.connectors.arrival import InOrder
 from data_plane.connectors.ibkr_bars import windows
-from data_plane.connectors.ibkr_cache import BarCache
+from data_plane.connectors.ibkr_cache import BarCache, folder
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
 from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
@@ -23,10 +23,9 @@ from data_plane.connectors.replay import ReplayConnector, SourceFile
 from data_plane.settings import RowKind
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Contracts, ContractTerms
-from ibkr_client.error_policy import SIMULATOR
 from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
-from ibkr_client.lifeline import Address, Lifeline
+from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
 from ibkr_client.messages import Hello, HistoryBar, Listener, Notice, QuoteChange, Trade
 
@@ -50,7 +49,8 @@ class Batch(NamedTuple):
 class SourceTerms:
     """What is subscribed and how; with ``building`` bars are built from trades, otherwise the gateway keeps them.
 
-    ``pause`` is how long the gateway is left alone after it complained of pacing, in seconds.
+    ``cache`` has a folder for each market. ``pause`` is how long the gateway is left alone after it complained of
+    pacing, in seconds. ``unwelcome`` says why the bars of a simulator with some accounts must not be used, if so.
     """
 
     live: LiveTerms
@@ -60,6 +60,7 @@ class SourceTerms:
     quotes: bool = False
     delayed: bool = False
     pause: float = 15.0
+    unwelcome: Callable[[Sequence[str]], str] = lambda accounts: ""
 
 
 class _Ears(Listener):
@@ -100,6 +101,7 @@ class LiveSource:
     Raises:
         ConnectionLost, RequestRefused, TimeoutError: when the gateway cannot be reached at first.
         UnknownSymbol: for a symbol that fits no contract, or several.
+        Unusable: for a simulator that is unwelcome; later on, too, when the gateway becomes another one.
         LibraryMissing: when no client library is installed.
     """
 
@@ -107,7 +109,6 @@ class LiveSource:
         self._terms = terms
         self._address = address
         self._contracts = Contracts(terms.contracts)
-        self._cache = BarCache(terms.cache, terms.live.bar_size)
         self._batches: SimpleQueue[Batch] = SimpleQueue()
         self._ears = _Ears()
         self._bars: LiveMarket | None = None
@@ -147,9 +148,7 @@ class LiveSource:
 
         Raises:
             RequestRefused: what the gateway refuses for good.
-            ForeignBars: when the cache holds bars of another kind of gateway.
         """
-        self._cache.claim(simulated=SIMULATOR in self.heard)
         told: SimpleQueue[Step] = SimpleQueue()
         loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
         work: Future[None] = self._thread.start(self._load(loader, self._wanted(first), told.put))
@@ -173,7 +172,11 @@ class LiveSource:
         self._thread.call(self._subscribe(newest), 4 * self._address.patience + _SLACK_SECONDS)
 
     def batches(self, timeout: float) -> Iterator[Batch]:
-        """What came since the last call; waits at most ``timeout`` seconds for the first batch."""
+        """What came since the last call; waits at most ``timeout`` seconds for the first batch.
+
+        Raises:
+            Unusable: when another gateway is there than before.
+        """
         self._thread.call(self._on_time(), self._address.patience + _SLACK_SECONDS)
         try:
             yield self._batches.get(timeout=timeout)
@@ -200,9 +203,10 @@ class LiveSource:
         return Wanted(self._terms.live.symbols, self._terms.live.bar_size, first, today - timedelta(days=1), today)
 
     async def _connect(self, library: str | None) -> None:
-        self._line = line = Lifeline(load_library(library), self._address, self._ears, self._greet)
+        self._line = line = Lifeline(load_library(library), self._address, self._ears, self._admit)
         await line.start()
         connection = await line.ready()
+        self._cache = BarCache(folder(self._terms.cache, line.market), self._terms.live.bar_size)
         for symbol in self._terms.live.symbols:
             try:
                 await self._contracts.qualified(connection, symbol)
@@ -211,7 +215,13 @@ class LiveSource:
                     f"{symbol}: {problem}; correct data.symbols, or name it in ibkr.contracts"
                 ) from None
 
-    async def _greet(self, connection: Connection, _: Hello | None = None) -> None:
+    async def _admit(self, connection: Connection, hello: Hello) -> None:
+        why = self._terms.unwelcome(hello.accounts) if hello.market else ""
+        if why:
+            raise Unusable(f"bars would be those of a simulator: {why}")
+        await self._greet(connection)
+
+    async def _greet(self, connection: Connection) -> None:
         if self._bars is not None:
             await self._bars.greet(connection)
         if self._quotes is not None:
@@ -248,6 +258,8 @@ class LiveSource:
             await self._greet(connection)
 
     async def _on_time(self) -> None:
+        if self._lifeline.unusable is not None:
+            raise self._lifeline.unusable
         if self._bars is not None:
             self._bars.on_time()
             self._hand_over()

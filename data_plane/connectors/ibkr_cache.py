@@ -16,12 +16,36 @@ from ibkr_client.messages import HistoryBar
 
 _NUMBERS = ("open", "high", "low", "close", "volume")
 _MICROS = 1_000_000
-_ORIGIN = "ORIGIN"
-_SIMULATOR, _GATEWAY = "a simulator", "a gateway that is no simulator"
+_GATEWAY = "gateway"
 
 
-class ForeignBars(GatewayRefused):
-    """The cache holds bars of another kind of gateway; made-up bars must not become the history of an account."""
+class SeveralMarkets(GatewayRefused):
+    """Bars of several simulators are there, and nothing says whose are meant."""
+
+
+def folder(cache: Path, market: str) -> Path:
+    """Where the bars of a simulator's market are, or with no name those of a gateway that is no simulator.
+
+    They have a folder each, so that made-up bars never become the history of an account, or of another made-up market.
+    """
+    return cache / (f"simulator-{market}" if market else _GATEWAY)
+
+
+def kept(cache: Path, bar_size: str) -> Path:
+    """The folder with bars of that size: the gateway's when there are any, else the only simulator's.
+
+    Raises:
+        FileNotFoundError: when there are none.
+        SeveralMarkets: when there are several simulators'.
+    """
+    found = sorted({path.parent for path in cache.glob(f"*/{bar_size}/*.parquet")})
+    if not found:
+        raise FileNotFoundError(f"{cache} holds no {bar_size} bars yet; algotrade up --broker ibkr fetches them")
+    ours = [path for path in found if path.parent == folder(cache, "")] or found
+    if len(ours) > 1:
+        names = ", ".join(path.parent.name for path in ours)
+        raise SeveralMarkets(f"{cache} holds bars of several markets ({names}); remove those that are not meant")
+    return ours[0]
 
 
 class BarCache:
@@ -33,24 +57,8 @@ class BarCache:
 
     def __init__(self, directory: Path, bar_size: str) -> None:
         self._step = step_of(bar_size)
-        self._root = directory
         self._directory = directory / bar_size
         self._directory.mkdir(parents=True, exist_ok=True)
-
-    def claim(self, *, simulated: bool) -> None:
-        """Let the cache be for bars of a simulator, or of a gateway that is none.
-
-        Raises:
-            ForeignBars: when it holds bars of the other kind, or nobody knows whose they are.
-        """
-        origin, mine = self._root / _ORIGIN, _SIMULATOR if simulated else _GATEWAY
-        known = origin.read_text("utf-8").strip() if origin.exists() else ""
-        if known == mine:
-            return
-        if any(self._root.glob("*/*.parquet")):
-            whose = f"bars of {known}, and this is {mine}" if known else "bars, and nobody knows whose"
-            raise ForeignBars(f"{self._root} holds {whose}; name another data.ibkr.cache, or remove the directory")
-        origin.write_text(f"{mine}\n", "utf-8")
 
     def path(self, symbol: str, window: Window) -> Path:
         """Where the bars of a window are."""

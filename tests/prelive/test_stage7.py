@@ -1,13 +1,20 @@
-"""Stage 7: a session on a paper account; on the simulator five hours of its market within a minute."""
+"""Stage 7: a session on a paper account; on the simulator four and a half hours of a market that waits for it."""
 
 import csv
 import json
+import time
+from dataclasses import replace
 
 import pytest
 from jsonschema import validate
 
 from domain.go_live import Evidence
+from gates import paper_session
+from gates.running import simulated
 from gates.schema_export import SCHEMAS
+from gates.session_plan import STEPPED
+from gates.shelf import Shelf
+from gates.timed_broker import MockOrders
 
 pytestmark = [
     pytest.mark.stage7,
@@ -37,3 +44,27 @@ def test_the_session_leaves_its_log_its_metrics_and_a_report(ladder):
     page = (ladder.directory / "PAPER_TRADING_REPORT.html").read_text("utf-8")
     assert f"<b>{made.evidence.value}</b>" in page
     assert page.count("<polyline") == 2
+
+
+def orders_of(directory):
+    with (directory / "PAPER_TRADING_METRICS.csv").open(newline="") as file:
+        return {
+            row["intent_id"]: [row[name] for name in ("symbol", "side", "filled_quantity", "avg_fill_price", "status")]
+            for row in csv.DictReader(file)
+        }
+
+
+def test_a_machine_that_is_slow_trades_the_same(ladder, tmp_path, monkeypatch):
+    if not ladder.choices.sim:
+        pytest.skip("this run has a gateway, whose market waits for nobody")
+    ladder.stage(7)
+    submit = MockOrders.submit
+    monkeypatch.setattr(MockOrders, "submit", lambda self, order: (time.sleep(0.5), submit(self, order)))
+    with simulated(replace(ladder.context, shelf=Shelf(tmp_path)), 7) as (context, control_port):
+        slow = paper_session.run(context, replace(STEPPED, seconds=1_800.0), control_port)
+    assert slow.findings.seconds == 1_800.0
+    assert slow.findings.flat_at_the_end
+    usual = orders_of(ladder.directory)
+    same = {name: row for name, row in orders_of(tmp_path).items() if name in usual}
+    assert len(same) >= 5
+    assert same == {name: usual[name] for name in same}

@@ -82,7 +82,8 @@ def test_the_rows_are_those_that_the_gateway_plays(simulator, connect):
 
 def test_the_rows_are_those_of_a_replay_of_the_same_bars(simulator, connect, tmp_path):
     _, rows = fetched(connect(simulator))
-    files = [SourceFile(path, RowKind.BARS, "1min", "AAPL") for path in sorted((tmp_path / "cache" / "1min").iterdir())]
+    paths = sorted(tmp_path.glob("cache/simulator-*/1min/*"))
+    files = [SourceFile(path, RowKind.BARS, "1min", "AAPL") for path in paths]
     assert rows == list(ReplayConnector(files, MONDAY, TUESDAY).rows())
 
 

@@ -1,4 +1,4 @@
-"""Bars that were fetched once: which windows are whole, and whose bars they are."""
+"""Bars that were fetched once: which windows are whole, and of which market they are."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from data_plane.connectors.ibkr import replay
-from data_plane.connectors.ibkr_cache import BarCache, ForeignBars
+from data_plane.connectors.ibkr_cache import BarCache, SeveralMarkets, folder, kept
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
 from ibkr_client.connection import RequestRefused
 from ibkr_client.contracts import Contracts
@@ -87,18 +87,26 @@ def test_no_data_before_the_first_bar_is_asked_for_once(tmp_path):
     assert gateway.asked == asked
 
 
-@pytest.mark.parametrize("simulated", [True, False])
-def test_bars_of_a_simulator_and_of_a_gateway_are_never_in_one_cache(tmp_path, simulated):
-    BarCache(tmp_path, "1min").claim(simulated=simulated)
-    BarCache(tmp_path, "5min").claim(simulated=not simulated)  # there is nothing in it yet
-    BarCache(tmp_path, "1min").claim(simulated=simulated)
-    fetched(tmp_path, Gateway(), MONDAY + 2 * DAY)
-    BarCache(tmp_path, "1min").claim(simulated=simulated)
-    with pytest.raises(ForeignBars, match=r"data\.ibkr\.cache"):
-        BarCache(tmp_path, "5min").claim(simulated=not simulated)
+def kept_days(path, *markets):
+    for market in markets:
+        fetched(folder(path, market), Gateway(), MONDAY + 2 * DAY)
+    return kept(path, "1min")
 
 
-def test_bars_of_which_nobody_knows_whose_they_are_are_refused(tmp_path):
+def test_a_backtest_takes_the_bars_of_the_only_market_and_those_of_an_account_before_made_up_ones(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no 1min bars yet"):
+        kept(tmp_path, "1min")
+    assert kept_days(tmp_path, "aaaaaaaaaaaa") == folder(tmp_path, "aaaaaaaaaaaa") / "1min"
+    assert kept_days(tmp_path, "") == folder(tmp_path, "") / "1min"
+    assert kept_days(tmp_path, "bbbbbbbbbbbb") == folder(tmp_path, "") / "1min"
+
+
+def test_bars_of_two_simulators_are_not_taken_for_one_market(tmp_path):
+    with pytest.raises(SeveralMarkets, match="simulator-aaaaaaaaaaaa, simulator-bbbbbbbbbbbb"):
+        kept_days(tmp_path, "aaaaaaaaaaaa", "bbbbbbbbbbbb")
+
+
+def test_a_file_of_unknown_origin_is_of_no_market(tmp_path):
     fetched(tmp_path, Gateway(), MONDAY + 2 * DAY)
-    with pytest.raises(ForeignBars, match="nobody knows"):
-        BarCache(tmp_path, "1min").claim(simulated=False)
+    with pytest.raises(FileNotFoundError):
+        kept(tmp_path, "1min")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from backtest.tables import Tables
 from gates.paper_session import long_enough
 from gates.session_measures import fill_rate, filled_orders, latencies, pacing, relative, sharpe_of
-from gates.session_plan import ACCELERATED, SessionPlan
+from gates.session_plan import STEPPED, SessionPlan
 
 
 def orders(*rows):
@@ -68,7 +68,8 @@ def test_the_sharpe_ratio_is_that_of_the_returns_from_slice_to_slice():
         (SessionPlan(), 6 * 3_600.0 - 1.0, False),
         (SessionPlan(seconds=36.0), 40.0, False),
         (SessionPlan(seconds=8 * 3_600.0), 7 * 3_600.0, False),
-        (ACCELERATED, 45.0, True),
+        (STEPPED, 16_200.0, True),
+        (STEPPED, 16_140.0, False),
     ],
 )
 def test_a_session_that_was_cut_short_is_no_session(plan, seconds, passes):

@@ -35,3 +35,24 @@ def test_nobody_there_is_said_with_what_to_start():
     done = fault('{"do": "drop_link"}', port)
     assert done.exit_code == 1
     assert f"algotrade ibkr-sim --control-port {port}" in done.output
+
+
+def test_a_stepped_market_stands_still_until_it_is_told_to_go_on(simulate):
+    simulator = simulate("--stepped", "--speed", "10")
+    first = simulator.state()["market_time"]
+    assert simulator.state()["market_time"] == first
+    answer = json.loads(fault('{"go": 6}', simulator.control_port).output)
+    assert answer == {"ok": True, "market_time": first + 60.0}
+    assert simulator.state()["market_time"] == first + 60.0
+    refused = fault('{"go": -1}', simulator.control_port)
+    assert (refused.exit_code, "go takes 0 to" in refused.output) == (2, True)
+
+
+def test_a_market_that_goes_by_itself_takes_no_steps(simulate):
+    refused = fault('{"go": 6}', simulate().control_port)
+    assert (refused.exit_code, "--stepped" in refused.output) == (2, True)
+
+
+def test_stepped_needs_a_way_to_be_told():
+    done = CliRunner().invoke(app, ["ibkr-sim", "--port", "0", "--stepped"])
+    assert (done.exit_code, "--control-port" in done.output) == (2, True)

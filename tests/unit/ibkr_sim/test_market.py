@@ -176,3 +176,14 @@ def test_a_halt_and_the_night_show_no_quote(tape):
     assert market.hours(market.listings.find({"symbol": "AAPL"}), OPEN).startswith(
         "20240709:0930-20240709:1600;20240710"
     )
+
+
+def test_a_market_has_a_name_that_other_bars_or_another_seed_do_not_have():
+    def market(seed=3, later=0.0, symbols=("AAPL", "IBM"), sessions=2):
+        tapes = [Tape(symbol, minute_bars(symbol, seed, sessions=sessions), seed) for symbol in symbols]
+        return Market([tape.shifted(later) for tape in tapes])
+
+    others = [market(seed=4), market(later=60.0), market(symbols=("AAPL",)), market(sessions=3)]
+    names = [market().name, *(other.name for other in others)]
+    assert market().name == names[0]
+    assert len({*names}) == len(names)

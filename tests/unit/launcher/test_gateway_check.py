@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from launcher import gateway_check
 from launcher.cli import app
+from order_plane.settings import BrokerName, Mode, OrderSettings
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,3 +100,18 @@ def test_a_missing_library_is_named_with_what_to_install(up, monkeypatch):
     code, said = up(free_port())
     assert code == 2
     assert "install algo-trade[ibkr]" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({}, ""),
+        ({"account": "DU7654321"}, "it does not have the account"),
+        ({"account": "DU7654321", "broker": BrokerName.PAPER}, ""),
+        ({"mode": Mode.LIVE}, "order.mode is live"),
+    ],
+)
+def test_a_simulator_s_bars_are_for_an_account_that_it_has_and_never_for_live_trading(change, refused):
+    order = OrderSettings(broker=BrokerName.IBKR, account="DU1234567").model_copy(update=change)
+    said = gateway_check.unwelcome(order, ("DU1234567",))
+    assert (refused in said, bool(said)) == (True, bool(refused))

@@ -1,6 +1,7 @@
 """What keeps a run from trading, as the line of `up` says it."""
 
 import io
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -76,3 +77,8 @@ def test_trouble_stands_behind_the_counts_or_below_them_and_only_while_there_is_
     assert "2 refused (TRADING_HALTED)  1 halted (AAPL)  no gateway: data, order" in out.getvalue()
     assert str(FINE) in out.getvalue()
     assert FINE.trouble == ""
+
+
+def test_a_rejection_of_the_gateway_does_not_hide_behind_more_frequent_ones():
+    counts = Counts(0, 0, 0, 0, 1.0, rejected=Counter({"BROKER_UNAVAILABLE": 5, "IBKR_201": 1}))
+    assert counts.trouble == "6 refused (BROKER_UNAVAILABLE, IBKR_201)"
