@@ -42,6 +42,7 @@ class ExitCode(IntEnum):
     JOURNAL_REFUSED = 6, "the order journal cannot be read or written"
     LIVE_GATE_SHUT = 7, "live trading was asked for and a gate is shut"
     GATEWAY_UNAVAILABLE = 8, "the gateway of Interactive Brokers cannot be reached"
+    JOURNAL_UNAVAILABLE = 9, "the database of the order journal cannot be reached"
     INTERRUPTED = 130, "stopped from the keyboard"
 
 

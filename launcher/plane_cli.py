@@ -33,7 +33,7 @@ from launcher.live import require_permission
 from launcher.settings import Settings, load_settings
 from order_plane.brokers.port import BrokerUnavailable as VenueUnavailable
 from order_plane.gates import LiveTradingRefused
-from order_plane.journals.port import JournalError
+from order_plane.journals.port import JournalError, JournalUnavailable
 from strategy_plane.own_code import OwnCodeRefused
 
 PARENT = "ALGOTRADE_PARENT_PID"
@@ -50,6 +50,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         ConsumersStalled: ExitCode.FAILURE,
         LogBroken: ExitCode.JOURNAL_REFUSED,
         JournalError: ExitCode.JOURNAL_REFUSED,
+        JournalUnavailable: ExitCode.JOURNAL_UNAVAILABLE,
         AuditBroken: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
         FileNotFoundError: ExitCode.CONFIGURATION,

@@ -116,6 +116,10 @@ class JournalError(RuntimeError):
     """The journal cannot be trusted or cannot be written; the order plane must stop."""
 
 
+class JournalUnavailable(JournalError):
+    """The database of the journal cannot be reached; nothing is wrong with what it holds."""
+
+
 class JournalHeld(JournalError):
     """Another process holds the journal."""
 

@@ -11,7 +11,7 @@ import psycopg
 
 from kernel.clock import monotonic
 from order_plane.journals.database import verify
-from order_plane.journals.port import JournalError, JournalHeld
+from order_plane.journals.port import JournalError, JournalHeld, JournalUnavailable
 from order_plane.journals.sql import TAKEN_OVER, SqlJournal
 from order_plane.journals.tables import COUNTERS, POSTGRES, VERSION, sealed, statements
 
@@ -23,6 +23,8 @@ _SESSION = (
     " -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
 )
 
+_AWAY = ("", "08", "57")
+"""Classes of SQLSTATE of a server that is not there, goes down or comes up; a client that reaches none has no state."""
 _UNACKNOWLEDGED_MS = 5_000
 """After so long a host that vanished is noticed: orders wait for its answer."""
 
@@ -184,5 +186,8 @@ def _told(done: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
-        raise JournalError(f"the journal's PostgreSQL cannot be {done}: {type(error).__name__}{state}") from None
+        state = error.sqlstate or ""
+        said = f"the journal's PostgreSQL cannot be {done}: {type(error).__name__}"
+        lost = isinstance(error, psycopg.OperationalError) and state[:2] in _AWAY
+        kind = JournalUnavailable if lost else JournalError
+        raise kind(f"{said} (SQLSTATE {state})" if state else said) from None

@@ -5,11 +5,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kernel import process
 from kernel.embedded_broker import WIDEST_WINDOW
 from kernel.settings import ConfigurationError
 from launcher.cli import app
-from launcher.local import KafkaChoice, check_window
+from launcher.local import _FINAL, KafkaChoice, check_window
+from launcher.plane_cli import _EXPECTED
 from launcher.settings import load_settings
+from order_plane.journals.port import JournalError, JournalHeld, JournalUnavailable
 
 ROOT = Path(__file__).parents[3]
 
@@ -42,3 +45,17 @@ def test_the_command_refuses_it_before_anything_is_started(tmp_path, monkeypatch
     assert done.exit_code == 2
     assert "data.pace.window" in done.output
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plane_whose_database_is_away_is_started_again_and_one_whose_journal_is_refused_is_not():
+    def final(error):
+        return process.run(raising(error), _EXPECTED) in _FINAL
+
+    assert [final(kind("x")) for kind in (JournalUnavailable, JournalError, JournalHeld)] == [False, True, True]
+
+
+def raising(error):
+    def main(stop):
+        raise error
+
+    return main

@@ -8,7 +8,7 @@ from order_plane.brokers.port import KeyLife
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
-from order_plane.journals.port import JournalError, Recall
+from order_plane.journals.port import JournalError, JournalUnavailable, Recall
 from order_plane.journals.sql import SqlJournal
 from order_plane.settings import OrderSettings
 
@@ -138,9 +138,11 @@ def test_what_was_written_survives_a_crash_of_the_server(postgres, address, make
     journal = PostgresJournal(address)
     journal.begin([SubmitOrder(make_intent(1), "ACC")], [], 0)
     postgres.kill()
-    with pytest.raises(JournalError, match="cannot be"):
+    with pytest.raises(JournalUnavailable, match="cannot be"):
         journal.begin([SubmitOrder(make_intent(2), "ACC")], [], 0)
     journal.close()
+    with pytest.raises(JournalUnavailable, match="cannot be reached"):
+        PostgresJournal(address)
     postgres.start()
     journal = PostgresJournal(address)
     assert journal.recall(make_intent(1)) is Recall.KNOWN
