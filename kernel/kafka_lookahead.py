@@ -1,7 +1,9 @@
 """Read a topic beside its group, so that what cannot wait is known before its turn comes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
+
+from confluent_kafka import Message as Record
 
 from contracts.base import Message
 from contracts.codec import ContractViolation, decode
@@ -18,7 +20,7 @@ class LookAhead(Generic[_Kind]):
 
     A group handles records as they were fetched, so that one of an urgent topic waits behind all that came before it,
     thousands of records, and behind the batch in hand. The group hears what is read here again in its turn: this is
-    for commands that change nothing when they are repeated. `turn` is to be called often, so that a pause of the
+    for commands that change nothing when they are repeated. `arrived` is to be called often, so that a pause of the
     process is noticed.
 
     Raises:
@@ -29,7 +31,7 @@ class LookAhead(Generic[_Kind]):
         self._kind = kind
         ends = watermarks(settings, [TOPIC_OF[kind].name])
         self._tail = Tail(settings, "ahead", {partition: high for partition, (_, high) in ends.items()})
-        self.turn, self.close = self._tail.turn, self._tail.close
+        self.close = self._tail.close
 
     def read(self) -> Sequence[_Kind]:
         """What has arrived since the last call; passes over what is no such message, and waits only after a pause.
@@ -37,8 +39,15 @@ class LookAhead(Generic[_Kind]):
         Raises:
             BrokerUnavailable: when no broker tells what was appended in a pause.
         """
+        return self._among(self._tail.read())
+
+    def arrived(self) -> Sequence[_Kind]:
+        """What is here already; never waits, and is no `read` after a pause."""
+        return self._among(self._tail.arrived())
+
+    def _among(self, records: Iterable[Record]) -> list[_Kind]:
         found: list[_Kind] = []
-        for record in self._tail.read():
+        for record in records:
             try:
                 message = decode(record.value() or b"", TOPIC_OF[self._kind].messages)
             except ContractViolation:

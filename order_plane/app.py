@@ -34,7 +34,7 @@ from order_plane.holding import Holding
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.outage import KafkaOutage
-from order_plane.retelling import OPENED, OVERHEARD, RECONCILED, opened, overheard, told_of
+from order_plane.retelling import AHEAD, OPENED, OVERHEARD, RECONCILED, obeyed_ahead, opened, overheard, told_of
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import BrokerName, Mode, OrderSettings
 
@@ -100,7 +100,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 recovery=recovery,
                 observers=[SubmitLatency(metrics.bar_close_to_submit_seconds.observe, SystemClock()), announcer],
                 refresh=lambda: _show(stage, metrics, note),
-                between=_in_turn(checking, stage.rest, ahead.turn, holding.turn),
+                between=_in_turn(checking, stage.rest, _obeying(stage, ahead, asides, publish), holding.turn),
                 checks={"reconciled": lambda: stage.upkeep.reconciled},
                 asides=asides,
                 outage=outage,
@@ -146,6 +146,20 @@ def _urgent(
         return kills_among(channel.waiting())
     holding.heed()
     return [*ahead.read(), *kills_among(channel.waiting())]
+
+
+def _obeying(
+    stage: Execution, ahead: LookAhead[KillSwitchCommand], asides: Asides, publish: Publish
+) -> Callable[[], None]:
+    """Obeys between two batches what came by Kafka: with orders at work it must not wait behind a backlog of bars."""
+
+    def obey() -> None:
+        for command in ahead.arrived():
+            said = obeyed_ahead(stage, command)
+            asides.note(AHEAD, overheard(command), said)
+            publish(said)
+
+    return obey
 
 
 def _holds(outage: KafkaOutage, holding: Holding) -> bool:

@@ -7,14 +7,17 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.claims import JournalClaim
 from contracts.codec import decode, encode
+from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport
+from kernel.ports import Unprocessable
 from order_plane.claims import Standing
 from order_plane.command_channel import CommandRefused, Fields
 from order_plane.execution import Execution
 from order_plane.operator_commands import operator_commands
 
-OPENED, RECONCILED, OVERHEARD = "opened", "reconciled", "overheard"
-"""Commands of a recording that nobody gives: it came back, held the account against the venue, heard another plane."""
+OPENED, RECONCILED, OVERHEARD, AHEAD = "opened", "reconciled", "overheard", "ahead"
+"""Commands of a recording that nobody gives: it came back, held the account against the venue, heard another plane,
+and heard a kill switch command before its turn."""
 
 
 def told_of(standing: Standing, intents: Collection[UUID]) -> Fields:
@@ -37,9 +40,16 @@ def opened(stage: Execution, standing: Standing, intents: Collection[UUID]) -> S
     return stage.recover()
 
 
-def overheard(report: ExecutionReport) -> Fields:
-    """A report of another order plane as a recording holds it."""
-    return {"message": encode(report).decode()}
+def overheard(message: Message) -> Fields:
+    """A report of another order plane, or a command heard before its turn, as a recording holds it."""
+    return {"message": encode(message).decode()}
+
+
+def obeyed_ahead(stage: Execution, command: KillSwitchCommand) -> Sequence[Message]:
+    """Carry out a command that came by Kafka before its turn, in which one that is refused is told so."""
+    with suppress(Unprocessable):
+        return tuple(stage.handlers[KillSwitchCommand](command))
+    return ()
 
 
 def retold(stage: Execution) -> Callable[[Fields], Iterable[Message]]:
@@ -50,6 +60,7 @@ def retold(stage: Execution) -> Callable[[Fields], Iterable[Message]]:
         OPENED: lambda fields: opened(stage, _standing(fields), frozenset(map(UUID, _texts(fields, "intents")))),
         RECONCILED: lambda fields: stage.reconcile(),
         OVERHEARD: lambda fields: _overhear(stage, str(fields["message"])),
+        AHEAD: lambda fields: _obey_ahead(stage, str(fields["message"])),
     }
 
     def carry_out(fields: Fields) -> Iterable[Message]:
@@ -67,6 +78,11 @@ def retold(stage: Execution) -> Callable[[Fields], Iterable[Message]]:
 def _overhear(stage: Execution, message: str) -> tuple[()]:
     stage.published.overhear(decode(message.encode(), (ExecutionReport,)))
     return ()
+
+
+def _obey_ahead(stage: Execution, message: str) -> Sequence[Message]:
+    command = decode(message.encode(), (KillSwitchCommand,))
+    return obeyed_ahead(stage, command) if isinstance(command, KillSwitchCommand) else ()
 
 
 def _standing(fields: Fields) -> Standing:

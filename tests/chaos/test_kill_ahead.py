@@ -1,7 +1,7 @@
 """Promise: a kill that comes by Kafka alone waits for the order in hand, not for all that was fetched before it."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from kernel.kafka_errors import BrokerUnavailable
 from kernel.kafka_lookahead import LookAhead
 from kernel.kafka_settings import KafkaSettings
 from kernel.plane import PlaneName, Runtime
-from kernel.recorder import HEEDED, replay
+from kernel.recorder import HEEDED, OPERATED, replay
 from launcher.latching import publish
 from order_plane.app import run
 from order_plane.brokers.paper import PaperBroker
@@ -28,7 +28,7 @@ from order_plane.settings import OrderSettings
 
 PATIENCE = 90.0
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
-INTENTS, STRIKE, SLOW_SECONDS = 600, 20, 0.02
+INTENTS, BACKLOG, STRIKE, SLOW_SECONDS = 600, 2_000, 20, 0.02
 LIMITS = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
 SETTINGS = OrderSettings(mode="paper", guards=(), reconciliation=None, limits=LIMITS, throttle={"burst": 10_000})
 
@@ -90,9 +90,55 @@ def test_a_kill_by_kafka_stops_the_batch_in_hand_and_all_that_was_fetched_before
     assert retelling(tmp_path).mismatch is None, "the life with the kill is told again to the same bytes"
 
 
-def retelling(directory):
+@pytest.mark.fault("F34: a kill by Kafka while orders work and more bars than a batch are waiting")
+@pytest.mark.timeout(240)
+def test_a_kill_by_kafka_cancels_what_works_before_a_backlog_of_bars_is_worked_off(kafka, tmp_path, monkeypatch):
+    taken, cancelled, cancel, observe = [], [], PaperBroker.cancel, PaperBroker.observe
+
+    def slowly(broker, bar):
+        taken.append(bar)
+        if len(taken) == STRIKE:
+            publish(a_kill(9_000), kafka)
+        time.sleep(SLOW_SECONDS / 10)
+        return observe(broker, bar)
+
+    def noted(broker, order):
+        cancelled.append(len(taken))
+        return cancel(broker, order)
+
+    monkeypatch.setattr(PaperBroker, "observe", slowly)
+    monkeypatch.setattr(PaperBroker, "cancel", noted)
+    runtime, stop = Runtime(PlaneName.ORDER, "run", tmp_path, record=True), Event()
+    batches = kafka.model_copy(update={"batch_max": 50})
+    plane = Thread(target=run, args=(SETTINGS, batches, runtime, stop))
+    prices, heard = dict.fromkeys(("open", "high", "low", "close"), 100.0), set()
+    with KafkaBus(kafka, "strategy", [ExecutionReport], [BarEvent, OrderIntent]) as others:
+        assert others.wait_ready(PATIENCE)
+        plane.start()
+        others.publish(BarEvent(symbol="AAPL", timestamp=NOON, volume=1e9, **prices))
+        deadline = monotonic() + PATIENCE
+        while not taken and monotonic() < deadline:
+            time.sleep(0.05)
+        others.publish(an_intent(1))
+        while "ACKNOWLEDGED" not in heard and monotonic() < deadline:
+            heard |= {received.message.status.value for received in others.poll(0.2)}
+        for number in range(1, BACKLOG):
+            at = NOON + timedelta(minutes=number)
+            others.publish(BarEvent(symbol="AAPL", timestamp=at, volume=1e9, **prices))
+        others.flush()
+        while not cancelled and monotonic() < deadline:
+            time.sleep(0.05)
+        stop.set()
+        plane.join(PATIENCE)
+    assert cancelled
+    assert cancelled[0] < BACKLOG // 2, "the kill waited for the backlog"
+    monkeypatch.undo()
+    assert retelling(tmp_path, OPERATED).mismatch is None
+
+
+def retelling(directory, hint=HEEDED):
     (recording,) = (directory / "recorded").glob("order-*.jsonl")
-    assert any(line.startswith(HEEDED) for line in recording.read_bytes().splitlines())
+    assert any(line.startswith(hint) for line in recording.read_bytes().splitlines())
     stage = build_simulation(SETTINGS)
     return replay(Learning(stage, CostLearner()), recording, stage.heed, retold(stage))
 
@@ -123,7 +169,7 @@ def test_after_a_pause_everything_is_read_that_was_published_meanwhile(kafka, mo
     for number in range(1, 6):
         away[0] += 60.0
         if turned:
-            ahead.turn()
+            assert ahead.arrived() == []
         publish(a_kill(number), kafka)
         assert ahead.read() == [a_kill(number)], "the first orders after the pause would have left"
     ahead.close()
