@@ -3,7 +3,7 @@
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import History
 from strategy_plane.signals.port import BarSignal
-from strategy_plane.strategies.port import Portfolio, Targets
+from strategy_plane.strategies.port import Portfolio, Targets, nobody_scored
 
 
 class Momentum:
@@ -41,9 +41,12 @@ class Momentum:
         self._history.append(bar)
 
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
-        """Equal weights of the chosen, best first, and zero for the rest."""
+        """Equal weights of the chosen, best first, and zero for the rest; an alarm when nobody can be scored."""
         listed = frozenset(moment.symbols)
-        scores = self._signal(self._history.as_of(moment.timestamp))
+        view = self._history.as_of(moment.timestamp)
+        scores = self._signal(view)
+        if not scores:
+            return nobody_scored(len(view.traded))
         ranked = sorted((symbol for symbol in scores if symbol in listed), key=lambda name: (-scores[name], name))
         if len(ranked) < self._winners + self._losers:
             return None

@@ -11,7 +11,7 @@ from strategy_plane.optimizers.port import FactorRisk, Limits
 from strategy_plane.signals.port import BarSignal
 from strategy_plane.strategies.allocation import Allocator
 from strategy_plane.strategies.candidates import SymbolGroup, limits_beside
-from strategy_plane.strategies.port import Portfolio, Targets
+from strategy_plane.strategies.port import Portfolio, Targets, nobody_scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,10 @@ class MomentumMeanVariance:
     def decide(self, moment: SliceEvent, portfolio: Portfolio) -> Targets | None:
         """Optimal weights; the current ones and an alarm when there are none."""
         view = self._history.as_of(moment.timestamp)
-        return self._allocator(moment, view, self._signal(view), self._conversion.expected, self._limits_now, portfolio)
+        scores = self._signal(view)
+        if not scores:
+            return nobody_scored(len(view.traded))
+        return self._allocator(moment, view, scores, self._conversion.expected, self._limits_now, portfolio)
 
     def _limits_now(self, symbols: Sequence[str], current: Vector, portfolio: Portfolio) -> Limits:
         return limits_beside(self._limits, symbols, portfolio, self._groups)

@@ -113,6 +113,12 @@ class Targets:
     bounds: tuple[Bound, ...] = ()
 
 
+def nobody_scored(count: int) -> Targets | None:
+    """What to answer when none of ``count`` symbols with a bar can be scored; None for one, which nobody compares."""
+    told = f"none of {count} symbols with a bar has a score: too few bars, or their moments never coincide"
+    return Targets({}, alarm=Alarm("NOTHING_SCORED", told)) if count > 1 else None
+
+
 class PortfolioError(ArithmeticError):
     """The portfolio cannot be valued, so nothing can be sized."""
 

@@ -7,7 +7,7 @@ import pytest
 from order_messages import filled
 
 from contracts.base import Message
-from contracts.control import PlanProgress, RebalancePlan
+from contracts.control import PlanProgress, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from strategy_plane.composition import build_stage
@@ -16,6 +16,7 @@ from strategy_plane.ensemble_composition import build_observer
 from strategy_plane.settings import (
     DualMomentumSettings,
     MomentumHoldingsSettings,
+    MomentumMeanVarianceSettings,
     MomentumSettings,
     SignalEnsembleSettings,
     StrategySettings,
@@ -71,6 +72,18 @@ def test_moments_of_symbols_outside_the_universe_are_none_of_a_strategy(plans: d
     alone = run(settings, 40, {21: "CD"})
     assert bought(alone)[0] == (10, "D")
     assert run(settings, 40, {6: "AB", 21: "CD"}) == alone
+
+
+OPTIMISED = MomentumMeanVarianceSettings(signal=MOMENTUM.signal, risk_window=12, rebalance_every=22)
+
+
+@pytest.mark.parametrize("chosen", [MOMENTUM, OPTIMISED], ids=["in equal parts", "optimised"])
+def test_symbols_that_cannot_be_compared_since_their_moments_never_coincide_are_told(chosen: MomentumHoldingsSettings):
+    settings = StrategySettings(strategy=chosen, universe=tuple("ABCD"))
+    told = [each for each in run(settings, 40, {6: "AB", 21: "CD"}) if isinstance(each, RiskAlert)]
+    assert {each.code for each in told} == {"NOTHING_SCORED"}
+    assert "2 symbols" in told[0].detail
+    assert not any(isinstance(each, RiskAlert) for each in run(settings, 40, {21: "ABCD"}))
 
 
 def test_a_study_counts_the_moments_that_the_strategy_counts():

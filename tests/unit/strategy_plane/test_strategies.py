@@ -119,7 +119,9 @@ def test_momentum_holds_winners_and_shorts_losers_within_limits():
 def test_momentum_needs_a_full_window():
     strategy = momentum()
     assert strategy.warm_up == 41
-    assert strategy.decide(walk(strategy, 30), Holdings()) is None
+    early = strategy.decide(walk(strategy, 30), Holdings())
+    assert early is not None
+    assert (early.values, early.alarm and early.alarm.code) == ({}, "NOTHING_SCORED")
 
 
 def test_momentum_leaves_symbols_without_a_bar_and_counts_them_against_the_limits():
