@@ -118,8 +118,7 @@ def status(state: State = None, database: Database = None) -> None:
     halted = answer["halted"]
     for symbol, why in halted.items() if isinstance(halted, dict) else ():
         _plain.print(f"HALTED {symbol}: {why} (algotrade orders release-symbol)", markup=False)
-    if answer["held"] is not None:
-        _plain.print(f"NOTHING IS SENT: {answer['held']}", markup=False)
+    _show_held(answer["held"])
     for guard in _records(answer.get("guards")):
         console.print(f"guard {guard['scope']} {guard['target']}: {measured(guard)}", markup=False, soft_wrap=True)
     console.print(f"open orders {answer['open_orders']}, in doubt {answer['in_doubt']}")
@@ -136,6 +135,11 @@ def _publish_release(command: KillSwitchCommand, kafka: KafkaSettings) -> None:
         errors.print(text, style="red", markup=False, soft_wrap=True)
         raise
     console.print(Latch.PUBLISHED.value)
+
+
+def _show_held(reason: JsonValue) -> None:
+    if reason is not None:
+        _plain.print(f"NOTHING IS SENT: {reason}", markup=False)
 
 
 def _show(switch: Mapping[str, JsonValue]) -> None:
