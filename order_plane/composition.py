@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from contracts.control import KillScope
@@ -28,6 +29,7 @@ from order_plane.marks import Marks
 from order_plane.policies import UnfilledPolicy
 from order_plane.reconciler import ReconciliationOptions
 from order_plane.risk.port import RiskCheck
+from order_plane.risk.price import MarketGoesOn
 from order_plane.risk.scale_up import scale_up
 from order_plane.safety.guard_settings import GuardSettings
 from order_plane.safety.guards import Guards
@@ -37,6 +39,8 @@ from order_plane.supervision import Supervision
 from order_plane.upkeep import Options
 
 _CENT = 0.01
+_QUIET = timedelta(hours=1)
+"""How long the market may at least be silent by the venue's time: a simulator's may run many times faster than ours."""
 
 
 @runtime_checkable
@@ -82,6 +86,8 @@ def build_stage(
         except BaseException:
             journal.close()
             raise
+    if isinstance(broker, _Timed):
+        allowed = (*allowed, MarketGoesOn(max(_QUIET, settings.limits.reference_max_age), broker.clock.now))
     controls, guards = Controls(settings, calendar, allowed), guards_of(settings)
     watch = guards.account.watch if guards is not None else None
     options = options_of(settings)._replace(clock=None if in_memory else _clock_of(broker))

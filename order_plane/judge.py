@@ -9,7 +9,7 @@ from order_plane.marks import Marks
 from order_plane.risk.duplicates import RepeatedOrder
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
-from order_plane.risk.price import worst_price
+from order_plane.risk.price import MarketGoesOn, worst_price
 from order_plane.safety.kill_switch import KillSwitch
 from order_plane.safety.symbol_halts import SymbolHalts
 
@@ -51,9 +51,12 @@ class Judge:
         return not_halted(intent, view) or not_in_doubt(intent, view)
 
     def second_refusal(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> Refusal | None:
-        """As `refusal`, long after the first verdict: the control that would take it for a repetition is not asked."""
+        """As `refusal`, long after the first verdict and at the wish of a person.
+
+        The controls that would take it for a repetition, or for one that was left over, are not asked.
+        """
         view = self._view(intent, blocked)
-        refusals = (check(intent, view) for check in self.checks if not isinstance(check, RepeatedOrder))
+        refusals = (check(intent, view) for check in self.checks if not isinstance(check, RepeatedOrder | MarketGoesOn))
         return next((refusal for refusal in refusals if refusal is not None), None)
 
     def _view(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> RiskView:

@@ -1,6 +1,6 @@
 """The status of an order as a pure function of the set of facts known about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from enum import StrEnum
 from math import fsum
 
@@ -128,6 +128,11 @@ class History:
     def cancelling(self) -> set[str]:
         """The cancels that were asked for and not refused."""
         return (self._requests or set()) - (self._refusals or set())
+
+    @property
+    def refused(self) -> Set[str]:
+        """The cancels that the venue refused."""
+        return self._refusals or frozenset()
 
     @property
     def changes(self) -> int:

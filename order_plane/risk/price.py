@@ -1,6 +1,7 @@
 """Controls on the price an order is judged by and the price it asks for."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from math import isfinite
 
 from contracts.trading import OrderIntent, OrderType, Side
@@ -27,6 +28,23 @@ def fresh_reference(max_age: timedelta) -> RiskCheck:
         return Refusal("NO_REFERENCE", f"the market price of the symbol is older than {max_age}")
 
     return check
+
+
+class MarketGoesOn:
+    """Refuses when the newest market event is older than ``max_age`` by the venue's own time.
+
+    Event time stands still while no bars come: an intent that was left over by a run of last week would be fresh by it.
+    """
+
+    def __init__(self, max_age: timedelta, venue_time: Callable[[], datetime]) -> None:
+        self._max_age = max_age
+        self._venue_time = venue_time
+
+    def __call__(self, intent: OrderIntent, view: RiskView) -> Refusal | None:
+        """The control."""
+        if view.market_at is not None and self._venue_time() - view.market_at <= self._max_age:
+            return None
+        return Refusal("NO_REFERENCE", f"by the venue's time the newest market price is older than {self._max_age}")
 
 
 def price_collar(fraction: float) -> RiskCheck:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from itertools import count
 from uuid import UUID
 
 from contracts.control import KillSwitchCommand
@@ -60,11 +61,15 @@ class KillCancels:
         self._strays.append(CancelOrder(intent_id, order_id, self._account, f"stray-{order_id}", stray=True))
 
     def wished(self, intent_id: UUID, request_id: str, reason: str) -> CancelOrder:
-        """The cancel of an open order that a person wants; raises NotOpen when it is not open."""
+        """The cancel of an open order that a person wants; raises NotOpen when it is not open.
+
+        One that was refused is not wished for again under its name: two wishes may come at one event time.
+        """
         order = self._orders.get(intent_id.int)
         if order is None:
             raise NotOpen("no order of this intent is open; list those that are with algotrade orders list")
-        return order.cancel(self._account, request_id, reason)
+        names = (request_id if number == 1 else f"{request_id}-{number}" for number in count(1))
+        return order.cancel(self._account, next(each for each in names if each not in order.history.refused), reason)
 
     def leaves(self, *, again: bool) -> None:
         """A cancel is sent now, whoever wants it: it always passes, and orders wait for it, though not ``again``."""

@@ -20,6 +20,7 @@ from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import RowState
 from order_plane.journals.sqlite import SqliteJournal
+from order_plane.lifecycle import Status
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings(
@@ -134,6 +135,21 @@ def test_a_cancel_that_the_venue_refused_is_not_asked_for_again(world):
 
 def refuse(order):
     raise BrokerRefused("TOO_LATE: it is being executed")
+
+
+def test_a_second_wish_to_cancel_at_the_same_moment_is_another_one_when_the_first_was_refused(world):
+    stage, broker = world()
+    at_a_limit(stage)
+    broker.cancel = refuse
+    stage.cancel(UUID(int=1), "operator-ann", "ann: wrong symbol")
+    stage.settle()
+    broker.cancel = lambda order: ()
+    stage.cancel(UUID(int=1), "operator-ann", "ann: still wrong")
+    stage.settle()
+    assert stage.desk._orders[1].history.status() is Status.PENDING_CANCEL
+    stage, _ = world()
+    stage.recover()
+    assert [each.reason for each in stage.uncancelled.values()] == ["ann: still wrong"]
 
 
 def test_an_order_is_acknowledged_in_its_batch_and_filled_by_the_next_bar(stage):

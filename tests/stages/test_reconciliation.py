@@ -425,3 +425,15 @@ def test_an_order_that_works_on_at_the_venue_after_it_ended_here_is_cancelled_an
     world.hear(world.stage.reconcile())
     world.tell()
     assert asked[1:] == asked[:1], "as long as it works there"
+
+
+@pytest.mark.parametrize(("hours", "sent"), [(1, True), (3, False)])
+def test_what_a_run_left_over_is_not_sent_on_prices_that_are_old_by_the_time_of_the_venue(hours, sent):
+    clock = ManualClock(NOON)
+    world = World(clock=clock, change=lambda seen: seen)
+    world.tell(a_bar())
+    clock.advance(timedelta(hours=hours))
+    told = last_status(world.tell(an_intent()))
+    assert told == ([("ACKNOWLEDGED", "")] if sent else [("REJECTED", "NO_REFERENCE")])
+    world.tell(a_bar(60.0 * hours))
+    assert last_status(world.tell(an_intent(2, 60.0 * hours, quantity=9.0))) == [("ACKNOWLEDGED", "")]

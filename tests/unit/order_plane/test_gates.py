@@ -112,6 +112,8 @@ def test_with_every_gate_open_the_decision_is_given(settings, write):
 def test_a_switch_that_is_shut_is_named_alone(settings, write, shut):
     write()
     assert [each.partition("=")[0] for each in shut_gates({**OPEN, shut: "no"}, go_live_terms(settings))] == [shut]
+    with pytest.raises(LiveTradingRefused, match=f"missing: {shut}="):
+        require_open_gates({**OPEN, shut: "no"}, go_live_terms(settings))
 
 
 def leaves(value, path=()):
