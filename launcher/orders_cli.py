@@ -67,8 +67,8 @@ def adopt(
 
     It works on, unless the change was a cancel, and its executions are booked.
     """
-    of_change = _decide(Verdict.ADOPTED, intent, operator, reason, order_id, state, database)
-    console.print("adopted: the change was made" if of_change else "adopted")
+    changes = _decide(Verdict.ADOPTED, intent, operator, reason, order_id, state, database)
+    console.print(f"adopted: the change was made ({changes})" if changes else "adopted", markup=False, soft_wrap=True)
 
 
 @app.command("mark-not-sent")
@@ -87,8 +87,9 @@ def mark_not_sent(
     Of an order that the venue has and of which only a change is in doubt: that it never got the change.
     """
     verdict = Verdict.SEND_AGAIN if send_again else Verdict.NOT_SENT
-    if _decide(verdict, intent, operator, reason, "", state, database):
-        console.print("marked as not changed; it works on as it was")
+    changes = _decide(verdict, intent, operator, reason, "", state, database)
+    if changes:
+        console.print(f"marked as not changed ({changes}); it works on as it was", markup=False, soft_wrap=True)
         return
     console.print(
         "marked as not sent; the next attempt is made" if send_again else "marked as not sent; it ends REJECTED"
@@ -136,8 +137,8 @@ def _decide(
     order_id: str,
     state: Path | None,
     database: str | None,
-) -> bool:
-    """Have a decision carried out by the plane that runs, or written for the one that will; whether of a change."""
+) -> str:
+    """Have a decision carried out by the plane that runs, or written for the next one; of which changes, if of any."""
     with journal_errors():
         place = place_of(state, database)
         past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
@@ -150,7 +151,7 @@ def _decide(
             ask(place / SOCKET, "resolve", fields_of(decision))
         except NobodyListens:
             _write(decision, place, database)
-        return bool(signed_facts(past, decision))
+        return ", ".join(shown)
 
 
 def _write(decision: Resolution, place: Path, database: str | None) -> None:

@@ -10,10 +10,14 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
-from contracts.control import KillScope
+from contracts.codec import decode
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import OrderIntent, OrderType, Side
 from kernel.audit_trail import entries
+from kernel.kafka_history import read_logs
+from kernel.kafka_offsets import watermarks
 from launcher.cli import app
+from launcher.latching import Latch
 from launcher.order_journal import JOURNAL
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
@@ -183,6 +187,22 @@ def test_a_release_is_never_written_behind_the_back_of_the_order_plane(state):
     code, text = kill("off", *WHO, "--state", state)
     assert (code, "judged by the order plane" in text) == (3, True)
     assert [each.engage for each in commands(state)] == [True]
+
+
+def test_a_release_without_an_order_plane_names_what_its_journal_shows_and_without_either_is_none(
+    state, embedded_settings, monkeypatch
+):
+    monkeypatch.setattr("launcher.latching._REACH_SECONDS", 10.0)
+    kafka = ("-b", embedded_settings.bootstrap_servers, "--prefix", embedded_settings.topic_prefix)
+    code, text = kill("off", *WHO, "--state", state, *kafka)
+    assert (code, "no journal here shows what would be released" in text) == (1, True)
+    assert kill("on", *WHO, "--state", state)[0] == 0
+    assert kill("on", *WHO, "--state", state, "--flatten")[0] == 0
+    assert kill("off", *WHO, "--state", state, *kafka) == (0, Latch.PUBLISHED.value)
+    topic = embedded_settings.topic("control")
+    records = read_logs(embedded_settings, watermarks(embedded_settings, ["control"]))
+    (release,) = [decode(each.value(), (KillSwitchCommand,)) for each in records if each.topic() == topic]
+    assert (release.engage, release.ends) == (False, commands(state)[-1].command_id)
 
 
 def test_an_order_plane_that_starts_waits_for_the_moment_that_a_command_takes(state, holder):
