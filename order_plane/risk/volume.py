@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from math import fsum, inf, isfinite, nan
 
 from contracts.market import BarEvent
@@ -18,10 +18,11 @@ _NAME = "volume "
 class _Day:
     """What was traded so far of one symbol on one UTC day."""
 
-    __slots__ = ("bar_size", "newest", "of", "volume")
+    __slots__ = ("bar_size", "ends", "newest", "of", "volume")
 
-    def __init__(self, bar: BarEvent, of: date) -> None:
-        self.bar_size, self.of = bar.bar_size, of
+    def __init__(self, bar: BarEvent) -> None:
+        self.bar_size, self.of = bar.bar_size, bar.timestamp.astimezone(UTC).date()
+        self.ends = datetime.combine(self.of, time.max, UTC)
         self.newest, self.volume = bar.timestamp, _sound(bar.volume)
 
 
@@ -45,15 +46,15 @@ class DailyVolumes:
         symbol, at = bar.symbol, bar.timestamp
         day = self._open.get(symbol)
         if day is None:
-            self._open[symbol] = _Day(bar, at.astimezone(UTC).date())
+            self._open[symbol] = _Day(bar)
         elif at > day.newest and bar.bar_size == day.bar_size:
-            of = at.astimezone(UTC).date()
-            if of == day.of:
+            if at <= day.ends:
                 day.newest = at
                 day.volume += _sound(bar.volume)
             else:
-                self._end(symbol, day)
-                self._open[symbol] = _Day(bar, of)
+                self._remember(symbol, day.of, day.volume)
+                self._changed.add(symbol)
+                self._open[symbol] = _Day(bar)
 
     def average(self, symbol: str, at: datetime) -> float:
         """Mean units a day; not-a-number with fewer days than are asked for, or none shortly before ``at``."""
@@ -76,10 +77,6 @@ class DailyVolumes:
             if name.startswith(_NAME):
                 for of, volume in _days_of(text):
                     self._remember(name.removeprefix(_NAME), of, volume)
-
-    def _end(self, symbol: str, day: _Day) -> None:
-        self._remember(symbol, day.of, day.volume)
-        self._changed.add(symbol)
 
     def _remember(self, symbol: str, of: date, volume: float) -> None:
         """Two counts of one day are both too low, so the higher one is nearer."""

@@ -104,15 +104,19 @@ class Guards:
         Of rejections only the venue's are counted: what a control refused never left, and whoever goes on wishing it
         is refused again.
         """
-        strategy = report.strategy_id
+        strategy, executions = report.strategy_id, {}
         for guard in self._all:
             guard.watch.book(report)
         for fact in facts:
             if fact.kind is FactKind.REJECT and fact.fact_id != NOT_SENT and not fact.reason.startswith(_BY_KILL):
                 for guard in self._all:
                     guard.recall_rejection(strategy, fact.timestamp)
-            elif fact.kind is FactKind.FILL and not fact.revision and self._repeat_settings is not None:
-                self._repeats_of(strategy, self._repeat_settings).recall(fact.timestamp)
+            elif fact.kind is FactKind.FILL:
+                executions[fact.fact_id] = fact.timestamp  # a correction is no other execution
+        storm = self._repeats_of(strategy) if executions else None
+        if storm is not None:
+            for at in executions.values():
+                storm.recall(at)
 
     def judge(self, market: Market) -> Sequence[KillSwitchCommand | RiskAlert]:
         """Commands for what trips now and alerts for what comes near, once each; nothing while bars are missing."""
@@ -184,10 +188,9 @@ class Guards:
                     guard.restore(json.loads(notes[guard.name]))
             disabled = json.loads(notes.get(_DISABLED, "{}"))
             self._disabled = {str(name): KillAction(action) for name, action in disabled.items()}
-            repeats = self._repeat_settings
-            if repeats is not None:
-                for name, at in json.loads(notes.get(_FORGIVEN, "{}")).items():
-                    self._repeats_of(name, repeats).forgiven = moment_of(at)
+            for name, at in json.loads(notes.get(_FORGIVEN, "{}")).items():
+                if (storm := self._repeats_of(name)) is not None:
+                    storm.forgiven = moment_of(at)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise JournalError("what the automatic kill switches kept in the journal cannot be read") from None
 
@@ -203,15 +206,14 @@ class Guards:
     def _book(self, report: ExecutionReport) -> None:
         for guard in self._all:
             guard.watch.book(report)
-        settings = self._repeat_settings
-        if settings is not None and report.last_quantity:
-            storm = self._repeats_of(report.strategy_id, settings)
+        storm = self._repeats_of(report.strategy_id) if report.last_quantity else None
+        if storm is not None:
             storm.hit(report.timestamp)
             self._storm |= report.strategy_id not in self._disabled and storm.rages(report.timestamp)
 
-    def _repeats_of(self, strategy: str, settings: StormSettings) -> Storm:
-        storm = self._repeats.get(strategy)
-        if storm is None:
+    def _repeats_of(self, strategy: str) -> Storm | None:
+        storm, settings = self._repeats.get(strategy), self._repeat_settings
+        if storm is None and settings is not None:
             storm = self._repeats[strategy] = Storm("executions", settings)
         return storm
 

@@ -1,6 +1,7 @@
 """Limits by what the market did before, by what is held, and by strategy: under, at and over, and broken inputs."""
 
 from datetime import timedelta
+from itertools import product
 from math import inf, isfinite, isnan, nan
 
 import pytest
@@ -250,10 +251,15 @@ def test_what_nobody_remembers_cannot_become_a_limit_before_a_restart(limit):
     assert getattr(controls.limits, limit) is None
 
 
-@pytest.mark.parametrize("value", [nan, inf, -1.0, "many", {}, True])
 @pytest.mark.parametrize(
-    "limit",
-    ["max_volume_share", "period_collar", "max_strategy_rate", "strategy_burst", "volume_days", "collar_period"],
+    ("limit", "value"),
+    [
+        *product(
+            ("max_volume_share", "period_collar", "max_strategy_rate", "strategy_burst", "volume_days"),
+            (nan, inf, -1.0, "many", {}, True),
+        ),
+        *product(("collar_period",), (nan, inf, -1.0, 0.0, "many", {})),
+    ],
 )
 def test_such_a_limit_that_cannot_be_read_refuses_to_start(limit, value):
     with pytest.raises(ValueError, match=limit):
