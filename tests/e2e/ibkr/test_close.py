@@ -27,7 +27,7 @@ def building(request):
 
 def test_no_symbol_s_last_bar_of_a_session_is_called_missing(simulate, ibkr_library, building, tmp_path):
     simulator = simulate("--start", "20240710 15:58:30", "--speed", "30")
-    address = Address("127.0.0.1", simulator.port, 8, patience=3.0)
+    address = Address("127.0.0.1", simulator.port, 8, patience=10.0)
     terms = SourceTerms(LiveTerms(SYMBOLS, "1min"), tmp_path, building=building)
     source, deadline, given = LiveSource(address, terms, ibkr_library.__name__), time.monotonic() + 30, []
     try:
