@@ -14,6 +14,7 @@ from typing import NamedTuple
 from data_plane.connectors.arrival import InOrder
 from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache, folder
+from data_plane.connectors.ibkr_ears import Ears
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
 from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
@@ -27,7 +28,7 @@ from ibkr_client.gateway_errors import GatewayRefused
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address, Lifeline, Unusable
 from ibkr_client.loop_thread import LoopThread
-from ibkr_client.messages import Hello, HistoryBar, Listener, Notice, QuoteChange, Trade
+from ibkr_client.messages import Hello
 
 _SLACK_SECONDS = 60.0
 _STEP_SECONDS = 0.25
@@ -63,38 +64,6 @@ class SourceTerms:
     unwelcome: Callable[[Sequence[str]], str] = lambda accounts: ""
 
 
-class _Ears(Listener):
-    """Passes on what concerns market data."""
-
-    def __init__(self) -> None:
-        self.all: list[Listener] = []
-
-    def bar_update(self, number: int, bar: HistoryBar) -> None:
-        """To everybody."""
-        for each in self.all:
-            each.bar_update(number, bar)
-
-    def quote(self, change: QuoteChange) -> None:
-        """To everybody."""
-        for each in self.all:
-            each.quote(change)
-
-    def trade(self, trade: Trade) -> None:
-        """To everybody."""
-        for each in self.all:
-            each.trade(trade)
-
-    def notice(self, notice: Notice) -> None:
-        """To everybody."""
-        for each in self.all:
-            each.notice(notice)
-
-    def lost(self) -> None:
-        """To everybody."""
-        for each in self.all:
-            each.lost()
-
-
 class LiveSource:
     """Past and live bars for a thread that is not asynchronous: `backfill`, then `begin`, then `batches`.
 
@@ -110,10 +79,11 @@ class LiveSource:
         self._address = address
         self._contracts = Contracts(terms.contracts)
         self._batches: SimpleQueue[Batch] = SimpleQueue()
-        self._ears = _Ears()
+        self._ears = Ears()
         self._bars: LiveMarket | None = None
         self._quotes: Quotes | None = None
         self._order: InOrder | None = None
+        self._ending = False
         self._line: Lifeline | None = None
         self._thread = LoopThread("ibkr-data")
         try:
@@ -260,9 +230,7 @@ class LiveSource:
     async def _on_time(self) -> None:
         if self._lifeline.unusable is not None:
             raise self._lifeline.unusable
-        if self._bars is not None:
-            self._bars.on_time()
-            self._hand_over()
+        self._hand_over()
 
     def _take(self, row: RawBar | RawTick | RawQuote) -> None:
         if isinstance(row, RawBar):
@@ -278,8 +246,13 @@ class LiveSource:
     def _hand_over(self) -> None:
         """Give what nothing earlier can come before any more."""
         order, bars = self._order, self._bars
-        if order is None or bars is None:
+        if order is None or bars is None or self._ending:
             return
+        self._ending = True
+        try:  # of all symbols, before the clock is taken for the end of any
+            bars.on_time()
+        finally:
+            self._ending = False
         before = order.through
         rows: list[RawBar | RawTick | RawQuote] = [*order.until(bars.horizon)]
         if rows or order.through > before:

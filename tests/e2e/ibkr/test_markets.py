@@ -27,7 +27,7 @@ def connect(ibkr_library, tmp_path):
     def connected(port, **changes):
         terms = SourceTerms(LiveTerms(("AAPL",), "1min"), tmp_path / "cache", **changes)
         made.append(
-            LiveSource(Address("127.0.0.1", port, 8, first_wait=0.05, patience=3.0), terms, ibkr_library.__name__)
+            LiveSource(Address("127.0.0.1", port, 8, first_wait=0.05, patience=10.0), terms, ibkr_library.__name__)
         )
         return made[-1]
 
