@@ -133,6 +133,7 @@ class Book:
             return
         order = self._by_permanent.get(told.permanent_id) or (self._by_order.get(told.order_id) if mine else None)
         if order is not None:
+            order.told_filled = told.filled
             self._know(order, told.permanent_id)
             self._status(order, told.status)
 
@@ -276,11 +277,8 @@ class Book:
     def _end_by_size(self, order: Tracked) -> None:
         """End the rest of an order that is filled as far as it was to be, once every execution of it is told."""
         if not order.untold and 0 < order.sent < order.wished and order.filled >= order.sent * (1 - DUST):
-            self._end(
-                order,
-                FactKind.CANCELLED,
-                "REDUCED: the order was made smaller, or rounded to the venue's size increment",
-            )
+            reason = "REDUCED: the order was made smaller, or rounded to the venue's size increment"
+            self._end(order, FactKind.CANCELLED, reason)
 
     def _tell(self, order: Tracked, fact: Fact) -> None:
         order.facts[fact.kind, fact.fact_id] = fact

@@ -36,6 +36,7 @@ class Tracked:
         "refusal",
         "sent",
         "symbol",
+        "told_filled",
         "twins",
         "untold",
         "wished",
@@ -62,6 +63,8 @@ class Tracked:
         self.refusal = ""
         self.facts: dict[tuple[FactKind, str], Fact] = {}
         self.executions: dict[str, tuple[int, Execution]] = {}
+        self.told_filled = 0.0
+        """Units that the gateway says have traded, on earlier days too, whose executions it lists no more."""
         self.untold: set[str] = set()
         """Executions of which no fill was told yet."""
         self.over = False

@@ -11,7 +11,7 @@ from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, Execution, OrderProgress, OrderState, Position
-from order_plane.brokers.ibkr_account import snapshot_of
+from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
@@ -82,6 +82,15 @@ def test_an_account_has_the_executions_that_its_positions_have(traded):
     snapshot = snapshot_of(account, traded.book, lambda number, symbol, *_: symbol)
     assert sum(fact.quantity for fact in snapshot.executions) == snapshot.positions["AAPL"] == 6.0
     assert set(snapshot.executions) <= set(traded.news)
+
+
+def test_what_traded_of_an_order_on_an_earlier_day_counts_though_its_executions_are_listed_no_more(venue):
+    venue.book.add(Tracked(FIRST, 1, 1, "AAPL", 10.0, 10.0, NOON, lapses=False))
+    listed = OrderState(1, 901, 1, str(FIRST), "DU1", 7, "AAPL", "BUY", 10.0, "Submitted")
+    venue.order_state(listed)
+    venue.order_progress(OrderProgress(1, 901, 1, "Submitted", 6.0))
+    snapshot = snapshot_of(Account([listed], [], [], []), venue.book, lambda number, symbol, *_: symbol)
+    assert [(order.intent_id, order.filled) for order in snapshot.open_orders] == [(FIRST, 6.0)]
 
 
 class Gateway:
