@@ -26,7 +26,7 @@ from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.sending import Sending
 from order_plane.settlement import Settlement
-from order_plane.supervision import Supervision
+from order_plane.supervision import NotLatched, Supervision
 from order_plane.unacceptable import CONFLICTING_INTENT
 from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
@@ -258,7 +258,11 @@ class Execution:
         return ()
 
     def _on_command(self, command: KillSwitchCommand) -> Sequence[Message]:
-        said = self.supervision.command(command)
+        try:
+            said = self.supervision.command(command)
+        except NotLatched:  # the process ends, and what works is cancelled all the same
+            self._router.cancel_each({each.key: each for each in self._desk.cancels.due()}, Settlement(published=0))
+            raise
         self._collect(self._desk.cancels.due())
         return said
 

@@ -18,7 +18,7 @@ from order_plane.controls import Controls, LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.flattening import Flattening
-from order_plane.journals.port import Journal, Past, Recall
+from order_plane.journals.port import Journal, JournalError, Past, Recall
 from order_plane.lifecycle import history_of
 from order_plane.limit_settings import LimitSettings, changes
 from order_plane.reports import execution_report, reported
@@ -29,6 +29,10 @@ from order_plane.tightened import FORGOTTEN, in_force, note_of
 
 _REFUSED = "refused release "
 _POLICY = ErrorCode.OUT_OF_RANGE
+
+
+class NotLatched(JournalError):
+    """A kill switch command that the journal does not take."""
 
 
 class Supervision:
@@ -90,6 +94,7 @@ class Supervision:
 
         Raises:
             Unprocessable: when a release is not allowed.
+            NotLatched: when it cannot be made durable; a kill holds for what is left of this process.
         """
         if command.command_id in self._released:
             return ()
@@ -97,9 +102,13 @@ class Supervision:
         if refusal is not None:
             self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
             raise Unprocessable(FieldError("/engage", f"the kill switch stays engaged: {refusal}", _POLICY))
-        if not self._journal.record_command(command):
-            return ()
-        return self._obey(command)
+        try:
+            fresh = self._journal.record_command(command)
+        except Exception as error:
+            if command.engage:
+                self._desk.command(command)
+            raise NotLatched(f"a kill switch command cannot be written into the journal: {error}") from error
+        return self._obey(command) if fresh else ()
 
     def tighten(self, limits: LimitSettings, operator: str, reason: str) -> Sequence[str]:
         """Judge by ``limits`` from now on, at the wish of ``operator``; returns the names of those that changed.

@@ -11,16 +11,19 @@ from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
 import pytest
 from drills import FIRST, NOON, SYMBOLS, Drill, a_bar, an_intent, script
 from lives import begin, end
 
 import kernel.clock
-from contracts.trading import OrderStatus
+from contracts.control import KillScope, KillSwitchCommand
+from contracts.trading import OrderStatus, OrderType, Side, TimeInForce
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError, RowState
 from order_plane.journals.sqlite import SqliteJournal
+from order_plane.supervision import NotLatched
 
 PROGRAM = Path(__file__).with_name("order_plane_life.py")
 
@@ -99,6 +102,37 @@ def test_a_full_disk_stops_the_plane_before_it_sends(tmp_path, seed):
     assert drill.ends().keys() == drill.intents.keys()
     assert drill.stage.upkeep.reconciled
     drill.journal.close()
+
+
+@pytest.mark.fault("F23: the disk is full when a kill comes")
+def test_a_kill_that_cannot_be_latched_cancels_what_works_before_the_plane_ends(tmp_path):
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    drill = Drill(journal)
+    wishes = [an_intent(number, symbol, 0, Random(FIRST)) for number, symbol in enumerate(SYMBOLS, 1)]
+    terms = {"order_type": OrderType.LIMIT, "limit_price": 96.0, "time_in_force": TimeInForce.GTC}
+    terms |= {"direction": Side.BUY}
+    drill.tell([a_bar(symbol, 0, Random(FIRST)) for symbol in SYMBOLS])
+    drill.tell([wish.model_copy(update=terms) for wish in wishes])
+    working = {order.intent_id for order in drill.venue.snapshot().open_orders}
+    assert working == {wish.intent_id for wish in wishes}
+    connection = journal._database._connection
+    connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
+
+    def kill(number, **scope):
+        command = {"command_id": UUID(int=number), "engage": True, "operator": "ann", "reason": "a" * 400}
+        drill.stage.handlers[KillSwitchCommand](KillSwitchCommand(timestamp=NOON, **command, **scope))
+
+    def fill():
+        for number in range(500):
+            kill(number, scope=KillScope.STRATEGY, target=f"s{number}")
+
+    with pytest.raises(NotLatched):
+        fill()
+    assert {order.intent_id for order in drill.venue.snapshot().open_orders} == working
+    with pytest.raises(NotLatched):
+        kill(999)
+    assert drill.venue.snapshot().open_orders == ()
+    journal.close()
 
 
 @pytest.mark.fault("F24: the journal is flipped or cut")
