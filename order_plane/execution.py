@@ -26,7 +26,7 @@ from order_plane.reports import stamped
 from order_plane.router import Router
 from order_plane.sending import Sending
 from order_plane.settlement import Settlement
-from order_plane.supervision import NotLatched, Supervision
+from order_plane.supervision import Supervision
 from order_plane.unacceptable import CONFLICTING_INTENT
 from order_plane.upkeep import NO_UPKEEP, Options, Upkeep
 
@@ -57,6 +57,7 @@ class Execution:
         self._broker, self._account, self._recovered = broker, account, False
         self._router = Router(desk, journal, broker)
         self.supervision = supervision = supervision or Supervision(desk, journal)
+        supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
         self._sending = Sending(desk, Dispatch(desk, broker, self._router), supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
@@ -258,11 +259,7 @@ class Execution:
         return ()
 
     def _on_command(self, command: KillSwitchCommand) -> Sequence[Message]:
-        try:
-            said = self.supervision.command(command)
-        except NotLatched:  # the process ends, and what works is cancelled all the same
-            self._router.cancel_each({each.key: each for each in self._desk.cancels.due()}, Settlement(published=0))
-            raise
+        said = self.supervision.command(command)
         self._collect(self._desk.cancels.due())
         return said
 

@@ -1,6 +1,7 @@
 """Carries the desk's wishes to the broker and the broker's facts to the desk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from contracts.base import Message
@@ -135,6 +136,12 @@ class Router:
         for fact in answers:
             self.learn(fact, settlement)
         return True
+
+    def cancel_untold(self, due: Iterable[CancelOrder]) -> None:
+        """Ask for the cancels ``due`` while nothing can be written down; what becomes of them the next life asks."""
+        for order in due:
+            with suppress(BrokerRefused, BrokerUnavailable, BrokerStateUnknown):
+                self._broker.cancel(order)
 
     def cancel_each(self, due: Mapping[UUID, CancelOrder], settlement: Settlement) -> dict[UUID, CancelOrder]:
         """Ask for the cancels ``due``; returns those to ask for next time, first what was not asked for now."""

@@ -59,9 +59,11 @@ class Sending:
         ``exempt`` are intents that close a position and that nothing holds back. The guards have heard so many of the
         outputs of ``settlement``; returns how many they have heard then.
         """
-        desk, dispatch, supervision = self._desk, self._dispatch, self._supervision
+        desk, dispatch = self._desk, self._dispatch
         for order in orders:
+            said = len(settlement.outputs)
             dispatch.make_way(order, settlement)
+            heard = self._overhear(settlement, heard, said)
             if order.attempt == 1 or dispatch.is_absent(order, settlement):  # a venue may take long to say so
                 self.heed(settlement)
                 if self._is_late(order.intent):
@@ -70,14 +72,15 @@ class Sending:
                     dispatch.send_if_allowed(order, settlement)
                 else:
                     dispatch.send(order, settlement)
-            if supervision.guards is not None:
-                heard = self._overhear(settlement, heard)
+            heard = self._overhear(settlement, heard)
         said = len(settlement.outputs)
         dispatch.conclude(settlement)
-        late = supervision.guards is not None and said < len(settlement.outputs)
-        return self._overhear(settlement, heard) if late else heard
+        return self._overhear(settlement, heard, said)
 
-    def _overhear(self, settlement: Settlement, heard: int) -> int:
+    def _overhear(self, settlement: Settlement, heard: int, said: int = -1) -> int:
+        """Let the guards judge, unless nothing was said since there were ``said`` outputs."""
+        if self._supervision.guards is None or said == len(settlement.outputs):
+            return heard
         if self._supervision.overhear(settlement.outputs[heard:]):
             settlement.outputs += self._supervision.act(())
         return len(settlement.outputs)

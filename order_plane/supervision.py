@@ -1,7 +1,7 @@
 """Kill switches at work: commands and guards in, closing orders out, all of it latched in the journal."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from math import isnan
 from uuid import UUID
@@ -18,7 +18,7 @@ from order_plane.controls import Controls, LooserLimit
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.flattening import Flattening
-from order_plane.journals.port import Journal, JournalError, Past, Recall
+from order_plane.journals.port import Journal, Past, Recall
 from order_plane.lifecycle import history_of
 from order_plane.limit_settings import LimitSettings, changes
 from order_plane.reports import execution_report, reported
@@ -29,10 +29,6 @@ from order_plane.tightened import FORGOTTEN, in_force, note_of
 
 _REFUSED = "refused release "
 _POLICY = ErrorCode.OUT_OF_RANGE
-
-
-class NotLatched(JournalError):
-    """A kill switch command that the journal does not take."""
 
 
 class Supervision:
@@ -57,6 +53,8 @@ class Supervision:
         self._told: list[KillSwitchCommand] = []
         self._released: set[UUID] = set()
         self.alert = False
+        self.unlatched: Callable[[], None] = lambda: None
+        """Called when the journal does not take a kill."""
         self.triggered: Counter[str] = Counter()
         """Switches engaged by cause, since somebody last counted and cleared them."""
         self.watches = guards is not None
@@ -94,7 +92,6 @@ class Supervision:
 
         Raises:
             Unprocessable: when a release is not allowed.
-            NotLatched: when it cannot be made durable; a kill holds for what is left of this process.
         """
         if command.command_id in self._released:
             return ()
@@ -102,13 +99,7 @@ class Supervision:
         if refusal is not None:
             self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
             raise Unprocessable(FieldError("/engage", f"the kill switch stays engaged: {refusal}", _POLICY))
-        try:
-            fresh = self._journal.record_command(command)
-        except Exception as error:
-            if command.engage:
-                self._desk.command(command)
-            raise NotLatched(f"a kill switch command cannot be written into the journal: {error}") from error
-        return self._obey(command) if fresh else ()
+        return self._obey(command) if self._latched(command) else ()
 
     def tighten(self, limits: LimitSettings, operator: str, reason: str) -> Sequence[str]:
         """Judge by ``limits`` from now on, at the wish of ``operator``; returns the names of those that changed.
@@ -214,7 +205,7 @@ class Supervision:
     def _engaged_by(self, command: KillSwitchCommand) -> Sequence[Message]:
         """Engage what a guard wants engaged; one that was released at the same event time needs another name."""
         for number in count(2):
-            if self._journal.record_command(command):
+            if self._latched(command):
                 return command, *self._obey(command)
             if self._desk.switch.engaged_as(command) is not None:
                 return ()
@@ -231,7 +222,7 @@ class Supervision:
         """Make the halts durable that the desk has ordered by itself; they are to be said."""
         ordered, said = self._desk.halts.ordered, []
         while ordered:
-            self._journal.record_command(ordered[0])
+            self._latched(ordered[0])
             self.triggered[ordered[0].cause] += 1
             said.append(ordered.pop(0))
         return said
@@ -280,6 +271,16 @@ class Supervision:
         why = self.unmet(command)
         doubt = () if why is None else (critical("KILL_TARGET_UNKNOWN", why, command.timestamp),)
         return *self._desk.command(command), *doubt
+
+    def _latched(self, command: KillSwitchCommand) -> bool:
+        """Make ``command`` durable; False when it was. A kill that cannot be holds for the rest of this process."""
+        try:
+            return self._journal.record_command(command)
+        except Exception:
+            if command.engage:
+                self._desk.command(command)
+                self.unlatched()
+            raise
 
     def _refusal(self, release: KillSwitchCommand) -> str | None:
         """Why ``release`` is not allowed; what was refused once stays so, however often it is heard."""

@@ -63,12 +63,12 @@ class Session:
         )
         venue.book.add(tracked)
         loop = asyncio.get_running_loop()
-        answer = venue.sending[tracked.intent_id] = loop.create_future()
+        answer = venue.sending[tracked.order_id] = loop.create_future()
         try:
             fields = {**form.fields, "orderId": tracked.order_id, "clientId": self._client_id}
             await self._place(connection, tracked, contract.fields, fields, form.algo)
         except BaseException:
-            venue.sending.pop(tracked.intent_id, None)
+            venue.sending.pop(tracked.order_id, None)
             raise
         return Sent(tracked, answer, loop.call_later(self._terms.answer_seconds, _give_up, answer))
 
@@ -82,7 +82,7 @@ class Session:
             await self._search(sent.tracked)
         finally:
             sent.alarm.cancel()
-            self._venue.sending.pop(sent.tracked.intent_id, None)
+            self._venue.sending.pop(sent.tracked.order_id, None)
         return self._first_news(sent.tracked)
 
     async def replace(self, order: ReplaceOrder) -> Sequence[Fact]:

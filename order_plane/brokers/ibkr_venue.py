@@ -68,7 +68,7 @@ class Venue(Listener):
         self.contracts = Contracts(terms.contracts)
         self.book = Book(address.client_id, ids.find, self._say, self._on_question, seen)
         self.lifeline = Lifeline(library, address, self, self._greet)
-        self.sending: Waiting = {}
+        self.sending: dict[int, asyncio.Future[None]] = {}  # by order id: an intent may have two attempts
         self.cancelling: Waiting = {}
         self.changing: dict[UUID, Change] = {}
         self._asked_at = 0.0
@@ -237,7 +237,7 @@ class Venue(Listener):
         self.news.append(fact)
         if fact.kind is FactKind.SECOND_ORDER:  # it says nothing of the order that somebody waits for
             return
-        answer = self.sending.get(order.intent_id)
+        answer = self.sending.get(order.order_id)
         if answer is not None and not answer.done():
             answer.set_result(None)
         if fact.kind in ENDS:
@@ -271,7 +271,7 @@ class Venue(Listener):
             self._cancel_heard(order, None if order.ended else BrokerRefused(said))
         certain = on_order(notice.code) in (OnOrder.UNCHANGED, OnOrder.REFUSED)
         self._change_heard(order, BrokerRefused(said) if certain else BrokerStateUnknown(said))
-        answer = self.sending.get(order.intent_id)
+        answer = self.sending.get(order.order_id)
         if answer is not None and not answer.done():
             answer.set_exception(BrokerStateUnknown(said))
 

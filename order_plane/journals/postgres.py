@@ -21,10 +21,13 @@ _RETRY_SECONDS = 0.2
 _SESSION = (
     "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
     " -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
+    " -c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
 )
 
 _AWAY = ("", "08", "57")
 """Classes of SQLSTATE of a server that is not there, goes down or comes up; a client that reaches none has no state."""
+_IDLED = "25P03"
+"""The server has ended a session of a process that was stopped in a transaction."""
 _UNACKNOWLEDGED_MS = 5_000
 """After so long a host that vanished is noticed: orders wait for its answer."""
 
@@ -188,6 +191,6 @@ def _told(done: str) -> Iterator[None]:
     except psycopg.Error as error:
         state = error.sqlstate or ""
         said = f"the journal's PostgreSQL cannot be {done}: {type(error).__name__}"
-        lost = isinstance(error, psycopg.OperationalError) and state[:2] in _AWAY
+        lost = state == _IDLED or (isinstance(error, psycopg.OperationalError) and state[:2] in _AWAY)
         kind = JournalUnavailable if lost else JournalError
         raise kind(f"{said} (SQLSTATE {state})" if state else said) from None

@@ -23,7 +23,6 @@ from contracts.trading import OrderStatus, OrderType, Side, TimeInForce
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError, RowState
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.supervision import NotLatched
 
 PROGRAM = Path(__file__).with_name("order_plane_life.py")
 
@@ -126,10 +125,10 @@ def test_a_kill_that_cannot_be_latched_cancels_what_works_before_the_plane_ends(
         for number in range(500):
             kill(number, scope=KillScope.STRATEGY, target=f"s{number}")
 
-    with pytest.raises(NotLatched):
+    with pytest.raises((JournalError, sqlite3.Error)):
         fill()
     assert {order.intent_id for order in drill.venue.snapshot().open_orders} == working
-    with pytest.raises(NotLatched):
+    with pytest.raises((JournalError, sqlite3.Error)):
         kill(999)
     assert drill.venue.snapshot().open_orders == ()
     journal.close()

@@ -57,9 +57,9 @@ class Venue:
         return most
 
 
-def a_plane(venue, journal=None):
+def a_plane(venue, journal=None, guards=()):
     limits = {"duplicate_window": 0, "max_gross_exposure": 1e9}
-    settings = OrderSettings.model_validate({"limits": limits, "guards": (), "reconciliation": None})
+    settings = OrderSettings.model_validate({"limits": limits, "guards": guards, "reconciliation": None})
     stage = build_stage(settings, journal or MemoryJournal(), venue)
     stage.recover()
     tell(stage, *(a_bar(symbol=symbol) for symbol in SYMBOLS))
@@ -121,6 +121,55 @@ def test_a_kill_that_comes_among_them_stops_the_next_and_those_under_way_are_hea
     assert [journal.past(wish.intent_id).state for wish in wishes(4)] == [
         RowState.ACKED, RowState.ACKED, RowState.REJECTED, RowState.REJECTED,
     ]  # fmt: skip
+
+
+def test_a_storm_that_an_answer_completes_stops_the_order_that_waited_for_it():
+    venue = Venue()
+    venue.problems = {number: BrokerRefused("NO: says the venue") for number in (1, 2)}
+    guards = [{"daily_loss": None, "drawdown": None, "sharpe": None, "rejects": {"count": 1}}]
+    tell(a_plane(venue, guards=guards), *(an_intent(number, symbol="S0") for number in (1, 2, 3)))
+    assert [number for what, number in venue.log if what == "sent"] == [1, 2]
+
+
+class Full(MemoryJournal):
+    """A journal that takes no kill."""
+
+    def record_command(self, command):
+        raise JournalError("full")
+
+
+def test_a_kill_that_cannot_be_latched_among_them_cancels_them_and_what_they_traded_is_not_lost():
+    venue, journal, cancelled = Venue(), Full(), []
+
+    def cancel(order):
+        cancelled.append(order.intent_id.int)
+        return [Fact(order.intent_id, FactKind.FILL, "fill", NOON, "v-1", 1.0, 100.0)]
+
+    venue.cancel = cancel
+    stage = a_plane(venue, journal)
+    kill = KillSwitchCommand(command_id=UUID(int=99), timestamp=NOON, engage=True, operator="tester", reason="a test")
+    stage.heed(lambda: [kill] if len(venue.log) == 2 else [])
+    with pytest.raises(JournalError, match="full"):
+        tell(stage, *wishes(4))
+    assert cancelled[:2] == [1, 2]
+    assert not any(stage.desk.positions.values()), "nothing is believed that is not written down"
+    assert [number for what, number in venue.log if what == "sent"] == [1, 2]
+    pasts = [journal.past(wish.intent_id) for wish in wishes(4)]
+    assert [past.state for past in pasts] == [
+        RowState.ACKED, RowState.ACKED, RowState.SUBMITTING, RowState.SUBMITTING,
+    ]  # fmt: skip
+    assert {fact.kind for past in pasts for fact in past.facts} <= {FactKind.SUBMITTING, FactKind.ACK}, "the next asks"
+
+
+def test_a_kill_of_a_guard_that_cannot_be_latched_cancels_what_works():
+    venue, cancelled = Venue(), []
+    venue.problems = {number: BrokerRefused("NO: says the venue") for number in (2, 3)}
+    venue.cancel = lambda order: cancelled.append(order.intent_id.int) or []
+    guards = [{"daily_loss": None, "drawdown": None, "sharpe": None, "rejects": {"count": 1}}]
+    stage = a_plane(venue, Full(), guards)
+    with pytest.raises(JournalError, match="full"):
+        tell(stage, *wishes(3))
+    assert 1 in cancelled
 
 
 def test_a_journal_that_was_taken_over_among_them_stops_the_rest_and_keeps_the_answers_of_those_under_way():

@@ -118,7 +118,7 @@ def test_an_account_that_holds_something_and_an_order_placed_by_hand_is_started_
     plane.stage.close()
     second = start(simulator)
     assert set(second.stage.desk.halts.reasons) == halted
-    second.trade(desk.order(3))
+    second.trade(desk.order(3, quantity=9.0))
     assert second.statuses() == {3: OrderStatus.REJECTED}
 
 
@@ -146,7 +146,7 @@ def test_orders_whose_rows_were_lost_with_the_power_are_taken_up_from_journal_an
     assert second.stage.desk.in_doubt == 0
     second.stage.cancel(UUID(int=2), "c2", "enough")
     until(lambda: second.statuses().get(2) is OrderStatus.CANCELED)
-    second.trade(desk.order(3))
+    second.trade(desk.order(3, quantity=9.0))
     until(lambda: second.statuses().get(3) is OrderStatus.FILLED)
     refs = [order["order_ref"] for order in simulator.state()["orders"]]
     assert sorted(refs) == [str(UUID(int=number)) for number in (1, 2, 3)]
