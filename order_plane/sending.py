@@ -1,4 +1,4 @@
-"""Sends what was let through, one order at a time, and looks between two whether trading has been stopped."""
+"""Sends what was let through, one order after another, and looks between two whether trading has been stopped."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
