@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -15,6 +15,7 @@ from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Resolution, Verdict
 
 _READABLE = r"^[^\x00-\x1f\x7f]+$"
+_Form = TypeVar("_Form", bound=BaseModel)
 _Amount = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 _FIRST, _LAST = datetime(1700, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -61,14 +62,12 @@ def command_of(fields: Fields) -> KillSwitchCommand:
 
 def fill_of(fields: Fields, intent_id: UUID) -> Fact:
     """The execution that somebody read at the venue; raises CommandRefused when a field is missing or wrong."""
-    try:
-        told = _Execution.model_validate(fields)
-    except ValidationError as error:
-        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
-        raise CommandRefused(
-            f"{wrong}: wrong or missing. An execution has the venue's name of it (at most 64 characters, no blanks), a "
-            "quantity and a price above 0, a commission, and a time with an offset; a name and a reason sign it"
-        ) from None
+    told = _signed_as(
+        _Execution,
+        fields,
+        "An execution has the venue's name of it (at most 64 characters, no blanks), a quantity and a price above 0, a "
+        "commission, and a time with an offset; a name and a reason sign it",
+    )
     reason = f"BOOKED: signed by {told.operator}: {told.reason}"
     terms = told.quantity, told.price, told.commission
     return Fact(intent_id, FactKind.FILL, told.fill, told.at, "", *terms, reason=reason)
@@ -130,14 +129,21 @@ class _Execution(_Signature):
 
 def resolution_of(fields: Fields) -> Resolution:
     """The decision in the fields of a command; raises CommandRefused when a field is missing or wrong."""
-    try:
-        signed = _Signed.model_validate(fields)
-    except ValidationError as error:
-        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
-        raise CommandRefused(
-            f"{wrong}: wrong or missing. A decision is signed with a name (at most 64 characters) and a reason (400), "
-            "of an attempt, at a time with an offset; an order id has no blanks and at most 64 characters"
-        ) from None
+    signed = _signed_as(
+        _Signed,
+        fields,
+        "A decision is signed with a name (at most 64 characters) and a reason (400), of an attempt, at a time with an "
+        "offset; an order id has no blanks and at most 64 characters",
+    )
     if (signed.verdict is Verdict.ADOPTED) != bool(signed.order_id):
         raise CommandRefused("an adopted order needs the venue's order id, and only that")
     return Resolution(**dict(signed))
+
+
+def _signed_as(model: type[_Form], fields: Fields, wanted: str) -> _Form:
+    """The fields as ``model``; raises CommandRefused with those that are wrong and what is ``wanted``."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors()}))
+        raise CommandRefused(f"{wrong}: wrong or missing. {wanted}") from None

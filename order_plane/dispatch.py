@@ -75,18 +75,15 @@ class Dispatch:
 
         A further attempt must not be sent before that is asked, whatever a person signed.
         """
-        intent_id = order.intent.intent_id
         try:
-            facts: Sequence[Fact] = self._broker.lookup(intent_id) or ()
+            facts: Sequence[Fact] = self._broker.lookup(order.intent.intent_id) or ()
         except (BrokerUnavailable, BrokerStateUnknown):
             self._router.cut_off = True
             self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
         if all(fact.kind is FactKind.REJECT for fact in facts):
             return True
-        settlement.answers.append(Answer(intent_id, order.attempt, _ACKED, facts[0].order_id))
-        for fact in facts:
-            self._router.learn(fact, settlement)
+        self._take_up(order, facts, settlement)
         return False
 
     def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
@@ -107,6 +104,10 @@ class Dispatch:
         if facts is None:
             return
         crash_point("after_send")
+        self._take_up(order, facts, settlement)
+
+    def _take_up(self, order: SubmitOrder, facts: Sequence[Fact], settlement: Settlement) -> None:
+        """The venue has the order, and tells ``facts`` of it."""
         order_id = facts[0].order_id if facts else ""
         settlement.answers.append(Answer(order.intent.intent_id, order.attempt, _ACKED, order_id))
         for fact in facts:
