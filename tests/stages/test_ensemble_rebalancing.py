@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from order_messages import filled
 
 from contracts.base import Message
 from contracts.codec import decode
 from contracts.control import PlanDecision, PlanProgress, PlanState, RebalancePlan, Verdict
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
-from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent
 from kernel.memory_bus import MemoryBus
 from kernel.pump import Pump
 from kernel.recorder import END, SAID, TOLD, Recorder, replay
@@ -83,16 +84,7 @@ class OrderPlane:
         self.waiting = [intent for intent in self.waiting if intent not in ready]
         for intent in ready:
             self.count += 1
-            yield ExecutionReport(
-                intent_id=intent.intent_id,
-                order_id="1",
-                symbol=intent.symbol,
-                status=OrderStatus.FILLED,
-                filled_quantity=intent.quantity,
-                avg_fill_price=100.0,
-                timestamp=moment.timestamp,
-                direction=intent.direction,
-            )
+            yield filled(intent, 100.0, moment.timestamp)
             yield ExecutionCost(
                 symbol=intent.symbol,
                 timestamp=moment.timestamp,

@@ -407,18 +407,16 @@ def test_a_trip_stays_latched_over_a_restart_and_is_not_released_by_an_old_refus
     assert "RELEASE_REFUSED" in alerts(stage.recover())
 
 
+def a_flattening(number):
+    signed = {"operator": "ada", "reason": "out", "action": KillAction.HALT_AND_FLATTEN}
+    return KillSwitchCommand(command_id=UUID(int=number), timestamp=NOON, engage=True, **signed)
+
+
 def test_flattening_goes_on_after_a_restart_without_a_second_order(durable):
     stage = durable(QUIET)
     stage.recover()
     invested(stage)
-    kill = KillSwitchCommand(
-        command_id=UUID(int=903),
-        timestamp=NOON,
-        engage=True,
-        operator="ada",
-        reason="out",
-        action=KillAction.HALT_AND_FLATTEN,
-    )
+    kill = a_flattening(903)
     tell(stage, kill)
     assert len(stage.desk.open_orders) == 1
     stage = durable(QUIET)
@@ -486,14 +484,7 @@ def test_what_closes_a_position_asks_first_who_sends_and_only_another_holder_sto
         return answer == "holds"
 
     stage._broker.submit, stage.upkeep.confirm = noted, confirm
-    kill = KillSwitchCommand(
-        command_id=UUID(int=950),
-        timestamp=NOON,
-        engage=True,
-        operator="ada",
-        reason="out",
-        action=KillAction.HALT_AND_FLATTEN,
-    )
+    kill = a_flattening(950)
     if answer == "another":
         with pytest.raises(JournalError):
             tell(stage, kill)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from order_messages import filled
 
 from contracts.base import Message
 from contracts.codec import decode
 from contracts.market import BarEvent, SliceEvent
-from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
+from contracts.trading import ExecutionReport, OrderIntent
 from kernel.memory_bus import MemoryBus
 from kernel.pump import Pump
 from kernel.recorder import END, SAID, TOLD, Recorder, replay
@@ -48,16 +49,7 @@ def market(daily_bars) -> list[Message]:
 
 def fill(intent: OrderIntent) -> Iterable[Message]:
     """An order plane that fills everything at once."""
-    yield ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=100.0,
-        timestamp=intent.timestamp,
-        direction=intent.direction,
-    )
+    yield filled(intent, 100.0)
 
 
 @pytest.fixture(params=["momentum", "abroad", "cross"])

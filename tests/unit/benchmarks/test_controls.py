@@ -1,22 +1,15 @@
 """The benchmark of the controls asks every one of them."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from order_plane.limit_settings import LimitSettings
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("controls_benchmark", ROOT / "benchmarks" / "controls.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark) -> ModuleType:
+    return load_benchmark("controls")
 
 
 def test_every_limit_that_is_off_by_default_is_set(benchmark: ModuleType):

@@ -1,6 +1,5 @@
 """The benchmark of optimisation passes nothing that it has not measured."""
 
-import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -13,11 +12,8 @@ FAST = {"ours": 1.0, "direct": 1.0, "rebuilt": 20.0}
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("optimizer_benchmark", ROOT / "benchmarks" / "optimizer.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark) -> ModuleType:
+    return load_benchmark("optimizer")
 
 
 @pytest.mark.parametrize(
