@@ -43,8 +43,9 @@ class Timed:
 
 
 def an_intent(number: int) -> OrderIntent:
+    """Each a second after the one before; those below 0 lie behind the benchmark."""
     return OrderIntent(
-        intent_id=UUID(int=number),
+        intent_id=UUID(int=10**9 + number),
         symbol="AAPL",
         direction=Side.BUY if number % 2 else Side.SELL,
         quantity=1.0 + number % 7,
@@ -63,7 +64,7 @@ def fill(settings: OrderSettings, rows: int) -> None:
     """Put finished intents into a new journal."""
     journal = durable_journal(settings.model_copy(update={"audit": False}))
     for first in range(0, rows, 1_000):
-        intents = [an_intent(10**9 + first + number) for number in range(min(1_000, rows - first))]
+        intents = [an_intent(first + number - rows) for number in range(min(1_000, rows - first))]
         journal.begin([SubmitOrder(intent, settings.account) for intent in intents], [], journal.appended)
         answers = [Answer(intent.intent_id, 1, RowState.ACKED, "o") for intent in intents]
         facts = [
