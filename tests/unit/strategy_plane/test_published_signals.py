@@ -103,8 +103,8 @@ def test_news_that_fade_as_in_the_manual_of_pandas(scene, date):
 
 
 def test_standard_scores_of_the_examples_of_wikipedia():
-    """Of 2, 4, 4, 4, 5, 5, 7 and 9 the mean is 5 and the deviation 2; of 4, 7, 13 and 16 they are 10 and, of a sample,
-    the root of 30.
+    """Of 2, 4, 4, 4, 5, 5, 7 and 9 the deviation is 2, about a mean of 5; of 4, 7, 13 and 16 the variance of a sample
+    is 30, about 10.
     """
     raw = dict(zip("ABCDEFGH", (2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0), strict=True))
     assert list(cross_section(raw, tail=0.0).values()) == [-1.5, -0.5, -0.5, -0.5, 0.0, 0.0, 1.0, 2.0]
