@@ -35,8 +35,8 @@ def test_simple_returns_of_the_manual_of_pandas():
     assert performance.total_return([90.0, 91.0, 85.0]) == pytest.approx(-0.055556, abs=5e-7)
 
 
-def test_volatility_of_the_examination_of_garp():
-    """A question of the FRM examination: closes of months, a deviation of 0.0942 and 32.6 % a year."""
+def test_volatility_of_the_question_of_pzacademy():
+    """pzacademy.com, question 50785: closes of months, a deviation of 0.0942 and 32.6 % a year."""
     closes = [35.0, 38.0, 41.0, 37.0, 33.0, 32.0]
     steps = [math.log(after / before) for before, after in pairwise(closes)]
     assert performance.volatility(steps, 1) == pytest.approx(0.0942, abs=5e-5)

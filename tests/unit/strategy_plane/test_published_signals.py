@@ -65,8 +65,8 @@ def test_the_line_through_rs_women():
     assert betas(closes)[0] == pytest.approx(3.45)
 
 
-def test_variance_of_the_examination_of_garp():
-    """A question of the FRM examination: the squared log returns of five months sum to 0.03711."""
+def test_variance_of_the_question_of_pzacademy():
+    """pzacademy.com, question 50785: the squared log returns of five months sum to 0.03711."""
     closes = np.array([35.0, 38.0, 41.0, 37.0, 33.0, 32.0])
     assert 5.0 * close_to_close(closes) == pytest.approx(0.03711, abs=5e-6)
     bars = Bars((), closes, closes, closes, closes, np.ones(6))
