@@ -42,7 +42,9 @@ def test_flow_of_one_change(after, flow):
 
 def test_the_flow_of_the_manual_of_wickra():
     """`OrderFlowImbalance`: a bid of 5 at 100 is lifted to 6 at 100.5, 4 are asked at 101, and the flow is 6."""
-    before, now = ({"bid": bid, "bid_size": size, "ask": 101.0, "ask_size": 4.0} for bid, size in ((100.0, 5), (100.5, 6)))
+    before, now = (
+        {"bid": bid, "bid_size": size, "ask": 101.0, "ask_size": 4.0} for bid, size in ((100.0, 5), (100.5, 6))
+    )
     assert flow_of(quote(0, **before), quote(1, **now)) == 6.0
 
 

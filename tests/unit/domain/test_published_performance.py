@@ -85,8 +85,8 @@ def test_growth_over_drawdown_of_a_glossary():
 
 
 def test_profits_at_average_cost_of_the_canadian_securities_course():
-    """Chapter 24, disposition of shares: a gain of 358 after commissions of 17 and 25 dollars; and 200 at 6 and 100 at 9,
-    with commissions of 25 and 20, cost 7.15 each.
+    """Chapter 24, disposition of shares: a gain of 358 after commissions of 17 and 25 dollars; and 200 at 6 and 100 at
+    9, with commissions of 25 and 20, cost 7.15 each.
     """
     assert performance.closed_profits([100, -100], [6, 10], [17, 25]).tolist() == pytest.approx([358.0])
     assert performance.closed_profits([200, 100, -300], [6, 9, 7.15], [25, 20, 0]).tolist() == pytest.approx([0.0])

@@ -20,7 +20,7 @@ DOW = [
     *(10896.91, 10782.95, 10620.16, 10625.83, 10510.95, 10444.37, 10068.01, 10193.39, 10066.57, 10043.75),
 ]
 RATE_OF_CHANGE = [-3.85, -4.85, -4.52, -6.34, -7.86, -6.21, -4.31, -3.24]
-"""stockcharts.com, Rate of Change over 12 days in percent, as the tests of several programs quote it (ta4j among them)."""
+"""stockcharts.com, Rate of Change over 12 days in percent, as the tests of ta4j and other programs quote it."""
 INTEL = [
     *(22.2734, 22.1940, 22.0847, 22.1741, 22.1840, 22.1344, 22.2337, 22.4323, 22.2436, 22.2933),
     *(22.1542, 22.3926, 22.3816, 22.6109, 23.3558, 24.0519, 23.7530, 23.8324, 23.9516, 23.6338),
@@ -84,7 +84,7 @@ def test_the_queue_of_the_manuals_of_wickra_and_digifi(scene, bid: float, ask: f
 
 
 def test_the_flow_of_the_manual_of_wickra_over_the_depth_it_ends_with(scene):
-    """`OrderFlowImbalance`: a flow of 6, after which 6 are bid and 4 asked; scored between none and two thirds of it."""
+    """`OrderFlowImbalance`: a flow of 6, after which 6 are bid and 4 asked; scored beside none and two thirds of it."""
     for symbol, flow in (("A", 6.0), ("NONE", 0.0), ("LESS", 4.0)):
         scene.flow(symbol, 0.5, flow, 6.0, 4.0)
         scene.bar(symbol, 1, 10.0)

@@ -78,7 +78,8 @@ def test_weighted_volatility_of_the_example_of_hull():
 
 def test_weighted_covariance_of_the_question_of_leetquiz():
     """leetquiz.com, question 35: with a lambda of 0.94, volatilities of 2 % and 3 %, a correlation of 0.4 and newest
-    returns of 3 % and 4 % the variances become 0.00043 and 0.000942 and the covariance 0.0002976: a correlation of 0.4676.
+    returns of 3 % and 4 % the variances become 0.00043 and 0.000942 and the covariance 0.0002976, which is a
+    correlation of 0.4676.
     """
     keep = 0.94
     before = np.linalg.cholesky(np.array([[0.0004, 0.00024], [0.00024, 0.0009]]))
