@@ -84,7 +84,7 @@ def test_the_queue_of_the_manuals_of_wickra_and_digifi(scene, bid: float, ask: f
 
 
 def test_the_flow_of_the_manual_of_wickra_over_the_depth_it_ends_with(scene):
-    """`OrderFlowImbalance`: a flow of 6, after which 6 are bid and 4 asked; scored beside none and one twice as deep."""
+    """`OrderFlowImbalance`: a flow of 6, after which 6 are bid and 4 asked; beside none and a book twice as deep."""
     for symbol, flow, depth in (("A", 6.0, 1.0), ("NONE", 0.0, 1.0), ("DEEP", 4.0, 2.0)):
         scene.flow(symbol, 0.5, flow, 6.0 * depth, 4.0 * depth)
         scene.bar(symbol, 1, 10.0)
