@@ -155,6 +155,18 @@ def test_the_tests_exist_and_are_of_the_formula(row: Row) -> None:
         assert [each for each in faults(row.published, row.formula) if "does not name" not in each] == []
 
 
+def test_what_has_no_published_example_is_listed_with_what_holds_it_instead() -> None:
+    text = (ROOT / "docs/formulas.md").read_text("utf-8")
+    section = text.partition("## Without a published example")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    listed = {name: line for line in lines for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert listed.keys() == {row.formula for row in TABLE if not row.published}
+    for name, line in listed.items():
+        tests = LINK.findall(line)
+        assert tests, name
+        assert [each for each in faults(line, name) if "does not name" not in each] == []
+
+
 def test_what_no_program_computes_is_named_in_the_decision() -> None:
     decision = (ROOT / "docs/decisions/0020-what-each-formula-is-held-against.md").read_text("utf-8")
     alone = {row.formula for row in TABLE if not LINK.findall(row.programs)}

@@ -40,6 +40,14 @@ def test_flow_of_one_change(after, flow):
     assert flow_of(quote(0), quote(1, **after)) == flow
 
 
+def test_the_flow_of_the_manual_of_wickra():
+    """`OrderFlowImbalance`: a bid of 5 at 100 is lifted to 6 at 100.5, 4 are asked at 101, and the flow is 6."""
+    before, now = (
+        {"bid": bid, "bid_size": size, "ask": 101.0, "ask_size": 4.0} for bid, size in ((100.0, 5), (100.5, 6))
+    )
+    assert flow_of(quote(0, **before), quote(1, **now)) == 6.0
+
+
 def test_flow_is_the_signed_change_of_both_queues_in_a_simulated_book():
     # A book with one level a side and no move of prices: every event's size is known, and so is its sign.
     rng = np.random.default_rng(7)

@@ -39,3 +39,8 @@ def test_the_published_commissions_of_interactive_brokers(shares: float, commiss
     A third, of shares at 0.25 dollars, is capped at one percent of the value, which is not modelled.
     """
     assert PerShare(0.005, minimum=1.0)(shares, 25.0 * shares) == pytest.approx(commission)
+
+
+def test_the_published_slippage_of_a_market_order():
+    """greeks.live, what is slippage: 100 dollars expected and filled at 100.05 are 5 cents, or 0.05 %."""
+    assert BasisPointSlippage(5.0)(100.0, 101.0, 99.0) == pytest.approx(0.05)

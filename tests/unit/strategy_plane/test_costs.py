@@ -57,8 +57,12 @@ def test_costs_that_make_no_sense_are_refused(bad):
 
 def test_the_published_cost_of_trading_a_hundredth_of_a_days_volume():
     """Almgren and Chriss (2001), numerical examples: 5 million shares a day at 50 dollars, a spread of 1/8, of which
-    every share pays half, and an impact of one spread for each hundredth of the daily volume that is traded.
+    every share pays half, and an impact of one spread for each hundredth of the daily volume that is traded; the same
+    in multiples of any daily volatility.
     """
-    value, shares = np.array([5e6 * 50.0]), 50_000
-    costs = participation_costs(np.array([1 / 16 / 50]), np.array([1 / 8 / 50 / 0.01]), value, EQUITY, per_year=1.0)
-    assert costs.annual(np.array([shares * 50 / EQUITY])) * EQUITY == pytest.approx(shares * (1 / 16 + 1 / 8))
+    value, shares, half, impact = np.array([5e6 * 50.0]), 50_000, np.array([1 / 16 / 50]), 1 / 8 / 50 / 0.01
+    traded, daily = np.array([shares * 50 / EQUITY]), np.array([0.019])
+    costs = participation_costs(half, np.array([impact]), value, EQUITY, per_year=1.0)
+    assert costs.annual(traded) * EQUITY == pytest.approx(shares * (1 / 16 + 1 / 8))
+    costs = impact_costs(half, daily, value, EQUITY, impact / 0.019, per_year=1.0)
+    assert costs.annual(traded) * EQUITY == pytest.approx(shares * (1 / 16 + 1 / 8))

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from strategy_plane.validation.overfitting import overfitting
 
@@ -81,6 +82,33 @@ def test_who_leads_in_every_block_is_never_overfitted():
     found = overfitting(blocks_of_wins(wins, length), blocks)
     assert found.logits.tolist() == pytest.approx([np.log(trials)] * 70)
     assert found.probability == 0.0
+
+
+def rnorm(seed: int, count: int) -> np.ndarray:
+    """Normal numbers as R draws them: its Mersenne twister, seeded by its congruential generator, and inversion."""
+    words = []
+    for _ in range(50 + 625):
+        seed = (69069 * seed + 1) % 2**32
+        words.append(seed)
+    source = np.random.MT19937()
+    source.state = {"bit_generator": "MT19937", "state": {"key": np.array(words[51:], np.uint64), "pos": 624}}
+    uniform = source.random_raw(2 * count) / 2**32
+    return ndtri((np.floor(2.0**27 * uniform[::2]) + uniform[1::2]) / 2.0**27)
+
+
+def test_the_published_trials_of_rs_pbo():
+    """The vignette of R's `pbo`: of a hundred centred trials of 2,400 days, seed 765, in eight blocks, the probability
+    of overfitting is 1, as is that of a loss; the fit inside to that outside, which it calls slope, is -0.0030456 at
+    zero, and its adjusted coefficient of determination 0.97.
+    """
+    drawn = rnorm(765, 240_000).reshape(100, 2400).T
+    drawn *= 252.0**-0.5 / drawn.std(axis=0, ddof=1)
+    found = overfitting(drawn - drawn.mean(axis=0) - 0.03 / 252.0, blocks=8)
+    assert (found.probability, found.loss_probability) == (1.0, 1.0)
+    slope, at_zero = np.polyfit(found.outside, found.inside, 1)
+    assert at_zero == pytest.approx(-0.0030456, abs=5e-8)
+    determined = slope * found.slope
+    assert 1.0 - (1.0 - determined) * 69 / 68 == pytest.approx(0.97, abs=5e-3)
 
 
 @pytest.mark.parametrize("trials", [2, 3, 4, 5])
