@@ -18,7 +18,7 @@ from data_plane.backfill_note import BackfillNote
 from data_plane.composition import build_connector, build_live_source, build_stage
 from data_plane.connectors.ibkr import LiveSource
 from data_plane.connectors.ibkr_history import Step
-from data_plane.feed import Feed, LiveFeed
+from data_plane.feed import CatchUp, Feed, LiveFeed
 from data_plane.freshness import Overdue
 from data_plane.live import Outside, play
 from data_plane.pipeline import DataStage
@@ -44,6 +44,8 @@ READ_BY_SOME = ("execution_costs",)
 """Topics that only some strategies read; who does must have handled them, too."""
 STALLED_SECONDS = 120.0
 """Longest silence of the other planes: a restart of one of them fits in it."""
+_CATCH_UP_SECONDS = 10.0
+"""How long a moment is kept for planes that still read what came before it; then it goes all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,9 @@ def _live(
     if found is None:
         return
     with closing(found) as source:
-        paces = [Window(process.progress, process.wait, settings.pace.window)]
+        catch_up = _waiter(process.bus, process.progress, process.listen, process.stop, _CATCH_UP_SECONDS)
+        window = Window(process.progress, process.wait, settings.pace.window)
+        paces: list[Gate] = [window, CatchUp(process.progress, catch_up)]
         within = timedelta(seconds=ibkr.decide_within_seconds)
         feed = LiveFeed(process.publish, paces, _published(process.bus), source.now, within)
         _begin(process, feed.published)
@@ -241,8 +245,14 @@ def _play(settings: DataSettings, stage: DataStage, feed: Feed, store: EventStor
             raise Stopped
 
 
-def _waiter(bus: KafkaBus, progress: Progress, listen: Callable[[float], None], stop: Event) -> Wait:
-    listen_until = waiter(listen, stop.is_set, STALLED_SECONDS)
+def _waiter(
+    bus: KafkaBus,
+    progress: Progress,
+    listen: Callable[[float], None],
+    stop: Event,
+    patience_seconds: float = STALLED_SECONDS,
+) -> Wait:
+    listen_until = waiter(listen, stop.is_set, patience_seconds)
 
     def wait(condition: Callable[[], bool]) -> None:
         bus.flush()

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
-from kernel.flow import Gate
+from kernel.flow import ConsumersStalled, Gate, Progress, Wait
 
 
 class SourceChanged(RuntimeError):
@@ -136,6 +137,31 @@ class LiveFeed:
         if isinstance(message, BarEvent) and (self.first_bar is None or at < self.first_bar):
             self.first_bar = at
         self.published += 1
+
+
+class CatchUp:
+    """A moment that follows late ones, or a start, goes once the other planes have read everything before it.
+
+    Else what is decided at it could reach an order plane whose newest prices are those of hours ago, which refuses it.
+    Nobody is waited for longer than ``wait`` does.
+    """
+
+    def __init__(self, progress: Progress, wait: Wait) -> None:
+        self._progress = progress
+        self._wait = wait
+        self._behind = True
+
+    def before(self, message: Message) -> None:
+        """Wait, if it is such a moment."""
+        if not isinstance(message, SliceEvent):
+            return
+        if self._behind and not message.late:
+            with suppress(ConsumersStalled):
+                self._wait(self._progress.at_rest)
+        self._behind = message.late
+
+    def after(self, message: Message) -> None:
+        """Nothing to wait for."""
 
 
 def _moment(message: Message) -> datetime:

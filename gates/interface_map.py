@@ -19,9 +19,11 @@ from ibkr_client.inbox import Inbox
 from kernel.code_version import ROOT
 from order_plane.brokers.ibkr import IbkrBroker
 from order_plane.brokers.ibkr_form import order_form
-from order_plane.brokers.port import Broker
+from order_plane.brokers.port import Broker, NamesExecutions, Overlapping, Preparing, Remote
 
 Rows = tuple[tuple[str, ...], ...]
+_PORTS = (Broker, Overlapping, Preparing, NamesExecutions, Remote)
+"""What the order plane asks of any venue, and of one like this."""
 _CODES = range(1, 20_000)
 _AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 _LINK = {
@@ -65,9 +67,10 @@ def tables() -> dict[str, Rows]:
 
 def checks() -> list[Check]:
     """Whether adapter, orders, codes and callbacks are complete."""
-    port = {name for name, _ in inspect.getmembers(Broker) if not name.startswith("_")}
+    port = {name: owner for owner in _PORTS for name, _ in inspect.getmembers(owner) if not name.startswith("_")}
     missing = sorted(name for name in port if not hasattr(IbkrBroker, name))
-    other = sorted(name for name in port - set(missing) if _parameters(Broker, name) != _parameters(IbkrBroker, name))
+    there = sorted(set(port) - set(missing))
+    other = [name for name in there if _parameters(port[name], name) != _parameters(IbkrBroker, name)]
     unformed = sorted({each.value for each in OrderType} - {row[0] for row in _orders()[1:]})
     unknown = sorted(set(OnOrder) - {OnOrder(row[1]) for row in _codes()[1:]})
     deaf = [row[0] for row in _callbacks()[1:] if not row[0]]
@@ -91,7 +94,8 @@ def _operations() -> Rows:
     adapter = {each.name: each for each in methods(parsed(ROOT / "order_plane" / "brokers" / "ibkr.py"), "IbkrBroker")}
     rows = [
         (each.name, _first_line(each), _first_line(adapter[each.name]) if each.name in adapter else "missing")
-        for each in methods(tree, "Broker")
+        for owner in _PORTS
+        for each in methods(tree, owner.__name__)
     ]
     return (("operation", "what the port promises", "what this adapter does"), *rows)
 

@@ -60,6 +60,8 @@ class Connection:
         self._patience = patience
         self._numbers = _FIRST_REQUEST
         self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, TIME)}
+        self.suspended = False
+        """Whether orders and cancels must not leave, not even those that wait for their turn."""
 
     async def connect(self, host: str, port: int, client_id: int) -> Hello:
         """Shake hands; a client id that is in use is refused at once, as `RequestRefused`."""
@@ -194,8 +196,10 @@ class Connection:
         await self.send(lambda: self._raw.cancelOrder(order_id, ""), order=True)
 
     async def send(self, call: Callable[[], None], *, order: bool = False) -> None:
-        """Send one message in its turn; ConnectionLost when the socket was closed before."""
+        """Send one message in its turn; ConnectionLost when the socket was closed, or an order `suspended`, before."""
         await self._pacer.turn(order=order)
+        if order and self.suspended:
+            raise ConnectionLost("nothing was sent: the gateway has lost its own link")
         try:
             call()
         except ConnectionError:

@@ -73,6 +73,10 @@ class Contracts:
         self._found: dict[str, Qualified] = {}
         self._symbols: dict[int, str] = {}
 
+    def knows(self, symbol: str) -> bool:
+        """Whether the contract of ``symbol`` was looked up."""
+        return symbol in self._found
+
     async def qualified(self, connection: Connection, symbol: str) -> Qualified:
         """The contract of ``symbol``.
 

@@ -62,6 +62,7 @@ class Inbox:
         self._listener = listener
         self._heard: Counter[int] = Counter() if heard is None else heard
         self._pending: dict[Hashable, tuple[asyncio.Future[list[Any]], list[Any]]] = {}
+        self._closed = False
         self.first_order_id = 0
         self.accounts: tuple[str, ...] = ()
         self.market = ""
@@ -122,7 +123,13 @@ class Inbox:
         self._pending.pop(key, None)
 
     def close(self) -> None:
-        """The connection is gone: every pending request fails, and the listener hears of it."""
+        """The connection is gone: every pending request fails, and the listener hears of it, once.
+
+        A library may say so long after it was told to hang up, when the listener waits for the answers of the next one.
+        """
+        if self._closed:
+            return
+        self._closed = True
         pending, self._pending = self._pending, {}
         for future, _ in pending.values():
             if not future.done():

@@ -188,6 +188,8 @@ class Lifeline:
         """The gateway lost its own link, or has it again: either way nothing is sent until it was greeted."""
         if link is self._link:
             self.connection = None
+            if self._held is not None:
+                self._held.suspended = True
             if link.down:
                 _LOG.warning("the gateway has lost its own connection")
             else:
@@ -260,7 +262,7 @@ class Lifeline:
             return
         await self._greet(connection, self._hello)
         if not (self._news.is_set() or link.down):
-            self.connection = connection
+            self.connection, connection.suspended = connection, False
 
     def _let_go(self) -> None:
         held, self.connection, self._held, self._link = self._held, None, None, None

@@ -138,6 +138,6 @@ def _asked(text: str, port: int) -> str:
     return answer
 
 
-def _say(port: int, control_port: int | None) -> None:
+def _say(port: int, control_port: int | None, market: str) -> None:
     control = "" if control_port is None else f", control on 127.0.0.1:{control_port}"
-    typer.echo(f"ibkr-sim listens on 127.0.0.1:{port}{control}")
+    typer.echo(f"ibkr-sim listens on 127.0.0.1:{port}{control}, market {market}")

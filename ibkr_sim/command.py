@@ -108,8 +108,8 @@ def _faults(path: Path | None) -> Sequence[Fault]:
         raise InvalidOptionError(f"--faults: {path.name} {error}") from None
 
 
-async def serve(options: Options, started: Callable[[int, int | None], None]) -> None:
-    """Serve until SIGINT or SIGTERM; ``started`` gets the ports of the API and of the control.
+async def serve(options: Options, started: Callable[[int, int | None, str], None]) -> None:
+    """Serve until SIGINT or SIGTERM; ``started`` gets the ports of the API and of the control, and the market's name.
 
     Raises:
         OSError: when a port is taken.
@@ -121,6 +121,6 @@ async def serve(options: Options, started: Callable[[int, int | None], None]) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    started(*await server.start(options.port, options.control_port))
+    started(*await server.start(options.port, options.control_port), gateway.market.name)
     await stop.wait()
     await server.stop()

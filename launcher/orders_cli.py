@@ -27,7 +27,7 @@ from order_plane.command_fields import fields_of, resolution_of
 from order_plane.composition import durable_journal
 from order_plane.decisions import open_changes, require_shown, signed_facts
 from order_plane.journals.intent_ledger import ENDS_OF_STATUS, End, Ledger, end_of, settled
-from order_plane.journals.port import Past, Resolution, RowState, Verdict
+from order_plane.journals.port import Past, Resolution, Verdict
 from order_plane.unacceptable import NotInDoubt
 
 app = typer.Typer(
@@ -245,13 +245,13 @@ def _worth_of_silence(place: Path) -> str:
 
 
 def _listing(found: list[Past]) -> Table:
-    table = Table(header_style="bold")
-    for heading in ("intent", "attempt", "state", "account", "symbol", "side", "quantity", "decided at"):
+    table = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=True)
+    for heading in ("intent", "decided at", "symbol", "side", "quantity", "attempt"):
         table.add_column(heading, no_wrap=heading == "intent", overflow="fold")
     for past in found:
-        intent, state = past.intent, RowState.IN_DOUBT.value
-        row = (intent.intent_id, past.attempt, state, past.account, intent.symbol, intent.direction.value)
-        table.add_row(*map(str, row), f"{intent.quantity:g}", intent.timestamp.isoformat())
+        intent = past.intent
+        row = (f"{intent.timestamp:%m-%d %H:%M:%S}", intent.symbol, intent.direction.value, f"{intent.quantity:g}")
+        table.add_row(str(intent.intent_id), *row, str(past.attempt))
     return table
 
 

@@ -149,7 +149,9 @@ class Desk:
         return self._forbids(order.intent)
 
     def _forbids(self, terms: OrderIntent) -> Refusal | None:
-        mine = self._orders[terms.intent_id.int]
+        mine = self._orders.get(terms.intent_id.int)
+        if mine is None:
+            return Refusal("ORDER_ENDED", "the venue said meanwhile what became of the order")
         counted = mine.working
         self._count(mine, 0.0)  # the controls add the order to what works already
         try:

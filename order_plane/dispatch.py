@@ -11,6 +11,7 @@ from order_plane.brokers.port import (
     BrokerStateUnknown,
     BrokerUnavailable,
     Overlapping,
+    Preparing,
     Reply,
 )
 from order_plane.desk import Desk
@@ -38,15 +39,21 @@ class Dispatch:
         self._broker = broker
         self._router = router
         self._begin = broker.dispatch if isinstance(broker, Overlapping) else None
+        self._prepare = broker.prepare if isinstance(broker, Preparing) else None
         self._unanswered: dict[str, tuple[SubmitOrder, Reply]] = {}
 
-    def make_way(self, order: SubmitOrder, settlement: Settlement) -> None:
-        """Wait for the answers that ``order`` must not overtake; to be called before it is judged for the last time."""
+    def make_way(self, order: SubmitOrder, settlement: Settlement) -> bool:
+        """Wait for all that ``order`` must not overtake or leave without; to be called before its last judgement.
+
+        False when the venue says already that there will be no such order, which is booked.
+        """
         unanswered = self._unanswered
         if unanswered:
             self._conclude(order.intent.symbol, settlement)
             if len(unanswered) >= AT_ONCE:
                 self._conclude(next(iter(unanswered)), settlement)
+        prepare = self._prepare
+        return prepare is None or self._asked(order, partial(prepare, order), settlement) is not None
 
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
         """Send one order, once, after `make_way` for it."""
@@ -71,7 +78,7 @@ class Dispatch:
             self._conclude(symbol, settlement)
 
     def is_absent(self, order: SubmitOrder, settlement: Settlement) -> bool:
-        """Whether the venue says that it has no order of the intent; what it has is adopted.
+        """Whether the venue says that it knows of no order of the intent; what it has, or has refused, is taken up.
 
         A further attempt must not be sent before that is asked, whatever a person signed.
         """
@@ -81,7 +88,7 @@ class Dispatch:
             self._router.cut_off = True
             self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
-        if all(fact.kind is FactKind.REJECT for fact in facts):
+        if not facts:
             return True
         self._take_up(order, facts, settlement)
         return False

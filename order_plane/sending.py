@@ -62,9 +62,9 @@ class Sending:
         desk, dispatch = self._desk, self._dispatch
         for order in orders:
             said = len(settlement.outputs)
-            dispatch.make_way(order, settlement)
+            ready = dispatch.make_way(order, settlement)  # a venue may take long to say so
             heard = self._overhear(settlement, heard, said)
-            if order.attempt == 1 or dispatch.is_absent(order, settlement):  # a venue may take long to say so
+            if ready and (order.attempt == 1 or dispatch.is_absent(order, settlement)):
                 self.heed(settlement)
                 if self._is_late(order.intent):
                     dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)

@@ -204,6 +204,7 @@ class Simulator:
     process: subprocess.Popen[str]
     port: int
     control_port: int
+    said: str
 
     def control(self, *asked: dict[str, Any]) -> dict[str, Any]:
         """Inject faults, or ask for the state."""
@@ -234,7 +235,7 @@ def simulate() -> Iterator[Callable[..., Simulator]]:
         assert process.stdout is not None
         said = process.stdout.readline()
         port, control = map(int, re.findall(r":(\d+)", said))
-        return Simulator(process, port, control)
+        return Simulator(process, port, control, said)
 
     yield start
     for process in running:

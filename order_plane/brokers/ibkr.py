@@ -183,6 +183,16 @@ class IbkrBroker:
         """Send ``order``, once, and return what the gateway says at once; raises as the port says."""
         return self.dispatch(order)()
 
+    def prepare(self, order: SubmitOrder) -> bool:
+        """Look up the contract of ``order``, unless it is known."""
+        symbol = order.intent.symbol
+        if not self._venue.contracts.knows(symbol):
+            try:
+                self._loop.call(self._session.prepare(symbol), self._longest)
+            except TimeoutError:
+                raise BrokerUnavailable("the contract could not be looked up in time") from None
+        return True
+
     def dispatch(self, order: SubmitOrder) -> Reply:
         """Send ``order``, once; what is returned waits for the gateway's answer."""
         sent = self._waited_for(self._session.dispatch(order))

@@ -106,7 +106,7 @@ class Book:
 
     def completed(self, told: OrderState) -> None:
         """An order was listed among those that ended today."""
-        order = self.labelled(told.reference) or self._by_permanent.get(told.permanent_id)
+        order = self._by_permanent.get(told.permanent_id) or self.labelled(told.reference)
         if order is None:
             self._keep(told, self.completed, told.permanent_id)
             return

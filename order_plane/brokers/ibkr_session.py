@@ -37,6 +37,10 @@ class Session:
         self._ids = ids
         self._client_id = client_id
 
+    async def prepare(self, symbol: str) -> None:
+        """Look up the contract of ``symbol``, so that `dispatch` need not; raises BrokerRefused, BrokerUnavailable."""
+        await self._contract(self._venue.connected(), symbol)
+
     async def dispatch(self, order: SubmitOrder) -> Sent:
         """Send ``order``; `answer` waits until the gateway has it.
 
@@ -77,7 +81,8 @@ class Session:
         try:
             await sent.answer
         except ConnectionLost as lost:
-            raise BrokerStateUnknown(str(lost)) from None
+            if not sent.tracked.facts:  # else the next connection has told of it, while others were heard
+                raise BrokerStateUnknown(str(lost)) from None
         except TimeoutError:
             await self._search(sent.tracked)
         finally:
@@ -209,13 +214,17 @@ class Session:
             self._ids.give_back(tracked)
             self._venue.book.drop(tracked)
             raise BrokerUnavailable("the connection was lost before anything was sent") from None
+        except Exception as error:
+            self._ids.keep(tracked)
+            name = type(error).__name__
+            raise BrokerStateUnknown(f"the client library failed in the middle of the order: {name}") from error
         self._ids.keep(tracked)
 
     async def _search(self, tracked: Tracked) -> None:
-        """The gateway did not answer: ask whether it has the order."""
+        """The gateway did not answer: ask whether it has the order, unless it has said so while others were heard."""
         connection = self._venue.lifeline.connection
         try:
-            if connection is not None:
+            if connection is not None and not tracked.facts:
                 await self._venue.inquire(connection)
         except NO_ANSWER as error:
             raise BrokerStateUnknown(f"no answer to the order, nor to a question about it: {named(error)}") from None

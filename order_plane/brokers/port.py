@@ -188,3 +188,17 @@ class Overlapping(Protocol):
         The reply must be called once. Raises as `Broker.submit` does, when it is known already.
         """
         ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A venue that must be asked something, such as what a symbol means there, before an order of it can leave."""
+
+    def prepare(self, order: SubmitOrder) -> bool:
+        """Ask it, so that ``order`` can leave at once; True when that is known.
+
+        Raises:
+            BrokerRefused: there can be no such order.
+            BrokerUnavailable: it could not be asked.
+        """
+        ...

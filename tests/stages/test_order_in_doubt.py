@@ -206,6 +206,24 @@ def test_the_next_attempt_is_not_sent_when_the_venue_has_the_first_after_all(wor
     assert stage.desk.positions == {"AAPL": 10.0}
 
 
+def test_the_next_attempt_is_not_sent_when_the_venue_lists_the_first_as_rejected(doubtful):
+    stage, venue = doubtful
+    venue.known[UUID(int=1)] = rejected = [a_fact(FactKind.REJECT, name="reject", reason="IBKR_201: no margin")]
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    (report,) = tell(stage)
+    assert (report.status.value, report.reject_reason) == ("REJECTED", "IBKR_201: no margin")
+    venue.news = rejected
+    assert (tell(stage), venue.sent, stage.desk.open_orders) == ([], [(1, 1)], ())
+
+
+def test_the_next_attempt_is_not_sent_when_the_first_is_rejected_late_and_then_forgotten(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    venue.news = [a_fact(FactKind.REJECT, name="reject", reason="IBKR_201: no margin")]
+    assert [each.reject_reason for each in tell(stage)][:1] == ["IBKR_201: no margin"]
+    assert (venue.sent, stage.desk.open_orders) == ([(1, 1)], ())
+
+
 def test_the_next_attempt_is_judged_by_every_control_as_things_are_then(doubtful):
     stage, venue = doubtful
     stage.resolve(a_decision(Verdict.SEND_AGAIN))

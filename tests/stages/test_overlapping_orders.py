@@ -6,7 +6,7 @@ import pytest
 from order_messages import NOON, a_bar, an_intent, seen, tell
 
 from contracts.control import KillSwitchCommand
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, KeyLife
 from order_plane.composition import build_stage
 from order_plane.dispatch import AT_ONCE
 from order_plane.facts import Fact, FactKind
@@ -120,6 +120,36 @@ def test_a_kill_that_comes_among_them_stops_the_next_and_those_under_way_are_hea
     assert [number for what, number in venue.log if what == "sent"] == [1, 2]
     assert [journal.past(wish.intent_id).state for wish in wishes(4)] == [
         RowState.ACKED, RowState.ACKED, RowState.REJECTED, RowState.REJECTED,
+    ]  # fmt: skip
+
+
+class Inquisitive(Venue):
+    """A venue that must be asked what each order needs before it can leave."""
+
+    def prepare(self, order):
+        self.log.append(("asked", order.intent.intent_id.int))
+        if order.intent.intent_id.int in self.problems:
+            raise self.problems[order.intent.intent_id.int]
+        return True
+
+
+def test_a_kill_that_comes_while_the_venue_is_asked_what_an_order_needs_stops_that_order():
+    venue = Inquisitive()
+    stage = a_plane(venue)
+    kill = KillSwitchCommand(command_id=UUID(int=99), timestamp=NOON, engage=True, operator="tester", reason="a test")
+    stage.heed(lambda: [kill] if ("asked", 2) in venue.log else [])
+    tell(stage, *wishes(3))
+    assert [number for what, number in venue.log if what == "sent"] == [1]
+
+
+@pytest.mark.parametrize("problem", [BrokerRefused("NO: says the venue"), BrokerUnavailable()])
+def test_an_order_of_which_the_venue_says_beforehand_that_there_will_be_none_is_rejected_alone(problem):
+    venue, journal = Inquisitive(), MemoryJournal()
+    venue.problems[2] = problem
+    tell(a_plane(venue, journal), *wishes(3))
+    assert [number for what, number in venue.log if what == "sent"] == [1, 3]
+    assert [journal.past(wish.intent_id).state for wish in wishes(3)] == [
+        RowState.ACKED, RowState.REJECTED, RowState.ACKED,
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from contracts.trading import OrderType, Side, TimeInForce
 from ibkr_client.contracts import ContractTerms
 from ibkr_client.lifeline import Address
 from order_plane.brokers.ibkr import IbkrBroker, IbkrTerms, WrongAccount
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, Preparing
 from order_plane.effects import CancelOrder
 from order_plane.facts import FactKind
 from order_plane.gates import LiveTradingRefused
@@ -66,6 +66,15 @@ def test_a_symbol_nobody_knows_is_refused_and_may_be_named_otherwise(desk, simul
         broker.submit(desk.order(symbol="NOPE"))
     broker.submit(desk.resting(2, symbol="APPLE"))
     assert [order.symbol for order in broker.snapshot().open_orders] == ["APPLE"]
+
+
+def test_what_an_order_needs_is_asked_of_this_venue_before_the_order_is_sent(desk, simulator):
+    broker = desk.broker(simulator)
+    assert isinstance(broker, Preparing)
+    assert broker.prepare(desk.order())
+    with pytest.raises(BrokerRefused, match="UNKNOWN_SYMBOL"):
+        broker.prepare(desk.order(symbol="NOPE"))
+    assert simulator.state()["orders"] == []
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from contracts.base import Message
 from contracts.market import BarEvent, SliceEvent
-from data_plane.feed import Feed, LiveFeed, SourceChanged
+from data_plane.feed import CatchUp, Feed, LiveFeed, SourceChanged
+from kernel.flow import ConsumersStalled, Progress
 
 START = datetime(2024, 1, 2, 21, tzinfo=UTC)
 
@@ -103,3 +105,37 @@ def test_only_a_moment_that_was_over_long_before_it_was_told_is_late():
     feed = live(Log(), now=9)
     assert [feed.send(moment(day)).late for day in (1, 7, 8, 9)] == [True, True, False, False]
     assert feed.send(bar(1)) == bar(1)
+
+
+def caught_up(log: Log, wait: Callable[[Callable[[], bool]], None]) -> LiveFeed:
+    """A feed at the end of day 9, on which days up to 7 are late."""
+    clock = START + timedelta(days=9)
+    return LiveFeed(log.publish, [CatchUp(Progress({}), wait)], (), lambda: clock, timedelta(days=1))
+
+
+def test_a_moment_that_follows_late_ones_waits_until_they_were_read():
+    log = Log()
+    feed = caught_up(log, lambda read: log.lines.append(f"wait {read()}"))
+    for message in (bar(1), moment(1), bar(8), moment(8), bar(9), moment(9)):
+        feed.send(message)
+    assert log.lines == [
+        *("publish A1", "publish slice1", "publish A8", "wait True", "publish slice8"),
+        *("publish A9", "publish slice9"),
+    ]
+
+
+def test_the_first_moment_of_a_life_waits_for_what_the_life_before_left():
+    log = Log()
+    feed = caught_up(log, lambda read: log.lines.append("wait"))
+    feed.send(moment(9))
+    assert log.lines == ["wait", "publish slice9"]
+
+
+def test_a_plane_that_is_away_keeps_no_moment_for_ever():
+    log = Log()
+
+    def stalled(read: Callable[[], bool]) -> None:
+        raise ConsumersStalled("away")
+
+    caught_up(log, stalled).send(moment(9))
+    assert log.published == ["slice9"]

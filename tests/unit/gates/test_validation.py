@@ -118,6 +118,11 @@ def test_a_module_without_a_place_fails_the_breakdown(context, project):
     assert "strategy_plane.ibkr_trick" in next(each.found for each in made.checks if not each.passed)
 
 
+def test_the_interface_map_has_what_is_asked_of_this_venue_and_not_of_every_one():
+    rows = interface_map.tables()["Operations of the broker's port"]
+    assert {"submit", "dispatch", "prepare", "execution", "ready"} <= {row[0] for row in rows if row[2] != "missing"}
+
+
 def test_the_interface_map_is_complete_and_committed_as_it_is():
     assert [each.found for each in interface_map.checks() if not each.passed] == []
     assert generated.drift() == []

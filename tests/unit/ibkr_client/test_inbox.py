@@ -14,6 +14,9 @@ class Heard(Listener):
     def commission(self, commission):
         self.told.append(commission)
 
+    def lost(self):
+        self.told.append("lost")
+
 
 @pytest.mark.parametrize("amount", [1.7976931348623157e308, float("inf"), float("-inf"), float("nan")])
 def test_a_commission_that_is_not_set_is_not_told(amount):
@@ -58,3 +61,11 @@ def test_an_answer_that_breaks_off_is_none():
     for missing in (1, 8):
         with pytest.raises(ValueError, match="fewer"):
             asyncio.run(answered(TWO_BARS[:-missing]))
+
+
+def test_a_connection_that_is_gone_is_told_once_however_late_its_library_says_so_too():
+    heard = Heard()
+    inbox = Inbox(heard)
+    inbox.close()
+    inbox.connectionClosed()
+    assert heard.told == ["lost"]

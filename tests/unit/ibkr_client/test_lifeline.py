@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,3 +70,52 @@ def test_a_link_that_is_cut_during_a_summary_is_a_lost_connection(monkeypatch):
     connection = Connection(None, Deaf(), Pacer())
     with pytest.raises(ConnectionLost):
         asyncio.run(connection.account_values())
+
+
+class Client:
+    """A client of a gateway that tells its time, and takes orders without a word."""
+
+    def __init__(self, inbox):
+        self.inbox, self.placed = inbox, []
+
+    async def connectAsync(self, *rest):  # noqa: N802
+        """Nothing to wait for."""
+
+    def reqCurrentTime(self):  # noqa: N802
+        self.inbox.currentTime(1_720_000_000)
+
+    def placeOrder(self, order_id, contract, form):  # noqa: N802
+        self.placed.append(order_id)
+
+    def disconnect(self):
+        """Nothing to do."""
+
+
+def test_an_order_that_waits_for_its_turn_does_not_leave_once_the_gateway_has_lost_its_own_link(monkeypatch):
+    clients = []
+    monkeypatch.setattr(
+        "ibkr_client.connection.new_client",
+        lambda library, inbox, read_only: clients.append(Client(inbox)) or clients[0],
+    )
+    library = SimpleNamespace(Contract=dict, Order=dict)
+
+    async def greet(connection, hello):
+        """Nothing to ask."""
+
+    async def scenario():
+        line = Lifeline(library, Address("127.0.0.1", 1, 1, rate=2, reserve=1), Deaf(), greet)
+        await line.start()
+        connection = line.connection
+        await connection.place(1, {}, {}, {})
+        waits = asyncio.ensure_future(connection.place(2, {}, {}, {}))
+        await asyncio.sleep(0)
+        clients[0].inbox.error(-1, 1100, "lost")
+        with pytest.raises(ConnectionLost):
+            await waits
+        clients[0].inbox.error(-1, 1102, "back")
+        assert await line.ready() is connection
+        await connection.place(3, {}, {}, {})
+        await line.stop()
+
+    asyncio.run(scenario())
+    assert clients[0].placed == [1, 3]

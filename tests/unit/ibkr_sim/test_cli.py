@@ -6,6 +6,10 @@ import socket
 import pytest
 from typer.testing import CliRunner
 
+from ibkr_sim.command import SYMBOLS
+from ibkr_sim.market import Market
+from ibkr_sim.synthetic_bars import minute_bars
+from ibkr_sim.tape import Tape
 from launcher.cli import app
 
 
@@ -35,6 +39,11 @@ def test_nobody_there_is_said_with_what_to_start():
     done = fault('{"do": "drop_link"}', port)
     assert done.exit_code == 1
     assert f"algotrade ibkr-sim --control-port {port}" in done.output
+
+
+def test_the_line_that_says_that_it_is_ready_ends_with_the_name_of_its_market(simulate):
+    market = Market([Tape(symbol, minute_bars(symbol, 7), 7) for symbol in SYMBOLS])
+    assert simulate().said.endswith(f", market {market.name}\n")
 
 
 def test_a_stepped_market_stands_still_until_it_is_told_to_go_on(simulate):

@@ -71,6 +71,12 @@ def test_orders_in_doubt_are_listed(state):
     assert "no order plane runs that could say" in shown.output
 
 
+def test_an_order_in_doubt_is_one_line_of_eighty_columns(state, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = map(str.split, orders("in-doubt", "--state", state).output.splitlines())
+    assert [str(UUID(int=1)), "01-02", "17:00:00", "AAPL", "BUY", "10", "1"] in lines
+
+
 def test_no_journal_is_no_answer(tmp_path):
     shown = orders("in-doubt", "--state", tmp_path)
     assert shown.exit_code == 2

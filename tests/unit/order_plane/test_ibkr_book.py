@@ -245,6 +245,15 @@ def test_the_end_of_an_earlier_attempt_is_not_that_of_the_order(doubled):
     assert (doubled.kinds, doubled.order.working) == ([FactKind.ACK, FactKind.SECOND_ORDER], [5])
 
 
+def test_the_end_of_an_earlier_attempt_is_not_that_of_one_which_the_gateway_is_silent_about():
+    heard = Heard()
+    heard.tell(progress("Inactive"))
+    later = Tracked(INTENT, 2, 6, "AAPL", 10.0, 10.0, NOON, lapses=False)
+    heard.book.add(later)
+    heard.book.completed(state("Inactive")._replace(order_id=0))
+    assert (heard.kinds, later.working) == ([], [6])
+
+
 def test_a_second_order_is_told_once_and_not_when_it_has_ended(doubled):
     for status in ("Submitted", "Cancelled"):
         doubled.tell(FIRST_ATTEMPT._replace(status=status))

@@ -10,14 +10,15 @@ import pytest
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
-from ibkr_client.messages import Commission, Execution, OrderProgress, OrderState, Position
+from ibkr_client.messages import Commission, ContractDetails, Execution, OrderProgress, OrderState, Position
 from order_plane.brokers.ibkr_account import Account, snapshot_of
+from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
 from order_plane.composition import build_stage
-from order_plane.effects import CancelOrder
+from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
@@ -327,3 +328,95 @@ def test_an_option_on_a_stock_that_is_held_is_no_part_of_the_position_in_the_sto
     account = asyncio.run(venue.account())
     snapshot = snapshot_of(account, venue.book, venue.contracts.symbol_of)
     assert snapshot.positions == {"AAPL": 6.0, "AAPL.OPT.8": -3.0, "AAPL.STK.9": 5.0}
+
+
+class TakingGateway(Nothing):
+    """A gateway that takes orders without a word until it is asked for those that work, and has one contract."""
+
+    def __init__(self, venue, problem=None):
+        self.venue, self.problem = venue, problem
+        self.placed, self.lookups, self.questions = {}, 0, 0
+
+    async def contract_details(self, contract):
+        self.lookups += 1
+        return [ContractDetails(7, "AAPL", "SMART", "NASDAQ", "USD", 0.01, 1.0, ("SMART",), ())]
+
+    async def place(self, order_id, contract, order, algo):
+        self.placed[order_id] = order["orderRef"]
+        if self.problem is not None:
+            raise self.problem
+
+    async def open_orders(self):
+        self.questions += 1
+        for number, name in self.placed.items():
+            self.venue.order_state(listed(name)._replace(order_id=number, permanent_id=900 + number))
+        return []
+
+
+@pytest.fixture
+def taking(venue, tmp_path):
+    """A session with a gateway that takes orders."""
+    gateway = venue.lifeline.connection = TakingGateway(venue)
+    ids = OrderIds(tmp_path / "ids.sqlite", "DU1", 1)
+    yield Session(venue, Terms("DU1", 0.01, {}), ids, 1), gateway, ids
+    ids.close()
+
+
+def an_order(number=1):
+    terms = {"direction": Side.BUY, "quantity": 10.0, "order_type": OrderType.MARKET, "time_in_force": TimeInForce.DAY}
+    return SubmitOrder(OrderIntent(intent_id=UUID(int=number), symbol="AAPL", timestamp=NOON, **terms), "DU1")
+
+
+def test_one_question_settles_all_orders_whose_answers_are_late(taking):
+    session, gateway, _ = taking
+
+    async def scenario():
+        sent = [await session.dispatch(an_order(number)) for number in (1, 2, 3)]
+        await asyncio.sleep(0.05)  # longer than an answer may take
+        return [[fact.kind for fact in await session.answer(each)] for each in sent]
+
+    assert asyncio.run(scenario()) == [[FactKind.ACK]] * 3
+    assert gateway.questions == 1
+
+
+def test_an_order_that_the_next_connection_has_told_of_already_is_not_in_doubt(taking):
+    session, gateway, _ = taking
+
+    async def scenario():
+        sent = [await session.dispatch(an_order(number)) for number in (1, 2)]
+        gateway.venue.lost()
+        del gateway.placed[2]
+        await gateway.open_orders()
+        with pytest.raises(BrokerStateUnknown, match="connection was lost"):
+            await session.answer(sent[1])
+        return [fact.kind for fact in await session.answer(sent[0])]
+
+    assert asyncio.run(scenario()) == [FactKind.ACK]
+
+
+def test_a_library_that_fails_in_the_middle_of_an_order_leaves_that_order_in_doubt_and_no_other(taking):
+    session, gateway, ids = taking
+    gateway.problem = TypeError("a bug")
+
+    async def scenario():
+        with pytest.raises(BrokerStateUnknown, match="TypeError"):
+            await session.dispatch(an_order())
+        gateway.problem = None
+        with pytest.raises(BrokerStateUnknown, match="never sent twice"):
+            await session.dispatch(an_order())
+        return [fact.kind for fact in await session.answer(await session.dispatch(an_order(2)))]
+
+    assert asyncio.run(scenario()) == [FactKind.ACK]
+    assert ids.find(FIRST).order_id == 1
+
+
+def test_an_order_that_was_prepared_leaves_without_asking_for_its_contract(taking):
+    session, gateway, _ = taking
+
+    async def scenario():
+        await session.prepare("AAPL")
+        asked = gateway.lookups
+        await session.dispatch(an_order())
+        return asked, gateway.lookups
+
+    assert asyncio.run(scenario()) == (1, 1)
