@@ -69,10 +69,10 @@ class KillCancels:
         found = []
         for order in self._orders.values():
             by = self._wanted_by(order, room)
-            if by is not None:
-                found.append((order, by))
-            if by is None or order.in_doubt:
+            if by is None:
                 room.take(order)
+            else:
+                found.append((order, by))
         return found
 
     def stray(self, intent_id: UUID, order_id: str) -> None:
@@ -127,7 +127,7 @@ class _Room:
         return reduces(order.intent.direction, order.working, left, left)
 
     def take(self, order: WorkingOrder) -> None:
-        """``order`` goes on working, or may."""
+        """``order`` goes on working."""
         intent, units = order.intent, order.working if order.intent.direction is Side.BUY else -order.working
         for strategy_id in (None, intent.strategy_id):
             self._left[strategy_id, intent.symbol, intent.direction] = self._left_of(intent, strategy_id) + units

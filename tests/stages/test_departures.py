@@ -7,16 +7,18 @@ from uuid import UUID
 import order_messages
 import pytest
 from order_messages import NOON, a_bar, tell
+from venue_double import Venue
 
 from contracts.control import KillAction, KillScope, KillSwitchCommand, PlannedTrade, RebalancePlan
 from contracts.plan_content import signed
 from contracts.trading import ExecutionReport, OrderType, Side
 from order_plane.approved_plans import ApprovedPlans
 from order_plane.brokers.paper_store import MemoryPaperStore
-from order_plane.brokers.port import BrokerUnavailable
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.composition import build_stage, paper_broker
+from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.journals.port import Recall, RowState
+from order_plane.journals.port import Recall, Resolution, RowState, Verdict
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings.model_validate(
@@ -98,6 +100,18 @@ def test_what_left_in_an_earlier_life_does_not_leave_again_whatever_the_journal_
     assert (3, "REJECTED") in told_of(said), "nor does anything else of the batch"
 
 
+def test_what_has_filled_and_is_handed_out_again_does_not_leave_and_is_as_it_was():
+    facts = [Fact(UUID(int=1), FactKind.FILL, "e-1", NOON, "o-1", quantity=10.0, price=100.0)]
+    journal, venue = Forgetful(), Venue(facts)
+    journal.told = 2
+    stage = build_stage(SETTINGS.model_copy(update={"reconciliation": None}), journal, venue)
+    stage.recover()
+    said = tell(stage, a_bar(), an_intent(1))
+    assert (venue.sent, stops(said)) == ([(1, 1)], stopped_by("LEFT_BEFORE"))
+    assert told_of(said) == [(1, "FILLED")]
+    assert (stage.desk.open_orders, stage.desk.positions) == ((), {"AAPL": 10.0})
+
+
 @pytest.fixture
 def lives(monkeypatch):
     """Of a plan that wants ten units four works; the control of plans is blind."""
@@ -125,6 +139,33 @@ def test_what_the_venue_cancelled_of_a_plan_may_be_ordered_again(lives, quantity
     tell(stage)
     said = tell(stage, of_plan(2, quantity=quantity))
     assert ((2, 1) in lives.sent, stops(said) == []) == (leaves, leaves)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("answer", [BrokerRefused("NO: not today"), BrokerUnavailable("no line")])
+def test_what_the_venue_did_not_take_of_a_plan_may_be_ordered_again(lives, answer, restart):
+    def refuse(order):
+        raise answer
+
+    stage, submit = lives.next(), lives.venue.submit
+    lives.venue.submit = refuse
+    assert (2, "REJECTED") in told_of(tell(stage, of_plan(2, quantity=6.0)))
+    lives.venue.submit = submit
+    stage = lives.next() if restart else stage
+    assert told_of(tell(stage, of_plan(3, quantity=6.0))) == [(3, "ACKNOWLEDGED")]
+
+
+def test_a_further_attempt_of_a_plans_order_counts_once(lives):
+    def lose(order):
+        raise BrokerStateUnknown("timeout")
+
+    stage, submit = lives.next(), lives.venue.submit
+    lives.venue.submit = lose
+    assert told_of(tell(stage, of_plan(2, quantity=6.0))) == [(2, "IN_DOUBT")]
+    lives.venue.submit = submit
+    stage.resolve(Resolution(UUID(int=2), 1, Verdict.SEND_AGAIN, "ann", "asked the venue", NOON))
+    assert told_of(tell(stage)) == [(2, "ACKNOWLEDGED")]
+    assert lives.sent[-1] == (2, 2)
 
 
 @pytest.mark.parametrize("silent", ["away", "forgets"])

@@ -143,6 +143,22 @@ def test_a_switch_over_a_strategy_means_what_that_holds():
     assert working(stage) == [], "the account holds nothing that could be reduced"
 
 
+@pytest.mark.parametrize(("held", "reducing"), [(10.0, a_sale), (-10.0, a_buy)])
+def test_what_works_of_a_strategy_is_held_to_what_that_holds(held, reducing):
+    stage, resting = holding(held, strategy_id="one"), HIGH if held > 0 else LOW
+    wishes = [(2, 4.0, "one"), (3, 7.0, "other"), (4, 7.0, "one"), (5, 6.0, "one")]
+    tell(stage, *(reducing(n, 1, quantity=units, strategy_id=name, **resting) for n, units, name in wishes))
+    tell(stage, a_kill(scope=KillScope.STRATEGY, target="one"))
+    assert working(stage) == [2, 3, 5], "of what others wish nothing is said"
+    assert refusals(tell(stage, reducing(6, 1, quantity=0.1, strategy_id="one"))) == {6: "REDUCE_ONLY"}
+
+
+def test_what_passes_takes_its_turn_at_the_throttle_once():
+    stage = holding(10.0, Lives(throttle={"rate_per_second": 1e-9, "burst": 4.0, "cancel_reserve": 0.0}))
+    said = tell(stage, a_kill(), *(a_sale(number, 1, quantity=number - 1.0) for number in (2, 3, 4, 5)))
+    assert refusals(said) == {5: "RATE_LIMIT_EXCEEDED"}
+
+
 def test_a_switch_of_another_account_or_strategy_forbids_nothing():
     stage = holding(10.0)
     tell(stage, a_kill(scope=KillScope.ACCOUNT, target="OTHER"), a_kill(501, scope=KillScope.STRATEGY, target="other"))
@@ -199,19 +215,17 @@ def test_an_order_is_changed_only_to_what_reduces():
         stage.upkeep.wish(UUID(int=2), "ada", 4.1, None, "ada: less")
 
 
-def test_an_order_in_doubt_counts_and_blocks_nothing_but_its_side():
-    venue, journal = Venue([Fact(UUID(int=1), FactKind.ACK, "ack", NOON, "o-1")]), MemoryJournal()
-    stage = build_stage(OrderSettings(limits=LIMITS, guards=(), reconciliation=None), journal, venue)
+def test_an_order_in_doubt_counts():
+    venue = Venue([Fact(UUID(int=1), FactKind.ACK, "ack", NOON, "o-1")])
+    stage = build_stage(OrderSettings(limits=LIMITS, guards=(), reconciliation=None), MemoryJournal(), venue)
     stage.recover()
     tell(stage, a_bar(), a_buy(1))
     venue.news = [Fact(UUID(int=1), FactKind.FILL, "e-1", NOON, "o-1", quantity=10.0, price=100.0)]
-    tell(stage)
-    tell(stage, a_sale(2, quantity=4.0, strategy_id="other"))
-    assert stage.desk.in_doubt == 1
-    lowest, _ = stage.desk.books.reach("AAPL")
-    assert lowest == 6.0
-    tell(stage, a_kill())
-    assert venue.asked == [], "it may only reduce what is held"
+    tell(stage, a_sale(2, quantity=4.0))
+    assert (stage.desk.in_doubt, dict(stage.desk.positions)) == (1, {"AAPL": 10.0})
+    said = tell(stage, a_kill(), a_sale(3, quantity=6.1), a_sale(4, quantity=6.0))
+    assert refusals(said) == {3: "REDUCE_ONLY", 4: "IN_DOUBT_BLOCK"}
+    assert venue.asked == [], "it only reduces what is held"
 
 
 def test_a_guard_may_let_positions_only_be_reduced_and_what_it_refuses_is_no_storm():
