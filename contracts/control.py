@@ -49,8 +49,9 @@ class KillScope(StrEnum):
 
 
 class KillAction(StrEnum):
-    """What a kill does besides refusing new orders and cancelling open ones."""
+    """What a kill does: REDUCE_ONLY spares orders that only reduce a position, all others refuse and cancel orders."""
 
+    REDUCE_ONLY = "REDUCE_ONLY"
     HALT = "HALT"
     HALT_AND_FLATTEN = "HALT_AND_FLATTEN"
     HALT_AND_INVESTIGATE = "HALT_AND_INVESTIGATE"
@@ -60,8 +61,9 @@ class KillSwitchCommand(Message):
     """Latch (``engage``) or release a kill switch; a release needs a named person and a reason.
 
     ``cause`` is MANUAL, or the automatic guard that gave the command. HALT_AND_FLATTEN also closes positions at the
-    market. HALT_AND_INVESTIGATE, and a cause that still holds, is released only with a ``second_operator``. A release
-    ``ends`` what its giver was shown: the newest command that holds the switch. When another came since, it is refused.
+    market, REDUCE_ONLY refuses and cancels only what does not reduce a position; a SYMBOL is halted all the same.
+    HALT_AND_INVESTIGATE, and a cause that still holds, is released only with a ``second_operator``. A release ``ends``
+    what its giver was shown: the newest command that holds the switch. When another came since, it is refused.
     """
 
     event_type: Literal["kill_switch_command"] = "kill_switch_command"

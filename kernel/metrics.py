@@ -43,7 +43,8 @@ class PlaneMetrics:
         )
         in_doubt = self._gauge("orders_in_doubt", "Orders whose fate at the broker is unknown")
         stale = self._gauge("stale_symbols", "Symbols whose bar is overdue")
-        killed = self._gauge("kill_switch_engaged", "1 while a kill switch stops new orders")
+        killed = self._gauge("kill_switch_engaged", "1 while a kill switch stops new orders, all or some")
+        reduce_only = self._gauge("kill_switch_reduce_only", "1 while one lets orders only reduce positions")
         self._connected = self._gauge("gateway_connected", "1 while the gateway of the broker can be used")
         self._triggered = self._counter("kill_switch_triggered", "Kill switches engaged, by cause", "type")
         self._guarded = {
@@ -59,6 +60,7 @@ class PlaneMetrics:
         self.orders_in_doubt = in_doubt.labels(plane)
         self.stale_symbols = stale.labels(plane)
         self.kill_switch_engaged = killed.labels(plane)
+        self.kill_switch_reduce_only = reduce_only.labels(plane)
         self._lagging: set[str] = set()
         self._dead_seen: dict[tuple[str, str], int] = {}
         Info("algotrade_build", "What is running", registry=self.registry).info(

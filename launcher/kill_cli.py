@@ -39,6 +39,9 @@ def on(
     scope: Scope = KillScope.GLOBAL,
     target: Target = "*",
     flatten: Annotated[bool, typer.Option("--flatten", help="Close positions at the market, too.")] = False,
+    reduce_only: Annotated[
+        bool, typer.Option("--reduce-only", help="Spare orders that only reduce a position.")
+    ] = False,
 ) -> None:
     """Refuse new orders and cancel open ones, latched until it is switched off.
 
@@ -46,7 +49,9 @@ def on(
     journal and does not answer is asked again. Exit code 1 when nothing is known to be stopped; the text says what to
     do then. A target that nobody here knows is latched, and named with those that are known.
     """
-    action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.HALT
+    if flatten and reduce_only:
+        raise typer.BadParameter("--flatten closes what --reduce-only leaves to the strategies; give one of them")
+    action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.REDUCE_ONLY if reduce_only else KillAction.HALT
     try:
         outcome = wish.latched(the_command(wish.operator, wish.reason, action, scope, target))
     except CommandRefused as error:

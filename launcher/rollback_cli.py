@@ -143,9 +143,10 @@ def _disconnect(dry_run: bool, wait: float, state: Path | None) -> str | None:
 
 
 def _is_stopped(status: Answer) -> bool:
-    """Whether a switch is engaged that stops everything, and not only one strategy."""
-    switches = (each for each in _list(status, "switches") if isinstance(each, dict))
-    return any(each.get("scope") == KillScope.GLOBAL.value for each in switches)
+    """Whether a switch is engaged that stops everything, and not only one strategy or what reduces no position."""
+    switches = [each for each in _list(status, "switches") if isinstance(each, dict)]
+    stopping = [each for each in switches if each.get("action") != KillAction.REDUCE_ONLY.value]
+    return any(each.get("scope") == KillScope.GLOBAL.value for each in stopping)
 
 
 def _verify(status: Answer | None) -> str | None:

@@ -1,9 +1,10 @@
 """What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
 
-from collections.abc import Mapping
-from math import fsum, nan
+from collections.abc import Collection, Mapping
+from math import fsum, isnan, nan
 from uuid import UUID
 
+from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import OrderIntent, Side
 from order_plane.exposure import Exposure, add_units
 from order_plane.marks import Marks
@@ -78,6 +79,14 @@ class AccountBooks:
             return 0.0
         return min(units, there) if units > 0.0 else max(units, there)
 
+    def known(self, kill: KillSwitchCommand) -> Collection[str]:
+        """The names that the target of ``kill`` may have: of strategies, or of symbols unless that has a price."""
+        if kill.scope is KillScope.STRATEGY:
+            return self.strategies
+        if kill.scope is KillScope.SYMBOL and isnan(self._price_of(kill.target)):
+            return {*self._exposure.positions, *(order.intent.symbol for order in self._orders.values())}
+        return (kill.target,)
+
     def net(self) -> tuple[float, float]:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""
         return self._exposure.net(self._worth_of)
@@ -85,6 +94,24 @@ class AccountBooks:
     def lowest(self, symbol: str) -> float:
         """The position (units, short negative) if every sale that works or is in doubt trades, and no purchase."""
         return self._exposure.lowest(symbol)
+
+    def held(self, symbol: str, strategy_id: str | None = None) -> float:
+        """Units held by the account, or of those by one strategy; short negative."""
+        held = self._exposure.positions if strategy_id is None else self.held_by.get(strategy_id, {})
+        return held.get(symbol, 0.0)
+
+    def reach(self, symbol: str, strategy_id: str | None = None) -> tuple[float, float]:
+        """The lowest and highest position, of the account or one strategy, if only sales or only purchases trade."""
+        if strategy_id is None:
+            return self._exposure.reach(symbol)
+        lowest = highest = self.held(symbol, strategy_id)
+        for order in self._orders.values():
+            if (order.intent.symbol, order.intent.strategy_id) == (symbol, strategy_id):
+                if order.intent.direction is _BUY:
+                    highest += order.working
+                else:
+                    lowest -= order.working
+        return lowest, highest
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""

@@ -24,13 +24,15 @@ from kernel.ports import Clock, Received
 from order_plane.announcing import Announcer
 from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
-from order_plane.claim_log import KafkaClaims, claim_of, intents_before
+from order_plane.claim_log import KafkaClaims, claim_of, intents_before, running_of
 from order_plane.command_channel import SOCKET, CommandChannel, CommandHandler
 from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
+from order_plane.departures import CAUSES as OVERRUNS
 from order_plane.execution import Execution
 from order_plane.gates import LiveTradingRefused
 from order_plane.holding import Holding
+from order_plane.last_start import Running
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.outage import KafkaOutage
@@ -40,7 +42,7 @@ from order_plane.settings import BrokerName, Mode, OrderSettings
 
 _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand, OrderIntent)
 """What the journal does not tell: reference prices, commands that came meanwhile, prices at which intents arrived."""
-_CAUSES = (*performance_guard.CAUSES, *symbol_halts.CAUSES)
+_CAUSES = (*performance_guard.CAUSES, *symbol_halts.CAUSES, *OVERRUNS)
 _SAID: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
 _SPAN = Span(newest=50_000, to_end=True)
 """A price older than that many records is too old to trade on; a kill switch must be known before the first order."""
@@ -88,7 +90,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             checking = checking_of(settings.reconciliation, stage, asides.noting(RECONCILED, publish), channel.poll)
             recovery = Recovery(
                 history=lambda: bus.history(kinds, (ExecutionReport,), span=_SPAN, others=_overhearing(stage, asides)),
-                opening=lambda: announcer.said(_opened(stage, holding, kafka, asides)),
+                opening=lambda: announcer.said(_opened(stage, running_of(settings), holding, kafka, asides)),
                 mark=lambda: stage.appended,
             )
             serve(
@@ -116,15 +118,18 @@ def _holding(settings: OrderSettings, stage: Execution, kafka: KafkaSettings, re
     return holding
 
 
-def _opened(stage: Execution, holding: Holding, kafka: KafkaSettings, asides: Asides) -> Sequence[Message]:
+def _opened(
+    stage: Execution, running: Running, holding: Holding, kafka: KafkaSettings, asides: Asides
+) -> Sequence[Message]:
     """Come back once nobody else sends; what another journal left behind is kept from leaving again."""
     stage.published.accept(holding.begin().before)
     stage.published.refuse_others()
     standing = holding.claim()
+    changed = stage.supervision.started(running)
     intents = () if standing.intents_from is None else intents_before(kafka, standing.intents_from)
     said = opened(stage, standing, intents)
     asides.note(OPENED, told_of(standing, intents), said)
-    return said
+    return [*changed, *said]
 
 
 def _overhearing(stage: Execution, asides: Asides) -> Callable[[Message], None]:
@@ -232,6 +237,7 @@ def _show(stage: Execution, metrics: PlaneMetrics, gateway: GatewayNote) -> None
         metrics.gateway(connected=stage.upkeep.connected)
         gateway(connected=stage.upkeep.connected)
     metrics.kill_switch_engaged.set(bool(stage.desk.switch.engaged))
+    metrics.kill_switch_reduce_only.set(stage.desk.switch.reduces_only)
     guards, triggered = stage.supervision.guards, stage.supervision.triggered
     for guard in guards.all if guards is not None else ():
         if guard.scope is not KillScope.STRATEGY:  # strategies are no label: there may be any number of them

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from contracts.control import PlanDecision, RebalancePlan, Verdict
 from contracts.plan_content import content_hash
-from contracts.trading import OrderIntent
+from contracts.trading import OrderIntent, Side
 from order_plane.risk.port import RiskView
 
 _REMEMBERED = 1_000
-_ROUNDING = 1 + 1e-9
+ROUNDING = 1 + 1e-9
+"""By how much a sum of binary fractions may be above what it is compared with."""
 
 
 class ApprovedPlans:
@@ -52,11 +53,16 @@ class ApprovedPlans:
             decision = self._decisions.get((plan.plan_id, plan.content_hash))
             if decision is None or decision.verdict is not Verdict.APPROVED:
                 return "the plan that the intent names is not approved"
-        planned = [each for each in plan.trades if (each.symbol, each.direction) == (intent.symbol, intent.direction)]
         ordered = view.books.ordered(plan.plan_id, intent.symbol, intent.direction)
-        if not intent.quantity + ordered <= fsum([each.quantity for each in planned]) * _ROUNDING:
+        if not intent.quantity + ordered <= self.signed(plan.plan_id, intent.symbol, intent.direction) * ROUNDING:
             return "the intent, with what was ordered of its plan before, wants more than the plan does"
         return None
+
+    def signed(self, plan_id: UUID, symbol: str, side: Side) -> float:
+        """The units that a plan wants of ``symbol`` on ``side``; none when it is not known."""
+        plan = self._plans.get(plan_id)
+        trades = () if plan is None else plan.trades
+        return fsum([each.quantity for each in trades if (each.symbol, each.direction) == (symbol, side)])
 
 
 def _rank(decision: PlanDecision) -> tuple[float, bool]:

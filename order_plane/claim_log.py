@@ -2,18 +2,22 @@
 
 import socket
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from contracts.claims import IntentsHandedOver, JournalClaim
 from contracts.topics import TOPIC_OF
 from contracts.trading import OrderIntent
 from kernel.clock import SystemClock
+from kernel.code_version import source_digest
 from kernel.kafka_decoding import Decoder
 from kernel.kafka_history import read_logs
 from kernel.kafka_offsets import watermarks
-from kernel.kafka_settings import KafkaSettings
+from kernel.kafka_settings import KafkaSettings, application_version
 from kernel.kafka_strict_log import StrictLog, append
 from order_plane.alerts import sentence
+from order_plane.go_live_terms import limits_hash, order_configuration
+from order_plane.last_start import Running
 from order_plane.settings import OrderSettings
 
 
@@ -57,9 +61,20 @@ def claim_of(settings: OrderSettings, journal_id: str) -> JournalClaim:
         timestamp=SystemClock().now(),
         journal_id=journal_id,
         account=settings.account,
-        host=socket.gethostname()[-64:] or "unknown",
+        host=_host(),
         place=sentence(place),
     )
+
+
+def running_of(settings: OrderSettings) -> Running:
+    """What this process trades with; where things are and how long it waits for its turn is up to each host."""
+    placeless = settings.model_copy(update={"journal_wait": timedelta(0)})
+    sums = source_digest(), order_configuration(placeless), limits_hash(settings)
+    return Running(_host(), application_version(), *sums)
+
+
+def _host() -> str:
+    return socket.gethostname()[-64:] or "unknown"
 
 
 def intents_before(settings: KafkaSettings, end: int) -> frozenset[UUID]:

@@ -19,6 +19,7 @@ from order_plane.risk.permission import approved_plan, not_restricted, own_accou
 from order_plane.risk.port import RiskCheck
 from order_plane.risk.price import fresh_reference, price_collar
 from order_plane.risk.rate import StrategyRate, message_rate
+from order_plane.risk.reducing import reducing_only
 from order_plane.risk.session import market_hours, not_expired
 from order_plane.risk.short_sale import short_sale
 from order_plane.risk.traffic import max_orders_per_execution
@@ -50,6 +51,7 @@ class Controls:
         self._worth_is_known = bool(settings.active_guards) or settings.limits.needs_equity
         self._first: tuple[RiskCheck, ...] = (
             not_halted,
+            reducing_only,
             own_account(settings.account),
             not_expired,
             market_hours(calendar),

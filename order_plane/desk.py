@@ -53,13 +53,13 @@ class Desk:
         self.wait, self.as_of = market.wait, market.as_of
         self._orders: dict[int, WorkingOrder] = {}  # by the number of the intent id, which hashes ten times faster
         self._kill = KillSwitch(account)
-        self.cancels = KillCancels(account, self._kill, self._orders, cancels, lambda: market.now)
         self.changes = OrderChanges(account, self._orders, self._forbids)
         self.halts = SymbolHalts()
         self.cash = 0.0
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
         self._books = books = AccountBooks(self._exposure, self._orders, market, watch)
+        self.cancels = KillCancels(account, self._kill, self._orders, books.held, cancels, lambda: market.now)
         self._judge = Judge(checks, market, self._exposure, books, self._kill, self.halts)
 
     @property
@@ -144,18 +144,17 @@ class Desk:
         A further attempt comes much later than the verdict on the first, so every control judges it again, but for
         the one that would take it for a repetition.
         """
-        if order.attempt == 1:
-            return self._judge.objection(order.intent, self._blocked())
-        return self._forbids(order.intent)
+        return self._forbids(order.intent, again=order.attempt > 1)
 
-    def _forbids(self, terms: OrderIntent) -> Refusal | None:
+    def _forbids(self, terms: OrderIntent, *, again: bool = True) -> Refusal | None:
+        ask = self._judge.second_refusal if again else self._judge.objection
         mine = self._orders.get(terms.intent_id.int)
         if mine is None:
             return Refusal("ORDER_ENDED", "the venue said meanwhile what became of the order")
         counted = mine.working
         self._count(mine, 0.0)  # the controls add the order to what works already
         try:
-            return self._judge.second_refusal(terms, self._blocked(but=terms.intent_id))
+            return ask(terms, self._blocked(but=terms.intent_id))
         finally:
             self._count(mine, counted)
 

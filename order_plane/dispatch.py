@@ -14,12 +14,15 @@ from order_plane.brokers.port import (
     Preparing,
     Reply,
 )
+from order_plane.departures import CAUSES, LEFT_BEFORE, Departures, stop
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.facts import NOT_SENT, Fact, FactKind
 from order_plane.journals.port import Answer, RowState
+from order_plane.risk.port import Refusal
 from order_plane.router import Router
 from order_plane.settlement import Settlement
+from order_plane.supervision import Supervision
 
 AT_ONCE = 8
 """Orders that an `Overlapping` venue has not answered yet; what one answer forbids the ones behind it have left."""
@@ -31,10 +34,13 @@ class Dispatch:
     """An answer that is not a clear no never rejects an order.
 
     A venue that is `Overlapping` is sent orders of other symbols while it has not answered to those before; one of the
-    same symbol waits, since the answer may forbid it.
+    same symbol waits, since the answer may forbid it. `departures` has the last word; what it refuses is wrong in a way
+    for which ``supervision`` stops trading.
     """
 
-    def __init__(self, desk: Desk, broker: Broker, router: Router) -> None:
+    def __init__(self, desk: Desk, broker: Broker, router: Router, supervision: Supervision) -> None:
+        self.departures = Departures(broker, supervision.signed)
+        self._supervision = supervision
         self._desk = desk
         self._broker = broker
         self._router = router
@@ -57,6 +63,10 @@ class Dispatch:
 
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
         """Send one order, once, after `make_way` for it."""
+        refusal = self.departures.leave(order)
+        if refusal is not None:
+            self._stop(order, refusal, settlement)
+            return
         if self._begin is None:
             self._hear(order, partial(self._broker.submit, order), settlement)
             return
@@ -101,6 +111,17 @@ class Dispatch:
         at = max(self._desk.now, intent.timestamp)
         self._router.learn(Fact(intent.intent_id, FactKind.REJECT, name, at, reason=reason), settlement)
 
+    def _stop(self, order: SubmitOrder, refusal: Refusal, settlement: Settlement) -> None:
+        """Nothing leaves: of an attempt that did before nobody knows any more how it stands."""
+        intent = order.intent
+        if refusal.code in CAUSES:
+            at = max(self._desk.now, intent.timestamp)
+            settlement.outputs += self._supervision.engage(stop(refusal, order.account, at))
+        if refusal.code != LEFT_BEFORE:
+            self.withhold(order, str(refusal), settlement)
+        elif self._desk.knows(intent.intent_id):
+            self._doubt(order, refusal.sentence, settlement)
+
     def _conclude(self, symbol: str, settlement: Settlement) -> None:
         waiting = self._unanswered.pop(symbol, None)
         if waiting is not None:
@@ -125,13 +146,18 @@ class Dispatch:
         try:
             return ask()
         except BrokerRefused as refusal:
+            self.departures.is_none(order.intent)
             self.withhold(order, refusal.reason, settlement)
         except BrokerUnavailable:
             self._router.cut_off = True
+            self.departures.is_none(order.intent)
             self.withhold(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
         except BrokerStateUnknown as unknown:
             self._router.cut_off = True
-            intent_id = order.intent.intent_id
-            settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
-            settlement.say(self._desk.doubt(intent_id, str(unknown)))
+            self._doubt(order, str(unknown), settlement)
         return None
+
+    def _doubt(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
+        intent_id = order.intent.intent_id
+        settlement.answers.append(Answer(intent_id, order.attempt, RowState.IN_DOUBT))
+        settlement.say(self._desk.doubt(intent_id, reason))

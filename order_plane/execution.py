@@ -58,7 +58,8 @@ class Execution:
         self._router = Router(desk, journal, broker)
         self.supervision = supervision = supervision or Supervision(desk, journal)
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
-        self._sending = Sending(desk, Dispatch(desk, broker, self._router), supervision, journal, self._on_command)
+        self._dispatch = Dispatch(desk, broker, self._router, supervision)
+        self._sending = Sending(desk, self._dispatch, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
@@ -265,6 +266,7 @@ class Execution:
 
     def _adopt(self, past: Past) -> None:
         self.supervision.learn(past)
+        self._dispatch.departures.recall(past)
         self._collect(unanswered(past) if self._desk.knows(past.intent.intent_id) else ())
         if self.upkeep.policed:
             self.upkeep.take_over(past, self._pending)

@@ -56,6 +56,11 @@ class Exposure:
         """The position, short negative, if only sales trade."""
         return self._held.get(symbol, 0.0) - self._selling.get(symbol, 0.0)
 
+    def reach(self, symbol: str) -> tuple[float, float]:
+        """That, and the position if only purchases trade."""
+        held = self._held.get(symbol, 0.0)
+        return held - self._selling.get(symbol, 0.0), held + self._buying.get(symbol, 0.0)
+
     def gross(self, price_of: Callable[[str], float]) -> float:
         """Sum of the largest positions at ``price_of`` each symbol, not-a-number when a price is."""
         values = self._values

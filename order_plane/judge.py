@@ -10,6 +10,7 @@ from order_plane.risk.duplicates import RepeatedOrder
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
 from order_plane.risk.price import MarketGoesOn, worst_price
+from order_plane.risk.reducing import reducing_only
 from order_plane.safety.kill_switch import KillSwitch
 from order_plane.safety.symbol_halts import SymbolHalts
 
@@ -48,7 +49,7 @@ class Judge:
     def objection(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> Refusal | None:
         """Why an order that was let through a moment ago must not leave any more."""
         view = self._view(intent, blocked)
-        return not_halted(intent, view) or not_in_doubt(intent, view)
+        return not_halted(intent, view) or reducing_only(intent, view) or not_in_doubt(intent, view)
 
     def second_refusal(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> Refusal | None:
         """As `refusal`, long after the first verdict and at the wish of a person.
@@ -81,6 +82,7 @@ class Judge:
             market.rate_of(symbol),
             market.rated_at(symbol),
             market.now,
+            self._kill.narrows(intent.strategy_id),
         )
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:

@@ -23,6 +23,7 @@ from order_plane.facts import Fact
 from order_plane.journals.port import Resolution
 from order_plane.limit_settings import LimitSettings
 from order_plane.safety.kill_switch import switch_name
+from order_plane.safety.kill_targets import unmet
 from order_plane.safety.performance_guard import PerformanceGuard
 from order_plane.supervision import Supervision
 from order_plane.unacceptable import NotBookable, NotInDoubt, NotOpen, NotReplaceable
@@ -116,7 +117,7 @@ def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> di
     except Unprocessable as verdict:
         raise CommandRefused(verdict.error.rule) from None
     publish([command, *said])
-    return {**_status(stage), "messages": len(said), "unmet": stage.supervision.unmet(command)}
+    return {**_status(stage), "messages": len(said), "unmet": unmet(command, stage.desk.books.known(command))}
 
 
 def _release(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
@@ -200,7 +201,7 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "journal_id": stage.journal_id,
         "killed": bool(desk.switch.engaged),
         "switches": [
-            {**each.model_dump(mode="json", exclude={"event_type"}), "unmet": stage.supervision.unmet(each)}
+            {**each.model_dump(mode="json", exclude={"event_type"}), "unmet": unmet(each, desk.books.known(each))}
             for each in desk.switch.engaged
         ],
         "open_orders": len(desk.open_orders),
@@ -209,11 +210,7 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "halted": dict(desk.halts.reasons),
         "newest": _newest(stage),
         "uncancelled": [
-            *(
-                f"{order.intent.intent_id} {order.intent.symbol}"
-                for order in desk.open_orders
-                if desk.cancels.covers(order.intent) is not None
-            ),
+            *(f"{order.intent.intent_id} {order.intent.symbol}" for order, _ in desk.cancels.covered()),
             *(
                 f"{each.intent_id} order {each.order_id}, which nobody wants"
                 for each in stage.uncancelled.values()

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
-from math import isnan
 from uuid import UUID
 
 from contracts.base import Message
 from contracts.codec import ErrorCode, FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import SliceEvent
+from contracts.trading import Side
 from domain.calendar import always_open
 from domain.ids import kill_id
 from kernel.ports import Handler, Unprocessable
@@ -19,9 +19,8 @@ from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.flattening import Flattening
 from order_plane.journals.port import Journal, Past, Recall
-from order_plane.lifecycle import history_of
+from order_plane.last_start import Running, compared
 from order_plane.limit_settings import LimitSettings, changes
-from order_plane.reports import execution_report, reported
 from order_plane.safety.guards import Guards
 from order_plane.safety.kill_targets import unmet
 from order_plane.settlement import NOTHING, Measured
@@ -70,6 +69,12 @@ class Supervision:
         if plans is not None:
             found |= {RebalancePlan: plans.proposed, PlanDecision: plans.decided}
         return found
+
+    @property
+    def signed(self) -> Callable[[UUID, str, Side], float] | None:
+        """The units that a plan wants of a symbol on a side; None when nobody looks at plans."""
+        plans = None if self.controls is None else self.controls.plans
+        return None if plans is None else plans.signed
 
     @property
     def idle(self) -> bool:
@@ -133,6 +138,10 @@ class Supervision:
         elif type(message) in self.handlers and not isinstance(message, SliceEvent):
             self.handlers[type(message)](message)
 
+    def started(self, running: Running) -> Sequence[Message]:
+        """Say what is not as at the last start on this journal; raises JournalError as `compared` does."""
+        return compared(self._journal, running, self._desk.as_of())
+
     def begin(self) -> Sequence[Message]:
         """Come back to where the journal was, and carry out the commands remembered that it does not know yet.
 
@@ -177,11 +186,7 @@ class Supervision:
         if self.controls is not None:
             self.controls.recall(past)
         if self.guards is not None and past.facts:
-            history = history_of(past.intent.quantity, past.facts)
-            status = reported(history.status(), history)
-            at, number = past.facts[-1].timestamp, max(1, past.reports)
-            report = execution_report(past.intent, past.order_id, number, status, history, at, "restored")
-            self.guards.remember(report, past.facts)
+            self.guards.learn(past)
 
     def overhear(self, outputs: Iterable[Message]) -> bool:
         """Hear ``outputs`` between two sends; whether they are a storm that must be judged before the next one."""
@@ -199,11 +204,11 @@ class Supervision:
                 if isinstance(each, RiskAlert):
                     said.append(each)
                 else:
-                    said += self._engaged_by(each)
+                    said += self.engage(each)
         return said
 
-    def _engaged_by(self, command: KillSwitchCommand) -> Sequence[Message]:
-        """Engage what a guard wants engaged; one that was released at the same event time needs another name."""
+    def engage(self, command: KillSwitchCommand) -> Sequence[Message]:
+        """Engage what the plane itself wants engaged; one released at the same event time gets another name."""
         for number in count(2):
             if self._latched(command):
                 return command, *self._obey(command)
@@ -251,15 +256,6 @@ class Supervision:
             return self._desk.halts.newest(command.target)
         return self._desk.switch.newest(command)
 
-    def unmet(self, command: KillSwitchCommand) -> str | None:
-        """Why ``command``, a kill, may stop nothing, if so: nobody by its target's name trades here yet."""
-        desk, known = self._desk, {command.target}
-        if command.scope is KillScope.STRATEGY:
-            known = desk.books.strategies
-        elif command.scope is KillScope.SYMBOL and isnan(desk.price_of(command.target)):
-            known = {*desk.positions, *(order.intent.symbol for order in desk.open_orders)}
-        return unmet(command, known)
-
     def _obey(self, command: KillSwitchCommand) -> Sequence[Message]:
         self.alert = self.watches = True
         if command.engage:
@@ -268,7 +264,7 @@ class Supervision:
             self._released.add(command.command_id)
         if self.guards is not None:
             self.guards.obey(command)
-        why = self.unmet(command)
+        why = unmet(command, self._desk.books.known(command))
         doubt = () if why is None else (critical("KILL_TARGET_UNKNOWN", why, command.timestamp),)
         return *self._desk.command(command), *doubt
 

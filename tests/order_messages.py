@@ -49,16 +49,23 @@ def seen(outputs):
     ]
 
 
-def filled(intent, price, at=None):
-    """The report that ``intent`` has traded whole at ``price``, when it was decided if not ``at``."""
+def reported(intent, status, units=0.0, price=None, at=None, **more):
+    """The report that ``intent`` stands so, with ``units`` traded at ``price``, if not ``at`` when it was decided."""
     return ExecutionReport(
         intent_id=intent.intent_id,
         order_id="1",
         symbol=intent.symbol,
-        status=OrderStatus.FILLED,
-        filled_quantity=intent.quantity,
-        avg_fill_price=price,
+        status=status,
+        filled_quantity=units,
+        avg_fill_price=price if units else None,
         timestamp=at or intent.timestamp,
+        reject_reason="limit" if status is OrderStatus.REJECTED else None,
         direction=intent.direction,
         strategy_id=intent.strategy_id,
+        **more,
     )
+
+
+def filled(intent, price, at=None):
+    """The report that ``intent`` has traded whole at ``price``, when it was decided if not ``at``."""
+    return reported(intent, OrderStatus.FILLED, intent.quantity, price, at)

@@ -4,6 +4,7 @@ from math import inf
 
 from contracts.trading import OrderIntent
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
+from order_plane.risk.reducing import only_reduces
 
 
 def max_concentration(fraction: float) -> RiskCheck:
@@ -36,10 +37,10 @@ def buying_power(leverage: float) -> RiskCheck:
 
 
 def max_daily_loss(limit: float) -> RiskCheck:
-    """Refuse to add exposure once the account has lost more than ``limit`` (account currency) since the day began."""
+    """Let orders only reduce positions once more than ``limit`` (account currency) was lost since the day began."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        if view.units_after <= view.units_before or -limit <= view.books.day_result() < inf:
+        if -limit <= view.books.day_result() < inf or only_reduces(intent, view.books):
             return None
         return Refusal("DAILY_LOSS_EXCEEDED", f"the loss of the day is not known to be within {limit:g}")
 

@@ -1,12 +1,13 @@
 """What a pre-trade control sees and what it answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import nan
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from contracts.control import KillSwitchCommand
 from contracts.trading import OrderIntent, Side
 
 
@@ -41,6 +42,10 @@ class Books(Protocol):
         """The position (units, short negative) if every sale that works or is in doubt trades, and no purchase."""
         ...
 
+    def reach(self, symbol: str, strategy_id: str | None = None) -> tuple[float, float]:
+        """That, and the position if every purchase trades and no sale: of the account, or of one strategy."""
+        ...
+
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Gross exposure of a strategy, now and with ``order`` (units, negative for a sale) of ``symbol`` on top."""
         ...
@@ -71,6 +76,10 @@ class NoBooks:
     def lowest(self, symbol: str) -> float:
         """Unknown."""
         return nan
+
+    def reach(self, symbol: str, strategy_id: str | None = None) -> tuple[float, float]:
+        """Unknown."""
+        return nan, nan
 
     def strategy_notional(self, strategy_id: str, symbol: str, order: float) -> tuple[float, float]:
         """Unknown."""
@@ -103,7 +112,8 @@ class RiskView:
     can lead to, without and with this order; ``gross_before`` is the sum of such positions over all
     symbols, at their references. Prices are in the symbol's currency, sums in the account's, and ``rate`` is account
     currency for one unit of the former, as of ``rate_at`` unless it is one for ever. Numbers that cannot be known are
-    not-a-number, and every control refuses those. ``halted`` says why trading is stopped.
+    not-a-number, and every control refuses those. ``halted`` says why trading is stopped, and ``narrowed`` are the kill
+    switches by which positions may only be reduced.
     """
 
     now: datetime
@@ -119,6 +129,7 @@ class RiskView:
     rate: float = 1.0
     rate_at: datetime | None = None
     market_at: datetime | None = None
+    narrowed: Sequence[KillSwitchCommand] = ()
 
     @property
     def worth(self) -> float:

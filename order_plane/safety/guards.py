@@ -11,7 +11,9 @@ from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderStatus
 from domain.ids import kill_id
 from order_plane.facts import NOT_SENT, Fact, FactKind
-from order_plane.journals.port import JournalError
+from order_plane.journals.port import JournalError, Past
+from order_plane.lifecycle import history_of
+from order_plane.reports import execution_report, reported
 from order_plane.safety.guard_settings import StormSettings
 from order_plane.safety.kill_switch import KillSwitch
 from order_plane.safety.performance_guard import (
@@ -25,8 +27,8 @@ from order_plane.safety.performance_guard import (
 )
 
 _REJECTED = OrderStatus.REJECTED
-_BY_KILL = "TRADING_HALTED"
-"""The code of refusals that a kill itself causes; they are no storm."""
+_BY_KILL = ("TRADING_HALTED", "REDUCE_ONLY")
+"""The codes of refusals that a kill itself causes; they are no storm."""
 _DISABLED, _FORGIVEN = "guard repeats", "guard forgiven"
 OPERATOR = "guard"
 """Who gives an automatic command."""
@@ -97,6 +99,14 @@ class Guards:
             elif not (report.reject_reason or "").startswith(_BY_KILL):
                 for guard in self._all:
                     self._storm |= guard.rejected(report.strategy_id, report.timestamp)
+
+    def learn(self, past: Past) -> None:
+        """Book what the journal holds of an order of an earlier run."""
+        history = history_of(past.intent.quantity, past.facts)
+        status = reported(history.status(), history)
+        at, number = past.facts[-1].timestamp, max(1, past.reports)
+        report = execution_report(past.intent, past.order_id, number, status, history, at, "restored")
+        self.remember(report, past.facts)
 
     def remember(self, report: ExecutionReport, facts: Iterable[Fact]) -> None:
         """Book what an order of an earlier run came to, and count its ``facts`` for the storms.

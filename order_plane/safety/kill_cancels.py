@@ -5,10 +5,11 @@ from datetime import datetime
 from itertools import count
 from uuid import UUID
 
-from contracts.control import KillSwitchCommand
-from contracts.trading import OrderIntent
+from contracts.control import KillScope, KillSwitchCommand
+from contracts.trading import OrderIntent, Side
 from domain.ids import intent_id
 from order_plane.effects import CancelOrder
+from order_plane.risk.reducing import reduces
 from order_plane.safety.kill_switch import KillSwitch
 from order_plane.throttle import TokenBucket
 from order_plane.unacceptable import NotOpen
@@ -21,23 +22,27 @@ CLOSING = -1
 class KillCancels:
     """Writes the cancels that ``kill`` asks for of the ``orders`` that are open; ``bucket`` counts all that leave.
 
-    What closes a position that a switch wants closed is not cancelled. ``found`` are orders that turned
+    ``held`` tells the units of a symbol that a strategy holds, or with None the account; short negative.
+    What closes a position that a switch wants closed is not cancelled, nor what only reduces one that it lets be
+    reduced: of orders that together would take more than is held, the oldest go on. ``found`` are orders that turned
     out to be at the venue after a kill may have asked for them in vain. `stray` orders are cancelled without any kill.
     """
 
-    __slots__ = ("_account", "_bucket", "_kill", "_now", "_orders", "_strays", "found")
+    __slots__ = ("_account", "_bucket", "_held", "_kill", "_now", "_orders", "_strays", "found")
 
     def __init__(
         self,
         account: str,
         kill: KillSwitch,
         orders: Mapping[int, WorkingOrder],
+        held: Callable[[str, str | None], float],
         bucket: TokenBucket,
         now: Callable[[], datetime],
     ) -> None:
         self._account = account
         self._kill = kill
         self._orders = orders
+        self._held = held
         self._bucket = bucket
         self._now = now
         self._strays: list[CancelOrder] = []
@@ -46,15 +51,29 @@ class KillCancels:
     def due(self) -> tuple[CancelOrder, ...]:
         """A cancel for every open order that an engaged kill switch covers, and for the strays."""
         self.found.clear()
-        return (*self._of(self._orders.values(), "kill"), *self._of_strays())
+        return (*self._of(self.covered(), "kill"), *self._of_strays())
 
     def of_found(self) -> tuple[CancelOrder, ...]:
         """The same for those found since it was last asked: the venue may not have had them before."""
         if not (self.found or self._strays):
             return ()
-        found = [self._orders[name.int] for name in self.found if name.int in self._orders]
+        found = [each for each in self.covered() if each[0].intent.intent_id in self.found]
         self.found.clear()
         return (*self._of(found, "kill-found"), *self._of_strays())
+
+    def covered(self) -> list[tuple[WorkingOrder, KillSwitchCommand]]:
+        """Every open order that a switch wants cancelled, oldest first, and that switch."""
+        if not self._kill.engaged:
+            return []
+        room = _Room(self._held)
+        found = []
+        for order in self._orders.values():
+            by = self._wanted_by(order, room)
+            if by is None:
+                room.take(order)
+            else:
+                found.append((order, by))
+        return found
 
     def stray(self, intent_id: UUID, order_id: str) -> None:
         """That order works at the venue and nobody wants it: it must be cancelled, whatever is known of its intent."""
@@ -76,22 +95,47 @@ class KillCancels:
         if not again:
             self._bucket.take_for_cancel(self._now())
 
-    def covers(self, intent: OrderIntent) -> KillSwitchCommand | None:
-        """The switch that wants the order of ``intent`` cancelled, if any."""
-        by = self._kill.stops(intent.strategy_id)
-        return None if by is not None and self._kill.closes(intent.strategy_id) and _closes(intent) else by
+    def _wanted_by(self, order: WorkingOrder, room: "_Room") -> KillSwitchCommand | None:
+        """The switch that wants ``order`` cancelled, if any; ``room`` is what those before it leave."""
+        strategy = order.intent.strategy_id
+        by = self._kill.stops(strategy)
+        if by is not None:
+            return None if self._kill.closes(strategy) and _closes(order.intent) else by
+        for switch in self._kill.narrows(strategy):
+            if not room.holds(order, strategy if switch.scope is KillScope.STRATEGY else None):
+                return switch
+        return None
 
     def _of_strays(self) -> list[CancelOrder]:
         strays, self._strays = self._strays, []
         return strays
 
-    def _of(self, orders: Iterable[WorkingOrder], request: str) -> tuple[CancelOrder, ...]:
-        if not self._kill.engaged:
-            return ()
-        covered = ((order, self.covers(order.intent)) for order in orders)
-        return tuple(
-            order.cancel(self._account, f"{request}-{by.command_id}") for order, by in covered if by is not None
-        )
+    def _of(self, covered: Iterable[tuple[WorkingOrder, KillSwitchCommand]], request: str) -> tuple[CancelOrder, ...]:
+        return tuple(order.cancel(self._account, f"{request}-{by.command_id}") for order, by in covered)
+
+
+class _Room:
+    """What orders may still take from positions, one after the other."""
+
+    def __init__(self, held: Callable[[str, str | None], float]) -> None:
+        self._held = held
+        self._left: dict[tuple[str | None, str, Side], float] = {}
+
+    def holds(self, order: WorkingOrder, strategy_id: str | None) -> bool:
+        """Whether ``order`` only reduces what the account or the strategy holds, after those that were taken before."""
+        left = self._left_of(order.intent, strategy_id)
+        return reduces(order.intent.direction, order.working, left, left)
+
+    def take(self, order: WorkingOrder) -> None:
+        """``order`` goes on working."""
+        intent, units = order.intent, order.working if order.intent.direction is Side.BUY else -order.working
+        for strategy_id in (None, intent.strategy_id):
+            self._left[strategy_id, intent.symbol, intent.direction] = self._left_of(intent, strategy_id) + units
+
+    def _left_of(self, intent: OrderIntent, strategy_id: str | None) -> float:
+        """The position if of the orders of this side those trade that were taken."""
+        known = self._left.get((strategy_id, intent.symbol, intent.direction))
+        return self._held(intent.symbol, strategy_id) if known is None else known
 
 
 def _closes(intent: OrderIntent) -> bool:

@@ -1,14 +1,20 @@
 """The latched kill switch: what it stops and how it is released."""
 
+from collections.abc import Iterator
+
 from contracts.control import KillAction, KillScope, KillSwitchCommand
+
+_REDUCE_ONLY = KillAction.REDUCE_ONLY
+_STRICTER = {_REDUCE_ONLY: 0, KillAction.HALT: 1, KillAction.HALT_AND_INVESTIGATE: 1, KillAction.HALT_AND_FLATTEN: 2}
 
 
 class KillSwitch:
     """The switches that are engaged, as a fold over commands in the order they were given.
 
     A switch stays engaged until a command with the same scope and target releases it; who gave which
-    command and why stays in the journal. Of several commands the first one counts, unless a later one also closes
-    positions; once one of them asks for an investigation, that stays asked for.
+    command and why stays in the journal. Of several commands the first one counts, unless a later one is stricter: to
+    halt is more than to let positions only be reduced, and to close them is most. Once one of them asks for an
+    investigation, that stays asked for.
     """
 
     __slots__ = ("_account", "_engaged", "_investigated", "_newest")
@@ -30,7 +36,7 @@ class KillSwitch:
             self._investigated.discard(key)
             return
         self._newest[key] = command
-        if key not in self._engaged or (_flattens(command) and not _flattens(self._engaged[key])):
+        if key not in self._engaged or _STRICTER[command.action] > _STRICTER[self._engaged[key].action]:
             self._engaged[key] = command
 
     @property
@@ -42,6 +48,11 @@ class KillSwitch:
     def flattens(self) -> bool:
         """Whether any of them wants positions closed."""
         return any(map(_flattens, self._engaged.values()))
+
+    @property
+    def reduces_only(self) -> bool:
+        """Whether any of them lets positions only be reduced."""
+        return any(command.action is _REDUCE_ONLY for command in self._engaged.values())
 
     def is_engaged(self, scope: KillScope, target: str) -> bool:
         """Whether this very switch is engaged."""
@@ -65,26 +76,30 @@ class KillSwitch:
 
     def closes(self, strategy_id: str) -> bool:
         """Whether positions of ``strategy_id`` on this account must be closed."""
-        covering = ((KillScope.GLOBAL, "*"), (KillScope.ACCOUNT, self._account), (KillScope.STRATEGY, strategy_id))
-        return any(
-            _flattens(command)
-            for scope, target in covering
-            for command in (self._engaged.get((scope, target)), self._engaged.get((scope, "*")))
-            if command is not None
-        )
+        return any(map(_flattens, self._covering(strategy_id)))
 
     def stops(self, strategy_id: str) -> KillSwitchCommand | None:
         """The switch that forbids ``strategy_id`` to trade on this account, if any."""
         if not self._engaged:
             return None
-        return (
-            self._engaged.get((KillScope.GLOBAL, "*"))
-            or self._covering(KillScope.ACCOUNT, self._account)
-            or self._covering(KillScope.STRATEGY, strategy_id)
-        )
+        return next((each for each in self._covering(strategy_id) if each.action is not _REDUCE_ONLY), None)
 
-    def _covering(self, scope: KillScope, target: str) -> KillSwitchCommand | None:
-        return self._engaged.get((scope, target)) or self._engaged.get((scope, "*"))
+    def narrows(self, strategy_id: str) -> tuple[KillSwitchCommand, ...]:
+        """The switches by which orders of ``strategy_id`` may only reduce positions, besides the one that `stops` it.
+
+        One over the strategy means what that holds, every other one what the account holds.
+        """
+        if not self._engaged:
+            return ()
+        return tuple(each for each in self._covering(strategy_id) if each.action is _REDUCE_ONLY)
+
+    def _covering(self, strategy_id: str) -> Iterator[KillSwitchCommand]:
+        own = ((KillScope.GLOBAL, "*"), (KillScope.ACCOUNT, self._account), (KillScope.STRATEGY, strategy_id))
+        for scope, target in own:
+            for name in dict.fromkeys((target, "*")):
+                command = self._engaged.get((scope, name))
+                if command is not None:
+                    yield command
 
 
 def switch_name(scope: KillScope, target: str) -> str:

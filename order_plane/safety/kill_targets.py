@@ -1,6 +1,7 @@
 """Whether a kill names something that trades here."""
 
 from collections.abc import Collection
+from heapq import nsmallest
 
 from contracts.control import KillScope, KillSwitchCommand
 
@@ -17,9 +18,9 @@ def unmet(command: KillSwitchCommand, known: Collection[str]) -> str | None:
     target = command.target
     if not command.engage or command.scope is KillScope.GLOBAL or target == "*" or target in known:
         return None
-    names = sorted(known)
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    names = nsmallest(_SHOWN, known)
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
     return (
         f"latched for whenever it comes, but no {command.scope.value.lower()} named {target} is known here;"
-        f" known: {', '.join(names[:_SHOWN]) or 'none'}{more}. If one of these was meant, repeat the kill with its name"
+        f" known: {', '.join(names) or 'none'}{more}. If one of these was meant, repeat the kill with its name"
     )

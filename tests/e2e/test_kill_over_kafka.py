@@ -19,7 +19,7 @@ import yaml
 from typer.testing import CliRunner
 
 from contracts.base import Message
-from contracts.control import KillSwitchCommand, RiskAlert
+from contracts.control import KillAction, KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from kernel.clock import monotonic
@@ -47,7 +47,7 @@ class Plane:
         assert self.others.wait_ready(PATIENCE)
         stack.callback(self.kill)
 
-    def start(self) -> None:
+    def start(self, **changes: object) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         self.log = self.state / "order.log"
         given = {"bootstrap_servers": self.kafka.bootstrap_servers, "topic_prefix": self.kafka.topic_prefix}
@@ -57,7 +57,7 @@ class Plane:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "launcher.plane_cli", "order"),
-                    *("--config", str(config(self.state)), "--state", str(self.state)),
+                    *("--config", str(config(self.state, **changes)), "--state", str(self.state)),
                 ],
                 env={**os.environ, **variables, "ALGOTRADE_KAFKA__EMBEDDED": "true", "PYTHONPATH": str(ROOT)},
                 stdout=log,
@@ -108,7 +108,7 @@ class Plane:
         assert line in self.metrics()
 
 
-def config(state: Path) -> Path:
+def config(state: Path, **changes: object) -> Path:
     limits = {"duplicate_window": "PT0S", "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
     order = {
         "mode": "paper",
@@ -122,7 +122,7 @@ def config(state: Path) -> Path:
     }
     demo = yaml.safe_load((ROOT / "config" / "paper.yaml").read_text())
     path = state / "config.yaml"
-    path.write_text(yaml.safe_dump({"data": demo["data"], "strategy": demo["strategy"], "order": order}))
+    path.write_text(yaml.safe_dump({"data": demo["data"], "strategy": demo["strategy"], "order": order | changes}))
     return path
 
 
@@ -196,6 +196,38 @@ def test_a_guard_that_trips_is_heard_shown_and_latched_until_a_person_releases_i
         assert plane.ask("kill", "status")[0] == 0
         plane.say(an_intent(4, 2, quantity=1.0))
         plane.wait(report_on(4, "ACKNOWLEDGED"))
+
+
+@pytest.mark.timeout(400)
+def test_a_message_lets_positions_only_be_reduced_and_a_start_with_other_limits_is_said_and_keeps_that(
+    embedded_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    def changed(each: Message) -> bool:
+        return isinstance(each, RiskAlert) and each.code == "STARTED_OTHERWISE"
+
+    with ExitStack() as stack:
+        plane = Plane(embedded_settings, tmp_path / "state", stack)
+        plane.start()
+        kill = KillSwitchCommand(
+            command_id=UUID(int=500),
+            timestamp=NOON,
+            engage=True,
+            operator="ann",
+            reason="drill",
+            action=KillAction.REDUCE_ONLY,
+        )
+        plane.say(*a_moment(0, 100.0), kill)
+        plane.wait(lambda each: isinstance(each, RiskAlert) and each.code == "KILL_SWITCH_ENGAGED")
+        plane.say(an_intent(1, 0))
+        assert plane.wait(report_on(1, "REJECTED")).reject_reason.startswith("REDUCE_ONLY: ")
+        plane.shown('algotrade_kill_switch_reduce_only{plane="order"} 1.0')
+        assert not any(map(changed, plane.heard))
+
+        plane.kill()
+        plane.start(volume_cap=0.5)
+        detail = plane.wait(changed).detail
+        assert ("configuration" in detail, "limits" in detail, "code" in detail) == (True, True, False)
+        assert "ENGAGED GLOBAL * REDUCE_ONLY" in plane.ask("kill", "status")[1]
 
 
 @contextmanager

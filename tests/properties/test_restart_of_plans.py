@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from order_messages import reported
 
 from contracts.base import Message
 from contracts.codec import encode
@@ -68,18 +69,7 @@ def answer(intent: OrderIntent, ending: str, moment: datetime) -> ExecutionRepor
         "reject": (OrderStatus.REJECTED, 0.0),
         "none": (OrderStatus.ACKNOWLEDGED, 0.0),
     }[ending]
-    return ExecutionReport(
-        intent_id=intent.intent_id,
-        order_id="1",
-        symbol=intent.symbol,
-        status=status,
-        filled_quantity=intent.quantity * share,
-        avg_fill_price=101.0 if share else None,
-        timestamp=moment,
-        reject_reason="limit" if status is OrderStatus.REJECTED else None,
-        direction=intent.direction,
-        strategy_id=intent.strategy_id,
-    )
+    return reported(intent, status, intent.quantity * share, 101.0, moment)
 
 
 def decision(plan: RebalancePlan, number: int) -> PlanDecision:

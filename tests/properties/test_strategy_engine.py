@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from order_messages import reported
 
 from contracts.base import Message
 from contracts.codec import encode
@@ -50,19 +51,13 @@ def answer(intent: OrderIntent, ending: str) -> list[ExecutionReport]:
         "none": [],
     }[ending]
     return [
-        ExecutionReport(
-            intent_id=intent.intent_id,
-            order_id="1",
-            symbol=intent.symbol,
-            status=status,
-            filled_quantity=intent.quantity * share,
-            avg_fill_price=2.0 if share else None,
-            timestamp=intent.timestamp,
-            reject_reason="limit" if status is OrderStatus.REJECTED else None,
+        reported(
+            intent,
+            status,
+            intent.quantity * share,
+            2.0,
             report_id=report_id(intent.intent_id, sequence),
             sequence=sequence,
-            direction=intent.direction,
-            strategy_id=intent.strategy_id,
         )
         for sequence, (status, share) in enumerate(story, start=1)
     ]

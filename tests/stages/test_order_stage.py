@@ -121,28 +121,30 @@ def test_a_cancel_that_could_not_be_asked_for_is_asked_for_by_the_next_start(wor
     assert stage.uncancelled == {}
 
 
-def test_a_cancel_that_the_venue_refused_is_not_asked_for_again(world):
+def refused_to_cancel(world):
+    """Order 1 works on, since the venue refused a person's cancel of it."""
     stage, broker = world()
     at_a_limit(stage)
+
+    def refuse(order):
+        raise BrokerRefused("TOO_LATE: it is being executed")
+
     broker.cancel = refuse
     stage.cancel(UUID(int=1), "operator-ann", "ann: wrong symbol")
     stage.settle()
-    stage, broker = world()
+    return stage, broker
+
+
+def test_a_cancel_that_the_venue_refused_is_not_asked_for_again(world):
+    refused_to_cancel(world)
+    stage, _ = world()
     stage.restore(a_bar())
     stage.recover()
     assert stage.uncancelled == {}
 
 
-def refuse(order):
-    raise BrokerRefused("TOO_LATE: it is being executed")
-
-
 def test_a_second_wish_to_cancel_at_the_same_moment_is_another_one_when_the_first_was_refused(world):
-    stage, broker = world()
-    at_a_limit(stage)
-    broker.cancel = refuse
-    stage.cancel(UUID(int=1), "operator-ann", "ann: wrong symbol")
-    stage.settle()
+    stage, broker = refused_to_cancel(world)
     broker.cancel = lambda order: ()
     stage.cancel(UUID(int=1), "operator-ann", "ann: still wrong")
     stage.settle()
@@ -270,11 +272,16 @@ def test_an_order_in_doubt_that_the_broker_does_not_find_is_never_sent_again(wor
         assert state_of(stage) is RowState.IN_DOUBT
 
 
-def test_an_order_that_was_being_sent_is_in_doubt_when_the_broker_cannot_be_asked(world):
+def being_sent(world):
+    """The next life after one that ended while it was sending order 1, which never arrived."""
     stage, _ = world()
     stage.recover()
     stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
-    stage, broker = world()
+    return world()
+
+
+def test_an_order_that_was_being_sent_is_in_doubt_when_the_broker_cannot_be_asked(world):
+    stage, broker = being_sent(world)
     broker.blind = True
     assert (1, "IN_DOUBT", 1) in seen(stage.recover())
     assert state_of(stage) is RowState.IN_DOUBT
@@ -282,20 +289,14 @@ def test_an_order_that_was_being_sent_is_in_doubt_when_the_broker_cannot_be_aske
 
 
 def test_an_order_that_was_being_sent_and_is_not_found_is_in_doubt_on_any_venue(world):
-    stage, _ = world()
-    stage.recover()
-    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
-    stage, broker = world(KeyLife.LIFETIME)
+    stage, broker = being_sent(world)
     assert (1, "IN_DOUBT", 1) in seen(stage.recover())
     assert state_of(stage) is RowState.IN_DOUBT
     assert broker.submissions == 0
 
 
 def test_a_kill_that_came_while_the_plane_was_down_is_known_before_anything_else_is_decided(world):
-    stage, _ = world()
-    stage.recover()
-    stage._journal.begin([SubmitOrder(an_intent(), "PAPER")], [], 0)
-    stage, broker = world()
+    stage, broker = being_sent(world)
     stage.restore(a_command(True))
     said = stage.recover()
     (report,) = [each for each in said if isinstance(each, ExecutionReport)]

@@ -7,7 +7,7 @@ import pytest
 from order_messages import NOON, a_bar, an_intent, seen, tell
 from venue_double import Venue
 
-from contracts.control import RiskAlert
+from contracts.control import KillSwitchCommand, RiskAlert
 from contracts.trading import ExecutionReport, OrderType
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown
 from order_plane.composition import build_stage
@@ -116,6 +116,17 @@ def test_an_order_that_turns_up_after_a_person_gave_it_up_is_cancelled(late):
     assert "ORDER_FACTS_ODD" in alerts(said)
     assert list(stage.desk.halts.reasons) == ["AAPL"]
     assert dict(stage.desk.positions) == ({"AAPL": 4.0} if late.quantity else {})
+
+
+def test_an_order_that_was_refused_here_and_works_at_the_venue_is_cancelled_by_the_kill_that_came_before():
+    venue = Venue()
+    stage = build_stage(SETTINGS, MemoryJournal(), venue)
+    stage.recover()
+    kill = KillSwitchCommand(command_id=UUID(int=9), timestamp=NOON, engage=True, operator="ada", reason="drill")
+    assert seen(tell(stage, a_bar(), kill, an_intent())) == [(1, "REJECTED", 1)]
+    venue.news = [a_fact(FactKind.ACK, "ack", "o-1")]
+    tell(stage)
+    assert (venue.sent, venue.cancelled) == ([], [(1, "o-1", False)])
 
 
 def test_the_cancel_of_one_that_was_given_up_is_asked_for_again_after_a_restart():

@@ -89,6 +89,7 @@ def test_lag_follows_the_assigned_partitions(metrics):
 def test_gauges_that_alerts_watch_are_there_from_the_start(metrics):
     assert value(metrics, "orders_in_doubt") == 0
     assert value(metrics, "kill_switch_engaged") == 0
+    assert value(metrics, "kill_switch_reduce_only") == 0
     assert value(metrics, "stale_symbols") == 0
     assert value(metrics, "bar_close_to_submit_seconds_count") == 0
 

@@ -67,6 +67,18 @@ def test_a_kill_works_without_kafka_and_is_shown(plane):
     assert run("kill", "status")[0] == 0
 
 
+def test_a_kill_that_spares_what_reduces_is_shown_and_released_like_any_other(plane):
+    terms = {"quantity": 1.0, "order_type": OrderType.MARKET, "timestamp": NOON}
+    assert run("kill", "on", *WHO, "--reduce-only", "--flatten")[0] == 2
+    assert run("kill", "on", *WHO, "--reduce-only")[0] == 0
+    assert plane.desk.open_orders == (), "it would have opened a position"
+    assert "ENGAGED GLOBAL * REDUCE_ONLY for MANUAL by ada" in run("kill", "status")[1]
+    plane.handlers[OrderIntent](OrderIntent(intent_id=UUID(int=2), symbol="AAPL", direction=Side.BUY, **terms))
+    assert [each.reject_reason.partition(":")[0] for each in plane.settle()] == ["REDUCE_ONLY"]
+    assert run("kill", "off", *WHO)[0] == 0
+    assert run("kill", "status")[0] == 0
+
+
 def test_that_nothing_may_be_sent_is_shown_though_no_switch_is_engaged(plane):
     plane.hold("RECONCILING: the account could not be held against the venue")
     assert "NOTHING IS SENT: RECONCILING: the account could not be held" in run("kill", "status")[1]

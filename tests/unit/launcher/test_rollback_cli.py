@@ -158,8 +158,9 @@ def test_only_a_switch_that_stops_everything_verifies(home, stage, serve):
     assert run(home, "verify") == (0, "PASS verify")
     tell = ("--state", str(home / PLANE), *WHO)
     assert CliRunner().invoke(app, ["kill", "off", *tell]).exit_code == 0
-    assert CliRunner().invoke(app, ["kill", "on", "--scope", "STRATEGY", "--target", "default", *tell]).exit_code == 0
-    assert run(home, "verify") == (1, "FAIL verify: no kill switch stops all")
+    for less in (("--scope", "STRATEGY", "--target", "default"), ("--reduce-only",)):
+        assert CliRunner().invoke(app, ["kill", "on", *less, *tell]).exit_code == 0
+        assert run(home, "verify") == (1, "FAIL verify: no kill switch stops all")
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,17 @@ class Books:
     """What a test says."""
 
     def __init__(
-        self, net=(0.0, 0.0), strategy=(0.0, 0.0), equity=0.0, result=0.0, admitted=0, executions=0, ordered=0.0
+        self,
+        net=(0.0, 0.0),
+        strategy=(0.0, 0.0),
+        equity=0.0,
+        result=0.0,
+        admitted=0,
+        executions=0,
+        ordered=0.0,
+        reach=(0.0, 0.0),
     ):
+        self.reach = lambda symbol, strategy_id: reach
         self.net = lambda: net
         self.strategy_notional = lambda strategy_id, symbol, order: strategy
         self.equity = lambda: equity
@@ -96,8 +105,10 @@ def test_limits_by_equity(make_intent, make_view, control, code, at, over):
 def test_daily_loss(make_intent, make_view, result, refused):
     found = max_daily_loss(100.0)(make_intent(), make_view(books=Books(result=result)))
     assert code_of(found) == ("DAILY_LOSS_EXCEEDED" if refused else None)
-    reducing = make_view(units_before=10.0, units_after=5.0, books=Books(result=result))
-    assert max_daily_loss(100.0)(make_intent(), reducing) is None
+    for held, reduces in [(-10.0, True), (-9.9, False), (nan, False)]:
+        view = make_view(units_before=10.0, units_after=10.0, books=Books(result=result, reach=(held, held)))
+        found = max_daily_loss(100.0)(make_intent(), view)
+        assert code_of(found) == (None if reduces or not refused else "DAILY_LOSS_EXCEEDED")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +232,6 @@ def test_a_corrected_calendar():
 
 def test_books_that_nobody_keeps_know_nothing():
     unknown = [*NO_BOOKS.net(), *NO_BOOKS.strategy_notional("s", "A", 1.0), NO_BOOKS.equity(), NO_BOOKS.day_result()]
-    unknown.append(NO_BOOKS.lowest("A"))
+    unknown += [NO_BOOKS.lowest("A"), *NO_BOOKS.reach("A")]
     unknown.append(NO_BOOKS.ordered(UUID(int=1), "A", Side.BUY))
     assert all(map(isnan, unknown))

@@ -5,14 +5,21 @@ import pytest
 
 from contracts.trading import OrderIntent, OrderType, Side
 from domain.go_live import Allowance
-from order_plane.risk.port import RiskView
+from order_plane.risk.port import NO_BOOKS, NoBooks, RiskView
 from order_plane.risk.scale_up import scale_up
 
 STEP = Allowance(1_000.0, 600.0)
 AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
 
 
-def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0, rate=1.0):
+class Holding(NoBooks):
+    """An account that holds so many units, of which nothing works."""
+
+    def __init__(self, units):
+        self.reach = lambda symbol, strategy_id: (units, units)
+
+
+def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0, rate=1.0, books=NO_BOOKS):
     intent = OrderIntent(
         intent_id=UUID(int=1),
         symbol="AAPL",
@@ -21,7 +28,7 @@ def refusal(before, after, allowed=STEP, gross=0.0, reference=10.0, rate=1.0):
         order_type=OrderType.MARKET,
         timestamp=AT,
     )
-    view = RiskView(AT, reference, AT, reference, before, after, gross, rate=rate)
+    view = RiskView(AT, reference, AT, reference, before, after, gross, rate=rate, books=books)
     found = scale_up(lambda at: allowed if at == AT else None)(intent, view)
     return found and found.code
 
@@ -51,7 +58,9 @@ def test_what_is_capped_is_worth_in_account_currency(rate, most):
 
 def test_without_a_step_positions_may_only_shrink():
     assert refusal(0.0, 0.1, allowed=None) == "SCALE_UP_REVIEW_MISSING"
-    assert refusal(5.0, 1.0, allowed=None) is None
+    assert refusal(5.0, 4.0, allowed=None, books=Holding(-5.0)) is None
+    assert refusal(0.5, 0.5, allowed=None, books=Holding(-0.5)) == "SCALE_UP_REVIEW_MISSING", "it changes the side"
+    assert refusal(5.0, 4.0, allowed=None) == "SCALE_UP_REVIEW_MISSING", "what is held is not known"
 
 
 def test_a_price_that_is_not_known_refuses():
