@@ -106,8 +106,12 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 asides=asides,
                 outage=outage,
             )
-            publish(part(stage))
-            bus.flush()
+            _leave(stage, bus, publish)
+
+
+def _leave(stage: Execution, bus: KafkaBus, publish: Publish) -> None:
+    publish(part(stage))
+    bus.flush()
 
 
 def _holding(settings: OrderSettings, stage: Execution, kafka: KafkaSettings, resources: ExitStack) -> Holding:

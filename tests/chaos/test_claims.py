@@ -78,7 +78,7 @@ def dead(kafka, market, tmp_path):
     directory = tmp_path / "one"
     directory.mkdir()
     market.wish(*range(1, 21))
-    life = begin_plane("order", SimpleNamespace(order=SETTINGS), kafka, directory, "after_send:2")
+    life = begin_plane("order", SimpleNamespace(order=SETTINGS), kafka, directory, "after_send:1")
     assert end(life) == -signal.SIGKILL
     return directory
 

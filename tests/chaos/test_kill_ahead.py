@@ -141,11 +141,16 @@ def test_a_kill_by_kafka_cancels_what_works_before_a_backlog_of_bars_is_worked_o
 def test_a_plane_that_is_told_to_stop_as_it_obeys_a_kill_cancels_what_works_before_it_goes(
     kafka, tmp_path, monkeypatch
 ):
-    stop, cancelled, cancel, arrived = Event(), [], PaperBroker.cancel, LookAhead.arrived
+    stop, ready, waits, cancelled = Event(), Event(), Event(), []
+    cancel, arrived = PaperBroker.cancel, LookAhead.arrived
 
     def last(ahead):
-        """What it hears now is the last that it hears."""
-        found = arrived(ahead)
+        """It hears the kill between two batches, and that is the last that it hears."""
+        found, until = arrived(ahead), monotonic() + PATIENCE
+        while ready.is_set() and not found and monotonic() < until:
+            waits.set()
+            time.sleep(0.01)
+            found = arrived(ahead)
         if found:
             stop.set()
         return found
@@ -163,6 +168,8 @@ def test_a_plane_that_is_told_to_stop_as_it_obeys_a_kill_cancels_what_works_befo
         deadline = monotonic() + PATIENCE
         while "ACKNOWLEDGED" not in heard and monotonic() < deadline:
             heard |= {received.message.status.value for received in others.poll(0.2)}
+        ready.set()
+        assert waits.wait(PATIENCE)
         publish(a_kill(9_000), kafka)
         plane.join(PATIENCE)
         assert not plane.is_alive()
