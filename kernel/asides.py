@@ -56,6 +56,7 @@ class Asides:
 
     def note(self, what: str, fields: Fields, said: Iterable[Message]) -> None:
         """What happened between two settlements at nobody's command, told by ``fields``, and what it led to."""
+        self._asked = 0
         for each in self._recorders:
             each.operated({**fields, "command": what}, said)
 

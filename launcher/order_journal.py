@@ -39,8 +39,8 @@ def looked_at(place: Path, database: str | None) -> SqlJournal:
 
 
 def settings_of(place: Path, database: str | None) -> OrderSettings:
-    """The settings that name that journal."""
-    given = {"journal_path": place / JOURNAL, "journal_database": database}
+    """The settings that name that journal; a command waits for no order plane to let go of it."""
+    given = {"journal_path": place / JOURNAL, "journal_database": database, "journal_wait": 0}
     return OrderSettings.model_validate(given)
 
 

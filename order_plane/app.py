@@ -36,6 +36,7 @@ from order_plane.last_start import Running
 from order_plane.learning import CostLearner, Learning
 from order_plane.operator_commands import operator_commands
 from order_plane.outage import KafkaOutage
+from order_plane.parting import part
 from order_plane.retelling import AHEAD, OPENED, OVERHEARD, RECONCILED, obeyed_ahead, opened, overheard, told_of
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import BrokerName, Mode, OrderSettings
@@ -107,6 +108,12 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
                 asides=asides,
                 outage=outage,
             )
+            _leave(stage, bus, publish)
+
+
+def _leave(stage: Execution, bus: KafkaBus, publish: Publish) -> None:
+    publish(part(stage))
+    bus.flush()
 
 
 def _holding(settings: OrderSettings, stage: Execution, kafka: KafkaSettings, resources: ExitStack) -> Holding:

@@ -72,6 +72,7 @@ class Dispatch:
             return
         reply = self._asked(order, partial(self._begin, order), settlement)
         if reply is not None:
+            crash_point("after_dispatch")
             self._unanswered[order.intent.symbol] = order, reply
 
     def send_if_allowed(self, order: SubmitOrder, settlement: Settlement) -> None:

@@ -34,7 +34,7 @@ class Inheritance:
     def accept(self, standing: Standing, intents: Collection[UUID]) -> None:
         """``intents`` are those from before the hand-over that ``standing`` tells of."""
         self._standing, self._intents = standing, intents
-        self._new = bool(standing.before) and self._journal.notes().get(_NOTE) != str(standing.intents_from)
+        self._new = bool(standing.before) and self._journal.noted(_NOTE) != str(standing.intents_from)
 
     def claim(self, pending: dict[UUID, OrderIntent]) -> list[SubmitOrder]:
         """Take what was handed over out of ``pending``; what is returned must not be sent but given to `leave`."""

@@ -135,7 +135,7 @@ class Reconciler:
     def _opening_cash(self, at_venue: float) -> float:
         if self._options.opening_cash is not None:
             return self._options.opening_cash
-        kept = self._journal.notes().get(_OPENING_CASH)
+        kept = self._journal.noted(_OPENING_CASH)
         if kept is None:
             kept = repr(at_venue - self._desk.cash)
             self._journal.note({_OPENING_CASH: kept})
@@ -184,7 +184,7 @@ class Reconciler:
 
         A difference that was gone and is ``found`` again is another one, though every amount be the same.
         """
-        at, halts, noted = self._desk.as_of(), self._desk.halts, self._journal.notes().get(_STOOD)
+        at, halts, noted = self._desk.as_of(), self._desk.halts, self._journal.noted(_STOOD)
         before: dict[str, str] = json.loads(noted or "{}")
         stood = {name: before[name] for name in map(_name_of, found) if name in before}
         for finding in dict.fromkeys(confirmed):

@@ -46,9 +46,12 @@ def overheard(message: Message) -> Fields:
 
 
 def obeyed_ahead(stage: Execution, command: KillSwitchCommand) -> Sequence[Message]:
-    """Carry out a command that came by Kafka before its turn, in which one that is refused is told so."""
+    """Carry out a command that came by Kafka before its turn, in which one that is refused is told so.
+
+    What it wants cancelled is asked for at once: the next batch may be long, or never come.
+    """
     with suppress(Unprocessable):
-        return tuple(stage.handlers[KillSwitchCommand](command))
+        return [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
     return ()
 
 

@@ -1,7 +1,7 @@
 """Carries the desk's wishes to the broker and the broker's facts to the desk."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from contracts.base import Message
@@ -9,7 +9,15 @@ from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
 from kernel.clock import monotonic
 from order_plane.alerts import critical, warning
-from order_plane.brokers.port import Broker, BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.brokers.port import (
+    Broker,
+    BrokerRefused,
+    BrokerStateUnknown,
+    BrokerUnavailable,
+    CancelsTogether,
+    Outcome,
+    outcome_of,
+)
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import NOT_SENT, Fact, FactKind, can_be
@@ -44,6 +52,7 @@ class Router:
         self._desk = desk
         self._journal = journal
         self._broker = broker
+        self._together = broker.cancel_together if isinstance(broker, CancelsTogether) else None
         self._doubtful = desk.doubtful  # asked for every fact, so without a call
         self._uncancelled: set[UUID] = set()
         self.cut_off = False
@@ -110,50 +119,74 @@ class Router:
             settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
             self._desk.resolve(fact.intent_id)
 
-    def cancel(self, order: CancelOrder, settlement: Settlement) -> bool:
-        """Ask for a cancel; False when it could not be asked and must be tried again."""
-        intent_id, at, key = order.intent_id, self._desk.as_of(), order.key
-        if not (order.stray or self._desk.knows(intent_id)):
-            return True
-        asked = Fact(intent_id, FactKind.CANCEL_REQUESTED, order.request_id, at, reason=order.reason)
-        if not (order.stray or key in self._uncancelled):
-            self.learn(asked, settlement)
-        self._desk.cancels.leaves(again=key in self._uncancelled)
-        try:
-            answers = self._broker.cancel(order)
-        except BrokerRefused as refusal:
-            answers = [asked._replace(kind=FactKind.CANCEL_REFUSED, reason=refusal.reason)]
-            if order.stray:
-                answers = []
-                detail = f"order {order.order_id}, which nobody wants, cannot be cancelled: {refusal.reason}"
-                settlement.outputs.append(warning("STRAY_NOT_CANCELLED", detail, at))
-        except (BrokerUnavailable, BrokerStateUnknown):
+    def cancel_untold(self, due: Iterable[CancelOrder]) -> None:
+        """Ask for the cancels ``due`` while nothing can be written down; what becomes of them the next life asks."""
+        for orders in self._at_once(due):
+            self._outcomes(orders)
+
+    def cancel_each(self, due: Mapping[UUID, CancelOrder], settlement: Settlement) -> dict[UUID, CancelOrder]:
+        """Ask for the cancels ``due``; returns those to ask for next time, first what was not asked for now."""
+        left: list[CancelOrder] = []
+        unasked: list[CancelOrder] = []
+        until = monotonic() + _PATIENCE_SECONDS
+        for orders in self._at_once(due.values()):
+            if left and monotonic() > until:
+                unasked += orders
+            else:
+                left += self._cancel(orders, settlement)
+        return {order.key: order for order in (*unasked, *left)}
+
+    def _at_once(self, due: Iterable[CancelOrder]) -> list[list[CancelOrder]]:
+        """What to ask for before any answer has come: of a venue that can, all, but one cancel of each intent."""
+        if self._together is None:
+            return [[order] for order in due]
+        rounds: list[dict[UUID, CancelOrder]] = []
+        for order in due:
+            free = next((each for each in rounds if order.intent_id not in each), None)
+            if free is None:
+                rounds.append(free := {})
+            free[order.intent_id] = order
+        return [[*each.values()] for each in rounds]
+
+    def _cancel(self, orders: Iterable[CancelOrder], settlement: Settlement) -> list[CancelOrder]:
+        """Ask for cancels at once; returns those that could not be asked for and must be tried again."""
+        wanted = [order for order in orders if order.stray or self._desk.knows(order.intent_id)]
+        for order in wanted:
+            again = order.key in self._uncancelled
+            if not (order.stray or again):
+                self.learn(self._asked(order), settlement)
+            self._desk.cancels.leaves(again=again)
+        heard = zip(wanted, self._outcomes(wanted), strict=True)
+        return [order for order, outcome in heard if not self._hear(order, outcome, settlement)]
+
+    def _outcomes(self, orders: Sequence[CancelOrder]) -> Sequence[Outcome]:
+        if self._together is not None and len(orders) > 1:
+            return self._together(orders)
+        return [outcome_of(partial(self._broker.cancel, order)) for order in orders]
+
+    def _asked(self, order: CancelOrder) -> Fact:
+        kind, at = FactKind.CANCEL_REQUESTED, self._desk.as_of()
+        return Fact(order.intent_id, kind, order.request_id, at, reason=order.reason)
+
+    def _hear(self, order: CancelOrder, outcome: Outcome, settlement: Settlement) -> bool:
+        """Book what the venue says to a cancel; False when it must be asked for again."""
+        at, key = self._desk.as_of(), order.key
+        if isinstance(outcome, (BrokerUnavailable, BrokerStateUnknown)):
             if key not in self._uncancelled:
                 self._uncancelled.add(key)
                 settlement.outputs.append(critical("CANCEL_FAILED", f"order {order.order_id} may still work", at))
             return False
         self._uncancelled.discard(key)
-        for fact in answers:
-            self.learn(fact, settlement)
+        if not isinstance(outcome, BrokerRefused):
+            for fact in outcome:
+                self.learn(fact, settlement)
+        elif order.stray:
+            detail = f"order {order.order_id}, which nobody wants, cannot be cancelled: {outcome.reason}"
+            settlement.outputs.append(warning("STRAY_NOT_CANCELLED", detail, at))
+        else:
+            refused = self._asked(order)._replace(kind=FactKind.CANCEL_REFUSED, reason=outcome.reason)
+            self.learn(refused, settlement)
         return True
-
-    def cancel_untold(self, due: Iterable[CancelOrder]) -> None:
-        """Ask for the cancels ``due`` while nothing can be written down; what becomes of them the next life asks."""
-        for order in due:
-            with suppress(BrokerRefused, BrokerUnavailable, BrokerStateUnknown):
-                self._broker.cancel(order)
-
-    def cancel_each(self, due: Mapping[UUID, CancelOrder], settlement: Settlement) -> dict[UUID, CancelOrder]:
-        """Ask for the cancels ``due``; returns those to ask for next time, first what was not asked for now."""
-        left: dict[UUID, CancelOrder] = {}
-        unasked: dict[UUID, CancelOrder] = {}
-        until = monotonic() + _PATIENCE_SECONDS
-        for key, order in due.items():
-            if left and monotonic() > until:
-                unasked[key] = order
-            elif not self.cancel(order, settlement):
-                left[key] = order
-        return unasked | left
 
     def reconcile(self, past: Past, settlement: Settlement) -> None:
         """Ask the broker what became of an order that was open when the last run ended."""

@@ -146,8 +146,11 @@ class OrderSettings(Section):
     """The private key that signs the audit log, made at the first start; default: beside the log."""
     journal_database: SecretStr | None = None
     """A PostgreSQL address (postgresql://user:password@host/database) that order planes share instead of a file."""
-    journal_wait: timedelta = timedelta(seconds=0)
-    """How long a second order plane waits for the active one to end before it refuses to start."""
+    journal_wait: timedelta = timedelta(seconds=10)
+    """How long an order plane waits for PostgreSQL to free the journal before it refuses to start.
+
+    The session of its own last life is such a holder, until the server has noticed that its host or process is gone.
+    """
     paper_store_path: Path = Path("var/paper_venue.sqlite")
     """The paper venue's own memory; delete it only together with the journal."""
     calendar: str = "24/7"

@@ -280,7 +280,7 @@ class Supervision:
 
     def _refusal(self, release: KillSwitchCommand) -> str | None:
         """Why ``release`` is not allowed; what was refused once stays so, however often it is heard."""
-        refused = self._journal.notes().get(f"{_REFUSED}{release.command_id}")
+        refused = self._journal.noted(f"{_REFUSED}{release.command_id}")
         if refused is not None:
             return refused
         newest = self.newest(release)

@@ -25,7 +25,7 @@ from order_plane.brokers.ibkr_book import split_execution_id
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session
 from order_plane.brokers.ibkr_venue import Terms, Venue
-from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Reply, Snapshot
+from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Outcome, Reply, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact
 from order_plane.gates import GoLiveTerms, require_open_gates
@@ -200,10 +200,17 @@ class IbkrBroker:
 
     def cancel(self, order: CancelOrder) -> Sequence[Fact]:
         """Ask for a cancel; that it happened comes with `drain` unless it is known at once."""
+        (outcome,) = self.cancel_together([order])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def cancel_together(self, orders: Sequence[CancelOrder]) -> Sequence[Outcome]:
+        """Ask for all these cancels, and wait for their answers at the same time."""
         try:
-            return self._loop.call(self._session.cancel(order), self._longest)
+            return self._loop.call(self._session.cancel_together(orders), self._longest)
         except TimeoutError:
-            raise BrokerStateUnknown("the cancel was not answered in time") from None
+            return [BrokerStateUnknown("the cancel was not answered in time") for _ in orders]
 
     def replace(self, order: ReplaceOrder) -> Sequence[Fact]:
         """Change size and prices of an order under its order id, and wait until the gateway shows them."""

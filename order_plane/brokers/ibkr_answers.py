@@ -1,7 +1,7 @@
 """Answers of the gateway, and what stands for them when there are none."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +24,35 @@ class Change:
         """Whether ``told`` is the order as it was to be."""
         shown = {"totalQuantity": told.quantity, "lmtPrice": told.limit_price, "auxPrice": told.stop_price}
         return all(self.fields.get(name, value) == value for name, value in shown.items())
+
+
+class SharedQuestion:
+    """A question to the gateway of which one answer, or one silence, serves everybody who waits for it by then.
+
+    ``asked_at`` is when, by the clock of the loop, the newest one was asked that was answered, whoever asked it.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
+        self._ask = ask
+        self._one = asyncio.Lock()
+        self._silent_at = 0.0
+        self.asked_at = 0.0
+
+    async def since(self, moment: float) -> None:
+        """Return when one was answered that was asked at ``moment`` or later; raises what comes of asking.
+
+        A gateway that was still silent after ``moment`` is not asked once more.
+        """
+        async with self._one:
+            if self.asked_at >= moment:
+                return
+            if self._silent_at >= moment:
+                raise TimeoutError("the gateway has left a question unanswered")
+            try:
+                await self._ask()
+            except TimeoutError:
+                self._silent_at = asyncio.get_running_loop().time()
+                raise
 
 
 async def clear(asked: Awaitable[Result]) -> Result:

@@ -13,7 +13,7 @@ from order_plane.brokers.ibkr_form import order_form
 from order_plane.brokers.ibkr_ids import AlreadySent, OrderIds
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import LAPSING, Terms, Venue
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable, Outcome
 from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact, FactKind
@@ -84,7 +84,7 @@ class Session:
             if not sent.tracked.facts:  # else the next connection has told of it, while others were heard
                 raise BrokerStateUnknown(str(lost)) from None
         except TimeoutError:
-            await self._search(sent.tracked)
+            await self._search(sent)
         finally:
             sent.alarm.cancel()
             self._venue.sending.pop(sent.tracked.order_id, None)
@@ -153,7 +153,7 @@ class Session:
         connection = venue.connected()
         tracked = venue.order_of(order.intent_id)
         if tracked is None:  # its row may have been lost, and the gateway may work it all the same
-            await clear(venue.inquire(connection))
+            await clear(venue.question.since(asyncio.get_running_loop().time()))
             tracked = venue.order_of(order.intent_id)
         working = [] if tracked is None else tracked.working
         numbers = [each for each in working if not order.stray or str(each) == order.order_id]
@@ -171,6 +171,16 @@ class Session:
         finally:
             venue.cancelling.pop(order.intent_id, None)
         return venue.take(order.intent_id)
+
+    async def cancel_together(self, orders: Sequence[CancelOrder]) -> Sequence[Outcome]:
+        """What comes of each of these cancels, which leave one after the other and wait for their answers together."""
+        return await asyncio.gather(*map(self._cancelled, orders))
+
+    async def _cancelled(self, order: CancelOrder) -> Outcome:
+        try:
+            return await self.cancel(order)
+        except (BrokerRefused, BrokerUnavailable, BrokerStateUnknown) as problem:
+            return problem
 
     async def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
         """Every fact of the order of an intent, as `Venue.lookup` says."""
@@ -220,15 +230,14 @@ class Session:
             raise BrokerStateUnknown(f"the client library failed in the middle of the order: {name}") from error
         self._ids.keep(tracked)
 
-    async def _search(self, tracked: Tracked) -> None:
-        """The gateway did not answer: ask whether it has the order, unless it has said so while others were heard."""
-        connection = self._venue.lifeline.connection
+    async def _search(self, sent: Sent) -> None:
+        """The gateway did not answer: ask whether it has the order, once for all that wait in vain by then."""
         try:
-            if connection is not None and not tracked.facts:
-                await self._venue.inquire(connection)
+            if not sent.tracked.facts:  # else it has said so while others were heard
+                await self._venue.question.since(sent.alarm.when())
         except NO_ANSWER as error:
             raise BrokerStateUnknown(f"no answer to the order, nor to a question about it: {named(error)}") from None
-        if not tracked.facts:
+        if not sent.tracked.facts:
             raise BrokerStateUnknown(f"no answer within {self._terms.answer_seconds:g} s, and the order is not listed")
 
 

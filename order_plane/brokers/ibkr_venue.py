@@ -17,7 +17,7 @@ from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import Commission, Execution, Hello, Listener, Notice, OrderProgress, OrderState
 from order_plane.brokers.ibkr_account import Account
-from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, clear, named
+from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, SharedQuestion, clear, named
 from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_tracked import ENDS, Tracked
@@ -71,11 +71,10 @@ class Venue(Listener):
         self.sending: dict[int, asyncio.Future[None]] = {}  # by order id: an intent may have two attempts
         self.cancelling: Waiting = {}
         self.changing: dict[UUID, Change] = {}
-        self._asked_at = 0.0
+        self.question = SharedQuestion(self._inquire)
         self._working: list[OrderState] = []
         self._questions = self._answered = 0
         self._moved: dict[UUID, int] = {}  # by intent, how many questions had been asked when its order last moved
-        self._one_question = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.news: deque[Fact] = deque()
 
@@ -100,7 +99,7 @@ class Venue(Listener):
         """
         connection = self.connected()
         now = asyncio.get_running_loop().time()
-        if now - self._asked_at > _FRESH_SECONDS or self._moved.get(intent_id, -1) >= self._answered:
+        if now - self.question.asked_at > _FRESH_SECONDS or self._moved.get(intent_id, -1) >= self._answered:
             await clear(self.inquire(connection))
         tracked = self.order_of(intent_id)
         if tracked is None:
@@ -135,9 +134,15 @@ class Venue(Listener):
         await connection.executions(self._terms.account)
         for order in completed:
             self.book.completed(order)
-        self._asked_at, self._working = begun, working
+        self.question.asked_at, self._working = begun, working
         self._answered = max(self._answered, question)
         return working, completed
+
+    async def _inquire(self) -> None:
+        connection = self.lifeline.connection
+        if connection is None:
+            raise ConnectionLost("there is no connection to Interactive Brokers")
+        await self.inquire(connection)
 
     def take(self, intent_id: UUID) -> list[Fact]:
         """The news of one intent, which are then news no more."""
@@ -260,10 +265,7 @@ class Venue(Listener):
         said = f"IBKR_{notice.code}: {notice.text}"[:512]
         asked = asyncio.get_running_loop().time()
         try:
-            async with self._one_question:  # one answer of the gateway settles all questions that are older than it
-                connection = self.lifeline.connection
-                if connection is not None and self._asked_at < asked:
-                    await self.inquire(connection)
+            await self.question.since(asked)
         except NO_ANSWER as error:
             _LOG.warning("the gateway could not be asked about an order", order_id=order.order_id, reason=named(error))
             return

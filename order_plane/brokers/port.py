@@ -44,6 +44,18 @@ class BrokerStateUnknown(Exception):
     """Something may have been sent and no clear answer came: a timeout, a cut line, an unreadable reply."""
 
 
+Outcome = Sequence[Fact] | BrokerRefused | BrokerUnavailable | BrokerStateUnknown
+"""What a venue says to a request, or what `Broker` would raise of it."""
+
+
+def outcome_of(ask: Reply) -> Outcome:
+    """What comes of ``ask``."""
+    try:
+        return ask()
+    except (BrokerRefused, BrokerUnavailable, BrokerStateUnknown) as problem:
+        return problem
+
+
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
     """An order that works at the venue; ``quantity`` and what is ``filled`` of it in units.
@@ -201,4 +213,13 @@ class Preparing(Protocol):
             BrokerRefused: there can be no such order.
             BrokerUnavailable: it could not be asked.
         """
+        ...
+
+
+@runtime_checkable
+class CancelsTogether(Protocol):
+    """A venue that can be asked for many cancels in the time of one."""
+
+    def cancel_together(self, orders: Sequence[CancelOrder]) -> Sequence[Outcome]:
+        """What `Broker.cancel` says of each of ``orders``, of which no two are of one intent; all leave at once."""
         ...

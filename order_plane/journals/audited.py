@@ -137,6 +137,10 @@ class AuditedJournal:
         """Every text by its name."""
         return self._journal.notes()
 
+    def noted(self, name: str) -> str | None:
+        """The text under ``name``."""
+        return self._journal.noted(name)
+
     def witness(self, entry: Mapping[str, JsonValue]) -> None:
         """Write what a person did."""
         self._tell([dict(entry)])

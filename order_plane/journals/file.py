@@ -11,10 +11,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from kernel.clock import monotonic
 from order_plane.journals.database import verify
+from order_plane.journals.file_place import place_of
 from order_plane.journals.port import JournalError, JournalHeld
-from order_plane.journals.tables import COUNTERS, SQLITE, VERSION, sealed, statements
+from order_plane.journals.tables import COUNTERS, NOTE_ROW, PLACE, SQLITE, VERSION, sealed, statements
 
 _APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
 _LOG_PAGES = 8000
@@ -43,9 +46,10 @@ class SqliteDatabase:
         self._unrested = 0
         self._lock = _locked(path)
         try:
+            here = place_of(path)
             self._connection = _opened(path)
             try:
-                self._check()
+                self._check(here)
             except BaseException:
                 self._connection.close()
                 raise
@@ -107,9 +111,10 @@ class SqliteDatabase:
         self._connection.close()
         self._lock.close()
 
-    def _check(self) -> None:
+    def _check(self, here: str) -> None:
         verify(self)
-        ((journal_id, _, sequence, _, _),) = self.rows(f"SELECT {COUNTERS} FROM meta")  # noqa: S608 - own columns
+        ((journal_id, *counts),) = self.rows(f"SELECT {COUNTERS} FROM meta")  # noqa: S608 - own columns
+        sequence = counts[1]
         noted = os.pread(self._lock.fileno(), 100, 0).split()
         if len(noted) == 2:
             name, count = noted[0].decode("ascii", "replace"), int(noted[1])
@@ -123,7 +128,24 @@ class SqliteDatabase:
                     f"journal {self._path} is an older copy: it has {sequence} transactions where {count} were written;"
                     " restore the newest one, what it lacks may have been sent"
                 )
-        self.written(journal_id, sequence)
+        self.written(self._settled(here, journal_id, counts), sequence)
+
+    def _settled(self, here: str, journal_id: str, counts: Sequence[int]) -> str:
+        """The name of this journal, a new one for a copy: its original may send, or have sent what it does not hold."""
+        noted = self.rows("SELECT body FROM notes WHERE name = ?", (PLACE,))
+        if noted == [(here,)]:
+            return journal_id
+        os.ftruncate(self._lock.fileno(), 0)  # whoever dies before the new name is noted there can start again
+        with self.transaction():
+            self.change(NOTE_ROW, sealed(PLACE, here))
+            if not noted:
+                return journal_id
+            values = sealed(secrets.token_hex(16), *counts)
+            self.change("UPDATE meta SET journal_id = ?, seal = ?", (values[0], values[-1]))
+        structlog.get_logger().warning(
+            "this journal is a copy, and another one from now on", copy_of=journal_id, journal=values[0]
+        )
+        return str(values[0])
 
 
 class SqliteView:

@@ -210,6 +210,10 @@ class MemoryJournal:
         """Every text by its name."""
         return dict(self._notes)
 
+    def noted(self, name: str) -> str | None:
+        """The text under ``name``."""
+        return self._notes.get(name)
+
     def witness(self, entry: Mapping[str, JsonValue]) -> None:
         """There is no audit log here."""
 

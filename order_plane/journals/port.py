@@ -228,7 +228,11 @@ class Journal(Protocol):
         ...
 
     def notes(self) -> Mapping[str, str]:
-        """Every text by its name."""
+        """Every text by its name; there is one for each release that was ever refused."""
+        ...
+
+    def noted(self, name: str) -> str | None:
+        """The text under ``name``, looked up without the others; None when there is none."""
         ...
 
     def witness(self, entry: Mapping[str, JsonValue]) -> None:

@@ -22,6 +22,7 @@ _SESSION = (
     "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
     " -c idle_in_transaction_session_timeout=30s -c lock_timeout=10s"
     " -c tcp_keepalives_idle=2 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
+    " -c tcp_user_timeout=5000"
 )
 
 _AWAY = ("", "08", "57")

@@ -36,12 +36,14 @@ from order_plane.journals.tables import (
     MOVABLE,
     NOTE_ROW,
     OPEN,
+    PLACE,
     RESOLUTION_ROW,
     Counters,
     fact_row,
     number_of,
     seal,
     sealed,
+    sealed_state,
 )
 
 TAKEN_OVER = "another order plane took this journal over; this one must stop"
@@ -184,7 +186,12 @@ class SqlJournal:
 
     def notes(self) -> Mapping[str, str]:
         """Every text by its name."""
-        return dict(self._database.rows("SELECT name, body FROM notes ORDER BY name"))
+        return dict(self._database.rows("SELECT name, body FROM notes WHERE name <> ? ORDER BY name", (PLACE,)))
+
+    def noted(self, name: str) -> str | None:
+        """The text under ``name``."""
+        rows = self._database.rows("SELECT body FROM notes WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else None
 
     def witness(self, entry: Mapping[str, JsonValue]) -> None:
         """There is no audit log here."""
@@ -264,7 +271,7 @@ class SqlJournal:
         )
         written = self._database.change(
             f"{INTENT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*row, *_sealed_state(name, attempt, state)),
+            (*row, *sealed_state(name, attempt, state)),
         )
         return written == 1
 
@@ -288,8 +295,3 @@ class SqlJournal:
     def _reports(self, where: str, parameter: object) -> list[ExecutionReport]:
         query = f"SELECT body FROM reports {where} ORDER BY position"  # noqa: S608 - own columns
         return [message_of(body, ExecutionReport) for (body,) in self._database.rows(query, (parameter,))]
-
-
-def _sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
-    """The columns of a row that can change, for an attempt without an order as yet."""
-    return state.value, "", seal(name, attempt, state.value, "")

@@ -6,7 +6,7 @@ from zlib import crc32
 
 from domain.ids import text_of as spelled
 from order_plane.facts import Fact
-from order_plane.journals.port import REVISED
+from order_plane.journals.port import REVISED, RowState
 
 VERSION = 4
 """Of the tables; a journal of another version is refused."""
@@ -95,6 +95,8 @@ OPEN = "'SUBMITTING', 'IN_DOUBT'"
 """States of an attempt whose outcome is open."""
 MOVABLE = {after: f"{OPEN}, '{before.value}'" for before, after in REVISED}
 """Which states an answer leaves, if not only those of an open outcome."""
+PLACE = ".place"
+"""The name of the note that says where the journal is kept, which no order plane reads."""
 COUNTERS = "journal_id, epoch, sequence, appended, published"
 _INTENT = "intent_id, attempt, content_hash, account, symbol, side, quantity, body"
 _FACT = "intent_id, kind, fact_id, revision, at, order_id, quantity, price, commission, reason"
@@ -148,6 +150,11 @@ def seal(*values: Any) -> int:  # noqa: ANN401 - any value of a column
 def sealed(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any value of a column
     """The columns and their seal."""
     return (*values, seal(*values))
+
+
+def sealed_state(name: str, attempt: int, state: RowState) -> tuple[str, str, int]:
+    """The columns of a row that can change, for an attempt without an order as yet."""
+    return state.value, "", seal(name, attempt, state.value, "")
 
 
 def number_of(value: float) -> float:

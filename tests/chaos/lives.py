@@ -17,9 +17,9 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """A process that has more than one must not be forked from."""
 
 
-def begin(directory, crash_point="", database=None):
+def begin(directory, crash_point="", database=None, overlapping=False):
     """Begin one life of the order plane over what is left of the script."""
-    return _forked(order_plane_life.main, crash_point, directory, database)
+    return _forked(order_plane_life.main, crash_point, directory, database, overlapping)
 
 
 def begin_plane(plane, settings, kafka, directory, crash_point=""):

@@ -13,7 +13,8 @@ from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from domain.ids import intent_id
 from kernel.crash_points import crash_point
-from order_plane.composition import build_stage
+from order_plane.brokers.sqlite_paper_store import SqlitePaperStore
+from order_plane.composition import build_stage, durable_journal, paper_broker
 from order_plane.settings import OrderSettings
 
 START = datetime(2024, 1, 2, 15, tzinfo=UTC)
@@ -76,7 +77,21 @@ def publish(directory, messages):
         os.fsync(file.fileno())
 
 
-def main(directory, database=None):
+class Overlapping:
+    """The paper venue as one that has an order as soon as it has left, and answers when it is asked to."""
+
+    def __init__(self, venue):
+        self._venue = venue
+
+    def __getattr__(self, name):
+        return getattr(self._venue, name)
+
+    def dispatch(self, order):
+        said = self._venue.submit(order)
+        return lambda: said
+
+
+def main(directory, database=None, overlapping=False):
     settings = OrderSettings(
         journal_path=directory / "journal.sqlite",
         journal_database=database,
@@ -87,7 +102,11 @@ def main(directory, database=None):
         unfilled={"after": timedelta(minutes=3), "unfilled": "market", "partly": "market"},
     )
     committed = directory / "committed"
-    stage = build_stage(settings)
+    if overlapping:
+        venue = Overlapping(paper_broker(settings, SqlitePaperStore(settings.paper_store_path)))
+        stage = build_stage(settings, durable_journal(settings), venue)
+    else:
+        stage = build_stage(settings)
     done = int(committed.read_text()) if committed.exists() else 0
     publish(directory, stage.recover())
     for number, batch in enumerate(script()):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 from contextlib import closing
@@ -77,7 +78,7 @@ def dead(kafka, market, tmp_path):
     directory = tmp_path / "one"
     directory.mkdir()
     market.wish(*range(1, 21))
-    life = begin_plane("order", SimpleNamespace(order=SETTINGS), kafka, directory, "after_send:2")
+    life = begin_plane("order", SimpleNamespace(order=SETTINGS), kafka, directory, "after_send:1")
     assert end(life) == -signal.SIGKILL
     return directory
 
@@ -129,6 +130,24 @@ def test_after_a_death_before_the_report_another_journal_sends_nothing_until_a_p
     audited = [json.loads(line.partition(" ")[2]) for line in lines]
     handed = [(each["operator"], each["journal_id"]) for each in audited if each["event"] == "TAKE_OVER"]
     assert handed == [("ann", first)]
+
+
+@pytest.mark.fault("F28: a copy of the journal is started on another host, or a backup is put back")
+@pytest.mark.timeout(300)
+def test_a_copy_of_the_journal_that_sends_is_refused_until_a_person_hands_over(kafka, market, dead, tmp_path):
+    first, copy = journal_id(dead), tmp_path / "two"
+    shutil.copytree(dead, copy, ignore=shutil.ignore_patterns("*.sock"))
+    assert str(dead) in refused(kafka, copy, first)
+    assert at_the_venue(copy) == at_the_venue(dead)
+    assert market.said == {}
+    done = take_over(kafka, copy)
+    assert done.exit_code == 0, done.output
+    with PlaneInThread(kafka, copy, SETTINGS) as plane:
+        said = market.hear(*range(1, 21))
+        plane.running()
+    assert {journal_of({number: each}) for number, each in said.items()} == {journal_id(copy)}
+    assert at_the_venue(copy) == at_the_venue(dead), "nothing was sent again"
+    assert journal_id(copy) in refused(kafka, dead, journal_id(copy))
 
 
 @pytest.mark.fault("F28 F29: the old order plane was only stopped, and goes on after the hand-over")

@@ -13,9 +13,9 @@ DOUBTFUL = ("after_submitting", "after_send")
 """A kill at these leaves orders of which nobody knows whether they left."""
 
 
-def live(directory, crash_point=""):
+def live(directory, crash_point="", overlapping=False):
     """One life of the order plane over what is left of the script; returns its exit code."""
-    return end(begin(directory, crash_point))
+    return end(begin(directory, crash_point, overlapping=overlapping))
 
 
 def told(directory):
@@ -79,6 +79,27 @@ def test_a_kill_changes_nothing(quiet, tmp_path, moment, passage):
 def test_a_kill_around_the_sending_leaves_no_order_twice_and_none_unseen(quiet, tmp_path, moment, passage):
     assert live(tmp_path, f"{moment}:{passage}") == -signal.SIGKILL, "the crash point was never reached"
     assert live(tmp_path) == 0
+    found_again(quiet, tmp_path)
+
+
+@pytest.mark.fault("F6: kill -9 of the order plane between the orders that a venue has and has not answered to")
+@pytest.mark.parametrize("passage", [1, 2, 4, 5] if LONG else [2])
+def test_a_kill_among_orders_that_overlap_leaves_no_order_twice_and_none_unseen(quiet, tmp_path, passage):
+    assert live(tmp_path, f"after_dispatch:{passage}", overlapping=True) == -signal.SIGKILL
+    assert len(orders_at_venue(tmp_path)) == passage
+    assert states(tmp_path)["SUBMITTING"] == 3, "some of one settlement have left and some have not, unanswered all"
+    assert live(tmp_path, overlapping=True) == 0
+    found_again(quiet, tmp_path)
+
+
+def test_a_venue_that_overlaps_comes_to_the_same_end(quiet, tmp_path):
+    assert live(tmp_path, overlapping=True) == 0
+    assert orders_at_venue(tmp_path) == orders_at_venue(quiet)
+    assert states(tmp_path) == states(quiet)
+
+
+def found_again(quiet, tmp_path):
+    """After a kill among orders on their way: those the venue has are adopted, the others shown in doubt."""
     sent = [intent_id for intent_id, _ in orders_at_venue(tmp_path)]
     assert len(sent) == len(set(sent))
     ends = {report["intent_id"]: report["status"] for report in told(tmp_path)}

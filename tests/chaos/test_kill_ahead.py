@@ -136,6 +136,51 @@ def test_a_kill_by_kafka_cancels_what_works_before_a_backlog_of_bars_is_worked_o
     assert retelling(tmp_path, OPERATED).mismatch is None
 
 
+@pytest.mark.fault("F34: a kill by Kafka in the very last pass before a stop")
+@pytest.mark.timeout(240)
+def test_a_plane_that_is_told_to_stop_as_it_obeys_a_kill_cancels_what_works_before_it_goes(
+    kafka, tmp_path, monkeypatch
+):
+    stop, ready, waits, cancelled = Event(), Event(), Event(), []
+    cancel, arrived = PaperBroker.cancel, LookAhead.arrived
+
+    def last(ahead):
+        """It hears the kill between two batches, and that is the last that it hears."""
+        found, until = arrived(ahead), monotonic() + PATIENCE
+        while ready.is_set() and not found and monotonic() < until:
+            waits.set()
+            time.sleep(0.01)
+            found = arrived(ahead)
+        if found:
+            stop.set()
+        return found
+
+    monkeypatch.setattr(LookAhead, "arrived", last)
+    monkeypatch.setattr(PaperBroker, "cancel", lambda broker, order: cancelled.append(order) or cancel(broker, order))
+    plane = Thread(target=run, args=(SETTINGS, kafka, Runtime(PlaneName.ORDER, "run", tmp_path, record=True), stop))
+    prices, heard = dict.fromkeys(("open", "high", "low", "close"), 100.0), set()
+    with KafkaBus(kafka, "strategy", [ExecutionReport], [BarEvent, OrderIntent]) as others:
+        assert others.wait_ready(PATIENCE)
+        plane.start()
+        others.publish(BarEvent(symbol="AAPL", timestamp=NOON, volume=1e9, **prices))
+        others.publish(an_intent(1))
+        others.flush()
+        deadline = monotonic() + PATIENCE
+        while "ACKNOWLEDGED" not in heard and monotonic() < deadline:
+            heard |= {received.message.status.value for received in others.poll(0.2)}
+        ready.set()
+        assert waits.wait(PATIENCE)
+        publish(a_kill(9_000), kafka)
+        plane.join(PATIENCE)
+        assert not plane.is_alive()
+        while "CANCELED" not in heard and monotonic() < deadline:
+            heard |= {received.message.status.value for received in others.poll(0.2)}
+    assert [order.intent_id.int for order in cancelled] == [1]
+    assert "CANCELED" in heard
+    monkeypatch.undo()
+    assert retelling(tmp_path, OPERATED).mismatch is None
+
+
 def retelling(directory, hint=HEEDED):
     (recording,) = (directory / "recorded").glob("order-*.jsonl")
     assert any(line.startswith(hint) for line in recording.read_bytes().splitlines())

@@ -33,6 +33,8 @@ LOOP = (
     *("after_flush", "before_commit", "after_commit"),
 )
 SENDING = ("before_intended", "after_intended", "after_submitting", "after_send", "after_acked")
+OVERLAPPING = ("after_dispatch",)
+"""The paper venue answers before the next order leaves; test_journal_kill.py reaches it with one that does not."""
 REPLACING = ("after_change_asked", "after_change")
 """No order of the run is replaced; test_replaced_orders.py reaches these."""
 MARKERS = ("before_marker", "after_marker")
@@ -221,4 +223,4 @@ def test_every_named_moment_of_every_plane_is_on_the_list():
     assert of["kernel"] == {*BOOT, *LOOP}
     assert of["data_plane"] == set(POINTS["data"])
     assert of["strategy_plane"] == set()
-    assert of["order_plane"] == {*SENDING, *REPLACING}
+    assert of["order_plane"] == {*SENDING, *OVERLAPPING, *REPLACING}

@@ -241,6 +241,11 @@ def test_a_note_is_kept_under_its_name_in_place_of_the_one_before(journal):
     assert dict(journal.notes()) == {"guard GLOBAL *": "2", "opening cash": "5.0"}
 
 
+def test_one_note_is_looked_up_by_its_name(journal):
+    journal.note({"one": "1", "two": ""})
+    assert [journal.noted(name) for name in ("one", "two", "three")] == ["1", "", None]
+
+
 def test_a_note_is_no_transaction_and_disturbs_none(sent):
     before = sent.sequence, sent.appended, list(sent.pasts()), list(sent.unpublished())
     sent.note({"odd ' name \u00e4": "text with ' and \n and \u20ac", "empty": ""})

@@ -23,6 +23,7 @@ from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
 from order_plane.operator_commands import operator_commands
 from order_plane.reports import NO_ORDER
+from order_plane.retelling import obeyed_ahead
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
@@ -300,6 +301,15 @@ def test_commands_that_are_heard_ahead_end_as_if_each_had_been_heard_in_its_turn
     assert tell(stage, *heard) == []
     assert stage.desk.switch.engaged == engaged
     assert [each.code for each in said if isinstance(each, RiskAlert)].count("KILL_SWITCH_ENGAGED") == 2
+
+
+def test_the_cancels_of_a_kill_that_comes_between_two_batches_do_not_wait_for_the_next_one(venue):
+    stage = a_plane(venue)
+    tell(stage, an_intent())
+    said = obeyed_ahead(stage, a_kill())
+    assert venue.cancelled == [UUID(int=1)]
+    assert statuses(said) == ["CANCELED"]
+    assert tell(stage, a_kill()) == []
 
 
 def test_a_release_that_was_refused_ahead_stays_refused_in_its_turn(venue):

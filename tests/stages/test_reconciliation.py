@@ -107,6 +107,26 @@ def world():
     return World()
 
 
+class Notes(MemoryJournal):
+    """A journal that counts how often all its notes are read."""
+
+    read = 0
+
+    def notes(self):
+        self.read += 1
+        return super().notes()
+
+
+def test_a_pass_looks_its_notes_up_and_never_reads_all_that_were_ever_kept():
+    world = World(cash=5.0, journal=Notes())
+    world.journal.read = 0
+    world.tell(a_bar(), an_intent())
+    world.stage.reconcile()
+    world.tell(world.released("*"))
+    assert world.journal.read == 0
+    assert world.alerts()
+
+
 def test_an_account_that_agrees_says_nothing_however_often_it_is_held_against_the_venue(world):
     world.tell(a_bar(), an_intent(), an_intent(2, direction=Side.SELL, quantity=3.0))
     world.tell(a_bar(1))

@@ -1,6 +1,7 @@
 """What must not happen while a venue takes long to answer: orders that are overdue, a kill unheard, nobody served."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -8,11 +9,11 @@ from order_messages import NOON, a_bar, an_intent, seen, tell
 
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport
-from order_plane.brokers.port import BrokerStateUnknown, KeyLife
+from order_plane.brokers.port import BrokerStateUnknown, KeyLife, outcome_of
 from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.journals.port import Resolution, Verdict
+from order_plane.journals.port import JournalError, Resolution, Verdict
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None, guards=())
@@ -123,3 +124,69 @@ def test_a_venue_that_answers_no_cancel_keeps_nobody_waiting_and_is_asked_about_
     venue.hung = False
     tell(stage)
     assert stage.desk.open_orders == ()
+
+
+class Together(Venue):
+    """The same venue, which can be asked for many cancels in the time of one."""
+
+    def __init__(self):
+        super().__init__()
+        self.rounds = []
+
+    def cancel_together(self, orders):
+        self.rounds.append([(order.intent_id.int, order.stray) for order in orders])
+        seconds, self.seconds = self.seconds, 0.0
+        self.now += seconds
+        said = [outcome_of(partial(self.cancel, order)) for order in orders]
+        self.seconds = seconds
+        return said
+
+
+@pytest.fixture
+def together(venue, monkeypatch):
+    found = Together()
+    monkeypatch.setattr("order_plane.sending.since_boot", lambda: found.now)
+    monkeypatch.setattr("order_plane.router.monotonic", lambda: found.now)
+    return found
+
+
+def test_a_hung_venue_is_asked_for_all_cancels_in_the_time_of_one(together):
+    stage = build_stage(SETTINGS, MemoryJournal(), together)
+    stage.recover()
+    tell(stage, a_bar(), *(an_intent(number, quantity=float(number)) for number in range(1, 9)))
+    together.seconds, together.hung, began = 5.0, True, together.now
+    tell(stage, KILL)
+    assert together.asked == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert together.now - began == 5.0
+    assert len(stage.uncancelled) == 8
+    together.hung = False
+    tell(stage)
+    assert stage.desk.open_orders == ()
+
+
+def test_two_cancels_of_one_intent_are_asked_for_one_after_the_other(together):
+    stage = build_stage(SETTINGS, MemoryJournal(), together)
+    stage.recover()
+    tell(stage, a_bar(), an_intent(1), an_intent(2, quantity=3.0))
+    stage.desk.cancels.stray(UUID(int=1), "another")
+    tell(stage, KILL)
+    assert together.rounds == [[(1, False), (2, False)]]
+    assert together.asked == [1, 2, 1]
+
+
+class Full(MemoryJournal):
+    """A journal that takes no kill."""
+
+    def record_command(self, command):
+        raise JournalError("full")
+
+
+def test_a_kill_that_cannot_be_latched_waits_for_a_hung_venue_as_long_as_for_one_cancel(together):
+    stage = build_stage(SETTINGS, Full(), together)
+    stage.recover()
+    tell(stage, a_bar(), *(an_intent(number, quantity=float(number)) for number in range(1, 9)))
+    together.seconds, together.hung, began = 5.0, True, together.now
+    with pytest.raises(JournalError, match="full"):
+        tell(stage, KILL)
+    assert together.asked == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert together.now - began == 5.0

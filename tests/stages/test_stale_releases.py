@@ -5,7 +5,7 @@ from threading import Thread
 from uuid import UUID
 
 import pytest
-from order_messages import NOON, a_bar, an_intent, as_shown, tell
+from order_messages import NOON, a_bar, an_intent, as_shown, seen, tell
 
 from contracts.codec import encode
 from contracts.control import KillScope, KillSwitchCommand
@@ -15,6 +15,7 @@ from order_plane.command_fields import kills_among
 from order_plane.composition import build_simulation, build_stage
 from order_plane.journals.memory import MemoryJournal
 from order_plane.operator_commands import operator_commands
+from order_plane.retelling import obeyed_ahead
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings.model_validate({"guards": (), "reconciliation": None, "limits": {"duplicate_window": 0}})
@@ -142,3 +143,25 @@ def test_an_older_kill_that_is_read_late_still_stops_trading():
 
 def broker_of():
     return build_simulation(SETTINGS)._broker
+
+
+def test_a_release_that_overtakes_a_backlog_lets_leave_only_what_would_leave_by_now():
+    stage = build_simulation(SETTINGS)
+    tell(stage, a_bar(), a_command(1, 0, engage=True))
+    backlog = [
+        an_intent(1, 1, valid_until=NOON + timedelta(minutes=2)),
+        an_intent(2, 2, quantity=3.0),
+        an_intent(3, 3, quantity=4.0),
+    ]
+    said = tell(stage, backlog[1])
+    obeyed_ahead(stage, as_shown(stage, a_command(2, 5, engage=False)))
+    said += tell(stage, a_bar(6), *backlog)
+    assert [(number, status) for number, status, _ in seen(said)] == [
+        (2, "REJECTED"),  # handled before the release
+        (1, "REJECTED"),  # it has expired
+        (3, "ACKNOWLEDGED"),
+        (2, "REJECTED"),  # what was refused stays refused
+    ]
+    assert [each.reject_reason.partition(":")[0] for each in said if seen([each]) and each.intent_id.int == 1] == [
+        "INTENT_EXPIRED"
+    ]

@@ -13,7 +13,7 @@ from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, ContractDetails, Execution, OrderProgress, OrderState, Position
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_ids import OrderIds
-from order_plane.brokers.ibkr_session import Session
+from order_plane.brokers.ibkr_session import Sent, Session, _give_up
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
@@ -420,3 +420,78 @@ def test_an_order_that_was_prepared_leaves_without_asking_for_its_contract(takin
         return asked, gateway.lookups
 
     assert asyncio.run(scenario()) == (1, 1)
+
+
+class MuteGateway(Nothing):
+    """A gateway that takes everything and never says a word again."""
+
+    def __init__(self):
+        self.asked, self.cancelled, self.placed = 0, [], []
+
+    async def open_orders(self):
+        self.asked += 1
+        await asyncio.sleep(0.05)  # the patience with one question
+        raise TimeoutError
+
+    async def cancel(self, order_id):
+        self.cancelled.append(order_id)
+
+
+def a_silence(venue, act, answer_seconds=0.01):
+    """What becomes of what ``act`` does in a session with a gateway that is mute, and that gateway."""
+    gateway = venue.lifeline.connection = MuteGateway()
+    session = Session(venue, Terms("DU1", answer_seconds, {}), SimpleNamespace(), 1)
+    return asyncio.run(act(session)), gateway
+
+
+def test_orders_that_a_mute_gateway_left_unanswered_are_asked_about_once_for_all(venue):
+    async def eight(session):
+        loop = asyncio.get_running_loop()
+        waiting = []
+        for number in range(1, 9):
+            tracked = Tracked(UUID(int=number), 1, number, "AAPL", 10.0, 10.0, NOON, lapses=False)
+            venue.book.add(tracked)
+            answer = venue.sending[number] = loop.create_future()
+            waiting.append(Sent(tracked, answer, loop.call_later(0.01, _give_up, answer)))
+        return [await outcome_within(session.answer(sent)) for sent in waiting]
+
+    outcomes, gateway = a_silence(venue, eight)
+    assert [type(each) for each in outcomes] == [BrokerStateUnknown] * 8
+    assert gateway.asked == 1
+
+
+async def outcome_within(work):
+    try:
+        return await work
+    except BrokerStateUnknown as unknown:
+        return unknown
+
+
+def test_cancels_leave_together_and_wait_for_a_mute_gateway_at_the_same_time(venue):
+    numbers = range(1, 51)
+    for number in numbers:
+        venue.book.add(Tracked(UUID(int=number), 1, number, "AAPL", 10.0, 10.0, NOON, lapses=False))
+    gateways = []
+
+    class Noting(MuteGateway):
+        async def cancel(self, order_id):
+            await super().cancel(order_id)
+            gateways.append(len(venue.cancelling))
+
+    async def all_of_them():
+        venue.lifeline.connection = Noting()
+        session = Session(venue, Terms("DU1", 0.2, {}), SimpleNamespace(), 1)
+        return await session.cancel_together([CancelOrder(UUID(int=n), str(n), "DU1", "kill") for n in numbers])
+
+    outcomes = asyncio.run(all_of_them())
+    assert [type(each) for each in outcomes] == [BrokerStateUnknown] * 50
+    assert gateways[-1] == 50, "the last left while all before it still waited"
+
+
+def test_orders_without_a_row_are_asked_about_once_or_twice_before_they_are_cancelled(venue):
+    async def all_of_them(session):
+        return await session.cancel_together([CancelOrder(UUID(int=n), "", "DU1", "kill") for n in range(1, 11)])
+
+    outcomes, gateway = a_silence(venue, all_of_them)
+    assert [type(each) for each in outcomes] == [BrokerStateUnknown] * 10
+    assert gateway.asked == 1

@@ -4,11 +4,12 @@ import pytest
 
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent
+from launcher.order_journal import settings_of
 from order_plane.brokers.port import KeyLife
-from order_plane.composition import build_stage
+from order_plane.composition import build_stage, durable_journal
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
-from order_plane.journals.port import JournalError, JournalUnavailable, Recall
+from order_plane.journals.port import JournalError, JournalHeld, JournalUnavailable, Recall
 from order_plane.journals.sql import SqlJournal
 from order_plane.settings import OrderSettings
 
@@ -33,6 +34,23 @@ def test_one_order_plane_is_active_and_the_other_waits(address, make_intent):
     waiting.join(20.0)
     assert taken[0].recall(make_intent(1)) is Recall.KNOWN
     taken[0].close()
+
+
+def test_a_restart_meets_the_session_of_its_own_last_life_and_waits_for_its_end(address, tmp_path):
+    settings = OrderSettings(journal_path=tmp_path / "j.sqlite", journal_database=address, audit=False)
+    last_life = PostgresJournal(address)
+    ending = threading.Timer(1.0, last_life.close)
+    ending.start()
+    durable_journal(settings).close()
+    ending.join()
+
+
+def test_a_command_waits_for_no_order_plane(address, tmp_path):
+    held = PostgresJournal(address)
+    assert not settings_of(tmp_path, address).journal_wait
+    with pytest.raises(JournalHeld):
+        durable_journal(settings_of(tmp_path, address))
+    held.close()
 
 
 def cut_off(address, journal):
@@ -95,7 +113,9 @@ def test_of_two_that_write_at_the_same_moment_one_may_send(address, make_intent)
 def test_a_server_that_vanished_is_noticed_within_seconds(address):
     database = PostgresDatabase(address)
     asked = database._connection.info.get_parameters()
+    server = database.rows("SELECT reset_val FROM pg_settings WHERE name = 'tcp_user_timeout'")
     database.close()
+    assert server == [("5000",)], "an answer that nobody acknowledges would keep the lock for a quarter of an hour"
     silence = sum(int(asked[name]) * count for name, count in (("keepalives_idle", 1), ("keepalives_interval", 3)))
     assert (asked["keepalives_count"], silence, asked["tcp_user_timeout"]) == ("3", 5, "5000")
 

@@ -3,6 +3,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -226,7 +227,7 @@ def test_a_flipped_bit_anywhere_is_noticed_or_harmless(path, busy, tmp_path, off
         flipped[place] ^= 1 << place % 8
         copy.write_bytes(flipped)
         found = opened(copy)
-        assert found in (None, busy), f"byte {place}"
+        assert found is None or found[1:] == busy[1:], f"byte {place}"
         refused += found is None
     assert refused
 
@@ -295,8 +296,46 @@ def test_a_foreign_journal_in_its_place_is_noticed(path, busy, tmp_path):
 
 def test_a_journal_moved_without_its_lock_file_is_taken_as_it_is(path, busy, tmp_path):
     moved = tmp_path / "moved.sqlite"
-    copied(path, moved)
+    path.rename(moved)
     assert opened(moved) == busy
+
+
+@pytest.mark.fault("F28: the journal was copied, to another host or from a backup")
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_copy_is_another_journal_with_the_same_content_and_stays_the_one_it_is(path, busy, tmp_path, locked):
+    (tmp_path / "two").mkdir()
+    copy = tmp_path / "two" / path.name
+    copied(path, copy)
+    if locked:
+        shutil.copy(f"{path}.lock", f"{copy}.lock")
+    first = opened(copy)
+    assert first[0] != busy[0]
+    assert first[1:] == busy[1:]
+    assert opened(copy) == first
+    assert opened(path) == busy
+
+
+def test_a_backup_put_back_as_another_file_is_another_journal(path, busy, tmp_path):
+    copied(path, tmp_path / "backup.sqlite")
+    (tmp_path / "backup.sqlite").rename(path)
+    assert opened(path)[0] != busy[0]
+
+
+def test_a_copy_whose_first_start_died_over_its_new_name_starts_again(path, busy, tmp_path, monkeypatch):
+    copy = tmp_path / "copy.sqlite"
+    copied(path, copy)
+    shutil.copy(f"{path}.lock", f"{copy}.lock")
+    with monkeypatch.context() as dying:
+        dying.setattr(SqliteDatabase, "written", lambda *known: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            SqliteJournal(copy)
+    assert opened(copy)[1:] == busy[1:]
+
+
+def test_a_journal_from_before_places_were_noted_keeps_its_name(path, busy):
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM notes")
+    assert opened(path) == busy
 
 
 def test_a_long_log_is_copied_into_the_file_when_nobody_waits(path, make_command):
