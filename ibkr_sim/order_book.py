@@ -175,7 +175,8 @@ class OrderBook:
             execution.realized,
             execution.adds_liquidity,
         )
-        self.executions[self.executions.index(execution)] = corrected
+        for listed in (self.executions, order.executions):
+            listed[listed.index(execution)] = corrected
         return corrected
 
     def end(self, order: Order, now: float, code: int = 202, text: str = "Order Canceled - reason:") -> None:

@@ -150,7 +150,7 @@ class Desk:
         ask = self._judge.second_refusal if again else self._judge.objection
         mine = self._orders.get(terms.intent_id.int)
         if mine is None:
-            return Refusal("ORDER_ENDED", "the venue said meanwhile what became of the order")
+            return Refusal("DUPLICATE", "the venue said meanwhile what became of the attempt before")
         counted = mine.working
         self._count(mine, 0.0)  # the controls add the order to what works already
         try:

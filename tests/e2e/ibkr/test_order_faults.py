@@ -235,6 +235,7 @@ def test_executions_may_come_twice_corrected_or_after_their_commission(desk, sim
             first, second = facts.facts[1:]
             assert second.revision > first.revision
             assert history.average_price == second.price == pytest.approx(first.price + 0.01)
+            assert simulator.state()["executions"][-1]["price"] == pytest.approx(second.price)
 
 
 def test_an_order_in_a_hundred_pieces_is_whole(desk, simulator, told, until):

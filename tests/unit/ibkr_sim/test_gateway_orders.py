@@ -204,3 +204,14 @@ def test_executions_are_filtered(wire):
         assert [texts[0] for texts in answers].count("11") == count, wanted
         assert answers[-1] == ["55", "1", "5"]
     assert wire.say(link, "reqExecutions", reqId=6, **(asked | {"time": "yesterday"}))[-1][3] == "321"
+
+
+def test_a_correction_stands_in_the_place_of_what_it_corrects(wire):
+    link = wire.connect(1)
+    wire.inject(on="placeOrder", do="correct_execution", price=1.5)
+    wire.order(link, 1)
+    wire.wait(1.0)
+    book = wire.gateway.orders.book
+    (order,) = book.orders.values()
+    assert [(each.exec_id[-2:], each.price) for each in order.executions] == [("02", 1.5)]
+    assert order.executions == book.executions
