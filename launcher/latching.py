@@ -43,7 +43,7 @@ class Latch(StrEnum):
     """What became of a kill."""
 
     ANSWERED = "carried out by the order plane"
-    WRITTEN = "latched in the journal; no order plane holds it, and the next one that starts on it comes up stopped"
+    WRITTEN = "latched in the journal; no order plane holds it, and the next one that starts on it begins with it"
     UNMET = "NOTHING THAT IS KNOWN IS STOPPED"
     PUBLISHED = "published; the order plane carries it out when it reads it"
     GUESSED = "NOT KNOWN TO HOLD: no order plane answers, and nobody said which one trades"

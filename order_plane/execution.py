@@ -15,7 +15,6 @@ from order_plane.admission import Admission
 from order_plane.brokers.port import Broker, KeyLife
 from order_plane.decisions import book_fill, carry_out
 from order_plane.desk import Desk
-from order_plane.dispatch import Dispatch
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import Fact
 from order_plane.inheritance import Inheritance
@@ -58,8 +57,7 @@ class Execution:
         self._router = Router(desk, journal, broker)
         self.supervision = supervision = supervision or Supervision(desk, journal)
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
-        self._dispatch = Dispatch(desk, broker, self._router, supervision)
-        self._sending = Sending(desk, self._dispatch, supervision, journal, self._on_command)
+        self._sending = Sending(desk, broker, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
         self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
@@ -266,7 +264,7 @@ class Execution:
 
     def _adopt(self, past: Past) -> None:
         self.supervision.learn(past)
-        self._dispatch.departures.recall(past)
+        self._sending.recall(past)
         self._collect(unanswered(past) if self._desk.knows(past.intent.intent_id) else ())
         if self.upkeep.policed:
             self.upkeep.take_over(past, self._pending)

@@ -10,10 +10,12 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import OrderIntent
 from kernel.clock import since_boot
 from kernel.ports import Unprocessable
+from order_plane.brokers.port import Broker
 from order_plane.desk import Desk
 from order_plane.dispatch import Dispatch
 from order_plane.effects import SubmitOrder
-from order_plane.journals.port import Journal
+from order_plane.journals.port import Journal, Past
+from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 
@@ -35,19 +37,24 @@ class Sending:
     def __init__(
         self,
         desk: Desk,
-        dispatch: Dispatch,
+        broker: Broker,
+        router: Router,
         supervision: Supervision,
         journal: Journal,
         obey: Callable[[KillSwitchCommand], Sequence[Message]],
     ) -> None:
         self._desk = desk
-        self._dispatch = dispatch
+        self._dispatch = Dispatch(desk, broker, router, supervision)
         self._supervision = supervision
         self._journal = journal
         self._obey = obey
         self._shared = journal.shared
         self._ours_at = self._decided_at = since_boot()
         self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
+
+    def recall(self, past: Past) -> None:
+        """Count what an earlier life has sent, or may have: it does not leave again."""
+        self._dispatch.departures.recall(past)
 
     def begin(self) -> None:
         """The journal is asked now: what it answers holds for a moment."""
