@@ -61,7 +61,7 @@ def claim_of(settings: OrderSettings, journal_id: str) -> JournalClaim:
         timestamp=SystemClock().now(),
         journal_id=journal_id,
         account=settings.account,
-        host=_host(),
+        host=_host(settings),
         place=sentence(place),
     )
 
@@ -70,11 +70,11 @@ def running_of(settings: OrderSettings) -> Running:
     """What this process trades with; where things are and how long it waits for its turn is up to each host."""
     placeless = settings.model_copy(update={"journal_wait": timedelta(0)})
     sums = source_digest(), order_configuration(placeless), limits_hash(settings)
-    return Running(_host(), application_version(), *sums)
+    return Running(_host(settings), application_version(), *sums)
 
 
-def _host() -> str:
-    return socket.gethostname()[-64:] or "unknown"
+def _host(settings: OrderSettings) -> str:
+    return settings.host or socket.gethostname()[-64:] or "unknown"
 
 
 def intents_before(settings: KafkaSettings, end: int) -> frozenset[UUID]:

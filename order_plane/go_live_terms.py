@@ -8,7 +8,7 @@ from order_plane.settings import OrderSettings
 
 PLACES = frozenset(
     {
-        *("mode", "account", "journal_path", "journal_database", "paper_store_path", "audit_key_path"),
+        *("mode", "account", "host", "journal_path", "journal_database", "paper_store_path", "audit_key_path"),
         *("ibkr.host", "ibkr.port", "ibkr.client_id", "ibkr.ids_path", "ibkr.paper_ports", "go_live.record_path"),
     }
 )

@@ -39,7 +39,8 @@ def compared(journal: Journal, running: Running, at: datetime) -> Sequence[RiskA
     if refused and last is not None:
         raise JournalError(
             f"another {', '.join(changed)} traded on this journal last, on {last.host}: every host must run the same."
-            f" Bring this one ({running.host}) to that, or begin with what is new on {last.host}"
+            f" Bring this one ({running.host}) to that, or begin with what is new on {last.host}; where"
+            " host names come and go, as in containers, give the plane one that stays (order.host)"
         )
     journal.note({_NAME: json.dumps(running)})
     if last is None or not changed:

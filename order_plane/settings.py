@@ -151,6 +151,12 @@ class OrderSettings(Section):
 
     The session of its own last life is such a holder, until the server has noticed that its host or process is gone.
     """
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
+    """What this host is called in claims and in what the journal notes of each start; unset: its own name.
+
+    Give it one where that changes with every start, as in a container: another host may only go on with a shared
+    journal if it runs the same code and configuration as the last one.
+    """
     paper_store_path: Path = Path("var/paper_venue.sqlite")
     """The paper venue's own memory; delete it only together with the journal."""
     calendar: str = "24/7"

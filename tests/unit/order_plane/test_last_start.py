@@ -2,10 +2,12 @@ import json
 
 import pytest
 
+from order_plane.claim_log import claim_of, running_of
 from order_plane.journals.audited import AuditedJournal
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError
 from order_plane.last_start import Running, compared
+from order_plane.settings import OrderSettings
 
 FIRST = Running("one", "1.0", "c" * 64, "f" * 64, "a" * 64)
 
@@ -85,3 +87,11 @@ def test_what_cannot_be_read_refuses_to_start(noon, text):
     journal.note({"last start": text})
     with pytest.raises(JournalError, match="last start"):
         compared(journal, FIRST, noon)
+
+
+@pytest.mark.parametrize(("named", "host"), [(None, "pod-7f3"), ("orders", "orders")])
+def test_a_container_goes_by_the_name_it_was_given(monkeypatch, named, host):
+    monkeypatch.setattr("socket.gethostname", lambda: "pod-7f3")
+    settings = OrderSettings(host=named)
+    assert running_of(settings).host == claim_of(settings, "a" * 32).host == host
+    assert running_of(settings)._replace(host="") == running_of(OrderSettings())._replace(host="")
