@@ -1,5 +1,6 @@
 """Contracts by the platform's symbols, and the grids of price and size that they trade on."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -66,12 +67,14 @@ class Qualified:
 
 
 class Contracts:
-    """Looks symbols up once; numbers and rules do not change within a session."""
+    """Looks symbols up once, one after another; numbers and rules do not change within a session."""
 
     def __init__(self, terms: Mapping[str, ContractTerms]) -> None:
         self._terms = dict(terms)
         self._found: dict[str, Qualified] = {}
         self._symbols: dict[int, str] = {}
+        self._rules: dict[int, tuple[tuple[float, float], ...]] = {}
+        self._turn = asyncio.Lock()  # what is said of a rule does not name the request
 
     def knows(self, symbol: str) -> bool:
         """Whether the contract of ``symbol`` was looked up."""
@@ -87,16 +90,17 @@ class Contracts:
         known = self._found.get(symbol)
         if known is not None:
             return known
+        async with self._turn:
+            return self._found.get(symbol) or await self._look_up(connection, symbol)
+
+    async def _look_up(self, connection: Connection, symbol: str) -> Qualified:
         found, terms = await self.described(connection, symbol), self._terms.get(symbol, ContractTerms())
         rule = _rule(found, terms.exchange)
-        steps = await connection.market_rule(rule) if rule is not None else []
-        known = Qualified(
-            found.contract_id,
-            found.symbol,
-            terms,
-            tuple(steps) or ((0.0, found.minimum_tick),),
-            found.size_increment or 1.0,
-        )
+        if rule is not None and rule not in self._rules:
+            self._rules[rule] = tuple(await connection.market_rule(rule))
+        steps = () if rule is None else self._rules[rule]
+        size_increment = found.size_increment or 1.0
+        known = Qualified(found.contract_id, found.symbol, terms, steps or ((0.0, found.minimum_tick),), size_increment)
         self._found[symbol] = known
         self._symbols[known.contract_id] = symbol
         return known

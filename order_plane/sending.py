@@ -71,14 +71,14 @@ class Sending:
             said = len(settlement.outputs)
             ready = dispatch.make_way(order, settlement)  # a venue may take long to say so
             heard = self._overhear(settlement, heard, said)
-            if ready and (order.attempt == 1 or dispatch.is_absent(order, settlement)):
-                self.heed(settlement)
-                if self._is_late(order.intent):
-                    dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)
-                elif order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt):
-                    dispatch.send_if_allowed(order, settlement)
-                else:
-                    dispatch.send(order, settlement)
+            ready = ready and (order.attempt == 1 or dispatch.is_absent(order, settlement))
+            self.heed(settlement)
+            if ready and self._is_late(order.intent):
+                dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)
+            elif ready and (order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt)):
+                dispatch.send_if_allowed(order, settlement)
+            elif ready:
+                dispatch.send(order, settlement)
             heard = self._overhear(settlement, heard)
         said = len(settlement.outputs)
         dispatch.conclude(settlement)

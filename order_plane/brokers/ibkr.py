@@ -247,7 +247,9 @@ class IbkrBroker:
         return split_execution_id(name)
 
     def observe(self, bar: BarEvent) -> None:
-        """Remember the event time: the gateway does not say when an order ended."""
+        """Remember the event time, which the gateway does not tell of an end, and look a new symbol up meanwhile."""
+        if bar.symbol not in self._seen:
+            self._loop.start(self._session.prepare(bar.symbol))  # whatever becomes of it, `prepare` asks again
         self._seen[bar.symbol] = bar.timestamp
 
     def rest(self) -> None:

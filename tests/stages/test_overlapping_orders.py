@@ -142,6 +142,15 @@ def test_a_kill_that_comes_while_the_venue_is_asked_what_an_order_needs_stops_th
     assert [number for what, number in venue.log if what == "sent"] == [1]
 
 
+def test_who_waits_is_heard_after_each_question_though_nothing_can_be_sent():
+    venue = Inquisitive()
+    venue.problems = dict.fromkeys((1, 2), BrokerUnavailable())
+    stage = a_plane(venue)
+    stage.heed(lambda: venue.log.append("heeded") or [])
+    tell(stage, *wishes(2))
+    assert venue.log == [("asked", 1), "heeded", ("asked", 2), "heeded"]
+
+
 @pytest.mark.parametrize("problem", [BrokerRefused("NO: says the venue"), BrokerUnavailable()])
 def test_an_order_of_which_the_venue_says_beforehand_that_there_will_be_none_is_rejected_alone(problem):
     venue, journal = Inquisitive(), MemoryJournal()

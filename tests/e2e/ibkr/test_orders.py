@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from contracts.market import BarEvent
 from contracts.trading import OrderType, Side, TimeInForce
 from ibkr_client.contracts import ContractTerms
 from ibkr_client.lifeline import Address
@@ -75,6 +76,15 @@ def test_what_an_order_needs_is_asked_of_this_venue_before_the_order_is_sent(des
     with pytest.raises(BrokerRefused, match="UNKNOWN_SYMBOL"):
         broker.prepare(desk.order(symbol="NOPE"))
     assert simulator.state()["orders"] == []
+
+
+def test_a_symbol_that_has_bars_is_looked_up_before_it_is_traded(desk, simulator, until):
+    broker = desk.broker(simulator)
+    at, prices = desk.order().intent.timestamp, {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0}
+    for symbol in ("NOPE", "AAPL"):
+        broker.observe(BarEvent(symbol=symbol, timestamp=at, volume=1.0, **prices))
+    until(lambda: broker._venue.contracts.knows("AAPL"))
+    assert [fact.kind for fact in broker.submit(desk.resting())] == [FactKind.ACK]
 
 
 @pytest.mark.parametrize(

@@ -335,11 +335,18 @@ class TakingGateway(Nothing):
 
     def __init__(self, venue, problem=None):
         self.venue, self.problem = venue, problem
-        self.placed, self.lookups, self.questions = {}, 0, 0
+        self.placed, self.lookups, self.questions, self.rules = {}, 0, 0, []
 
     async def contract_details(self, contract):
         self.lookups += 1
-        return [ContractDetails(7, "AAPL", "SMART", "NASDAQ", "USD", 0.01, 1.0, ("SMART",), ())]
+        number = self.lookups
+        await asyncio.sleep(0)
+        return [ContractDetails(number, contract["symbol"], "SMART", "NYSE", "USD", 0.01, 1.0, ("SMART",), (26,))]
+
+    async def market_rule(self, rule):
+        self.rules.append(rule)
+        await asyncio.sleep(0)
+        return [(0.0, 0.01)]
 
     async def place(self, order_id, contract, order, algo):
         self.placed[order_id] = order["orderRef"]
@@ -420,6 +427,16 @@ def test_an_order_that_was_prepared_leaves_without_asking_for_its_contract(takin
         return asked, gateway.lookups
 
     assert asyncio.run(scenario()) == (1, 1)
+
+
+def test_symbols_that_are_prepared_at_once_ask_once_for_each_contract_and_for_a_rule_that_they_share(taking):
+    session, gateway, _ = taking
+
+    async def scenario():
+        await asyncio.gather(*map(session.prepare, ["AAPL", "MSFT", "AAPL"]))
+
+    asyncio.run(scenario())
+    assert (gateway.lookups, gateway.rules) == (2, [26])
 
 
 class MuteGateway(Nothing):
