@@ -18,9 +18,8 @@ from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact, FactKind
 
-
 _AT_ONCE, _PER_SECOND = 8, 40
-"""A gateway that is late reads what was sent in a burst beside what was sent a second after it, and hangs up over 50."""
+"""A gateway that is late reads a burst beside what left a second after it, and hangs up when that is more than 50."""
 
 
 def spread(place: int) -> float:
