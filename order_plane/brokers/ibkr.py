@@ -23,7 +23,7 @@ from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_answers import clear
 from order_plane.brokers.ibkr_book import split_execution_id
 from order_plane.brokers.ibkr_ids import OrderIds
-from order_plane.brokers.ibkr_session import Session
+from order_plane.brokers.ibkr_session import Session, spread
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Outcome, Reply, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
@@ -208,7 +208,7 @@ class IbkrBroker:
     def cancel_together(self, orders: Sequence[CancelOrder]) -> Sequence[Outcome]:
         """Ask for all these cancels, and wait for their answers at the same time."""
         try:
-            return self._loop.call(self._session.cancel_together(orders), self._longest)
+            return self._loop.call(self._session.cancel_together(orders), self._longest + spread(len(orders)))
         except TimeoutError:
             return [BrokerStateUnknown("the cancel was not answered in time") for _ in orders]
 

@@ -18,6 +18,14 @@ from order_plane.brokers.replacement import new_terms
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact, FactKind
 
+_AT_ONCE, _PER_SECOND = 8, 40
+"""A gateway that is late reads a burst beside what left a second after it, and hangs up when that is more than 50."""
+
+
+def spread(place: int) -> float:
+    """How many seconds after the first message that with number ``place`` of many is to leave."""
+    return place // _AT_ONCE * _AT_ONCE / _PER_SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -173,10 +181,11 @@ class Session:
         return venue.take(order.intent_id)
 
     async def cancel_together(self, orders: Sequence[CancelOrder]) -> Sequence[Outcome]:
-        """What comes of each of these cancels, which leave one after the other and wait for their answers together."""
-        return await asyncio.gather(*map(self._cancelled, orders))
+        """What comes of each of these cancels, which wait for their answers at the same time."""
+        return await asyncio.gather(*(self._cancelled(order, spread(place)) for place, order in enumerate(orders)))
 
-    async def _cancelled(self, order: CancelOrder) -> Outcome:
+    async def _cancelled(self, order: CancelOrder, after: float) -> Outcome:
+        await asyncio.sleep(after)
         try:
             return await self.cancel(order)
         except (BrokerRefused, BrokerUnavailable, BrokerStateUnknown) as problem:

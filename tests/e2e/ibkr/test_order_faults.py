@@ -70,6 +70,19 @@ def test_a_cancel_without_an_answer_is_not_taken_for_done(desk, simulator):
     assert len(broker.snapshot().open_orders) == 1
 
 
+def test_of_cancels_that_leave_together_each_hears_its_own_answer(desk, simulate):
+    simulator = simulate("--active-orders", "0")
+    broker = desk.broker(simulator)
+    for number in range(1, 61):  # more than the gateway takes in a second
+        broker.submit(desk.resting(number))
+    simulator.fault(do="lose_request", on="cancelOrder")
+    outcomes = broker.cancel_together([*map(desk.a_cancel, range(1, 61)), desk.a_cancel(99)])
+    kinds = [type(each) if isinstance(each, Exception) else FactKind.CANCELLED for each in outcomes]
+    assert kinds == [BrokerStateUnknown, *[FactKind.CANCELLED] * 59, BrokerRefused]
+    assert [order["status"] for order in simulator.state()["orders"]].count("Cancelled") == 59
+    assert simulator.state()["pacing_violations"] == 0
+
+
 @pytest.mark.parametrize("code", [104, 105, 201, 10147])
 def test_a_refused_change_leaves_the_order_as_it_was(desk, simulator, told, code):
     broker = desk.broker(simulator)
