@@ -143,8 +143,9 @@ class Brain:
 
     def _heard(self, view: MarketView) -> dict[str, Scores]:
         """What each signal says now; a score that is no number is left out and remembered in ``not_finite``."""
-        said = {name: signal(view) for name, signal in self._signals.items()}
-        wrong = {name: tuple(s for s, score in each.items() if not math.isfinite(score)) for name, each in said.items()}
+        answers = {name: signal(view) for name, signal in self._signals.items()}
+        said: dict[str, Scores] = {name: {} if each is None else each for name, each in answers.items()}
+        wrong = {name: tuple(s for s, score in each.items() if not _is_finite(score)) for name, each in said.items()}
         self.not_finite = {name: symbols for name, symbols in wrong.items() if symbols}
         return {
             name: {symbol: score for symbol, score in each.items() if symbol not in wrong[name]}
@@ -180,3 +181,11 @@ class Brain:
         known = () if probabilities is None else tuple(probabilities.tolist())
         regime = None if self.regimes.is_lost else self.regime
         self.diary.append(Entry(view.at, regime, known, self.weights))
+
+
+def _is_finite(score: object) -> bool:
+    """Whether a score is a number; one's own signal may give anything."""
+    try:
+        return math.isfinite(score)  # type: ignore[arg-type]
+    except TypeError:
+        return False

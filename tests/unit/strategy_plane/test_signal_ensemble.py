@@ -13,7 +13,7 @@ from contracts.codec import encode
 from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import OrderIntent
-from kernel.ports import Stage
+from kernel.ports import Stage, Unprocessable
 from strategy_plane.composition import build_stage, build_strategy
 from strategy_plane.ensemble.brain import Brain
 from strategy_plane.ensemble.weighting import persistence
@@ -437,6 +437,29 @@ def test_scores_that_are_no_numbers_are_left_out_and_named(market):
     assert {each.code for each in alerts} == {"SIGNAL_NOT_FINITE"}
     assert len(alerts) == 6 - 1  # one at each decision
     assert "SIF for B, C" in alerts[0].detail
+
+
+@pytest.mark.parametrize("answer", [{"B": None, "C": "much"}, None])
+def test_an_own_signal_that_answers_no_numbers_stops_nothing(market, answer):
+    stage = build_stage(settings())
+    brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
+    brain._signals["SIF"] = lambda view: answer
+    alerts = [each for each in live(stage, market[:70], []) if isinstance(each, RiskAlert)]
+    assert {each.code for each in alerts} == ({"SIGNAL_NOT_FINITE"} if answer else set())
+
+
+def test_a_fact_that_comes_too_late_is_a_dead_letter_and_is_none_after_a_restart(market):
+    stage, again = build_stage(settings()), build_stage(settings())
+    told = [each for day in market[:20] for each in day]
+    facts = [each for each in told if isinstance(each, FactEvent)]
+    late = facts[0].model_copy(update={"timestamp": facts[0].timestamp + timedelta(minutes=1)})
+    tell(stage, told)
+    with pytest.raises(Unprocessable, match="knowledge order"):
+        stage.handlers[FactEvent](late)
+    for each in [*told, late]:
+        again.restore(each)
+    views = [each._stage._strategy._market.facts.as_of(told[-1].timestamp) for each in (stage, again)]  # type: ignore[attr-defined]
+    assert views[0].rows(late.table, late.symbol, 99) == views[1].rows(late.table, late.symbol, 99)
 
 
 def test_every_family_is_built_from_its_defaults():
