@@ -45,9 +45,7 @@ def test_one_limit_of_the_ensemble_leaves_its_others_as_they_were():
 def test_a_factory_that_is_written_wrongly_is_refused_with_an_example(chosen, factory: str):
     section = chosen.get("signals", {}).get("S", chosen)
     section["factory"] = factory
-    with pytest.raises(
-        ValidationError, match="must be module:name, such as my_signals:Quiet"
-    ):
+    with pytest.raises(ValidationError, match="must be module:name, such as my_signals:Quiet"):
         StrategySettings.model_validate({"strategy": chosen})
 
 
