@@ -19,7 +19,7 @@ from strategy_plane.signal_observer import SignalObserver
 from strategy_plane.signal_settings import OwnSignalSettings, RegimeSettings, SignalSettings
 from strategy_plane.signals.earnings import EarningsSurprise
 from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
-from strategy_plane.signals.port import Signal
+from strategy_plane.signals.port import OnceWarm, Signal
 from strategy_plane.signals.positioning import Positioning
 from strategy_plane.signals.sentiment import Sentiment
 from strategy_plane.signals.technical import Technical
@@ -113,4 +113,4 @@ def _own(chosen: OwnSignalSettings) -> Signal:
             raise OwnCodeRefused(
                 f"signals: what {chosen.factory!r} gives has no {needed}; see strategy_plane/signals/port.py"
             )
-    return signal
+    return OnceWarm(signal)

@@ -27,7 +27,7 @@ from strategy_plane.optimizers.settings import (
     RiskSettings,
 )
 from strategy_plane.signal_settings import (
-    OWN_CODE,
+    OwnCode,
     RegimeSettings,
     SignalName,
     SignalSettings,
@@ -169,7 +169,7 @@ class OwnStrategySettings(_Section):
     """A strategy of your own: a class or function in a file of yours."""
 
     name: Literal["own"] = "own"
-    factory: Annotated[str, Field(pattern=OWN_CODE, description="module:name, looked up in the working directory")]
+    factory: OwnCode
     parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
     bars: Annotated[int, Field(ge=1, le=100_000, description="moments that a function looks back on")] = 252
     period: Annotated[int, Field(ge=1, description="slices between two questions to a function")] = 1

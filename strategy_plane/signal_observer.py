@@ -1,6 +1,7 @@
 """Follows market events and tells which signal has shown what, and in which regime the market was."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from contracts.base import Message
@@ -8,6 +9,7 @@ from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from kernel.ports import Handler
 from strategy_plane.ensemble.brain import Brain, Entry
 from strategy_plane.ensemble.information import Summary
+from strategy_plane.history import LookAheadError
 from strategy_plane.market import Market
 
 
@@ -47,7 +49,8 @@ class SignalObserver:
         return self._brain.summaries()
 
     def _learn(self, event: Message) -> tuple[()]:
-        self._market.learn(event)
+        with suppress(LookAheadError):  # it became a dead letter when the strategy was told
+            self._market.learn(event)
         return ()
 
     def _on_bar(self, bar: BarEvent) -> tuple[()]:

@@ -1,9 +1,10 @@
 """What a person may choose about signals, ensemble and regimes."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from contracts.base import Name, Symbol
 from contracts.market import TableName
@@ -18,8 +19,18 @@ HalfLife = Annotated[float, Field(gt=0, description="moments after which half of
 Moments = Annotated[int, Field(ge=1)]
 Period = Annotated[timedelta, Field(gt=timedelta(0))]
 FlowAge = Annotated[timedelta, Field(gt=timedelta(0), description="order flow does not count after a longer silence")]
-OWN_CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-"""``module:name`` of a class or function in a file of the user's own."""
+
+
+def _module_and_name(reference: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", reference):
+        raise ValueError("must be module:name, such as my_signals:Quiet for Quiet in my_signals.py")
+    return reference
+
+
+OwnCode = Annotated[
+    str, AfterValidator(_module_and_name), Field(description="module:name, looked up in the working directory")
+]
+"""A class or function in a file of the user's own."""
 
 
 class _Section(BaseModel):
@@ -146,7 +157,7 @@ class OwnSignalSettings(_Section):
     """A signal of your own: a class or function in your own file that gives a `Signal`."""
 
     kind: Literal["own"] = "own"
-    factory: Annotated[str, Field(pattern=OWN_CODE, description="module:name, looked up in the working directory")]
+    factory: OwnCode
     parameters: Annotated[dict[str, JsonValue], Field(description="its keyword arguments")] = {}
 
 

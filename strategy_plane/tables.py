@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class FactStore:
         """
         rows = self._rows.setdefault(event.table, {}).setdefault(event.symbol, _Rows())
         known = event.timestamp
-        fact = Fact(event.event_time, known, event.values)
+        fact = Fact(event.event_time, known, MappingProxyType(event.values))
         if rows.known and known <= rows.known[-1] and self._is_known(rows, fact):
             self.duplicates += 1
             return False

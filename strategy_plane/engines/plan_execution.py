@@ -140,7 +140,7 @@ class PlanExecution:
         return sent and self._finished(record)
 
     def _verdict(self, record: PlanRecord, late: bool) -> PlanState | None:
-        if not record.plan.requires_approval:
+        if not (record.plan.requires_approval and record.plan.trades):
             return PlanState.SELLING
         if record.decision is not None and record.decision.verdict is Verdict.REFUSED:
             return PlanState.REFUSED

@@ -14,10 +14,9 @@ from strategy_plane.engines.book import Book
 from strategy_plane.engines.orders import InvalidTargetError, TradingRules, changes_to, positive_equity
 from strategy_plane.engines.within_bounds import Change, afterwards, beyond, curbed_to
 from strategy_plane.sizing import invested, whole_lots
-from strategy_plane.strategies.port import Alarm, Basis, Frequency, PortfolioError, Targets
+from strategy_plane.strategies.port import LARGEST_WEIGHT, Alarm, Basis, Frequency, PortfolioError, Targets
 
 _UNSIGNED = "0" * 64
-_LARGEST_WEIGHT = 100.0
 _TURNOVER = "TURNOVER"
 _NO_PRICE, _NO_RATE = "NO_PRICE", "NO_RATE"
 BOUNDS = "BOUNDS"
@@ -126,7 +125,7 @@ def held_weights(book: Book) -> dict[str, float]:
         PortfolioError: when equity is unknown or not positive, or a weight is beyond what a plan can say.
     """
     weights = {symbol: book.weight(symbol) for symbol in book.symbols}
-    if any(abs(weight) > _LARGEST_WEIGHT for weight in weights.values()):
+    if any(abs(weight) > LARGEST_WEIGHT for weight in weights.values()):
         raise PortfolioError("a position is more than 100 times equity; nothing can be planned")
     return weights
 
@@ -138,7 +137,7 @@ def _weights(targets: Targets, book: Book, equity: float, trading: TradingRules)
         worths = {symbol: book.worth(symbol) for symbol in targets.values}
         wanted = {s: units * worths[s] / equity for s, units in targets.values.items() if worths[s] > 0.0}
     for symbol, weight in wanted.items():
-        if not abs(weight) <= _LARGEST_WEIGHT:
+        if not abs(weight) <= LARGEST_WEIGHT:
             raise InvalidTargetError(f"the target for {symbol} is not a weight a position can have")
     return wanted
 

@@ -24,6 +24,9 @@ from strategy_plane.regime.features import features_of
 from strategy_plane.regime.model import Regime, RegimeModel
 from strategy_plane.signals.port import Scores, Signal
 
+_LARGEST = 1e100
+"""Squares of larger scores do not fit into a float."""
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -143,8 +146,9 @@ class Brain:
 
     def _heard(self, view: MarketView) -> dict[str, Scores]:
         """What each signal says now; a score that is no number is left out and remembered in ``not_finite``."""
-        said = {name: signal(view) for name, signal in self._signals.items()}
-        wrong = {name: tuple(s for s, score in each.items() if not math.isfinite(score)) for name, each in said.items()}
+        answers = {name: signal(view) for name, signal in self._signals.items()}
+        said: dict[str, Scores] = {name: {} if each is None else each for name, each in answers.items()}
+        wrong = {name: tuple(s for s, score in each.items() if not _is_number(score)) for name, each in said.items()}
         self.not_finite = {name: symbols for name, symbols in wrong.items() if symbols}
         return {
             name: {symbol: score for symbol, score in each.items() if symbol not in wrong[name]}
@@ -180,3 +184,11 @@ class Brain:
         known = () if probabilities is None else tuple(probabilities.tolist())
         regime = None if self.regimes.is_lost else self.regime
         self.diary.append(Entry(view.at, regime, known, self.weights))
+
+
+def _is_number(score: object) -> bool:
+    """Whether a score can be reckoned with; one's own signal may give anything."""
+    try:
+        return abs(score) <= _LARGEST  # type: ignore[arg-type]
+    except TypeError:
+        return False

@@ -14,6 +14,9 @@ from strategy_plane.signals.standardise import LIMIT
 _HALF_LIVES = 10
 """Outcomes older than this many half-lives count less than a thousandth and are left out."""
 
+_ASTRAY = 3.0
+"""Multiples of the limit of scores beyond which a moment says no more about their usual size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -57,7 +60,8 @@ class ScoreScale:
     of several parts is smaller, and so is what fades. The size is a root mean square about zero over the symbols that
     are scored and the moments so far, the newest included, of which one counts half as much every ``half_life``
     moments at which the signal spoke. The first cross-section alone is its own measure. What fades within a signal
-    still does, relative to its usual size. What is then beyond ``limit`` is cut to it.
+    still does, relative to its usual size. What is then beyond ``limit`` is cut to it, and a moment larger than three
+    times that counts as so large, so that one score that went astray does not silence a signal.
     """
 
     def __init__(self, names: Sequence[str], half_life: float, limit: float = LIMIT) -> None:
@@ -71,7 +75,8 @@ class ScoreScale:
         for name, of_signal in scores.items():
             squares = math.fsum(score * score for score in of_signal.values())
             if squares > 0.0:
-                self._squares[name] = self._keep * self._squares[name] + squares / len(of_signal)
+                most = (_ASTRAY * self._limit * self._size(name)) ** 2 if self._totals[name] else math.inf
+                self._squares[name] = self._keep * self._squares[name] + min(squares / len(of_signal), most)
                 self._totals[name] = self._keep * self._totals[name] + 1.0
 
     def standard(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:

@@ -1,7 +1,7 @@
 """What every signal is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from strategy_plane.history import AsOfView
@@ -50,6 +50,33 @@ class Signal(Protocol):
     def __call__(self, view: MarketView) -> Scores:
         """Score the symbols of ``view``."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnceWarm:
+    """``signal``, which is not asked before its ``warm_up`` moments have passed."""
+
+    signal: Signal
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it reads, and as many moments as it waits for."""
+        needed = self.signal.inputs
+        return replace(needed, bars=max(needed.bars, self.warm_up))
+
+    @property
+    def warm_up(self) -> int:
+        """As the signal has it, at least the moment itself."""
+        return max(1, self.signal.warm_up)
+
+    @property
+    def half_life(self) -> float:
+        """As the signal has it."""
+        return self.signal.half_life
+
+    def __call__(self, view: MarketView) -> Scores:
+        """The signal's scores; none before."""
+        return self.signal(view) if len(view.bars.panel(self.warm_up, ()).moments) == self.warm_up else {}
 
 
 class BarSignal(Protocol):

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.base import Symbol
 from contracts.market import SliceEvent
 from strategy_plane.strategies.port import (
     BOUND_HELD,
+    LARGEST_WEIGHT,
     Alarm,
     Basis,
     Bound,
@@ -16,6 +20,9 @@ from strategy_plane.strategies.port import (
     Watchful,
     beyond_in_words,
 )
+
+_LARGEST = {Basis.WEIGHTS: LARGEST_WEIGHT, Basis.UNITS: 1e15}
+_SYMBOL: TypeAdapter[str] = TypeAdapter(Symbol)
 
 
 class Bounded:
@@ -50,9 +57,36 @@ class Bounded:
     def _bound(self, targets: Targets | None) -> Targets | None:
         if targets is None:
             return None
+        if not isinstance(targets, Targets):
+            own, given = type(self._inner), type(targets).__name__
+            raise TypeError(
+                f"{own.__module__}:{own.__name__}: decide must return Targets or None, and returned a {given}"
+            )
+        targets = _possible(targets)
         alarm = targets.alarm
         beyond = beyond_in_words(self._bounds, targets.values) if targets.basis is Basis.WEIGHTS else []
         if beyond:
             told = [alarm.detail, *beyond] if alarm else beyond
             alarm = Alarm(alarm.code if alarm else BOUND_HELD, "; ".join(told))
         return replace(targets, alarm=alarm, bounds=(*targets.bounds, *self._bounds))
+
+
+def _possible(targets: Targets) -> Targets:
+    """``targets`` but for names that no symbol has; none at all when one is of no size that a position can have."""
+    wrong = [name for name, value in targets.values.items() if not abs(value) <= _LARGEST[targets.basis]]
+    if wrong:
+        told = f"the target for {ascii(wrong[0])[:40]} is no number that a position can have"
+        return Targets({}, alarm=Alarm("INVALID_TARGET", told))
+    values = {name: value for name, value in targets.values.items() if _is_symbol(name)}
+    if len(values) == len(targets.values):
+        return targets
+    few = ", ".join(ascii(name)[:40] for name in targets.values if name not in values)[:200]
+    return replace(targets, values=values, alarm=targets.alarm or Alarm("INVALID_TARGET", f"no symbol is named {few}"))
+
+
+def _is_symbol(name: str) -> bool:
+    try:
+        _SYMBOL.validate_python(name)
+    except ValidationError:
+        return False
+    return True

@@ -1,11 +1,10 @@
 """A strategy that is one plain function of what was known at a moment."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from contracts.market import BarEvent, SliceEvent
 from strategy_plane.history import AsOfView, History
-from strategy_plane.strategies.port import Alarm, Portfolio, Targets
+from strategy_plane.strategies.port import LARGEST_WEIGHT, Alarm, Portfolio, Targets
 
 Rule = Callable[[AsOfView], Mapping[str, float] | None]
 """From a view to weights by symbol, fractions of equity; None leaves everything as it is."""
@@ -51,11 +50,16 @@ class OwnRule:
             weights = {str(symbol): float(weight) for symbol, weight in answer.items()}
         except (AttributeError, TypeError, ValueError):
             return Targets({}, alarm=Alarm("OWN_STRATEGY", "the strategy must return weights by symbol, or None"))
-        unknown = sorted(symbol for symbol, weight in weights.items() if not math.isfinite(weight))
+        unknown = sorted(symbol for symbol, weight in weights.items() if not abs(weight) <= LARGEST_WEIGHT)
         if unknown:
-            return Targets({}, alarm=Alarm("OWN_STRATEGY", f"the weight of {', '.join(unknown[:5])} is no number"))
+            told = f"the weight of {_named(unknown)} is no number, or more than {LARGEST_WEIGHT:g} times equity"
+            return Targets({}, alarm=Alarm("OWN_STRATEGY", told))
         strange = sorted(weights.keys() - set(view.symbols))
-        told = f"weights of symbols that never had a bar: {', '.join(strange[:5])}"
+        told = f"weights of symbols that never had a bar: {_named(strange)}"
         others = {*moment.symbols, *portfolio.symbols} - weights.keys()
         alarm = Alarm("OWN_STRATEGY", told) if strange else None
         return Targets(weights | dict.fromkeys(sorted(others), 0.0), alarm=alarm)
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(ascii(name[:32]) for name in names[:5])

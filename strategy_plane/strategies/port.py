@@ -35,6 +35,8 @@ class Alarm:
     detail: str
 
 
+LARGEST_WEIGHT = 100.0
+"""No weight is larger, in fractions of equity, either way."""
 BOUND_HELD = "BOUND_HELD"
 """The alarm of a strategy that aims beyond its bounds and is cut to them."""
 

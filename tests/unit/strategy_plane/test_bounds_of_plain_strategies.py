@@ -148,7 +148,7 @@ def test_an_own_strategy_may_be_long_only(own):
 def test_an_own_strategy_that_names_a_symbol_nobody_has_heard_of_is_told(own):
     said, held = run(own("strange"), {"A": [100.0] * 3})
     assert held[-1] == {"A": 0.5}
-    strange = "weights of symbols that never had a bar: TYPO"
+    strange = "weights of symbols that never had a bar: 'TYPO'"
     assert alerts(said) == {"OWN_STRATEGY": strange}
     both = alerts(run(own("strange", bounds={"gross": 0.4}), {"A": [100.0] * 3})[0])
     assert both == {

@@ -34,6 +34,21 @@ def test_one_limit_of_the_ensemble_leaves_its_others_as_they_were():
     assert (limits.net, limits.box, limits.turnover, limits.long_only) == (1.0, 0.5, 1.0, False)
 
 
+@pytest.mark.parametrize("factory", ["mine.py", "mine", "mine.Best", "mine:Best()", "my file:Best"])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"name": "own"},
+        {"name": "signal_ensemble", "signals": {"S": {"kind": "own"}}},
+    ],
+)
+def test_a_factory_that_is_written_wrongly_is_refused_with_an_example(chosen, factory: str):
+    section = chosen.get("signals", {}).get("S", chosen)
+    section["factory"] = factory
+    with pytest.raises(ValidationError, match="must be module:name, such as my_signals:Quiet"):
+        StrategySettings.model_validate({"strategy": chosen})
+
+
 def test_warm_up_follows_the_longer_of_signal_and_risk():
     chosen = MomentumMeanVarianceSettings(signal=MomentumSettings(lookback=50, skip=5), risk_window=80)
     assert build_strategy(chosen)[0].warm_up == 81

@@ -180,6 +180,21 @@ def test_what_fades_is_smaller_than_what_is_fresh_of_the_same_signal():
     assert standard["A"] > 1.3
 
 
+@pytest.mark.parametrize("glitch", [1e6, 1e150, 1e308])
+def test_one_score_that_went_astray_silences_no_signal(glitch: float):
+    scale, usual = ScoreScale(["s"], half_life=52.0), {"A": 1.0, "B": -1.0}
+    for moment in range(60):
+        scale.add({"s": {"A": glitch, "B": -1.0, "C": glitch, "D": glitch} if moment == 30 else usual})
+    assert scale.standard({"s": usual})["s"]["A"] > 0.5
+
+
+def test_scores_that_have_become_larger_for_good_are_soon_measured_by_that():
+    scale = ScoreScale(["s"], half_life=52.0)
+    for moment in range(60):
+        scale.add({"s": {"A": 1.0, "B": -1.0} if moment < 30 else {"A": 1e6, "B": -1e6}})
+    assert scale.standard({"s": {"A": 1e6}})["s"]["A"] < 2.5
+
+
 def test_no_signal_is_trusted_less_than_the_floor():
     alike = np.array([[1.0, 0.6], [0.6, 1.0]])
     for floor in (0.0, 0.01):

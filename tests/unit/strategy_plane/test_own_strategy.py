@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contracts.control import RiskAlert
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import OrderIntent
 from strategy_plane.composition import build_stage
@@ -46,8 +47,8 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], st
     return to
 
 
-def said(chosen: dict[str, object], paths: dict[str, list[float]]) -> list[object]:
-    stage = build_stage(StrategySettings.model_validate({"strategy": chosen}))
+def said(chosen: dict[str, object], paths: dict[str, list[float]], **others: object) -> list[object]:
+    stage = build_stage(StrategySettings.model_validate({"strategy": chosen, **others}))
     found: list[object] = []
     for day in range(len(next(iter(paths.values())))):
         moment = START + timedelta(days=day)
@@ -109,11 +110,51 @@ def test_it_cannot_see_a_later_moment(write):
         said({"name": "own", "factory": f"{name}:f", "bars": 1}, {"A": [1.0, 2.0]})
 
 
-@pytest.mark.parametrize("answer", ["[1.0]", "{'A': float('nan')}", "{'A': 'much'}", "{'A': None}"])
+@pytest.mark.parametrize(
+    "answer", ["[1.0]", "{'A': float('nan')}", "{'A': 'much'}", "{'A': None}", "{'A': 1e308, 'B': 1e308}"]
+)
 def test_an_answer_that_is_no_weights_is_an_alarm_and_no_order(write, answer: str):
     name = write(f"def f(view):\n    return {answer}\n")
     (alarm,) = said({"name": "own", "factory": f"{name}:f", "bars": 1}, {"A": [1.0]})
     assert alarm.code == "OWN_STRATEGY"
+
+
+@pytest.mark.parametrize("rebalancing", [None, {"every": "monthly"}])
+@pytest.mark.parametrize("name", ["a company", "", "x" * 33])
+def test_a_name_that_no_symbol_has_is_told_and_the_rest_is_traded(write, rebalancing, name: str):
+    module = write(f"def f(view):\n    return {{'A': 0.5, {name!r}: 0.4}}\n")
+    chosen = {"name": "own", "factory": f"{module}:f", "bars": 1}
+    found = said(chosen, {"A": [100.0]}, rebalancing=rebalancing)
+    (alarm,) = (each for each in found if isinstance(each, RiskAlert))
+    assert (alarm.code, repr(name[:20])[1:-1] in alarm.detail) == ("OWN_STRATEGY", True)
+    assert [(each.symbol, each.quantity) for each in found if isinstance(each, OrderIntent)] == [("A", 5000.0)]
+
+
+@pytest.mark.parametrize("rebalancing", [None, {"every": "monthly"}])
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Targets({'A': 0.5, 'a company': 0.1})", "named 'a company'"),
+        ("Targets({'A': float('inf'), 'B': -float('inf')})", "target for 'A'"),
+        ("Targets({'A': float('nan')})", "target for 'A'"),
+        ("Targets({'A': float('inf'), 'B': -float('inf')}, Basis.UNITS)", "target for 'A'"),
+    ],
+)
+def test_targets_of_a_whole_strategy_that_nobody_can_hold_are_an_alarm(write, rebalancing, answer: str, told: str):
+    text = FULL.replace("Targets({self.symbol: 0.5})", answer).replace("import Targets", "import Basis, Targets")
+    chosen = {"name": "own", "factory": f"{write(text)}:Always", "parameters": {"symbol": "A"}}
+    found = said(chosen, {"A": [100.0, 100.0], "B": [100.0, 100.0]}, rebalancing=rebalancing)
+    (alarm,) = (each for each in found if isinstance(each, RiskAlert))
+    assert (alarm.code, told in alarm.detail) == ("INVALID_TARGET", True)
+    assert [each.symbol for each in found if isinstance(each, OrderIntent)] == (["A"] if "company" in answer else [])
+
+
+@pytest.mark.parametrize("answer", ["{'A': 0.5}", "[0.5]", "0.5"])
+def test_a_whole_strategy_that_answers_something_else_than_targets_is_named(write, answer: str):
+    name = write(FULL.replace("Targets({self.symbol: 0.5})", answer))
+    chosen = {"name": "own", "factory": f"{name}:Always", "parameters": {"symbol": "A"}}
+    with pytest.raises(TypeError, match=f"{name}:Always: decide must return Targets"):
+        said(chosen, {"A": [100.0, 100.0]})
 
 
 @pytest.mark.parametrize(

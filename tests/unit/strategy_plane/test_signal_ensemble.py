@@ -13,7 +13,7 @@ from contracts.codec import encode
 from contracts.control import RebalancePlan, RiskAlert
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import OrderIntent
-from kernel.ports import Stage
+from kernel.ports import Stage, Unprocessable
 from strategy_plane.composition import build_stage, build_strategy
 from strategy_plane.ensemble.brain import Brain
 from strategy_plane.ensemble.weighting import persistence
@@ -22,6 +22,7 @@ from strategy_plane.informed import InformedStage
 from strategy_plane.market import Market
 from strategy_plane.regime.model import Regime
 from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
+from strategy_plane.signal_observer import SignalObserver
 from strategy_plane.signal_settings import OwnSignalSettings, six_families
 
 SYMBOLS = ("A", "B", "C", "D", "E")
@@ -439,6 +440,32 @@ def test_scores_that_are_no_numbers_are_left_out_and_named(market):
     assert "SIF for B, C" in alerts[0].detail
 
 
+@pytest.mark.parametrize("answer", [{"B": None, "C": "much"}, {"B": 1e200}, None])
+def test_an_own_signal_that_answers_no_numbers_stops_nothing(market, answer):
+    stage = build_stage(settings())
+    brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
+    brain._signals["SIF"] = lambda view: answer
+    alerts = [each for each in live(stage, market[:70], []) if isinstance(each, RiskAlert)]
+    assert {each.code for each in alerts} == ({"SIGNAL_NOT_FINITE"} if answer else set())
+
+
+def test_a_fact_that_comes_too_late_is_a_dead_letter_and_is_none_after_a_restart(market):
+    stage, again = build_stage(settings()), build_stage(settings())
+    told = [each for day in market[:20] for each in day]
+    facts = [each for each in told if isinstance(each, FactEvent)]
+    late = facts[0].model_copy(update={"timestamp": facts[0].timestamp + timedelta(minutes=1)})
+    tell(stage, told)
+    with pytest.raises(Unprocessable, match="knowledge order"):
+        stage.handlers[FactEvent](late)
+    for each in [*told, late]:
+        again.restore(each)
+    views = [each._stage._strategy._market.facts.as_of(told[-1].timestamp) for each in (stage, again)]  # type: ignore[attr-defined]
+    assert views[0].rows(late.table, late.symbol, 99) == views[1].rows(late.table, late.symbol, 99)
+    observer = SignalObserver(*build_brain(SMALL), traded=lambda symbol: True)
+    observer.note([*told, late], 0, len(told) + 1)
+    assert [each.moment for each in observer.diary] == [day[-1].timestamp for day in market[:20:2]]
+
+
 def test_every_family_is_built_from_its_defaults():
     for name, chosen in six_families().items():
         signal = build_signal(chosen)
@@ -474,6 +501,26 @@ def test_a_signal_of_ones_own_is_one_file_and_one_line(tmp_path, monkeypatch):
     closes = {bar.symbol: bar.close for bar in day if isinstance(bar, BarEvent)}
     scores = brain.scores["CHEAP"]
     assert max(scores, key=lambda name: scores[name]) == min(closes, key=lambda name: closes[name])
+
+
+def test_a_signal_of_ones_own_is_not_asked_before_its_warm_up(tmp_path, monkeypatch):
+    (tmp_path / "slow_signals.py").write_text(
+        "from strategy_plane.signals.port import Inputs\n"
+        "class Slow:\n"
+        "    warm_up, half_life, inputs = 40, 20.0, Inputs()\n"
+        "    def __call__(self, view):\n"
+        "        return {s: view.bars.closes(s, 40)[39] for s in view.symbols}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    signals = {"SLOW": OwnSignalSettings(factory="slow_signals:Slow")}
+    brain, knowledge = build_brain(SMALL.model_copy(update={"signals": signals}))
+    heard = []
+    for day in days()[:42]:
+        for event in day:
+            knowledge.learn(event)
+        brain.observe(day[-1].timestamp)
+        heard.append(len(brain.forecast(day[-1].timestamp)))
+    assert heard == [0] * 39 + [5] * 3
 
 
 @pytest.mark.parametrize("factory", ["no_such_module:Thing", "strategy_plane.market:Nothing", "datetime:datetime"])

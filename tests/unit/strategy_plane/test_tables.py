@@ -76,6 +76,16 @@ def test_news_that_comes_out_of_order_is_refused(fact):
         store.append(fact(6, 3))
 
 
+def test_what_was_shown_of_a_fact_cannot_be_changed(fact, date):
+    store, event = FactStore(), fact(2, 1, 5.0)
+    store.append(event)
+    (shown,) = store.as_of(date(3)).rows("t", "A", 1)
+    with pytest.raises(TypeError):
+        shown.values["x"] = 9.0  # type: ignore[index]
+    assert (values(store, date(3)), event.values) == ([5.0], {"x": 5.0})
+    assert not store.append(fact(2, 1, 5.0))  # and the same news is still known as the same
+
+
 def test_memory_is_bounded_and_what_was_forgotten_is_not_learned_again(fact, date):
     store = FactStore(keep=5)
     for number in range(100):
