@@ -2,10 +2,12 @@ import json
 
 import pytest
 
+from order_plane.claim_log import running_of
 from order_plane.journals.audited import AuditedJournal
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError
 from order_plane.last_start import Running, compared
+from order_plane.settings import OrderSettings
 
 FIRST = Running("one", "1.0", "c" * 64, "f" * 64, "a" * 64)
 
@@ -85,3 +87,12 @@ def test_what_cannot_be_read_refuses_to_start(noon, text):
     journal.note({"last start": text})
     with pytest.raises(JournalError, match="last start"):
         compared(journal, FIRST, noon)
+
+
+def test_where_things_are_and_how_long_a_host_waits_is_no_difference_and_a_limit_is():
+    plain = OrderSettings()
+    places = {"journal_path": "elsewhere.sqlite", "paper_store_path": "venue", "journal_wait": 3600}
+    assert running_of(OrderSettings.model_validate(places)) == running_of(plain)
+    tighter = running_of(OrderSettings.model_validate({"limits": {"max_order_quantity": 5.0}}))
+    same = running_of(plain)._replace(limits=tighter.limits, configuration=tighter.configuration)
+    assert (tighter == running_of(plain), tighter == same) == (False, True)
