@@ -95,3 +95,12 @@ def test_a_container_goes_by_the_name_it_was_given(monkeypatch, named, host):
     settings = OrderSettings(host=named)
     assert running_of(settings).host == claim_of(settings, "a" * 32).host == host
     assert running_of(settings)._replace(host="") == running_of(OrderSettings())._replace(host="")
+
+
+def test_where_things_are_and_how_long_a_host_waits_is_no_difference_and_a_limit_is():
+    plain = OrderSettings()
+    places = {"journal_path": "elsewhere.sqlite", "paper_store_path": "venue", "journal_wait": 3600}
+    assert running_of(OrderSettings.model_validate(places)) == running_of(plain)
+    tighter = running_of(OrderSettings.model_validate({"limits": {"max_order_quantity": 5.0}}))
+    same = running_of(plain)._replace(limits=tighter.limits, configuration=tighter.configuration)
+    assert (tighter == running_of(plain), tighter == same) == (False, True)
