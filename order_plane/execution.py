@@ -267,7 +267,7 @@ class Execution:
         self._sending.recall(past)
         self._collect(unanswered(past) if self._desk.knows(past.intent.intent_id) else ())
         if self.upkeep.policed:
-            self.upkeep.take_over(past, self._pending)
+            self.upkeep.take_over(past, self._pending, may_replace=self.inheritance.may_replace(past))
 
     def _collect(self, cancels: Iterable[CancelOrder]) -> None:
         for order in cancels:

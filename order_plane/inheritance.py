@@ -8,10 +8,12 @@ from order_plane.claims import Standing
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Journal, Past
+from order_plane.policies import MARKET_REQUEST
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 
 _NOTE = "intents_from"
+_SHARED = "not to be replaced"
 
 
 class Inheritance:
@@ -30,11 +32,23 @@ class Inheritance:
         self._intents: Collection[UUID] = frozenset()
         self._standing = Standing()
         self._new = False
+        self._shared: set[str] = set()
 
     def accept(self, standing: Standing, intents: Collection[UUID]) -> None:
         """``intents`` are those from before the hand-over that ``standing`` tells of."""
         self._standing, self._intents = standing, intents
         self._new = bool(standing.before) and self._journal.noted(_NOTE) != str(standing.intents_from)
+        self._shared = set((self._journal.noted(_SHARED) or "").split())
+
+    def may_replace(self, past: Past) -> bool:
+        """Whether an order of an earlier run that was cancelled to be replaced still may be.
+
+        Not if that was asked for before a hand-over: this journal is a copy, and its original may have replaced it.
+        """
+        name = str(past.intent.intent_id)
+        if self._new and any(fact.fact_id == MARKET_REQUEST for fact in past.facts):
+            self._shared.add(name)
+        return name not in self._shared
 
     def claim(self, pending: dict[UUID, OrderIntent]) -> list[SubmitOrder]:
         """Take what was handed over out of ``pending``; what is returned must not be sent but given to `leave`."""
@@ -69,5 +83,5 @@ class Inheritance:
         if holder is not None and holder.succeeds is not None:
             told = holder.succeeds.model_dump()
             self._journal.witness({"event": "TAKE_OVER", "intents_from": self._standing.intents_from, **told})
-        self._journal.note({_NOTE: str(self._standing.intents_from)})
+        self._journal.note({_NOTE: str(self._standing.intents_from), _SHARED: " ".join(sorted(self._shared))})
         self._new = False

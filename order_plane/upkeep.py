@@ -74,13 +74,14 @@ class Upkeep:
         for order in orders:
             self._deadlines.add(order.intent.intent_id, max(order.intent.timestamp, self._desk.now))
 
-    def take_over(self, past: Past, pending: dict[UUID, OrderIntent]) -> None:
+    def take_over(self, past: Past, pending: dict[UUID, OrderIntent], *, may_replace: bool) -> None:
         """Go on with an order of the last run; a replacement that was not made any more becomes ``pending``."""
         intent_id = past.intent.intent_id
         if self._desk.knows(intent_id):
             self._deadlines.add(intent_id, past.intent.timestamp)
-        self._replaced.add(intent_id)
-        self._replace(intent_id, pending)
+        if may_replace:
+            self._replaced.add(intent_id)
+            self._replace(intent_id, pending)
 
     def police(
         self, pending: dict[UUID, OrderIntent], cancels: dict[UUID, CancelOrder], unbooked: Iterable[Fact] = ()

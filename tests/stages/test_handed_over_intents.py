@@ -13,9 +13,10 @@ from order_plane.claims import Standing
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
-from order_plane.journals.port import Resolution, RowState, Verdict
+from order_plane.journals.port import Answer, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.settings import OrderSettings
+from order_plane.policies import MARKET_REQUEST
+from order_plane.settings import OrderSettings, UnfilledSettings
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)
 SELL = {"direction": Side.SELL}
@@ -174,3 +175,29 @@ def test_a_hand_over_is_acted_on_once_and_later_starts_go_on_as_ever(life):
     stage.restore(a_bar())
     stage.settle()
     assert venue.sent == [(1, 1)]
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_the_original_of_a_copied_journal_may_have_replaced_is_not_replaced_again(tmp_path, copied):
+    unfilled = {"after": timedelta(minutes=5), "unfilled": "market", "partly": "market"}
+    settings = SETTINGS.model_copy(update={"unfilled": UnfilledSettings.model_validate(unfilled)})
+    path, venue = tmp_path / "journal.sqlite", Venue()
+    journal, wish = SqliteJournal(path), an_intent(1)
+    journal.begin([SubmitOrder(wish, "PAPER")], (), 0)
+    ended = [
+        an_ack(1),
+        Fact(UUID(int=1), FactKind.CANCEL_REQUESTED, MARKET_REQUEST, NOON),
+        Fact(UUID(int=1), FactKind.CANCELLED, "cancelled", NOON, "o-1"),
+    ]
+    journal.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], ended, (), 0)
+    venue.known[1] = [ended[0], ended[2]]
+    journal.close()
+    for _ in range(2):
+        stage = build_stage(settings, SqliteJournal(path), venue)
+        stage.restore(a_bar())
+        if copied:
+            stage.inheritance.accept(handed_over(), set())
+        stage.recover()
+        tell(stage, a_bar(1))
+        stage.close()
+    assert len(venue.sent) == (0 if copied else 1)

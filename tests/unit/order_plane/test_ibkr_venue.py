@@ -11,12 +11,13 @@ from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, ContractDetails, Execution, OrderProgress, OrderState, Position
+from order_plane.brokers.ibkr import IbkrBroker
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Sent, Session, _give_up
 from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
-from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, KeyLife
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, CancelsTogether, KeyLife, Overlapping
 from order_plane.composition import build_stage
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import FactKind
@@ -512,3 +513,8 @@ def test_orders_without_a_row_are_asked_about_once_for_all_before_they_are_cance
     outcomes, gateway = a_silence(venue, all_of_them)
     assert [type(each) for each in outcomes] == [BrokerStateUnknown] * 8
     assert gateway.asked == 1
+
+
+def test_the_router_finds_that_the_gateway_takes_orders_and_cancels_while_others_are_not_answered():
+    assert issubclass(IbkrBroker, Overlapping)
+    assert issubclass(IbkrBroker, CancelsTogether)
