@@ -14,6 +14,9 @@ from strategy_plane.strategies.port import Alarm, PortfolioError
 
 _BUY = Side.BUY  # looking a member up by name costs more than comparing it
 
+_LARGEST = 1e15
+"""What a message can say of money, in account currency."""
+
 
 @dataclass(slots=True, eq=False)
 class _Order:
@@ -160,6 +163,8 @@ class Book:
     def _known(value: float) -> float:
         if math.isnan(value):
             raise PortfolioError("an exchange rate is not known; restore the bars of its pair")
+        if abs(value) > _LARGEST:
+            raise PortfolioError(f"the account is worth, or owes, more than {_LARGEST:.0e}; check prices and fills")
         return value
 
     def _sum(self, symbol: str) -> None:

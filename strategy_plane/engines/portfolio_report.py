@@ -10,13 +10,13 @@ from strategy_plane.strategies.port import Alarm, PortfolioError
 def portfolio_state(moment: SliceEvent, strategy_id: str, book: Book) -> Message:
     """Positions, cash and equity at ``moment``; an alert when equity is unknown."""
     try:
-        equity = book.equity()
+        equity, cash = book.equity(), book.cash
     except PortfolioError as fault:
         return alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault)))
     return PortfolioState(
         timestamp=moment.timestamp,
         strategy_id=strategy_id,
-        cash=book.cash,
+        cash=cash,
         equity=equity,
         positions=dict(sorted(book.positions.items())),
     )

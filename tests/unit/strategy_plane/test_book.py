@@ -5,9 +5,12 @@ from itertools import permutations
 
 import pytest
 
+from contracts.control import PortfolioState, RiskAlert
+from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import intent_id
 from strategy_plane.engines.book import Book
+from strategy_plane.engines.portfolio_report import portfolio_state
 from strategy_plane.strategies.port import PortfolioError
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -149,3 +152,14 @@ def test_a_book_that_cannot_be_valued_says_why(book: Book):
     broke.work(intent(1.0))
     with pytest.raises(PortfolioError, match="not positive"):
         broke.weight("A")
+
+
+def test_a_worth_beyond_what_a_message_can_say_is_an_alarm_and_stops_nothing(book: Book):
+    book.report(report(intent(2e9), OrderStatus.FILLED, 2e9))
+    book.marks["A"] = 1e6  # equity is 1.8e15
+    with pytest.raises(PortfolioError, match=r"more than 1e\+15"):
+        book.equity()
+    moment = SliceEvent(timestamp=START, bar_size="1d", symbols=("A",))
+    assert isinstance(portfolio_state(moment, "s", book), RiskAlert)
+    book.marks["A"] = 100.0
+    assert isinstance(portfolio_state(moment, "s", book), PortfolioState)
