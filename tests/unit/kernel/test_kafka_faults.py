@@ -51,7 +51,7 @@ def settings(cluster):
 @contextmanager
 def strategy(settings):
     with KafkaBus(settings, "strategy", [BarEvent]) as bus:
-        assert bus.wait_ready(10.0)
+        assert bus.wait_ready(60.0)
         yield bus
 
 
@@ -281,7 +281,7 @@ def test_progress_that_is_refused_for_good_stops_the_plane(cluster, settings):
 
 def test_a_storm_of_dead_letters_never_pauses_the_kill_switch(cluster, settings):
     with KafkaBus(settings, "strategy", [BarEvent, KillSwitchCommand]) as bus:
-        assert bus.wait_ready(10.0)
+        assert bus.wait_ready(60.0)
         foreign(settings, [b"poison"] * 30)
         poll_until(bus, lambda _: bus.storm)
         foreign(settings, [b"poison too", encode(KILL)], topic="control")
