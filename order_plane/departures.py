@@ -1,8 +1,8 @@
 """Counts what leaves, right before the venue is told, and apart from journal and desk, which decide it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from math import fsum, isnan, nan
+from math import fsum, inf, isnan, nan
 from uuid import UUID
 
 from contracts.control import KillAction, KillScope, KillSwitchCommand
@@ -27,7 +27,7 @@ class Departures:
 
     An attempt leaves once, and none after a later one. Of a plan no more leaves than it wants, which ``signed`` says
     (units of a symbol on a side) unless nobody looks at plans; what has ended at the venue counts with what it traded,
-    of which ``broker`` is asked when it matters. A restart counts again what the journal had begun to send.
+    of which `inquire` asks ``broker`` when it matters. A restart counts again what the journal had begun to send.
     """
 
     def __init__(self, broker: Broker, signed: Callable[[UUID, str, Side], float] | None) -> None:
@@ -35,27 +35,41 @@ class Departures:
         self._signed = signed
         self._newest: dict[int, int] = {}  # by the number of the intent id, which hashes ten times faster
         self._of_plans: dict[tuple[UUID, str, Side], dict[UUID, float]] = {}
+        self._answers: tuple[UUID | None, Mapping[UUID, float]] = (None, {})
 
     def recall(self, past: Past) -> None:
         """Count what an earlier life has sent, or may have."""
         if not past.is_no_order:
             self._count(past.intent, past.attempt - (past.state is RowState.INTENDED))
             if past.state in _NO_ORDER:
-                self.is_none(past.intent)
+                self.is_none(past.intent, past.attempt)
+
+    def has_left(self, order: SubmitOrder) -> bool:
+        """Whether this attempt has left, or one after it."""
+        return order.attempt <= self._newest.get(order.intent.intent_id.int, 0)
+
+    def inquire(self, order: SubmitOrder) -> None:
+        """Ask the venue what has become of the orders of the plan, if ``order`` is too much with all of them.
+
+        That may take long, so it comes before the last look for a kill, and `leave` after it.
+        """
+        left = self._beside(order.intent)
+        if left and fsum(left.values()) > self._most(order.intent):
+            self._answers = order.intent.intent_id, {name: self._ordered(name, each) for name, each in left.items()}
 
     def leave(self, order: SubmitOrder) -> Refusal | None:
         """Count ``order``, which leaves now, or say why it must not."""
         intent = order.intent
-        if order.attempt <= self._newest.get(intent.intent_id.int, 0):
+        if self.has_left(order):
             return Refusal("LEFT_BEFORE", f"attempt {order.attempt} of the intent has left before")
-        refusal = None if intent.plan_id is None else self._beyond(intent, intent.plan_id)
+        refusal = self._beyond(intent)
         if refusal is None:
             self._count(intent, order.attempt)
         return refusal
 
-    def is_none(self, intent: OrderIntent) -> None:
-        """The venue said no: of its plan nothing has left by that."""
-        if intent.plan_id is not None:
+    def is_none(self, intent: OrderIntent, attempt: int) -> None:
+        """The venue said no to that attempt: of its plan nothing has left by it."""
+        if intent.plan_id is not None and attempt == self._newest.get(intent.intent_id.int):
             self._of_plans.get((intent.plan_id, intent.symbol, intent.direction), {}).pop(intent.intent_id, None)
 
     def _count(self, intent: OrderIntent, attempt: int) -> None:
@@ -64,18 +78,25 @@ class Departures:
             left = self._of_plans.setdefault((intent.plan_id, intent.symbol, intent.direction), {})
             left[intent.intent_id] = intent.quantity
 
-    def _beyond(self, intent: OrderIntent, plan_id: UUID) -> Refusal | None:
+    def _beside(self, intent: OrderIntent) -> Mapping[UUID, float]:
+        """The units of every other order of its plan that has left."""
+        if self._signed is None or intent.plan_id is None:
+            return {}
+        left = self._of_plans.get((intent.plan_id, intent.symbol, intent.direction), {})
+        return {name: units for name, units in left.items() if name != intent.intent_id}
+
+    def _most(self, intent: OrderIntent) -> float:
+        """How much the others may come to."""
+        if self._signed is None or intent.plan_id is None:
+            return inf
+        return self._signed(intent.plan_id, intent.symbol, intent.direction) * ROUNDING - intent.quantity
+
+    def _beyond(self, intent: OrderIntent) -> Refusal | None:
         """Why ``intent`` is more than its plan wants, or may be."""
-        if self._signed is None:
-            return None
-        symbol, side = intent.symbol, intent.direction
-        most = self._signed(plan_id, symbol, side) * ROUNDING - intent.quantity
-        left = {**self._of_plans.get((plan_id, symbol, side), {})}
-        left.pop(intent.intent_id, None)
-        if fsum(left.values()) <= most:
-            return None
-        total = fsum([self._ordered(name, units) for name, units in left.items()])
-        if total <= most:
+        asked_for, answers = self._answers
+        told = answers if asked_for == intent.intent_id else {}
+        total = fsum([told.get(name, units) for name, units in self._beside(intent).items()])
+        if total <= self._most(intent):
             return None
         if isnan(total):
             return Refusal("PLAN_NOT_COUNTED", "the venue does not say what became of the orders of its plan before it")

@@ -58,6 +58,9 @@ class Dispatch:
             self._conclude(order.intent.symbol, settlement)
             if len(unanswered) >= AT_ONCE:
                 self._conclude(next(iter(unanswered)), settlement)
+        if self.departures.has_left(order):
+            return True  # for `send` to stop
+        self.departures.inquire(order)
         prepare = self._prepare
         return prepare is None or self._asked(order, partial(prepare, order), settlement) is not None
 
@@ -147,11 +150,11 @@ class Dispatch:
         try:
             return ask()
         except BrokerRefused as refusal:
-            self.departures.is_none(order.intent)
+            self.departures.is_none(order.intent, order.attempt)
             self.withhold(order, refusal.reason, settlement)
         except BrokerUnavailable:
             self._router.cut_off = True
-            self.departures.is_none(order.intent)
+            self.departures.is_none(order.intent, order.attempt)
             self.withhold(order, "BROKER_UNAVAILABLE: nothing was sent, the broker cannot be reached", settlement)
         except BrokerStateUnknown as unknown:
             self._router.cut_off = True

@@ -141,6 +141,22 @@ def test_what_the_venue_cancelled_of_a_plan_may_be_ordered_again(lives, quantity
     assert ((2, 1) in lives.sent, stops(said) == []) == (leaves, leaves)
 
 
+def test_a_kill_that_comes_while_the_venue_is_asked_about_the_plan_stops_the_order(lives):
+    stage, lookup, waiting = lives.next(), lives.venue.lookup, []
+    stage.cancel(UUID(int=1), "drill", "drill")
+    tell(stage)
+    kill = KillSwitchCommand(command_id=UUID(int=99), timestamp=NOON, engage=True, operator="tester", reason="a test")
+
+    def asked(name):
+        waiting[:] = [kill]
+        return lookup(name)
+
+    lives.venue.lookup = asked
+    stage.heed(lambda: waiting)
+    said = tell(stage, of_plan(2, quantity=10.0))
+    assert (lives.sent, told_of(said)) == ([(1, 1)], [(2, "REJECTED")])
+
+
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("answer", [BrokerRefused("NO: not today"), BrokerUnavailable("no line")])
 def test_what_the_venue_did_not_take_of_a_plan_may_be_ordered_again(lives, answer, restart):
