@@ -19,10 +19,10 @@ from ibkr_client.inbox import Inbox
 from kernel.code_version import ROOT
 from order_plane.brokers.ibkr import IbkrBroker
 from order_plane.brokers.ibkr_form import order_form
-from order_plane.brokers.port import Broker, NamesExecutions, Overlapping, Preparing, Remote
+from order_plane.brokers.port import Broker, CancelsTogether, NamesExecutions, Overlapping, Preparing, Remote
 
 Rows = tuple[tuple[str, ...], ...]
-_PORTS = (Broker, Overlapping, Preparing, NamesExecutions, Remote)
+_PORTS = (Broker, Overlapping, Preparing, CancelsTogether, NamesExecutions, Remote)
 """What the order plane asks of any venue, and of one like this."""
 _CODES = range(1, 20_000)
 _AT = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)

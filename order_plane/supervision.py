@@ -212,7 +212,7 @@ class Supervision:
         for number in count(2):
             if self._latched(command):
                 return command, *self._obey(command)
-            if self._desk.switch.engaged_as(command) is not None:
+            if self._desk.switch.meets(command):
                 return ()
             name = kill_id(f"{command.cause} {number}", command.scope.value, command.target, command.timestamp)
             command = command.model_copy(update={"command_id": name})

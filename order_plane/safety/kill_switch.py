@@ -70,6 +70,11 @@ class KillSwitch:
         """The command that engaged the switch which ``command`` is about."""
         return self._engaged.get(_key(command))
 
+    def meets(self, command: KillSwitchCommand) -> bool:
+        """Whether the switch which ``command`` is about is engaged and no less strict."""
+        engaged = self.engaged_as(command)
+        return engaged is not None and _STRICTER[engaged.action] >= _STRICTER[command.action]
+
     def newest(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
         """The last command that was latched of those that hold the switch which ``command`` is about, if any does."""
         return self._newest.get(_key(command))

@@ -16,9 +16,11 @@ from order_plane.approved_plans import ApprovedPlans
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.composition import build_stage, paper_broker
+from order_plane.departures import stop
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Recall, Resolution, RowState, Verdict
+from order_plane.risk.port import Refusal
 from order_plane.settings import OrderSettings
 
 SETTINGS = OrderSettings.model_validate(
@@ -88,6 +90,20 @@ def test_what_a_journal_hands_out_twice_leaves_once_and_ends_trading():
     assert told_of(tell(stage, an_intent(2))) == [(1, "CANCELED"), (2, "REJECTED")]
     assert [each.cause for each in lives.next().desk.switch.engaged] == ["LEFT_BEFORE"], "it is latched"
     assert lives.sent == [(1, 1)]
+
+
+def test_a_weaker_switch_does_not_stand_in_for_a_stop_that_was_released_before():
+    stage = Lives(MemoryJournal()).next()
+    wanted = stop(Refusal("LEFT_BEFORE", "a drill"), "PAPER", NOON)
+    stage.supervision.engage(wanted)
+    fields = {"timestamp": NOON, "scope": KillScope.ACCOUNT, "target": "PAPER", "operator": "ann", "reason": "drill"}
+    ends = stage.supervision.newest(wanted).command_id
+    release = {"engage": False, "second_operator": "bob", "ends": ends}
+    tell(stage, KillSwitchCommand(command_id=UUID(int=1), **release, **fields))
+    tell(stage, KillSwitchCommand(command_id=UUID(int=2), engage=True, action=KillAction.REDUCE_ONLY, **fields))
+    assert stops(stage.supervision.engage(wanted)) == stopped_by("LEFT_BEFORE")
+    assert stage.supervision.engage(wanted) == ()
+    assert [each.action for each in stage.desk.switch.engaged] == [KillAction.HALT_AND_INVESTIGATE]
 
 
 def test_what_left_in_an_earlier_life_does_not_leave_again_whatever_the_journal_says():
