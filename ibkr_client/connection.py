@@ -32,6 +32,8 @@ from ibkr_client.pacer import Pacer
 
 _FIRST_REQUEST = 1 << 30
 """Requests and orders share one range of numbers; those of requests are above any order id."""
+_BETWEEN_TIMES_SECONDS = 1.1
+"""A gateway answers the question for its time at most once a second."""
 _SUMMARY = "NetLiquidation,TotalCashValue,BuyingPower"
 
 
@@ -60,6 +62,7 @@ class Connection:
         self._patience = patience
         self._numbers = _FIRST_REQUEST
         self._locks = {name: asyncio.Lock() for name in (OPEN_ORDERS, COMPLETED_ORDERS, POSITIONS, TIME)}
+        self._time_again = 0.0
         self.suspended = False
         """Whether orders and cancels must not leave, not even those that wait for their turn."""
 
@@ -117,8 +120,14 @@ class Connection:
         return found
 
     async def server_time(self) -> int:
-        """The gateway's time, in whole seconds since 1970."""
-        (seconds,) = await self._listed(TIME, self._raw.reqCurrentTime)
+        """The gateway's time, in whole seconds since 1970; who asks soon after another one waits for his turn."""
+        clock = asyncio.get_running_loop().time
+        async with self._locks[TIME]:
+            await asyncio.sleep(max(0.0, self._time_again - clock()))
+            try:
+                (seconds,) = await self._ask(TIME, self._raw.reqCurrentTime)
+            finally:
+                self._time_again = clock() + _BETWEEN_TIMES_SECONDS
         return int(seconds)
 
     async def account_values(self) -> list[AccountValue]:

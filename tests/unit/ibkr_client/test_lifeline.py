@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -76,12 +77,13 @@ class Client:
     """A client of a gateway that tells its time, and takes orders without a word."""
 
     def __init__(self, inbox):
-        self.inbox, self.placed = inbox, []
+        self.inbox, self.placed, self.asked = inbox, [], []
 
     async def connectAsync(self, *rest):  # noqa: N802
         """Nothing to wait for."""
 
     def reqCurrentTime(self):  # noqa: N802
+        self.asked.append(asyncio.get_running_loop().time())
         self.inbox.currentTime(1_720_000_000)
 
     def placeOrder(self, order_id, contract, form):  # noqa: N802
@@ -119,3 +121,19 @@ def test_an_order_that_waits_for_its_turn_does_not_leave_once_the_gateway_has_lo
 
     asyncio.run(scenario())
     assert clients[0].placed == [1, 3]
+
+
+def test_a_gateway_is_not_asked_for_its_time_sooner_than_it_answers_again(monkeypatch):
+    clients = []
+    monkeypatch.setattr(
+        "ibkr_client.connection.new_client",
+        lambda library, inbox, read_only: clients.append(Client(inbox)) or clients[0],
+    )
+    monkeypatch.setattr("ibkr_client.connection._BETWEEN_TIMES_SECONDS", 0.05)
+
+    async def scenario():
+        connection = Connection(None, Deaf(), Pacer())
+        assert await asyncio.gather(*(connection.server_time() for _ in range(3))) == [1_720_000_000] * 3
+
+    asyncio.run(scenario())
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(clients[0].asked))
