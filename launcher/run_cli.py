@@ -51,14 +51,17 @@ def demo(config: ConfigPath = DEMO, kafka: Kafka = KafkaChoice.EMBEDDED, run_id:
     with reported():
         settings = _settings(config)
         name = _new_name(settings, run_id, "demo")
-        with _local_run(name, config, settings, kafka, prefix=f"{name}.") as (run, supervisor):
-            from launcher import runs  # noqa: PLC0415 - takes a second, and the planes are starting
+        with console.status("backtest: the same configuration in one process"):
+            from launcher import runs  # noqa: PLC0415 - takes a second
 
-            with console.status("backtest: the same configuration in one process"):
-                expected = runs.run_backtest(settings, f"{name}-backtest", run.state_directory / "backtest.parquet")
-            console.print("backtest done; now the same over Kafka", style="dim")
-            with progress.shown(console, expected.bars) as show:
-                outcome = runs.run_over_kafka(run, supervisor, show)
+            # First, and not beside the planes: the embedded broker drops what nobody collects meanwhile.
+            expected = runs.run_backtest(settings, f"{name}-backtest", _state(name) / "backtest.parquet")
+        console.print("backtest done; now the same over Kafka", style="dim")
+        with (
+            _local_run(name, config, settings, kafka, prefix=f"{name}.") as (run, supervisor),
+            progress.shown(console, expected.bars) as show,
+        ):
+            outcome = runs.run_over_kafka(run, supervisor, show)
         _show(outcome)
         identical = _verdict(outcome.digests, expected.digests)
         _tell_report(outcome)
