@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
@@ -146,9 +147,8 @@ class Brain:
 
     def _heard(self, view: MarketView) -> dict[str, Scores]:
         """What each signal says now; a score that is no number is left out and remembered in ``not_finite``."""
-        answers = {name: signal(view) for name, signal in self._signals.items()}
-        said: dict[str, Scores] = {name: {} if each is None else each for name, each in answers.items()}
-        wrong = {name: tuple(s for s, score in each.items() if not _is_number(score)) for name, each in said.items()}
+        said = {name: _numbers(name, signal(view)) for name, signal in self._signals.items()}
+        wrong = {name: tuple(s for s, score in each.items() if math.isnan(score)) for name, each in said.items()}
         self.not_finite = {name: symbols for name, symbols in wrong.items() if symbols}
         return {
             name: {symbol: score for symbol, score in each.items() if symbol not in wrong[name]}
@@ -186,9 +186,22 @@ class Brain:
         self.diary.append(Entry(view.at, regime, known, self.weights))
 
 
-def _is_number(score: object) -> bool:
-    """Whether a score can be reckoned with; one's own signal may give anything."""
+def _numbers(name: str, answer: object) -> Scores:
+    """What the signal ``name`` says, NaN for what cannot be reckoned with; one's own may say anything.
+
+    Raises:
+        TypeError: when that is neither scores by symbol nor None.
+    """
+    if answer is None:
+        return {}
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"the signal {name} must return scores by symbol, and returned a {type(answer).__name__}")
+    return {symbol: _number(score) for symbol, score in answer.items()}
+
+
+def _number(score: Any) -> float:  # noqa: ANN401 - the user's own
     try:
-        return abs(score) <= _LARGEST  # type: ignore[arg-type]
-    except TypeError:
-        return False
+        number = float(score)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return number if abs(number) <= _LARGEST else math.nan

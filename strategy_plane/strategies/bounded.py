@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -73,7 +74,8 @@ class Bounded:
 
 def _possible(targets: Targets) -> Targets:
     """``targets`` but for names that no symbol has; none at all when one is of no size that a position can have."""
-    wrong = [name for name, value in targets.values.items() if not abs(value) <= _LARGEST[targets.basis]]
+    largest = _LARGEST[targets.basis]
+    wrong = [name for name, value in targets.values.items() if not (isinstance(value, Real) and abs(value) <= largest)]
     if wrong:
         told = f"the target for {ascii(wrong[0])[:40]} is no number that a position can have"
         return Targets({}, alarm=Alarm("INVALID_TARGET", told))

@@ -48,7 +48,7 @@ class OwnRule:
             return None
         try:
             weights = {str(symbol): float(weight) for symbol, weight in answer.items()}
-        except (AttributeError, TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError, OverflowError):
             return Targets({}, alarm=Alarm("OWN_STRATEGY", "the strategy must return weights by symbol, or None"))
         unknown = sorted(symbol for symbol, weight in weights.items() if not abs(weight) <= LARGEST_WEIGHT)
         if unknown:

@@ -111,7 +111,7 @@ def test_it_cannot_see_a_later_moment(write):
 
 
 @pytest.mark.parametrize(
-    "answer", ["[1.0]", "{'A': float('nan')}", "{'A': 'much'}", "{'A': None}", "{'A': 1e308, 'B': 1e308}"]
+    "answer", ["[1.0]", "{'A': float('nan')}", "{'A': 'much'}", "{'A': None}", "{'A': 1e308, 'B': 1e308}", "{'A': 10**400}"]
 )
 def test_an_answer_that_is_no_weights_is_an_alarm_and_no_order(write, answer: str):
     name = write(f"def f(view):\n    return {answer}\n")
@@ -137,6 +137,8 @@ def test_a_name_that_no_symbol_has_is_told_and_the_rest_is_traded(write, rebalan
         ("Targets({'A': 0.5, 'a company': 0.1})", "named 'a company'"),
         ("Targets({'A': float('inf'), 'B': -float('inf')})", "target for 'A'"),
         ("Targets({'A': float('nan')})", "target for 'A'"),
+        ("Targets({'A': 'much'})", "target for 'A'"),
+        ("Targets({'A': None})", "target for 'A'"),
         ("Targets({'A': float('inf'), 'B': -float('inf')}, Basis.UNITS)", "target for 'A'"),
     ],
 )

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -440,13 +441,28 @@ def test_scores_that_are_no_numbers_are_left_out_and_named(market):
     assert "SIF for B, C" in alerts[0].detail
 
 
-@pytest.mark.parametrize("answer", [{"B": None, "C": "much"}, {"B": 1e200}, None])
+@pytest.mark.parametrize("answer", [{"B": None, "C": "much"}, {"B": 1e200}, {"B": np.ones(2)}, {"B": 1j}, None])
 def test_an_own_signal_that_answers_no_numbers_stops_nothing(market, answer):
     stage = build_stage(settings())
     brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
     brain._signals["SIF"] = lambda view: answer
     alerts = [each for each in live(stage, market[:70], []) if isinstance(each, RiskAlert)]
     assert {each.code for each in alerts} == ({"SIGNAL_NOT_FINITE"} if answer else set())
+
+
+@pytest.mark.parametrize("number", [Decimal, np.float32])
+def test_a_score_may_be_any_kind_of_number(market, number):
+    stage = build_stage(settings())
+    brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
+    brain._signals["SIF"] = lambda view: {"B": number(1e30), "C": number(-1)}
+    assert any(isinstance(each, OrderIntent) for each in live(stage, market[:70], []))
+
+
+def test_an_own_signal_that_answers_something_else_than_scores_is_named(market):
+    stage = build_stage(settings())
+    stage._stage._strategy.brain._signals["SIF"] = lambda view: [1.0]  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="SIF must return scores by symbol, and returned a list"):
+        live(stage, market[:5], [])
 
 
 def test_a_fact_that_comes_too_late_is_a_dead_letter_and_is_none_after_a_restart(market):
