@@ -196,7 +196,7 @@ def _numbers(name: str, answer: object) -> Scores:
         return {}
     if not isinstance(answer, Mapping):
         raise TypeError(f"the signal {name} must return scores by symbol, and returned a {type(answer).__name__}")
-    return {symbol: _number(score) for symbol, score in answer.items()}
+    return {str(symbol): _number(score) for symbol, score in answer.items()}
 
 
 def _number(score: Any) -> float:  # noqa: ANN401 - the user's own

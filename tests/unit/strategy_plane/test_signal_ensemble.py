@@ -441,7 +441,7 @@ def test_scores_that_are_no_numbers_are_left_out_and_named(market):
     assert "SIF for B, C" in alerts[0].detail
 
 
-@pytest.mark.parametrize("answer", [{"B": None, "C": "much"}, {"B": 1e200}, {"B": np.ones(2)}, {"B": 1j}, None])
+@pytest.mark.parametrize("answer", [{"B": None, "C": "much"}, {"B": 1e200}, {"B": np.ones(2)}, {7: 1j}, None])
 def test_an_own_signal_that_answers_no_numbers_stops_nothing(market, answer):
     stage = build_stage(settings())
     brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
