@@ -44,6 +44,8 @@ class Collector:
         self._topics = {kafka.topic(name): TOPICS[name] for name in (*FOLLOWED, *_dead_letter_topics())}
         self._read = dict.fromkeys(watermarks(kafka, [topic.name for topic in self._topics.values()]), 0)
         self.dead_letters: Counter[str] = Counter()
+        self.missing: Counter[str] = Counter()
+        """Records by topic that were dropped before they were read, as the embedded broker does."""
         self.fills = 0
         self.critical: list[RiskAlert] = []
         """Critical alerts that nobody has taken out yet."""
@@ -128,7 +130,10 @@ class Collector:
     def _take(self, record: Record) -> None:
         name = record.topic() or ""
         topic = self._topics[name]
-        self._read[name, record.partition() or 0] = (record.offset() or 0) + 1
+        partition, offset = (name, record.partition() or 0), record.offset() or 0
+        if offset > self._read[partition]:  # no topic that is followed is compacted
+            self.missing[topic.name] += offset - self._read[partition]
+        self._read[partition] = offset + 1
         if not topic.messages:
             self._bury(record, topic)
             return

@@ -51,6 +51,7 @@ def demo(config: ConfigPath = DEMO, kafka: Kafka = KafkaChoice.EMBEDDED, run_id:
     with reported():
         settings = _settings(config)
         name = _new_name(settings, run_id, "demo")
+        _refuse_start(name, settings, kafka)
         with console.status("backtest: the same configuration in one process"):
             from launcher import runs  # noqa: PLC0415 - takes a second
 
@@ -122,6 +123,7 @@ def up(
         settings = _settings(path, broker)
         check_gateway(settings)
         name = _plain(run_id) or (new_run_id("up") if kafka is KafkaChoice.EMBEDDED else "up")
+        _refuse_start(name, settings, kafka)
         prefix = f"{name}." if kafka is KafkaChoice.EMBEDDED else settings.kafka.topic_prefix
         with _local_run(name, path, settings, kafka, prefix, restart=True) as (run, supervisor):
             _tell_where(run)
@@ -184,15 +186,19 @@ def _state(name: str) -> Path:
     return directory
 
 
+def _refuse_start(name: str, settings: Settings, choice: KafkaChoice) -> None:
+    """Refuse what cannot run on this machine now, before anything of it is written."""
+    check_window(settings, choice)
+    alive = current(state_directory())
+    if alive is not None and alive.run_id == name:
+        raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
+
+
 @contextmanager
 def _local_run(
     name: str, config: Path, settings: Settings, choice: KafkaChoice, prefix: str, restart: bool = False
 ) -> Iterator[tuple[LocalRun, Supervisor]]:
     """Broker and planes of a run, stopped on the way out, and found by commands in another terminal meanwhile."""
-    check_window(settings, choice)
-    alive = current(state_directory())
-    if alive is not None and alive.run_id == name:
-        raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
     with ExitStack() as stack:
         with console.status(f"starting Kafka ({choice.value})"):
             kafka = stack.enter_context(running_broker(choice, settings.kafka, prefix))

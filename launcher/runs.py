@@ -62,7 +62,7 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
 
     Raises:
         ChildFailed: when a plane ends with an error.
-        RunIncomplete: when the data plane stops before its source ends.
+        RunIncomplete: when the data plane stops before its source ends, or messages were dropped before they were read.
     """
     strategy, bars = run.settings.strategy, run.state_directory / "bars.parquet"
     record = RunRecord(strategy.initial_cash, bars_to=bars, currencies=strategy.quoted)
@@ -70,6 +70,7 @@ def run_over_kafka(run: LocalRun, supervisor: Supervisor, on_progress: OnProgres
         follow(supervisor, collector, lambda: on_progress(counts(record, collector)))
         supervisor.stop()
         collector.drain()
+        refuse_gaps(collector)
         failures = Failures(
             collector.dead_letters,
             RefusedRows(run.state_directory).count(),
@@ -137,10 +138,11 @@ def follow(supervisor: Supervisor, collector: Collector, on_progress: Callable[[
 
     Raises:
         ChildFailed: when a plane ends with an error and is not to be restarted.
-        RunIncomplete: when the data plane ended and the run did not.
+        RunIncomplete: when the data plane ended and the run did not, or messages were dropped before they were read.
     """
     while not collector.finished:
         collector.collect(0.3)
+        refuse_gaps(collector)
         supervisor.check()
         on_progress()
         if supervisor.done("data"):
@@ -150,6 +152,20 @@ def follow(supervisor: Supervisor, collector: Collector, on_progress: Callable[[
     if collector.marker is not None and collector.marker.state is RunState.FAILED:
         raise ChildFailed("the data plane reports that the run failed; its log says why")
     on_progress()
+
+
+def refuse_gaps(collector: Collector) -> None:
+    """Refuse a record of a run that lacks messages: it would differ from a backtest, and nobody could say why.
+
+    Raises:
+        RunIncomplete: saying how many of which topic are missing.
+    """
+    if collector.missing:
+        missing = ", ".join(f"{count:,} of {topic}" for topic, count in sorted(collector.missing.items()))
+        raise RunIncomplete(
+            f"the broker dropped messages before they were recorded: {missing}; nothing can be held against the "
+            "backtest; set data.pace.window lower, or use --kafka kafka, which keeps everything"
+        )
 
 
 def unseen(settings: Settings, record: RunRecord) -> tuple[str, ...]:

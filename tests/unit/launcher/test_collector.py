@@ -1,11 +1,14 @@
 from datetime import UTC, datetime
 
+import pytest
 from confluent_kafka import Producer
 
 from backtest.run_record import RunRecord
 from contracts.codec import encode
 from contracts.control import AlertSeverity, RiskAlert, RunMarker, RunState
 from launcher.collector import Collector
+from launcher.endings import RunIncomplete
+from launcher.runs import refuse_gaps
 
 
 def test_records_that_strangers_wrote_do_not_stop_it(embedded_settings):
@@ -36,3 +39,20 @@ def test_alerts_of_all_planes_are_collected(embedded_settings):
         collector.drain()
     assert record.alerts.by_code()["OPTIMIZER_KEPT"]["count"] == 1
     assert collector.critical == [grave]
+
+
+def test_what_the_broker_dropped_before_it_was_read_is_counted_by_topic(embedded_settings):
+    producer = Producer({"bootstrap.servers": embedded_settings.bootstrap_servers})
+    with Collector(embedded_settings, RunRecord(1.0)) as collector:
+        for _ in range(8):  # of which a partition keeps the newest 5 MiB
+            producer.produce(embedded_settings.topic("market_events"), b"x" * 900_000, partition=0)
+        assert producer.flush(10) == 0
+        collector.drain()
+        assert collector.missing == {"market_events": 3}
+        with pytest.raises(RunIncomplete, match="3 of market_events"):
+            refuse_gaps(collector)
+
+
+def test_a_run_of_which_everything_was_read_is_whole(embedded_settings):
+    with Collector(embedded_settings, RunRecord(1.0)) as collector:
+        refuse_gaps(collector)

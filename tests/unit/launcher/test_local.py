@@ -7,10 +7,12 @@ from typer.testing import CliRunner
 
 from kernel import process
 from kernel.embedded_broker import WIDEST_WINDOW
+from kernel.kafka_settings import KafkaSettings
 from kernel.settings import ConfigurationError
 from launcher.cli import app
 from launcher.local import _FINAL, KafkaChoice, check_window
 from launcher.plane_cli import _EXPECTED
+from launcher.running import announced
 from launcher.settings import load_settings
 from order_plane.journals.port import JournalError, JournalHeld, JournalUnavailable
 
@@ -37,14 +39,30 @@ def test_lock_step_never_runs_ahead_whatever_the_window():
     check_window(configured("lockstep", 10_000_000), KafkaChoice.EMBEDDED)
 
 
-def test_the_command_refuses_it_before_anything_is_started(tmp_path, monkeypatch):
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    """Runs a command on bars of minutes whose runs and state would be kept in ``tmp_path``."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ALGOTRADE_RUN__DIRECTORY", str(tmp_path / "runs"))
+    return lambda *arguments: CliRunner().invoke(app, [*arguments, "--config", "config/paper.yaml"])
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_the_command_refuses_it_before_anything_is_started(tmp_path, monkeypatch, invoke, command):
     monkeypatch.setenv("ALGOTRADE_DATA__PACE__WINDOW", str(WIDEST_WINDOW + 1))
-    done = CliRunner().invoke(app, ["up", "--config", "config/paper.yaml"])
+    done = invoke(command)
     assert done.exit_code == 2
     assert "data.pace.window" in done.output
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_name_of_a_run_that_is_alive_is_refused_before_anything_is_started(tmp_path, invoke, command):
+    with announced(tmp_path / "home", "mine", KafkaSettings()):
+        done = invoke(command, "--run-id", "mine")
+        assert (done.exit_code, "the run mine is alive" in done.output) == (2, True)
+        assert [each.name for each in tmp_path.rglob("*")] == ["home", "running.json"]
 
 
 def test_a_plane_whose_database_is_away_is_started_again_and_one_whose_journal_is_refused_is_not():
