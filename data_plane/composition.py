@@ -209,8 +209,11 @@ def read_actions(path: Path) -> tuple[CorporateAction, ...]:
     """The corporate actions of a CSV file with the columns symbol, ex_date, kind and value.
 
     Raises:
+        FileNotFoundError: naming the setting, when there is no such file.
         InvalidActionError: naming the line that is not usable.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"data.actions_file: '{path}' is no file; check the path and the working directory")
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
         return tuple(_action(path, rows.line_num, row) for row in rows)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
+from data_plane.connectors.layout import UnreadableSourceError
 from domain.calendar import SessionCalendar
 
 
@@ -28,7 +29,7 @@ class Effect(NamedTuple):
     dividend: float
 
 
-class InvalidActionError(ValueError):
+class InvalidActionError(UnreadableSourceError):
     """A corporate action that cannot be applied to the price it met."""
 
 
@@ -67,10 +68,13 @@ def advance(effects: Sequence[Effect], factors: Factors, close: datetime, previo
     """
     price, units, applied = factors
     while applied < len(effects) and effects[applied].effective < close:
-        _, split, dividend = effects[applied]
+        effective, split, dividend = effects[applied]
         previous /= split
         if dividend >= previous:
-            raise InvalidActionError("a dividend must be smaller than the last close before its ex-date")
+            raise InvalidActionError(
+                f"a dividend of {dividend:g} that takes effect on {effective:%Y-%m-%d} must be smaller than the close "
+                f"before it, {previous:g}"
+            )
         price *= split * previous / (previous - dividend)
         units *= split
         previous -= dividend

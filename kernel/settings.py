@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,11 +29,16 @@ __all__ = ["MASK", "ConfigurationError", "Problem", "config_hash", "load", "reso
 MASK = "**********"
 Model = TypeVar("Model", bound=BaseModel)
 _UNQUOTED = " without quotes"
+_WORDS = {"should be a valid array": "should be a list", "should be an object": "should be settings of its own"}
 _FIXES = {
     "string_type": "put the value in quotes",
     "int_type": f"write a whole number{_UNQUOTED}",
     "float_type": f"write a number{_UNQUOTED}",
     "bool_type": f"write true or false{_UNQUOTED}",
+    "tuple_type": "write it as [A, B]",
+    "frozen_set_type": "write it as [A, B]",
+    "dict_type": "write them as {NAME: VALUE}",
+    "model_type": "write them as {NAME: VALUE}",
     "time_delta_type": "write a duration like PT5S or 00:00:05",
     "time_delta_parsing": "write a duration like PT5S or 00:00:05",
 }
@@ -83,7 +89,7 @@ def load(
         # Strict JSON takes a date or a path from text, and refuses "5" or true as a number.
         loaded = model.model_validate_json(to_json(tree), strict=True)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
+        found = error.errors(include_url=False, include_input=False)
         problems += [_explain(model, detail, sources, _as_written(tree, detail)) for detail in found]
     if problems:
         raise ConfigurationError(problems)
@@ -177,9 +183,22 @@ def _explain(model: type[BaseModel], detail: ErrorDetails, sources: Mapping[Name
     source = source or "several settings together"
     if detail["type"] == "extra_forbidden":
         return Problem(field, source, "is not a setting", nearest(model, tuple(map(str, detail["loc"]))))
+    if detail["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        return _unchosen(field, source, detail["ctx"])
     wrong = detail["msg"].removeprefix("Input ").removeprefix("Value error, ").removeprefix("Assertion failed, ")
     fix = _FIXES.get(detail["type"], "correct the value")
-    return Problem(field, source, wrong, fix if _is_yaml(source) else fix.removesuffix(_UNQUOTED))
+    return Problem(field, source, _WORDS.get(wrong, wrong), fix if _is_yaml(source) else fix.removesuffix(_UNQUOTED))
+
+
+def _unchosen(field: str, source: str, context: Mapping[str, str]) -> Problem:
+    """A setting that says by name which of several forms it has, and names none of them."""
+    field += "." + context["discriminator"].strip("'")
+    if "tag" not in context:
+        return Problem(field, source, "is required", "add it")
+    known = [name.strip("'") for name in context["expected_tags"].split(", ")]
+    near = get_close_matches(context["tag"], known, n=1)
+    fix = f"did you mean {near[0]}?" if near else "choose one of them"
+    return Problem(field, source, f"is none of {', '.join(known)}", fix)
 
 
 def _is_yaml(source: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from contracts.control import PlaneName
+from data_plane.connectors.layout import UnreadableSourceError
 from data_plane.feed import SourceChanged
 from ibkr_client.gateway_errors import GatewayRefused, GatewayUnavailable
 from kernel import log, process
@@ -54,6 +55,7 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         AuditBroken: ExitCode.JOURNAL_REFUSED,
         LiveTradingRefused: ExitCode.LIVE_GATE_SHUT,
         FileNotFoundError: ExitCode.CONFIGURATION,
+        UnreadableSourceError: ExitCode.CONFIGURATION,
         OwnCodeRefused: ExitCode.CONFIGURATION,
         SourceChanged: ExitCode.CONFIGURATION,
         GatewayRefused: ExitCode.CONFIGURATION,

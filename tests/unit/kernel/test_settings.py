@@ -354,3 +354,36 @@ def test_secrets_can_be_listed_for_the_log():
     settings = Kafka(sasl_password=SecretStr("hunter2"), token=SecretBytes(b"abc"))
 
     assert list(secret_values([{"kafka": settings}, "plain"])) == ["hunter2", "abc"]
+
+
+class Fast(Section):
+    name: Literal["fast"] = "fast"
+    steps: tuple[int, ...] = ()
+    weights: dict[str, float] = {}
+
+
+class Steady(Section):
+    name: Literal["steady"] = "steady"
+
+
+class Choices(Section):
+    plan: Annotated[Fast | Steady, Field(discriminator="name")] = Fast()
+    by_name: dict[str, Annotated[Fast | Steady, Field(discriminator="name")]] = {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("plan: {name: stedy}", "plan.name is none of fast, steady; did you mean steady? "),
+        ("plan: {name: 7}", "plan.name is none of fast, steady; choose one of them "),
+        ("plan: {steps: [1]}", "plan.name is required; add it "),
+        ("by_name: {a: {name: fist}}", "by_name.a.name is none of fast, steady; did you mean fast? "),
+        ("plan: {name: fast, steps: 1}", "plan.steps should be a list; write it as [A, B] "),
+        ("plan: {name: fast, weights: 1}", "plan.weights should be settings of its own; write them as {NAME: VALUE} "),
+        ("plan: fast", "plan should be settings of its own; write them as {NAME: VALUE} "),
+    ],
+)
+def test_a_choice_or_shape_that_does_not_fit_is_told_in_the_words_of_the_file(yaml_file, text, told):
+    with pytest.raises(ConfigurationError) as caught:
+        load(Choices, yaml_file(text), {})
+    assert str(caught.value).startswith(told), str(caught.value)

@@ -66,6 +66,25 @@ def test_a_backtest_says_which_rows_it_refused(backtest):
     assert verify(directory) == ()
 
 
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (None, "data.actions_file: 'actions.csv' is no file; check the path and the working directory"),
+        ("A,2024-01-35,split,2", "actions.csv line 2: needs symbol, ex_date"),
+        ("A,2024-01-03,split,-2", "A 2024-01-03: split must be above 0"),
+        ("A,2024-01-03,dividend,200", "a dividend of 200 that takes effect on 2024-01-03 must be smaller"),
+    ],
+)
+def test_corporate_actions_that_cannot_be_used_are_told_in_one_line(backtest, tmp_path, monkeypatch, row, told):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALGOTRADE_DATA__ACTIONS_FILE", "actions.csv")
+    if row:
+        (tmp_path / "actions.csv").write_text(f"symbol,ex_date,kind,value\n{row}\n")
+    _, done = backtest("x", *GOOD)
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith(told), done.output
+
+
 def test_the_findings_are_no_part_of_what_is_compared(backtest):
     clean, done = backtest("clean", *GOOD)
     assert done.exit_code == 0, done.output

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from data_plane.corporate_actions import InvalidActionError
 from kernel import process
 from kernel.embedded_broker import WIDEST_WINDOW
 from kernel.kafka_settings import KafkaSettings
@@ -77,3 +78,7 @@ def raising(error):
         raise error
 
     return main
+
+
+def test_a_data_plane_whose_files_cannot_be_used_is_not_started_again():
+    assert process.run(raising(InvalidActionError), _EXPECTED) == process.ExitCode.CONFIGURATION
