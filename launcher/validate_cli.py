@@ -30,7 +30,8 @@ _COLORS = {"REAL": "bold green", "UNPROVEN": "bold yellow", "LUCK": "bold red"}
 
 
 def validate(
-    config: Annotated[Path, typer.Argument(help="The YAML file; its validation section holds the grid.")],
+    config: Annotated[Path | None, typer.Argument(help="The YAML file; its validation section holds the grid.")] = None,
+    option: Annotated[Path | None, typer.Option("--config", "-c", help="The same, as other commands have it.")] = None,
     to: Annotated[Path | None, typer.Option("--to", help="The HTML page; by default among the runs.")] = None,
 ) -> None:
     """Backtest every variant of the grid and judge the best: deflated Sharpe, overfitting, SPA, track record.
@@ -38,7 +39,10 @@ def validate(
     Every trial is written to an append-only ledger, and all of a family count when luck is judged.
     """
     with reported():
-        settings = load_settings(config, os.environ)
+        path = config or option
+        if path is None or (config and option):
+            raise RunRefused("name one configuration with a validation section, such as config/study.yaml")
+        settings = load_settings(path, os.environ)
         variants, refused = variants_of(settings)
         for text in refused:
             errors.print(f"left out: {text}", style="yellow", markup=False, soft_wrap=True)

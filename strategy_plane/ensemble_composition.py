@@ -18,7 +18,7 @@ from strategy_plane.settings import SignalEnsembleSettings
 from strategy_plane.signal_observer import SignalObserver
 from strategy_plane.signal_settings import OwnSignalSettings, RegimeSettings, SignalSettings
 from strategy_plane.signals.earnings import EarningsSurprise
-from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
+from strategy_plane.signals.order_flow import OrderFlow, order_flow_imbalance, queue_imbalance
 from strategy_plane.signals.port import OnceWarm, Signal
 from strategy_plane.signals.positioning import Positioning
 from strategy_plane.signals.sentiment import Sentiment
@@ -30,9 +30,9 @@ from strategy_plane.tables import FactStore, FlowStore
 _INTERVALS = 2048
 """Intervals kept beside those that signals read, since a moment may be looked at after later intervals arrived."""
 
-_SIGNALS: Mapping[str, type[Signal]] = {
-    "order_flow_imbalance": OrderFlowImbalance,
-    "queue_imbalance": QueueImbalance,
+_SIGNALS: Mapping[str, Callable[..., Signal]] = {
+    "order_flow_imbalance": partial(OrderFlow, order_flow_imbalance),
+    "queue_imbalance": partial(OrderFlow, queue_imbalance),
     "earnings_surprise": EarningsSurprise,
     "volatility_premium": VolatilityPremium,
     "positioning": Positioning,

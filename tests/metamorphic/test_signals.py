@@ -12,7 +12,7 @@ from contracts.market import BarEvent, FactEvent, OFIEvent
 from strategy_plane.history import History
 from strategy_plane.market import Market, MarketView
 from strategy_plane.signals.earnings import EarningsSurprise
-from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
+from strategy_plane.signals.order_flow import OrderFlow, order_flow_imbalance, queue_imbalance
 from strategy_plane.signals.panel import score_panel, whole_market
 from strategy_plane.signals.port import Inputs, Scores, Signal
 from strategy_plane.signals.positioning import Positioning
@@ -25,8 +25,8 @@ DAYS = 130
 CLOSE = datetime(2024, 1, 1, 21, tzinfo=UTC)
 SYMBOLS = ("A", "B", "C", "D", "E")
 SIGNALS: Mapping[str, Signal] = {
-    "OFI": OrderFlowImbalance(window=3),
-    "queue": QueueImbalance(window=3),
+    "OFI": OrderFlow(order_flow_imbalance, window=3),
+    "queue": OrderFlow(queue_imbalance, window=3),
     "ERN": EarningsSurprise(),
     "VRP": VolatilityPremium(past=42),
     "POS": Positioning(),

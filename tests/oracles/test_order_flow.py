@@ -12,7 +12,7 @@ from data_plane.connectors.port import RawQuote
 from data_plane.order_flow import flow_of
 from strategy_plane.history import History
 from strategy_plane.market import Market
-from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
+from strategy_plane.signals.order_flow import OrderFlow, order_flow_imbalance, queue_imbalance
 from strategy_plane.signals.standardise import cross_section
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -73,5 +73,5 @@ def test_scores_are_made_of_what_wickra_measures(oracle):
         prices = dict.fromkeys(("open", "high", "low", "close"), 10.0)
         market.learn(BarEvent(symbol=symbol, timestamp=START + timedelta(hours=1), volume=1.0, bar_size="1h", **prices))
     view = market.as_of(START + timedelta(hours=1))
-    assert OrderFlowImbalance(window)(view) == pytest.approx(cross_section(flow))
-    assert QueueImbalance(window)(view) == pytest.approx(cross_section(balance))
+    assert OrderFlow(order_flow_imbalance, window)(view) == pytest.approx(cross_section(flow))
+    assert OrderFlow(queue_imbalance, window)(view) == pytest.approx(cross_section(balance))

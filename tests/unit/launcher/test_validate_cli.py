@@ -66,6 +66,14 @@ def test_every_variant_is_a_trial_for_ever(tmp_path):
     assert "best of 2 trials (6 in the ledger)" in _run("validate", config)[1]
 
 
+def test_the_configuration_may_be_named_as_with_other_commands(tmp_path):
+    config = _config(tmp_path, grid={})
+    assert _run("validate", "--config", config) == _run("validate", config)
+    for wrong in (["validate"], ["validate", config, "--config", config]):
+        code, said = _run(*wrong)
+        assert (code, "name one configuration" in said) == (2, True)
+
+
 def test_the_same_study_says_the_same(tmp_path):
     pytest.importorskip("arch")
     config = _config(tmp_path, grid=GRID)

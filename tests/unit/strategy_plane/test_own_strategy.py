@@ -111,7 +111,8 @@ def test_it_cannot_see_a_later_moment(write):
 
 
 @pytest.mark.parametrize(
-    "answer", ["[1.0]", "{'A': float('nan')}", "{'A': 'much'}", "{'A': None}", "{'A': 1e308, 'B': 1e308}", "{'A': 10**400}"]
+    "answer",
+    ["[1.0]", "{'A': float('nan')}", "{'A': 'much'}", "{'A': None}", "{'A': 1e308, 'B': 1e308}", "{'A': 10**400}"],
 )
 def test_an_answer_that_is_no_weights_is_an_alarm_and_no_order(write, answer: str):
     name = write(f"def f(view):\n    return {answer}\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from strategy_plane.history import Bars
-from strategy_plane.signals.order_flow import OrderFlowImbalance, QueueImbalance
+from strategy_plane.signals.order_flow import OrderFlow, order_flow_imbalance, queue_imbalance
 from strategy_plane.signals.positioning import short_ratio
 from strategy_plane.signals.price_measures import average_distance, reversal, trend_strength
 from strategy_plane.signals.realised_variance import Estimator, close_to_close, realised_variance
@@ -80,7 +80,7 @@ def test_the_queue_of_the_manuals_of_wickra_and_digifi(scene, bid: float, ask: f
         scene.flow(symbol, 0.5, 0.0, *sizes)
         scene.bar(symbol, 1, 10.0)
     expected = cross_section({"A": published, "EVEN": 0.0, "BID": 1.0})
-    assert QueueImbalance(window=1)(scene.at(1)) == pytest.approx(expected)
+    assert OrderFlow(queue_imbalance, window=1)(scene.at(1)) == pytest.approx(expected)
 
 
 def test_the_flow_of_the_manual_of_wickra_over_the_depth_it_ends_with(scene):
@@ -89,7 +89,7 @@ def test_the_flow_of_the_manual_of_wickra_over_the_depth_it_ends_with(scene):
         scene.flow(symbol, 0.5, flow, 6.0 * depth, 4.0 * depth)
         scene.bar(symbol, 1, 10.0)
     expected = cross_section({"A": 6.0 / 5.0, "NONE": 0.0, "DEEP": 4.0 / 10.0})
-    assert OrderFlowImbalance(window=1)(scene.at(1)) == pytest.approx(expected)
+    assert OrderFlow(order_flow_imbalance, window=1)(scene.at(1)) == pytest.approx(expected)
 
 
 def test_news_that_fade_as_in_the_manual_of_pandas(scene, date):
