@@ -20,7 +20,7 @@ _LOG = structlog.get_logger()
 _EXPECTED = (ConnectionLost, RequestRefused, TimeoutError, OSError)
 _LOOK_SECONDS = 0.02
 _PULSE_SECONDS = 2.0
-"""A gateway answers the question for its time at most once a second."""
+"""Between two questions for the time, which tell that a gateway has fallen silent."""
 
 
 @dataclass(frozen=True, slots=True)
