@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from order_messages import filled
+from strategy_runs import LateVenue, after_a_restart, decided, on_the_topics, record
 
 from contracts.base import Message
-from contracts.codec import decode
-from contracts.control import PlanDecision, PlanProgress, PlanState, RebalancePlan, Verdict
+from contracts.control import PlanDecision, PlanProgress, PlanState, RebalancePlan
 from contracts.market import BarEvent, FactEvent, OFIEvent, SliceEvent
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent
-from kernel.memory_bus import MemoryBus
-from kernel.pump import Pump
-from kernel.recorder import END, SAID, TOLD, Recorder, replay
+from kernel.recorder import replay
 from strategy_plane.composition import build_stage
 from strategy_plane.settings import StrategySettings
 
@@ -68,61 +66,18 @@ def market(daily_bars) -> list[Message]:
     return told
 
 
-class OrderPlane:
-    """Fills every order a day later, and says what it has learned of costs."""
-
-    def __init__(self) -> None:
-        self.waiting: list[OrderIntent] = []
-        self.count = 0
-
-    def on_intent(self, intent: OrderIntent) -> Iterable[Message]:
-        self.waiting.append(intent)
-        return ()
-
-    def on_slice(self, moment: SliceEvent) -> Iterable[Message]:
-        ready = [intent for intent in self.waiting if intent.timestamp < moment.timestamp]
-        self.waiting = [intent for intent in self.waiting if intent not in ready]
-        for intent in ready:
-            self.count += 1
-            yield filled(intent, 100.0, moment.timestamp)
-            yield ExecutionCost(
-                symbol=intent.symbol,
-                timestamp=moment.timestamp,
-                slippage=0.0002,
-                fixed=0.0002,
-                impact=0.01 * (self.count % 7),
-                impact_error=0.001,
-                observations=self.count,
-            )
-
-
-def operator(plan: RebalancePlan) -> Iterable[Message]:
-    if plan.requires_approval:
-        yield PlanDecision(
-            plan_id=plan.plan_id,
-            strategy_id=plan.strategy_id,
-            timestamp=plan.timestamp + timedelta(hours=1),
-            verdict=Verdict.APPROVED,
-            operator="j.doe",
-            reason="looked at",
-            content_hash=plan.content_hash,
-        )
-
-
-def record(settings: StrategySettings, file: Path, market: list[Message]) -> list[Message]:
-    bus, venue, said = MemoryBus(), OrderPlane(), []
-    for kind in (OrderIntent, RebalancePlan, PlanProgress):
-        bus.subscribe(kind, lambda message: said.append(message) or ())
-    bus.subscribe(OrderIntent, venue.on_intent)
-    bus.subscribe(SliceEvent, venue.on_slice)
-    bus.subscribe(RebalancePlan, operator)
-    with file.open("wb") as log:
-        pump = Pump(build_stage(settings), bus.connect(INPUTS), [Recorder(log)])
-        for message in market:
-            bus.publish(message)
-            while pump.step(0.0):
-                pass
-    return said
+def trade(intent: OrderIntent, count: int, moment: SliceEvent) -> Iterable[Message]:
+    """Every order fills, and something is learned of costs."""
+    yield filled(intent, 100.0, moment.timestamp)
+    yield ExecutionCost(
+        symbol=intent.symbol,
+        timestamp=moment.timestamp,
+        slippage=0.0002,
+        fixed=0.0002,
+        impact=0.01 * (count % 7),
+        impact_error=0.001,
+        observations=count,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +86,7 @@ def recorded(
 ) -> tuple[Path, list[Message]]:
     """The recording of a whole run, and what was said in it."""
     file = tmp_path_factory.mktemp("recorded") / "strategy.log"
-    return file, record(settings, file, market)
+    return file, record(settings, file, market, INPUTS, [*LateVenue(trade).answers, (RebalancePlan, decided)])
 
 
 def test_the_ensemble_trades_by_plans_and_replays_to_the_same_bytes(
@@ -150,24 +105,15 @@ def test_the_ensemble_trades_by_plans_and_replays_to_the_same_bytes(
 
 @pytest.mark.parametrize("share", [0.2, 0.55, 0.8])
 def test_a_restart_anywhere_leaves_the_rest_as_it_was(
-    settings: StrategySettings, recorded: tuple[Path, list[Message]], tmp_path: Path, share: float
+    settings: StrategySettings, recorded: tuple[Path, list[Message]], share: float
 ):
-    rest = tmp_path / "rest.log"
-    batches = recorded[0].read_bytes().split(END)
-    cut = int(len(batches) * share)
-    rest.write_bytes(END.join(batches[cut:]))
-    restarted = build_stage(settings)
-    for message in on_the_topics(b"".join(batches[:cut]).splitlines()):
-        restarted.restore(message)
-    retold = replay(restarted, rest)
+    retold = after_a_restart(settings, recorded[0], share, compacted)
     assert retold.identical, retold.mismatch
 
 
-def on_the_topics(lines: list[bytes]) -> Iterable[Message]:
-    """What stood on the topics when the process died, one after the other; costs are compacted to the newest."""
-    messages = [decode(line[1:]) for line in lines if line[:1] in (TOLD, SAID)]
-    costs = {message.symbol: message for message in messages if isinstance(message, ExecutionCost)}
-    yield from costs.values()
+def compacted(lines: list[bytes]) -> Iterable[Message]:
+    """What stood on the topics when the process died; of costs the newest alone."""
+    costs = {message.symbol: message for message in on_the_topics(lines, [ExecutionCost])}
     plans = (RebalancePlan, PlanDecision, PlanProgress)
-    for kinds in (OrderIntent, ExecutionReport, plans, (FactEvent, OFIEvent, BarEvent, SliceEvent)):
-        yield from (message for message in messages if isinstance(message, kinds))
+    topics = (OrderIntent, ExecutionReport, plans, (FactEvent, OFIEvent, BarEvent, SliceEvent))
+    return [*costs.values(), *on_the_topics(lines, topics)]

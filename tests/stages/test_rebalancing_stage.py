@@ -1,21 +1,23 @@
 """The rebalancing engine as a stage: recorded inputs replay to the same bytes, and a restart changes nothing."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+import strategy_runs
+from order_messages import reported
+from strategy_runs import LateVenue, after_a_restart, decided, on_the_topics
 
 from contracts.base import Message
 from contracts.codec import decode
 from contracts.control import PlanDecision, PlanProgress, RebalancePlan, Verdict
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
-from kernel.memory_bus import MemoryBus
-from kernel.pump import Pump
-from kernel.recorder import END, SAID, TOLD, Recorder, replay
+from kernel.recorder import END, SAID, TOLD, replay
 from strategy_plane.composition import build_stage
 from strategy_plane.engines.settings import RebalancingSettings, VolatilityTargetSettings
 from strategy_plane.settings import (
@@ -51,48 +53,18 @@ def market(daily_bars) -> list[Message]:
     return [*chain(*daily_bars(100.0 * np.exp(np.cumsum(steps, axis=0)), SYMBOLS, START))]
 
 
-class OrderPlane:
-    """Answers a day late: every third order expires half filled, the others fill."""
+TOPICS = (OrderIntent, ExecutionReport, (RebalancePlan, PlanDecision, PlanProgress), BarEvent, SliceEvent)
 
-    def __init__(self) -> None:
-        self.waiting: list[OrderIntent] = []
-        self.count = 0
 
-    def on_intent(self, intent: OrderIntent) -> Iterable[Message]:
-        self.waiting.append(intent)
-        return ()
-
-    def on_slice(self, moment: SliceEvent) -> Iterable[Message]:
-        ready = [intent for intent in self.waiting if intent.timestamp < moment.timestamp]
-        self.waiting = [intent for intent in self.waiting if intent not in ready]
-        for intent in ready:
-            self.count += 1
-            share = 0.5 if self.count % 3 == 0 else 1.0
-            yield ExecutionReport(
-                intent_id=intent.intent_id,
-                order_id="1",
-                symbol=intent.symbol,
-                status=OrderStatus.FILLED if share == 1.0 else OrderStatus.EXPIRED,
-                filled_quantity=intent.quantity * share,
-                avg_fill_price=100.0,
-                timestamp=moment.timestamp,
-                direction=intent.direction,
-            )
+def trade(intent: OrderIntent, count: int, moment: SliceEvent) -> Iterable[Message]:
+    """Every third order expires half filled, the others fill."""
+    status, share = (OrderStatus.EXPIRED, 0.5) if count % 3 == 0 else (OrderStatus.FILLED, 1.0)
+    yield reported(intent, status, intent.quantity * share, 100.0, moment.timestamp)
 
 
 def operator(plan: RebalancePlan) -> Iterable[Message]:
     """A person who approves most plans."""
-    if not plan.requires_approval:
-        return
-    yield PlanDecision(
-        plan_id=plan.plan_id,
-        strategy_id=plan.strategy_id,
-        timestamp=plan.timestamp + timedelta(hours=1),
-        verdict=Verdict.REFUSED if plan.timestamp.day % 5 == 0 else Verdict.APPROVED,
-        operator="j.doe",
-        reason="looked at",
-        content_hash=plan.content_hash,
-    )
+    return decided(plan, Verdict.REFUSED if plan.timestamp.day % 5 == 0 else Verdict.APPROVED)
 
 
 @pytest.fixture(params=["plain", "asked"])
@@ -101,20 +73,8 @@ def settings(request: pytest.FixtureRequest) -> StrategySettings:
 
 
 def record(settings: StrategySettings, file: Path, market: list[Message]) -> list[Message]:
-    """Run the stage on a bus, one batch per published message, and write down what it was told and said."""
-    bus, venue, said = MemoryBus(), OrderPlane(), []
-    for kind in (OrderIntent, RebalancePlan, PlanProgress):
-        bus.subscribe(kind, lambda message: said.append(message) or ())
-    bus.subscribe(OrderIntent, venue.on_intent)
-    bus.subscribe(SliceEvent, venue.on_slice)
-    bus.subscribe(RebalancePlan, operator)
-    with file.open("wb") as log:
-        pump = Pump(build_stage(settings), bus.connect(INPUTS), [Recorder(log)])
-        for message in market:
-            bus.publish(message)
-            while pump.step(0.0):
-                pass
-    return said
+    who = [*LateVenue(trade).answers, (RebalancePlan, operator)]
+    return strategy_runs.record(settings, file, market, INPUTS, who)
 
 
 def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_path: Path, market: list[Message]):
@@ -131,15 +91,9 @@ def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_p
 def test_a_restart_anywhere_leaves_the_rest_of_the_run_as_it_was(
     settings: StrategySettings, tmp_path: Path, market: list[Message], share: float
 ):
-    file, rest = tmp_path / "strategy.log", tmp_path / "rest.log"
+    file = tmp_path / "strategy.log"
     record(settings, file, market)
-    batches = file.read_bytes().split(END)
-    cut = int(len(batches) * share)
-    rest.write_bytes(END.join(batches[cut:]))
-    restarted = build_stage(settings)
-    for message in on_the_topics(b"".join(batches[:cut]).splitlines()):
-        restarted.restore(message)
-    retold = replay(restarted, rest)
+    retold = after_a_restart(settings, file, share, partial(on_the_topics, topics=TOPICS))
     assert retold.identical, retold.mismatch
 
 
@@ -158,7 +112,7 @@ def test_a_crash_in_the_middle_of_a_moment_sends_what_the_log_lacks_and_nothing_
         restarted = build_stage(settings)
         said = [decode(line[1:]) for line in batches[place].splitlines() if line[:1] == SAID]
         durable = [message for message in said if not isinstance(message, kinds)]
-        for message in [*on_the_topics(b"".join(batches[:place]).splitlines()), *durable]:
+        for message in [*on_the_topics(b"".join(batches[:place]).splitlines(), TOPICS), *durable]:
             restarted.restore(message)
         told = [decode(line[1:]) for line in batches[place].splitlines() if line[:1] == TOLD]
         again = [each for message in told for each in restarted.handlers[type(message)](message)]
@@ -168,10 +122,3 @@ def test_a_crash_in_the_middle_of_a_moment_sends_what_the_log_lacks_and_nothing_
         assert sorted(map(str, {*sent, *before})) == sorted(
             str(e.intent_id) for e in said if isinstance(e, OrderIntent)
         )
-
-
-def on_the_topics(lines: list[bytes]) -> Iterable[Message]:
-    """What stood on the topics when the process died, one topic after the other."""
-    messages = [decode(line[1:]) for line in lines if line[:1] in (TOLD, SAID)]
-    for kinds in (OrderIntent, ExecutionReport, (RebalancePlan, PlanDecision, PlanProgress), BarEvent, SliceEvent):
-        yield from (message for message in messages if isinstance(message, kinds))

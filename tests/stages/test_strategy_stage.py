@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
+import strategy_runs
 from order_messages import filled
+from strategy_runs import after_a_restart, on_the_topics
 
 from contracts.base import Message
-from contracts.codec import decode
 from contracts.market import BarEvent, SliceEvent
 from contracts.trading import ExecutionReport, OrderIntent
-from kernel.memory_bus import MemoryBus
-from kernel.pump import Pump
-from kernel.recorder import END, SAID, TOLD, Recorder, replay
+from kernel.recorder import replay
 from strategy_plane.composition import build_stage
 from strategy_plane.settings import (
     LimitSettings,
@@ -58,16 +58,7 @@ def settings(request: pytest.FixtureRequest) -> StrategySettings:
 
 
 def record(settings: StrategySettings, file: Path, market: list[Message]) -> list[Message]:
-    """Run the stage on a bus, one batch per published message, and write down what it was told and said."""
-    bus, said = MemoryBus(), []
-    bus.subscribe(OrderIntent, lambda intent: said.append(intent) or fill(intent))
-    with file.open("wb") as log:
-        pump = Pump(build_stage(settings), bus.connect(INPUTS), [Recorder(log)])
-        for message in market:
-            bus.publish(message)
-            while pump.step(0.0):
-                pass
-    return said
+    return strategy_runs.record(settings, file, market, INPUTS, [(OrderIntent, fill)])
 
 
 def test_a_recording_replays_to_the_same_bytes(settings: StrategySettings, tmp_path: Path, market: list[Message]):
@@ -95,21 +86,9 @@ def test_two_runs_write_the_same_bytes(settings: StrategySettings, tmp_path: Pat
 def test_a_restart_anywhere_leaves_the_rest_of_the_run_as_it_was(
     settings: StrategySettings, tmp_path: Path, market: list[Message], share: float
 ):
-    file, rest = tmp_path / "strategy.log", tmp_path / "rest.log"
+    file = tmp_path / "strategy.log"
     record(settings, file, market)
-    batches = file.read_bytes().split(END)
-    cut = int(len(batches) * share)
-    rest.write_bytes(END.join(batches[cut:]))
-    restarted = build_stage(settings)
-    for message in on_the_topics(b"".join(batches[:cut]).splitlines()):
-        restarted.restore(message)
-    retold = replay(restarted, rest)
+    topics = (OrderIntent, ExecutionReport, BarEvent, SliceEvent)
+    retold = after_a_restart(settings, file, share, partial(on_the_topics, topics=topics))
     assert retold.identical, retold.mismatch
     assert retold.messages > 0
-
-
-def on_the_topics(lines: list[bytes]) -> Iterable[Message]:
-    """What stood on the topics when the process died, one topic after the other."""
-    messages = [decode(line[1:]) for line in lines if line[:1] in (TOLD, SAID)]
-    for kind in (OrderIntent, ExecutionReport, BarEvent, SliceEvent):
-        yield from (message for message in messages if isinstance(message, kind))
