@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median_low
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class ScoreScale:
     are scored and the moments so far, the newest included, of which one counts half as much every ``half_life``
     moments at which the signal spoke. The first cross-section alone is its own measure. What fades within a signal
     still does, relative to its usual size. What is then beyond ``limit`` is cut to it, and a moment larger than three
-    times that counts as so large, so that one score that went astray does not silence a signal.
+    times that, of the first one's median score, counts as so large: one score that went astray silences no signal.
     """
 
     def __init__(self, names: Sequence[str], half_life: float, limit: float = LIMIT) -> None:
@@ -75,7 +76,8 @@ class ScoreScale:
         for name, of_signal in scores.items():
             squares = math.fsum(score * score for score in of_signal.values())
             if squares > 0.0:
-                most = (_ASTRAY * self._limit * self._size(name)) ** 2 if self._totals[name] else math.inf
+                size = self._size(name) if self._totals[name] else median_low(abs(z) for z in of_signal.values() if z)
+                most = (_ASTRAY * self._limit * size) ** 2
                 self._squares[name] = self._keep * self._squares[name] + min(squares / len(of_signal), most)
                 self._totals[name] = self._keep * self._totals[name] + 1.0
 

@@ -188,6 +188,14 @@ def test_one_score_that_went_astray_silences_no_signal(glitch: float):
     assert scale.standard({"s": usual})["s"]["A"] > 0.5
 
 
+@pytest.mark.parametrize("glitch", [1e6, 1e14, 1e100])
+def test_one_score_that_went_astray_at_the_very_first_silences_no_signal(glitch: float):
+    scale, usual = ScoreScale(["s"], half_life=52.0), {"A": 1.0, "B": -1.0, "C": 0.0, "D": 0.5}
+    for moment in range(60):
+        scale.add({"s": usual | {"C": glitch} if moment == 0 else usual})
+    assert scale.standard({"s": usual})["s"]["A"] > 0.5
+
+
 def test_scores_that_have_become_larger_for_good_are_soon_measured_by_that():
     scale = ScoreScale(["s"], half_life=52.0)
     for moment in range(60):
