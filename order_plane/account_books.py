@@ -1,7 +1,7 @@
 """What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
 
 from collections.abc import Collection, Mapping
-from math import fsum, isnan, nan
+from math import copysign, fsum, isnan, nan
 from uuid import UUID
 
 from contracts.control import KillScope, KillSwitchCommand
@@ -41,6 +41,8 @@ class AccountBooks:
         """Changes of a position since the start, and orders that had traded before it."""
         self.beyond: Mapping[str, float] | None = {}
         """Units that the venue holds more than we, by its newest account; None while it has given none."""
+        self.others: Mapping[tuple[str, Side], float] = {}
+        """Units of orders that work there by that account, and that are not open here."""
 
     def trade(self, intent: OrderIntent, units: float) -> None:
         """Add filled ``units`` of an order, negative for a sale."""
@@ -68,16 +70,23 @@ class AccountBooks:
         intents = (order.intent for order in self._orders.values())
         return any(each.symbol == symbol and strategy_id in (None, each.strategy_id) for each in intents)
 
+    def differs(self, symbol: str) -> bool:
+        """Whether the venue holds something else of the symbol, or works orders in it that are not open here."""
+        sides = ((symbol, side) for side in Side)
+        return symbol in (self.beyond or ()) or any(each in self.others for each in sides)
+
     def closable(self, symbol: str, units: float) -> float:
-        """How much of ``units`` held may be closed without a new position at the venue; nothing before its account."""
+        """How much of ``units`` held may be closed without a new position at the venue; nothing before its account.
+
+        What works there beside our orders, on the side that closes, may trade first.
+        """
         if self.beyond is None:
             return 0.0
-        if symbol not in self.beyond:
+        if not self.differs(symbol):
             return units
-        there = self._exposure.positions.get(symbol, 0.0) + self.beyond[symbol]
-        if not there * units > 0.0:  # so that not-a-number closes nothing
-            return 0.0
-        return min(units, there) if units > 0.0 else max(units, there)
+        there = copysign(1.0, units) * (self._exposure.positions.get(symbol, 0.0) + self.beyond.get(symbol, 0.0))
+        most = there - self.others.get((symbol, Side.SELL if units > 0.0 else _BUY), 0.0)
+        return copysign(min(abs(units), most), units) if most > 0.0 else 0.0  # not-a-number closes nothing
 
     def known(self, kill: KillSwitchCommand) -> Collection[str]:
         """The names that the target of ``kill`` may have: of strategies, or of symbols unless that has a price."""

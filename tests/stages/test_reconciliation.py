@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from math import nan
 from uuid import UUID
 
 import pytest
@@ -221,6 +222,39 @@ def test_closing_what_we_hold_opens_nothing_at_a_venue_that_holds_something_else
         world.tell(a_bar(minute))
         world.hear(world.stage.reconcile())
     assert sold(world.said) == min(15.0, max(0.0, there))
+
+
+def elsewhere(units, side=Side.SELL):
+    """An order that works at the venue, and no intent of this journal asked for it."""
+    return OpenOrder(UUID(int=77), "o-77", "AAPL", 1.0, side, units + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "closed"),
+    [
+        (elsewhere(15.0), 0.0),
+        (elsewhere(40.0), 0.0),
+        (elsewhere(6.0), 9.0),
+        (elsewhere(12.0), 3.0),
+        (elsewhere(nan), 0.0),
+        (elsewhere(15.0, Side.BUY), 15.0),
+    ],
+)
+def test_closing_leaves_what_an_unknown_order_at_the_venue_may_close(world, other, closed):
+    held_of_two(world)
+    world.stage.handlers[KillSwitchCommand](a_kill())  # latched in a copy, whose original has sent its closing order
+    world.venue.change = lambda seen: replace(seen, open_orders=(*seen.open_orders, other))
+    world.start()
+    for minute in range(2, 9):
+        world.tell(a_bar(minute))
+        world.hear(world.stage.reconcile())
+    assert "RECONCILIATION_MISMATCH" in world.alerts()
+    assert sold(world.said) == closed
+    world.venue.change = lambda seen: seen
+    world.hear(world.stage.reconcile())
+    for minute in range(9, 13):
+        world.tell(a_bar(minute))
+    assert sold(world.said) == 15.0, "it was cancelled without a trade"
 
 
 def test_a_position_that_was_closed_by_hand_is_not_closed_again_by_a_restart_under_a_kill(world):
