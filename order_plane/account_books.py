@@ -9,7 +9,7 @@ from contracts.trading import OrderIntent, Side
 from order_plane.exposure import Exposure, add_units
 from order_plane.marks import Marks
 from order_plane.safety.equity_watch import EquityWatch
-from order_plane.working_order import WorkingOrder
+from order_plane.working_order import EXTERNAL, WorkingOrder
 
 _BUY = Side.BUY
 
@@ -71,9 +71,9 @@ class AccountBooks:
         return any(each.symbol == symbol and strategy_id in (None, each.strategy_id) for each in intents)
 
     def differs(self, symbol: str) -> bool:
-        """Whether the venue holds something else of the symbol, or works orders in it that are not open here."""
-        sides = ((symbol, side) for side in Side)
-        return symbol in (self.beyond or ()) or any(each in self.others for each in sides)
+        """Whether others trade the symbol on the account, or the venue holds something else of it."""
+        theirs = symbol in (self.beyond or ()) or any((symbol, side) in self.others for side in Side)
+        return theirs or bool(self.held(symbol, EXTERNAL)) or self.works(EXTERNAL, symbol)
 
     def closable(self, symbol: str, units: float) -> float:
         """How much of ``units`` held may be closed without a new position at the venue; nothing before its account.

@@ -19,9 +19,8 @@ from order_plane.reconcile import REPAIRABLE, Difference, Finding, OwnView, Unkn
 from order_plane.router import Router
 from order_plane.safety.symbol_halts import MISMATCH
 from order_plane.settlement import Settlement
+from order_plane.working_order import EXTERNAL
 
-EXTERNAL = "EXTERNAL"
-"""The strategy of orders that somebody else placed."""
 _OPENING_CASH = "opening cash"
 _STOOD = "differences"
 _NOT_YET = "RECONCILING: the account could not be held against the venue"

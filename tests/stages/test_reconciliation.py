@@ -257,6 +257,32 @@ def test_closing_leaves_what_an_unknown_order_at_the_venue_may_close(world, othe
     assert sold(world.said) == 15.0, "it was cancelled without a trade"
 
 
+@pytest.mark.parametrize("scope", [{"scope": KillScope.STRATEGY, "target": "default"}, {}])
+@pytest.mark.parametrize("traded", [0.0, 12.0, 15.0])
+def test_closing_waits_for_an_adopted_order_and_closes_what_that_has_left(scope, traded):
+    world, name = World(reconciliation={"unknown_orders": "adopt"}), UUID(int=77)
+    held_of_two(world)
+    world.venue.extra[name] = [Fact(name, FactKind.ACK, "ack", NOON, "o-77")]
+    world.venue.cancel = lambda order: ()  # not confirmed yet
+    before = world.venue.change
+    world.venue.change = lambda seen: replace(seen, open_orders=(*seen.open_orders, elsewhere(15.0)))
+    world.hear(world.stage.reconcile())
+    world.tell(a_kill().model_copy(update=scope))
+    world.tell(a_bar(2))
+    world.tell(a_bar(3))
+    assert sold(world.said) == 0.0
+    fill = Fact(name, FactKind.FILL, "e-77", NOON, "o-77", traded, 100.0)
+    world.venue.news = [*([fill] if traded else ()), Fact(name, FactKind.CANCELLED, "cancelled", NOON, "o-77")]
+    world.venue.change = lambda seen: replace(
+        before(seen), positions={"AAPL": seen.positions.get("AAPL", 0.0) - traded}, cash=seen.cash + traded * 100.0
+    )
+    world.said.clear()
+    world.hear(world.stage.reconcile())
+    for minute in range(4, 12):
+        world.tell(a_bar(minute))
+    assert sold(world.said) - traded == min(10.0 if scope else 15.0, 15.0 - traded)
+
+
 def test_a_position_that_was_closed_by_hand_is_not_closed_again_by_a_restart_under_a_kill(world):
     held_of_two(world)
     world.stage.handlers[KillSwitchCommand](a_kill())  # latched, and the plane dies before it has closed anything
