@@ -55,9 +55,10 @@ class KillSwitch:
         """Whether any of them wants positions closed."""
         return any(map(_flattens, self._engaged.values()))
 
-    def is_engaged(self, scope: KillScope, target: str) -> bool:
-        """Whether this very switch is engaged."""
-        return (scope, "*" if scope is KillScope.GLOBAL else target) in self._engaged
+    def holds(self, scope: KillScope, target: str, action: KillAction) -> bool:
+        """Whether this very switch is engaged and no less strict than ``action``."""
+        engaged = self._engaged.get((scope, "*" if scope is KillScope.GLOBAL else target))
+        return engaged is not None and _STRICTER[engaged.action] >= _STRICTER[action]
 
     def asks_for_investigation(self, command: KillSwitchCommand) -> bool:
         """Whether the switch which ``command`` is about must be investigated before it is released."""
@@ -73,8 +74,7 @@ class KillSwitch:
 
     def meets(self, command: KillSwitchCommand) -> bool:
         """Whether the switch which ``command`` is about is engaged and no less strict."""
-        engaged = self.engaged_as(command)
-        return engaged is not None and _STRICTER[engaged.action] >= _STRICTER[command.action]
+        return self.holds(command.scope, command.target, command.action)
 
     def newest(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
         """The last command that was latched of those that hold the switch which ``command`` is about, if any does."""
