@@ -18,7 +18,7 @@ from order_plane.departures import CAUSES, LEFT_BEFORE, Departures, stop
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.facts import NOT_SENT, Fact, FactKind
-from order_plane.journals.port import Answer, RowState
+from order_plane.journals.port import Answer, Journal, RowState
 from order_plane.risk.port import Refusal
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -38,8 +38,8 @@ class Dispatch:
     for which ``supervision`` stops trading.
     """
 
-    def __init__(self, desk: Desk, broker: Broker, router: Router, supervision: Supervision) -> None:
-        self.departures = Departures(broker, supervision.signed)
+    def __init__(self, desk: Desk, journal: Journal, broker: Broker, router: Router, supervision: Supervision) -> None:
+        self.departures = Departures(broker, journal, supervision.signed)
         self._supervision = supervision
         self._desk = desk
         self._broker = broker

@@ -59,7 +59,7 @@ class Execution:
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
         self._sending = Sending(desk, broker, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
-        self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
+        self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere, self._sending.recall)
         self.upkeep.may_replace = self.inheritance.may_replace
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
         self._pending: dict[UUID, OrderIntent] = {}

@@ -1,6 +1,6 @@
 """Intents from before a hand-over: another order plane may have sent them, so this one never does by itself."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from contracts.trading import OrderIntent
@@ -21,14 +21,22 @@ class Inheritance:
 
     An intent on which another journal has ``reported`` is that journal's, and what works of it at the venue is found
     when the account is held against it. Any other may have been sent and not been reported: the venue is asked, and
-    unless it shows the order, that is in doubt until a person decides.
+    unless it shows the order, that is in doubt until a person decides. ``count`` hears of each: it may have left.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, router: Router, reported: Collection[UUID]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        journal: Journal,
+        router: Router,
+        reported: Collection[UUID],
+        count: Callable[[Past], None],
+    ) -> None:
         self._desk = desk
         self._journal = journal
         self._router = router
         self._reported = reported
+        self._count = count
         self._intents: Collection[UUID] = frozenset()
         self._standing = Standing()
         self._new = False
@@ -67,6 +75,7 @@ class Inheritance:
         for order in orders:
             past = self._journal.past(order.intent.intent_id)
             if past is not None:
+                self._count(past)
                 self._router.reconcile(past, settlement)
 
     def unsent(self, unbegun: Sequence[Past], settlement: Settlement) -> Sequence[Past]:

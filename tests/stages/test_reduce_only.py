@@ -3,6 +3,7 @@
 from functools import partial
 from uuid import UUID
 
+import order_lives
 import order_messages
 import pytest
 from order_messages import NOON, a_bar, as_shown, tell
@@ -12,9 +13,8 @@ from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAler
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderType, Side
 from kernel.ports import Unprocessable
-from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused
-from order_plane.composition import build_stage, paper_broker
+from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.operator_commands import operator_commands
@@ -27,23 +27,7 @@ HIGH = {"order_type": OrderType.LIMIT, "limit_price": 109.0}
 LOW = {"order_type": OrderType.LIMIT, "limit_price": 91.0}
 a_buy = partial(order_messages.an_intent, direction=Side.BUY)
 a_sale = partial(order_messages.an_intent, direction=Side.SELL)
-
-
-class Lives:
-    """Order planes on one journal and one venue, one after the other."""
-
-    def __init__(self, **changes):
-        given = {"limits": LIMITS, "guards": [], "costs": {"commission": 0.0, "slippage": 0.0}, "volume_cap": None}
-        self.settings = OrderSettings.model_validate(given | changes)
-        self.journal = MemoryJournal()
-        self.venue = paper_broker(self.settings, MemoryPaperStore())
-
-    def next(self, *told):
-        stage = build_stage(self.settings, self.journal, self.venue)
-        for message in told:
-            stage.restore(message)
-        stage.recover()
-        return stage
+Lives = partial(order_lives.Lives, LIMITS, costs={"commission": 0.0, "slippage": 0.0})
 
 
 def a_kill(number=500, action=KillAction.REDUCE_ONLY, **changes):
