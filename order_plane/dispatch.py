@@ -97,14 +97,17 @@ class Dispatch:
         A further attempt must not be sent before that is asked, whatever a person signed.
         """
         try:
-            facts: Sequence[Fact] = self._broker.lookup(order.intent.intent_id) or ()
+            facts = self._broker.lookup(order.intent.intent_id)
         except (BrokerUnavailable, BrokerStateUnknown):
             self._router.cut_off = True
             self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
-        if not facts:
+        if facts is None:
             return True
-        self._take_up(order, facts, settlement)
+        if facts:
+            self._take_up(order, facts, settlement)
+        else:
+            self._doubt(order, "the venue has had the order and tells no more of it", settlement)
         return False
 
     def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:

@@ -95,7 +95,8 @@ class Upkeep:
             past = self._journal.past(intent_id) if self._desk.knows(intent_id) else None
             if past is None or self._policy is None:
                 continue
-            if intent_id in self._desk.doubtful and not self._desk.changes.pending(intent_id):
+            unknown = intent_id in self._desk.doubtful and not self._desk.changes.pending(intent_id)
+            if unknown or intent_id in cancels:
                 self._deadlines.add(intent_id, self._desk.now)
                 continue
             wish = self._policy.decide(past.intent, history_of(past.intent.quantity, past.facts).filled)

@@ -276,6 +276,14 @@ def test_the_next_attempt_is_not_sent_when_the_venue_cannot_be_asked(doubtful):
     assert venue.sent == [(1, 1)]
 
 
+def test_the_next_attempt_is_not_sent_when_the_venue_has_had_the_first_and_tells_no_more_of_it(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    venue.known[UUID(int=1)] = []
+    assert seen(tell(stage)) == [(1, "IN_DOUBT", 2)]
+    assert (venue.sent, state_of(stage)) == ([(1, 1)], (RowState.IN_DOUBT, 2))
+
+
 def test_the_next_attempt_can_be_in_doubt_again_and_be_decided_again(doubtful):
     stage, venue = doubtful
     stage.resolve(a_decision(Verdict.SEND_AGAIN))
