@@ -30,6 +30,7 @@ from order_plane.reports import NO_ORDER
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.unacceptable import NotOpen, NotReplaceable
+from order_plane.working_order import EXTERNAL
 
 
 class Options(NamedTuple):
@@ -79,7 +80,7 @@ class Upkeep:
     def take_over(self, past: Past, pending: dict[UUID, OrderIntent]) -> None:
         """Go on with an order of the last run; a replacement that was not made any more becomes ``pending``."""
         intent_id = past.intent.intent_id
-        if self._desk.knows(intent_id):
+        if self._desk.knows(intent_id) and past.intent.strategy_id != EXTERNAL:
             self._deadlines.add(intent_id, past.intent.timestamp)
         if self.may_replace(intent_id):
             self._replaced.add(intent_id)

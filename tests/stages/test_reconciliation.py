@@ -21,9 +21,11 @@ from order_plane.checking import Checking
 from order_plane.composition import build_stage, paper_broker
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, Verdict
 from order_plane.journals.sqlite import SqliteJournal
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
+from order_plane.unacceptable import NotInDoubt
 
 UNLIKE = "the venue's account differs from this one, or cannot be had"
 
@@ -409,6 +411,13 @@ def a_stranger(seen):
     return replace(seen, open_orders=(*seen.open_orders, works))
 
 
+ACKED = {UUID(int=77): [Fact(UUID(int=77), FactKind.ACK, "ack", NOON, "v-77")]}
+
+
+def working(world):
+    return [order.intent.intent_id.int for order in world.stage.desk.open_orders]
+
+
 def test_an_order_that_nobody_asked_for_halts_its_symbol(world):
     world.venue.change = a_stranger
     world.tell(a_bar(symbol="MSFT"))
@@ -430,6 +439,22 @@ def test_an_order_that_nobody_asked_for_is_adopted_if_that_is_the_policy():
     assert world.journal.past(UUID(int=77)).order_id == "v-77"
 
 
+def test_an_adopted_order_is_neither_sent_again_nor_cancelled_by_a_policy_for_our_own():
+    policy = {"after": timedelta(minutes=1), "unfilled": "cancel"}
+    world = World(reconciliation={"unknown_orders": "adopt"}, unfilled=policy, change=a_stranger, extra=ACKED)
+    world.tell(a_bar(symbol="MSFT"))
+    world.start()
+    world.tell(a_bar(5, symbol="MSFT"))
+    assert (working(world), world.stage.uncancelled) == ([77], {})
+    world.venue.extra, world.venue.change = {}, lambda seen: seen  # the venue accepted it and knows it no more
+    world.hear(world.stage.reconcile())
+    assert world.stage.desk.in_doubt == 1
+    with pytest.raises(NotInDoubt, match="has had"):
+        world.stage.resolve(Resolution(UUID(int=77), 1, Verdict.SEND_AGAIN, "ann", "gone", NOON))
+    world.hear(world.stage.resolve(Resolution(UUID(int=77), 1, Verdict.NOT_SENT, "ann", "gone", NOON)))
+    assert working(world) == []
+
+
 def _held(seen):
     return replace(seen, positions={"AAPL": 7.0})
 
@@ -438,8 +463,7 @@ def _held(seen):
 @pytest.mark.parametrize("change", [_held, a_stranger], ids=["a position", "an order of somebody else"])
 def test_an_account_that_is_in_use_can_be_started_before_the_first_bar_and_again(tmp_path, change, policy):
     clock, path = ManualClock(NOON), tmp_path / "journal.sqlite"
-    acked = {UUID(int=77): [Fact(UUID(int=77), FactKind.ACK, "ack", NOON, "v-77")]}
-    begun = {"change": change, "clock": clock, "extra": acked, "reconciliation": {"unknown_orders": policy}}
+    begun = {"change": change, "clock": clock, "extra": ACKED, "reconciliation": {"unknown_orders": policy}}
     with closing(SqliteJournal(path)) as journal:
         world = World(journal=journal, **begun)
     for said in world.said:
