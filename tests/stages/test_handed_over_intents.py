@@ -13,6 +13,7 @@ from order_plane.claims import Standing
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
+from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Answer, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
 from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST
@@ -229,3 +230,15 @@ def test_what_the_original_of_a_copied_journal_may_have_replaced_is_not_replaced
 def test_what_was_open_when_a_journal_was_copied_is_cancelled_in_time_and_not_replaced(copy, copied):
     venue = copy(ENDED[:1], copied=copied)
     assert (venue.asked, len(venue.sent)) == (([CANCEL_REQUEST], 0) if copied else ([MARKET_REQUEST], 1))
+
+
+def test_what_was_handed_over_and_works_is_cancelled_in_time_and_not_replaced():
+    venue = Venue()
+    stage = build_stage(SETTINGS.model_copy(update={"unfilled": UnfilledSettings(**POLICY)}), MemoryJournal(), venue)
+    stage.inheritance.accept(handed_over(), {UUID(int=1)})
+    stage.recover()
+    venue.known[1] = [an_ack(1)]
+    tell(stage, a_bar(), an_intent(1, **LIMIT))
+    for minutes in (4, 5, 6):
+        tell(stage, a_bar(minutes))
+    assert (venue.asked, venue.sent, stage.desk.open_orders) == ([CANCEL_REQUEST], [], ())
