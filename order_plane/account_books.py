@@ -65,10 +65,10 @@ class AccountBooks:
         ]
         return fsum([self._filled_of.get((plan_id, symbol, side), 0.0), *own])
 
-    def works(self, strategy_id: str | None, symbol: str) -> bool:
-        """Whether an order of the strategy, None for any, is open in the symbol."""
+    def works(self, strategy_id: str, symbol: str) -> bool:
+        """Whether an order of the strategy is open in the symbol."""
         intents = (order.intent for order in self._orders.values())
-        return any(each.symbol == symbol and strategy_id in (None, each.strategy_id) for each in intents)
+        return any((each.symbol, each.strategy_id) == (symbol, strategy_id) for each in intents)
 
     def differs(self, symbol: str) -> bool:
         """Whether others trade the symbol on the account, or the venue holds something else of it."""
@@ -78,14 +78,15 @@ class AccountBooks:
     def closable(self, symbol: str, units: float) -> float:
         """How much of ``units`` held may be closed without a new position at the venue; nothing before its account.
 
-        What works there beside our orders, on the side that closes, may trade first.
+        Of what differs, whatever works on the side that closes, here or there, may trade first.
         """
         if self.beyond is None:
             return 0.0
         if not self.differs(symbol):
             return units
-        there = copysign(1.0, units) * (self._exposure.positions.get(symbol, 0.0) + self.beyond.get(symbol, 0.0))
-        most = there - self.others.get((symbol, Side.SELL if units > 0.0 else _BUY), 0.0)
+        lowest, highest = self._exposure.reach(symbol)
+        beyond, side = self.beyond.get(symbol, 0.0), Side.SELL if units > 0.0 else _BUY
+        most = (lowest + beyond if units > 0.0 else -highest - beyond) - self.others.get((symbol, side), 0.0)
         return copysign(min(abs(units), most), units) if most > 0.0 else 0.0  # not-a-number closes nothing
 
     def known(self, kill: KillSwitchCommand) -> Collection[str]:

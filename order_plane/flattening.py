@@ -39,7 +39,7 @@ class Flattening:
             differs = books.differs(symbol)
             waits = waits or (differs and any(each.symbol == symbol for each in found))
             closable = books.closable(symbol, units)
-            if waits or not closable or books.works(None if differs else strategy_id, symbol) or not self._is_open(now):
+            if waits or not closable or books.works(strategy_id, symbol) or not self._is_open(now):
                 continue
             self._tried[strategy_id, symbol] = now
             found.append(_closing(strategy_id, symbol, closable, now))

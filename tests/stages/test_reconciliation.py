@@ -261,7 +261,7 @@ def test_closing_leaves_what_an_unknown_order_at_the_venue_may_close(world, othe
 
 @pytest.mark.parametrize("scope", [{"scope": KillScope.STRATEGY, "target": "default"}, {}])
 @pytest.mark.parametrize("traded", [0.0, 12.0, 15.0])
-def test_closing_waits_for_an_adopted_order_and_closes_what_that_has_left(scope, traded):
+def test_closing_leaves_what_an_adopted_order_may_close_and_closes_what_that_has_left(scope, traded):
     world, name = World(reconciliation={"unknown_orders": "adopt"}), UUID(int=77)
     held_of_two(world)
     world.venue.extra[name] = [Fact(name, FactKind.ACK, "ack", NOON, "o-77")]
@@ -283,6 +283,19 @@ def test_closing_waits_for_an_adopted_order_and_closes_what_that_has_left(scope,
     for minute in range(4, 12):
         world.tell(a_bar(minute))
     assert sold(world.said) - traded == min(10.0 if scope else 15.0, 15.0 - traded)
+
+
+def test_what_an_adopted_order_cannot_close_is_closed_at_once():
+    world, name = World(reconciliation={"unknown_orders": "adopt"}), UUID(int=77)
+    held_of_two(world)
+    world.venue.extra[name] = [Fact(name, FactKind.ACK, "ack", NOON, "o-77")]
+    world.venue.cancel = lambda order: ()  # not confirmed yet
+    world.venue.change = lambda seen: replace(seen, open_orders=(*seen.open_orders, elsewhere(5.0)))
+    world.hear(world.stage.reconcile())
+    world.tell(a_kill())
+    for minute in range(2, 9):
+        world.tell(a_bar(minute))
+    assert sold(world.said) == 9.0
 
 
 def test_a_position_that_was_closed_by_hand_is_not_closed_again_by_a_restart_under_a_kill(world):
