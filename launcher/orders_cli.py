@@ -84,7 +84,8 @@ def mark_not_sent(
 ) -> None:
     """Say that the venue never got the order, and never will: look at open, closed and executed orders first.
 
-    Of an order that the venue has and of which only a change is in doubt: that it never got the change.
+    Of an order that the venue has and of which only a change is in doubt: that it never got the change. Of one that it
+    had and knows no more: that it has ended.
     """
     verdict = Verdict.SEND_AGAIN if send_again else Verdict.NOT_SENT
     changes = _decide(verdict, intent, operator, reason, "", state, database)
@@ -92,7 +93,9 @@ def mark_not_sent(
         console.print(f"marked as not changed ({changes}); it works on as it was", markup=False, soft_wrap=True)
         return
     console.print(
-        "marked as not sent; the next attempt is made" if send_again else "marked as not sent; it ends REJECTED"
+        "marked as not sent; the next attempt is made"
+        if send_again
+        else "marked as not sent; it ends REJECTED, or CANCELED if the venue has had it"
     )
 
 

@@ -1,7 +1,7 @@
 """What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
 
 from collections.abc import Collection, Mapping
-from math import fsum, isnan, nan
+from math import copysign, fsum, isnan, nan
 from uuid import UUID
 
 from contracts.control import KillScope, KillSwitchCommand
@@ -9,7 +9,7 @@ from contracts.trading import OrderIntent, Side
 from order_plane.exposure import Exposure, add_units
 from order_plane.marks import Marks
 from order_plane.safety.equity_watch import EquityWatch
-from order_plane.working_order import WorkingOrder
+from order_plane.working_order import EXTERNAL, WorkingOrder
 
 _BUY = Side.BUY
 
@@ -41,6 +41,8 @@ class AccountBooks:
         """Changes of a position since the start, and orders that had traded before it."""
         self.beyond: Mapping[str, float] | None = {}
         """Units that the venue holds more than we, by its newest account; None while it has given none."""
+        self.others: Mapping[tuple[str, Side], float] = {}
+        """Units of orders that work there by that account, and that are not open here."""
 
     def trade(self, intent: OrderIntent, units: float) -> None:
         """Add filled ``units`` of an order, negative for a sale."""
@@ -63,21 +65,29 @@ class AccountBooks:
         ]
         return fsum([self._filled_of.get((plan_id, symbol, side), 0.0), *own])
 
-    def works(self, strategy_id: str | None, symbol: str) -> bool:
-        """Whether an order of the strategy, None for any, is open in the symbol."""
+    def works(self, strategy_id: str, symbol: str) -> bool:
+        """Whether an order of the strategy is open in the symbol."""
         intents = (order.intent for order in self._orders.values())
-        return any(each.symbol == symbol and strategy_id in (None, each.strategy_id) for each in intents)
+        return any((each.symbol, each.strategy_id) == (symbol, strategy_id) for each in intents)
+
+    def differs(self, symbol: str) -> bool:
+        """Whether others trade the symbol on the account, or the venue holds something else of it."""
+        theirs = symbol in (self.beyond or ()) or any((symbol, side) in self.others for side in Side)
+        return theirs or bool(self.held(symbol, EXTERNAL)) or self.works(EXTERNAL, symbol)
 
     def closable(self, symbol: str, units: float) -> float:
-        """How much of ``units`` held may be closed without a new position at the venue; nothing before its account."""
+        """How much of ``units`` held may be closed without a new position at the venue; nothing before its account.
+
+        Of what differs, whatever works on the side that closes, here or there, may trade first.
+        """
         if self.beyond is None:
             return 0.0
-        if symbol not in self.beyond:
+        if not self.differs(symbol):
             return units
-        there = self._exposure.positions.get(symbol, 0.0) + self.beyond[symbol]
-        if not there * units > 0.0:  # so that not-a-number closes nothing
-            return 0.0
-        return min(units, there) if units > 0.0 else max(units, there)
+        lowest, highest = self._exposure.reach(symbol)
+        beyond, side = self.beyond.get(symbol, 0.0), Side.SELL if units > 0.0 else _BUY
+        most = (lowest + beyond if units > 0.0 else -highest - beyond) - self.others.get((symbol, side), 0.0)
+        return copysign(min(abs(units), most), units) if most > 0.0 else 0.0  # not-a-number closes nothing
 
     def known(self, kill: KillSwitchCommand) -> Collection[str]:
         """The names that the target of ``kill`` may have: of strategies, or of symbols unless that has a price."""

@@ -50,13 +50,13 @@ class Admission:
         self._asked()
         crash_point("before_intended")
         won = self._journal.begin([*inherited, *admitted], refused, settlement.published)
+        if self._upkeep.policed:
+            self._upkeep.sent(won)
         if inherited:
             left = {order.intent.intent_id for order in inherited}
             self._inheritance.leave([order for order in won if order.intent.intent_id in left], settlement)
             won = [order for order in won if order.intent.intent_id not in left]
         crash_point("after_submitting")
-        if self._upkeep.policed:
-            self._upkeep.sent(won)
         for order in admitted if len(won) < len(admitted) else ():
             if order not in won:
                 self._desk.withdraw(order.intent.intent_id)

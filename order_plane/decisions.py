@@ -10,6 +10,7 @@ from order_plane.lifecycle import TERMINAL, Alarm, History, history_of
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.unacceptable import NotBookable, NotInDoubt
+from order_plane.working_order import EXTERNAL
 
 
 def carry_out(
@@ -71,9 +72,21 @@ def open_changes(past: Past) -> tuple[str, ...]:
 
 
 def require_shown(past: Past | None, resolution: Resolution) -> None:
-    """Raise NotInDoubt unless what is in doubt is what whoever decided was shown: it may have changed since."""
+    """Raise NotInDoubt unless what is in doubt is what whoever decided was shown: it may have changed since.
+
+    And when an order is to be sent again that somebody else placed, or that the venue has had: it may have traded.
+    """
+    if past is not None and resolution.verdict is Verdict.SEND_AGAIN and _was_there(past):
+        raise NotInDoubt(
+            "the venue has had that order, so it is not sent again; look there for what it traded, and end it with"
+            " algotrade orders mark-not-sent"
+        )
     if resolution.changes != (() if past is None else open_changes(past)):
         raise NotInDoubt("what is in doubt of this order is not what was decided on; look at it again and repeat it")
+
+
+def _was_there(past: Past) -> bool:
+    return past.intent.strategy_id == EXTERNAL or history_of(past.intent.quantity, past.facts).there
 
 
 def signed_facts(past: Past, resolution: Resolution) -> list[Fact]:

@@ -11,7 +11,7 @@ from domain.ids import kill_id
 from order_plane.approved_plans import ROUNDING
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable
 from order_plane.effects import SubmitOrder
-from order_plane.journals.port import Past, RowState
+from order_plane.journals.port import Journal, Past, RowState
 from order_plane.lifecycle import TERMINAL, history_of
 from order_plane.risk.port import Refusal
 from order_plane.safety.symbol_halts import ORDER_PLANE
@@ -27,11 +27,13 @@ class Departures:
 
     An attempt leaves once, and none after a later one. Of a plan no more leaves than it wants, which ``signed`` says
     (units of a symbol on a side) unless nobody looks at plans; what has ended at the venue counts with what it traded,
-    of which `inquire` asks ``broker`` when it matters. A restart counts again what the journal had begun to send.
+    of which `inquire` asks ``broker`` when it matters; what that does not keep any more counts as it told ``journal``
+    of its end. A restart counts again what the journal had begun to send.
     """
 
-    def __init__(self, broker: Broker, signed: Callable[[UUID, str, Side], float] | None) -> None:
+    def __init__(self, broker: Broker, journal: Journal, signed: Callable[[UUID, str, Side], float] | None) -> None:
         self._broker = broker
+        self._journal = journal
         self._signed = signed
         self._newest: dict[int, int] = {}  # by the number of the intent id, which hashes ten times faster
         self._of_plans: dict[tuple[UUID, str, Side], dict[UUID, float]] = {}
@@ -108,10 +110,11 @@ class Departures:
             facts = self._broker.lookup(name)
         except (BrokerUnavailable, BrokerStateUnknown):
             return nan
-        if not facts:
-            return nan
-        history = history_of(units, facts)
-        return history.filled if history.status() in TERMINAL else max(history.filled, history.size)
+        past = None if facts else self._journal.past(name)
+        history = history_of(units, facts or (() if past is None else past.facts))
+        if history.status() in TERMINAL:
+            return history.filled
+        return max(history.filled, history.size) if facts else nan
 
 
 def stop(refusal: Refusal, account: str, at: datetime) -> KillSwitchCommand:

@@ -18,7 +18,7 @@ from order_plane.departures import CAUSES, LEFT_BEFORE, Departures, stop
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.facts import NOT_SENT, Fact, FactKind
-from order_plane.journals.port import Answer, RowState
+from order_plane.journals.port import Answer, Journal, RowState
 from order_plane.risk.port import Refusal
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -38,8 +38,8 @@ class Dispatch:
     for which ``supervision`` stops trading.
     """
 
-    def __init__(self, desk: Desk, broker: Broker, router: Router, supervision: Supervision) -> None:
-        self.departures = Departures(broker, supervision.signed)
+    def __init__(self, desk: Desk, journal: Journal, broker: Broker, router: Router, supervision: Supervision) -> None:
+        self.departures = Departures(broker, journal, supervision.signed)
         self._supervision = supervision
         self._desk = desk
         self._broker = broker
@@ -97,14 +97,17 @@ class Dispatch:
         A further attempt must not be sent before that is asked, whatever a person signed.
         """
         try:
-            facts: Sequence[Fact] = self._broker.lookup(order.intent.intent_id) or ()
+            facts = self._broker.lookup(order.intent.intent_id)
         except (BrokerUnavailable, BrokerStateUnknown):
             self._router.cut_off = True
             self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
-        if not facts:
+        if facts is None:
             return True
-        self._take_up(order, facts, settlement)
+        if facts:
+            self._take_up(order, facts, settlement)
+        else:
+            self._doubt(order, "the venue has had the order and tells no more of it", settlement)
         return False
 
     def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:

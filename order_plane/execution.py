@@ -59,7 +59,8 @@ class Execution:
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
         self._sending = Sending(desk, broker, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
-        self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere)
+        self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere, self._sending.recall)
+        self.upkeep.may_replace = self.inheritance.may_replace
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
@@ -266,8 +267,9 @@ class Execution:
         self.supervision.learn(past)
         self._sending.recall(past)
         self._collect(unanswered(past) if self._desk.knows(past.intent.intent_id) else ())
+        self.inheritance.recall(past)
         if self.upkeep.policed:
-            self.upkeep.take_over(past, self._pending, may_replace=self.inheritance.may_replace(past))
+            self.upkeep.take_over(past, self._pending)
 
     def _collect(self, cancels: Iterable[CancelOrder]) -> None:
         for order in cancels:

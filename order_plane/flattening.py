@@ -36,10 +36,10 @@ class Flattening:
         for strategy_id, symbol, units in _unwanted(desk):
             tried = self._tried.get((strategy_id, symbol))
             waits = tried is not None and now - tried < _PATIENCE
-            differs = symbol in (books.beyond or ())
+            differs = books.differs(symbol)
             waits = waits or (differs and any(each.symbol == symbol for each in found))
             closable = books.closable(symbol, units)
-            if waits or not closable or books.works(None if differs else strategy_id, symbol) or not self._is_open(now):
+            if waits or not closable or books.works(strategy_id, symbol) or not self._is_open(now):
                 continue
             self._tried[strategy_id, symbol] = now
             found.append(_closing(strategy_id, symbol, closable, now))

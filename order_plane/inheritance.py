@@ -1,13 +1,13 @@
 """Intents from before a hand-over: another order plane may have sent them, so this one never does by itself."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from contracts.trading import OrderIntent
 from order_plane.claims import Standing
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
-from order_plane.journals.port import Journal, Past
+from order_plane.journals.port import Journal, Past, RowState
 from order_plane.policies import MARKET_REQUEST
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -21,14 +21,22 @@ class Inheritance:
 
     An intent on which another journal has ``reported`` is that journal's, and what works of it at the venue is found
     when the account is held against it. Any other may have been sent and not been reported: the venue is asked, and
-    unless it shows the order, that is in doubt until a person decides.
+    unless it shows the order, that is in doubt until a person decides. ``count`` hears of each: it may have left.
     """
 
-    def __init__(self, desk: Desk, journal: Journal, router: Router, reported: Collection[UUID]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        journal: Journal,
+        router: Router,
+        reported: Collection[UUID],
+        count: Callable[[Past], None],
+    ) -> None:
         self._desk = desk
         self._journal = journal
         self._router = router
         self._reported = reported
+        self._count = count
         self._intents: Collection[UUID] = frozenset()
         self._standing = Standing()
         self._new = False
@@ -40,15 +48,20 @@ class Inheritance:
         self._new = bool(standing.before) and self._journal.noted(_NOTE) != str(standing.intents_from)
         self._shared = set((self._journal.noted(_SHARED) or "").split())
 
-    def may_replace(self, past: Past) -> bool:
-        """Whether an order of an earlier run that was cancelled to be replaced still may be.
+    def recall(self, past: Past) -> None:
+        """Take note of an order of an earlier run: one that may have been replaced since is not replaced again.
 
-        Not if that was asked for before a hand-over: this journal is a copy, and its original may have replaced it.
+        That is, if it was open or was to be replaced before a hand-over: this journal may be a copy, of which the
+        original went on.
         """
-        name = str(past.intent.intent_id)
-        if self._new and any(fact.fact_id == MARKET_REQUEST for fact in past.facts):
-            self._shared.add(name)
-        return name not in self._shared
+        name = past.intent.intent_id
+        opens = past.state is RowState.INTENDED or self._desk.knows(name)
+        if self._new and (opens or any(fact.fact_id == MARKET_REQUEST for fact in past.facts)):
+            self._shared.add(str(name))
+
+    def may_replace(self, intent_id: UUID) -> bool:
+        """Whether this journal alone could have sent the order, so that it may have it replaced by itself."""
+        return intent_id not in self._intents and str(intent_id) not in self._shared
 
     def claim(self, pending: dict[UUID, OrderIntent]) -> list[SubmitOrder]:
         """Take what was handed over out of ``pending``; what is returned must not be sent but given to `leave`."""
@@ -62,6 +75,7 @@ class Inheritance:
         for order in orders:
             past = self._journal.past(order.intent.intent_id)
             if past is not None:
+                self._count(past)
                 self._router.reconcile(past, settlement)
 
     def unsent(self, unbegun: Sequence[Past], settlement: Settlement) -> Sequence[Past]:

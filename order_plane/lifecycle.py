@@ -162,7 +162,7 @@ class History:
             return Status.CANCELLED if self.filled else Status.REJECTED
         if self.lowered and self.taken_back:
             return Status.CANCELLED
-        return Status.REJECTED if self.unsent and not self._there else self._open_status()
+        return Status.REJECTED if self.unsent and not self.there else self._open_status()
 
     def alarms(self) -> tuple[Alarm, ...]:
         """What is odd about these facts."""
@@ -173,7 +173,7 @@ class History:
             found.append(Alarm.ANSWERED_BEFORE_SENT)
         if self.rejected and self.filled:
             found.append(Alarm.FILLED_AND_REJECTED)
-        if self.unsent and self._there:
+        if self.unsent and self.there:
             found.append(Alarm.MARKED_NOT_SENT_AND_THERE)
         if self.filled > self.quantity * (1 + _RELATIVE_TOLERANCE):
             found.append(Alarm.OVERFILLED)
@@ -191,7 +191,7 @@ class History:
         return units >= self.quantity * (1 - _RELATIVE_TOLERANCE)
 
     @property
-    def _there(self) -> bool:
+    def there(self) -> bool:
         """Whether the venue has said that it has the order."""
         return bool(self.acked or self.filled or self.replaced)
 

@@ -76,6 +76,8 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
     wanted = [fact for fact in past.facts if fact.fact_id == MARKET_REQUEST]
     history = history_of(past.intent.quantity, past.facts)
     remaining = max(0.0, history.size - history.filled)
+    if history.cancelling - {MARKET_REQUEST}:
+        return None  # a person or a kill wanted it to end
     if not wanted or history.status() is not Status.CANCELLED or not remaining:
         return None
     at = max((fact.timestamp for fact in past.facts if fact.kind is FactKind.CANCELLED), default=None)

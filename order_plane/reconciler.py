@@ -1,7 +1,7 @@
 """Holds the journal against the venue, mends what asking can mend, and halts what differs."""
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from itertools import count
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import AlertSeverity, RiskAlert
-from contracts.trading import OrderIntent, OrderType, TimeInForce
+from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from order_plane.alerts import critical
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, OpenOrder, Snapshot
 from order_plane.desk import Desk
@@ -19,9 +19,8 @@ from order_plane.reconcile import REPAIRABLE, Difference, Finding, OwnView, Unkn
 from order_plane.router import Router
 from order_plane.safety.symbol_halts import MISMATCH
 from order_plane.settlement import Settlement
+from order_plane.working_order import EXTERNAL
 
-EXTERNAL = "EXTERNAL"
-"""The strategy of orders that somebody else placed."""
 _OPENING_CASH = "opening cash"
 _STOOD = "differences"
 _NOT_YET = "RECONCILING: the account could not be held against the venue"
@@ -63,7 +62,7 @@ class Reconciler:
         self._matched: frozenset[object] = frozenset()
         self._standing: tuple[UUID, ...] = ()
         self._answered = False
-        self._held_there: Mapping[str, float] = {}
+        self._there = Snapshot((), (), {})
         desk.halts.held = _NOT_YET
         desk.books.beyond = None
 
@@ -91,10 +90,16 @@ class Reconciler:
         return outputs
 
     def _weigh(self, found: Sequence[Finding]) -> None:
-        """Say how much more the venue holds of what differs: what is closed there must not become something else."""
+        """Say what the venue holds and works beside us: what is closed there must not become something else."""
         differing = {finding.symbol for finding in found if finding.difference is Difference.POSITION_DIFFERS}
-        ours, theirs = self._desk.positions, self._held_there
+        ours, theirs = self._desk.positions, self._there.positions
         self._desk.books.beyond = {each: theirs.get(each, 0.0) - ours.get(each, 0.0) for each in differing}
+        others: dict[tuple[str, Side], float] = {}
+        for order in self._there.open_orders:
+            if not self._desk.knows(order.intent_id):
+                name = order.symbol, order.direction
+                others[name] = others.get(name, 0.0) + max(order.quantity - order.filled, 0.0)
+        self._desk.books.others = others
 
     def _compare(
         self, begin: Callable[[], Settlement], outputs: list[Message], mended: Settlement | None = None
@@ -104,7 +109,7 @@ class Reconciler:
             mended.conclude(self._journal)
             outputs += mended.outputs
         snapshot = self._broker.snapshot()
-        self._held_there = snapshot.positions
+        self._there = snapshot
         settlement = begin()
         settlement.conclude(self._journal)
         outputs += settlement.outputs

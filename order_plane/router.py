@@ -22,6 +22,7 @@ from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import NOT_SENT, Fact, FactKind, can_be
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
+from order_plane.lifecycle import history_of
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
 
@@ -253,8 +254,7 @@ class Router:
         if resolution.verdict is Verdict.SEND_AGAIN:
             return self._desk.attempt_again(intent_id)
         if resolution.verdict is Verdict.NOT_SENT:
-            reason = f"NOT_SENT: signed by {resolution.operator}: {resolution.reason}"
-            facts = [Fact(intent_id, FactKind.REJECT, NOT_SENT, resolution.at, reason=reason)]
+            facts = [_signed_end(resolution, self._journal.past(intent_id))]
         else:
             facts = self.facts_at_broker(intent_id)
             facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
@@ -281,6 +281,14 @@ class Router:
         if past.state is not RowState.IN_DOUBT:
             settlement.answers.append(Answer(past.intent.intent_id, past.attempt, RowState.IN_DOUBT, past.order_id))
         settlement.say(self._desk.doubt(past.intent.intent_id, reason))
+
+
+def _signed_end(resolution: Resolution, past: Past | None) -> Fact:
+    """That there is no such order; one that the venue has had and knows no more has ended there."""
+    had = past is not None and history_of(past.intent.quantity, past.facts).there
+    kind, name = (FactKind.CANCELLED, "cancelled") if had else (FactKind.REJECT, NOT_SENT)
+    reason = f"{'ENDED' if had else 'NOT_SENT'}: signed by {resolution.operator}: {resolution.reason}"
+    return Fact(resolution.intent_id, kind, name, resolution.at, reason=reason)
 
 
 def _unknown(fact: Fact) -> RiskAlert:

@@ -44,7 +44,7 @@ class Sending:
         obey: Callable[[KillSwitchCommand], Sequence[Message]],
     ) -> None:
         self._desk = desk
-        self._dispatch = Dispatch(desk, broker, router, supervision)
+        self._dispatch = Dispatch(desk, journal, broker, router, supervision)
         self._supervision = supervision
         self._journal = journal
         self._obey = obey

@@ -30,6 +30,7 @@ from order_plane.reports import NO_ORDER
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.unacceptable import NotOpen, NotReplaceable
+from order_plane.working_order import EXTERNAL
 
 
 class Options(NamedTuple):
@@ -64,6 +65,8 @@ class Upkeep:
         self._replacing = Replacing(desk, journal, broker, router)
         self.confirm: Callable[[], bool] = lambda: True
         """Whether this plane may send what no intent asks for; a replacement waits until it may."""
+        self.may_replace: Callable[[UUID], bool] = lambda intent_id: True
+        """Whether an order may be sent anew; one that another plane may have replaced is only ever cancelled."""
         self.changes: dict[UUID, ReplaceOrder] = {}
         """What the venue is to be asked to replace in the settlement under way, or in the next one."""
         self.policed = self._policy is not None
@@ -74,12 +77,12 @@ class Upkeep:
         for order in orders:
             self._deadlines.add(order.intent.intent_id, max(order.intent.timestamp, self._desk.now))
 
-    def take_over(self, past: Past, pending: dict[UUID, OrderIntent], *, may_replace: bool) -> None:
+    def take_over(self, past: Past, pending: dict[UUID, OrderIntent]) -> None:
         """Go on with an order of the last run; a replacement that was not made any more becomes ``pending``."""
         intent_id = past.intent.intent_id
-        if self._desk.knows(intent_id):
+        if self._desk.knows(intent_id) and past.intent.strategy_id != EXTERNAL:
             self._deadlines.add(intent_id, past.intent.timestamp)
-        if may_replace:
+        if self.may_replace(intent_id):
             self._replaced.add(intent_id)
             self._replace(intent_id, pending)
 
@@ -93,14 +96,13 @@ class Upkeep:
             past = self._journal.past(intent_id) if self._desk.knows(intent_id) else None
             if past is None or self._policy is None:
                 continue
-            if intent_id in self._desk.doubtful and not self._desk.changes.pending(intent_id):
+            unknown = intent_id in self._desk.doubtful and not self._desk.changes.pending(intent_id)
+            if unknown or intent_id in cancels:
                 self._deadlines.add(intent_id, self._desk.now)
                 continue
             wish = self._policy.decide(past.intent, history_of(past.intent.quantity, past.facts).filled)
-            if wish is Remainder.CANCEL:
-                cancels[intent_id] = CancelOrder(intent_id, past.order_id or NO_ORDER, self._account, CANCEL_REQUEST)
-            elif wish is Remainder.MARKET and not self._goes_to_market(past):
-                cancels[intent_id] = self._cancel_to_replace(intent_id, past.order_id)
+            if wish is Remainder.CANCEL or (wish is Remainder.MARKET and not self._goes_to_market(past)):
+                cancels[intent_id] = self._cancel(intent_id, past.order_id, wish)
 
     def wish(
         self, intent_id: UUID, request_id: str, quantity: float | None, limit_price: float | None, reason: str
@@ -121,23 +123,26 @@ class Upkeep:
             if intent_id in cancels or not self._desk.knows(intent_id):
                 continue
             if not self._replacing.replace(order, settlement) and order.at_market:
-                cancels[intent_id] = self._cancel_to_replace(intent_id, "")
+                cancels[intent_id] = self._cancel(intent_id, "", Remainder.MARKET)
 
     def _goes_to_market(self, past: Past) -> bool:
         """Whether the venue works it as a market order, or is asked now to do so: it is asked only once."""
         asked = [fact.kind for fact in past.facts if fact.fact_id == AT_MARKET_REQUEST]
-        if asked or not self._broker.converts:
-            return FactKind.REPLACED in asked
         intent_id = past.intent.intent_id
+        if asked or not (self._broker.converts and self.may_replace(intent_id)):
+            return FactKind.REPLACED in asked
         try:
             self.changes[intent_id] = self._desk.changes.at_market(intent_id, AT_MARKET_REQUEST)
         except (NotOpen, NotReplaceable):
             return False
         return True
 
-    def _cancel_to_replace(self, intent_id: UUID, order_id: str) -> CancelOrder:
-        self._replaced.add(intent_id)
-        return CancelOrder(intent_id, order_id or NO_ORDER, self._account, MARKET_REQUEST)
+    def _cancel(self, intent_id: UUID, order_id: str, wish: Remainder) -> CancelOrder:
+        """The cancel of an order, after which it is sent anew if that is the ``wish`` and it may be."""
+        request = MARKET_REQUEST if wish is Remainder.MARKET and self.may_replace(intent_id) else CANCEL_REQUEST
+        if request is MARKET_REQUEST:
+            self._replaced.add(intent_id)
+        return CancelOrder(intent_id, order_id or NO_ORDER, self._account, request)
 
     def _replace(self, intent_id: UUID, pending: dict[UUID, OrderIntent]) -> None:
         if self._desk.knows(intent_id) or self._policy is None:

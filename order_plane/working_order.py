@@ -9,6 +9,8 @@ from order_plane.facts import Fact
 from order_plane.lifecycle import History, Status
 from order_plane.reports import NO_ORDER, execution_report
 
+EXTERNAL = "EXTERNAL"
+"""The strategy of orders that somebody else placed and that were adopted."""
 # Looking a member up by name costs more than what is done with it.
 _BUY, _SUBMITTED, _REJECTED = Side.BUY, Status.SUBMITTED, OrderStatus.REJECTED
 

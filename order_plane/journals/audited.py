@@ -99,7 +99,7 @@ class AuditedJournal:
         return done
 
     def resolutions(self) -> Sequence[Resolution]:
-        """Every such decision."""
+        """The newest decision on each attempt."""
         return self._journal.resolutions()
 
     def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:

@@ -51,9 +51,9 @@ def end_of(past: Past) -> End:
         return End.IN_DOUBT
     if past.state is RowState.INTENDED:
         return End.WAITING
-    if past.state in (RowState.REJECTED, RowState.NOT_SENT):
-        return End.REJECTED
     status = history_of(past.intent.quantity, past.facts).status()
+    if past.state in (RowState.REJECTED, RowState.NOT_SENT) and status not in (Status.CANCELLED, Status.FILLED):
+        return End.REJECTED
     if status is Status.PENDING_REPLACE:  # in the journal it is that only while nobody knows how the order works
         return End.IN_DOUBT
     return {Status.EXPIRED: End.EXPIRED, Status.REJECTED: End.REJECTED}.get(status, End.ACKED)

@@ -77,7 +77,7 @@ class MemoryJournal:
         self._published = 0
         self._sequence = 0
         self._commands: dict[UUID, KillSwitchCommand] = {}
-        self._resolutions: list[Resolution] = []
+        self._resolutions: dict[tuple[UUID, int], Resolution] = {}
         self._notes: dict[str, str] = {}
         self._id = f"memory-{next(_numbers)}"
 
@@ -164,13 +164,13 @@ class MemoryJournal:
         if resolution.verdict is Verdict.SEND_AGAIN:
             row.attempt += 1
             row.state = _INTENDED
-        self._resolutions.append(resolution)
+        self._resolutions[resolution.intent_id, resolution.attempt] = resolution
         self._sequence += 1
         return True
 
     def resolutions(self) -> Sequence[Resolution]:
-        """Every such decision."""
-        return tuple(self._resolutions)
+        """The newest decision on each attempt."""
+        return tuple(self._resolutions.values())
 
     def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:
         """The reports on an intent, as far as they are retained."""

@@ -193,7 +193,7 @@ class Journal(Protocol):
         ...
 
     def resolutions(self) -> Sequence[Resolution]:
-        """Every such decision, in the order they were written."""
+        """The newest decision on each attempt, in the order of the first ones."""
         ...
 
     def reports_of(self, intent_id: UUID) -> Sequence[ExecutionReport]:

@@ -129,7 +129,7 @@ class SqlJournal:
             if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id, OPEN):
                 return False
             self._database.change(
-                f"{RESOLUTION_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                RESOLUTION_ROW,
                 sealed(name, attempt, verdict.value, operator, reason, at.isoformat(), order_id),
             )
             if verdict is Verdict.SEND_AGAIN:
@@ -138,7 +138,7 @@ class SqlJournal:
         return True
 
     def resolutions(self) -> Sequence[Resolution]:
-        """Every such decision, in the order they were written."""
+        """The newest decision on each attempt, in the order of the first ones."""
         rows = self._database.rows(
             "SELECT intent_id, attempt, verdict, operator, reason, at, order_id FROM resolutions ORDER BY position"
         )

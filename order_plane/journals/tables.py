@@ -103,7 +103,12 @@ _FACT = "intent_id, kind, fact_id, revision, at, order_id, quantity, price, comm
 _RESOLUTION = "intent_id, attempt, verdict, operator, reason, at, order_id"
 INTENT_ROW = f"INSERT INTO intents ({_INTENT}, seal, state, order_id, state_seal)"
 FACT_ROW = f"INSERT INTO facts ({_FACT}, seal)"
-RESOLUTION_ROW = f"INSERT INTO resolutions ({_RESOLUTION}, seal)"
+RESOLUTION_ROW = (
+    f"INSERT INTO resolutions ({_RESOLUTION}, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - own columns
+    " ON CONFLICT (intent_id, attempt) DO UPDATE SET verdict = excluded.verdict, operator = excluded.operator,"
+    " reason = excluded.reason, at = excluded.at, order_id = excluded.order_id, seal = excluded.seal"
+)
+"""An attempt may be decided on again: the venue can forget an order that was adopted."""
 NOTE_ROW = (
     "INSERT INTO notes (name, body, seal) VALUES (?, ?, ?)"
     " ON CONFLICT (name) DO UPDATE SET body = excluded.body, seal = excluded.seal"

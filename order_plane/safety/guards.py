@@ -205,12 +205,12 @@ class Guards:
             raise JournalError("what the automatic kill switches kept in the journal cannot be read") from None
 
     def catch_up(self, switch: KillSwitch) -> None:
-        """Let go of what has tripped and is not engaged: the last life ended between the release and its note."""
+        """Let go of what has tripped and is not engaged so: the last life ended between the release and its note."""
         for guard in self._all:
-            if guard.tripped and not switch.is_engaged(guard.scope, guard.target):
+            if not all(switch.holds(guard.scope, guard.target, each) for each in guard.tripped.values()):
                 guard.release()
-        for strategy in [*self._disabled]:
-            if not switch.is_engaged(KillScope.STRATEGY, strategy):
+        for strategy, action in [*self._disabled.items()]:
+            if not switch.holds(KillScope.STRATEGY, strategy, action):
                 del self._disabled[strategy]
 
     def _book(self, report: ExecutionReport) -> None:

@@ -9,6 +9,7 @@ from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import OrderIntent, Side
 from domain.ids import intent_id
 from order_plane.effects import CancelOrder
+from order_plane.lifecycle import Status
 from order_plane.risk.reducing import reduces
 from order_plane.safety.kill_switch import KillSwitch
 from order_plane.throttle import TokenBucket
@@ -54,12 +55,17 @@ class KillCancels:
         return (*self._of(self.covered(), "kill"), *self._of_strays())
 
     def of_found(self) -> tuple[CancelOrder, ...]:
-        """The same for those found since it was last asked: the venue may not have had them before."""
-        if not (self.found or self._strays):
+        """The same for those found since it was last asked, which the venue may not have had before.
+
+        While a switch lets positions only be reduced also for what was spared and does not reduce any more.
+        """
+        if not (self.found or self._strays or self._kill.reduces_only):
             return ()
-        found = [each for each in self.covered() if each[0].intent.intent_id in self.found]
+        covered = self.covered()
+        found = [each for each in covered if each[0].intent.intent_id in self.found]
+        unasked = [each for each in covered if each[0].intent.intent_id not in self.found and not _was_asked(*each)]
         self.found.clear()
-        return (*self._of(found, "kill-found"), *self._of_strays())
+        return (*self._of(found, "kill-found"), *self._of(unasked, "kill"), *self._of_strays())
 
     def covered(self) -> list[tuple[WorkingOrder, KillSwitchCommand]]:
         """Every open order that a switch wants cancelled, oldest first, and that switch."""
@@ -111,7 +117,7 @@ class KillCancels:
         return strays
 
     def _of(self, covered: Iterable[tuple[WorkingOrder, KillSwitchCommand]], request: str) -> tuple[CancelOrder, ...]:
-        return tuple(order.cancel(self._account, f"{request}-{by.command_id}") for order, by in covered)
+        return tuple(order.cancel(self._account, _request(request, by)) for order, by in covered)
 
 
 class _Room:
@@ -136,6 +142,16 @@ class _Room:
         """The position if of the orders of this side those trade that were taken."""
         known = self._left.get((strategy_id, intent.symbol, intent.direction))
         return self._held(intent.symbol, strategy_id) if known is None else known
+
+
+def _was_asked(order: WorkingOrder, by: KillSwitchCommand) -> bool:
+    """Whether the venue has a cancel of ``order`` to answer, or refused the one that ``by`` wants."""
+    refused = {_request("kill", by), _request("kill-found", by)} & set(order.history.refused)
+    return bool(refused) or order.status is Status.PENDING_CANCEL
+
+
+def _request(wish: str, by: KillSwitchCommand) -> str:
+    return f"{wish}-{by.command_id}"
 
 
 def _closes(intent: OrderIntent) -> bool:

@@ -17,24 +17,30 @@ class KillSwitch:
     investigation, that stays asked for.
     """
 
-    __slots__ = ("_account", "_engaged", "_investigated", "_newest")
+    __slots__ = ("_account", "_engaged", "_investigated", "_newest", "reduces_only")
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._engaged: dict[tuple[KillScope, str], KillSwitchCommand] = {}
         self._newest: dict[tuple[KillScope, str], KillSwitchCommand] = {}
         self._investigated: set[tuple[KillScope, str]] = set()
+        self.reduces_only = False
+        """Whether any of them lets positions only be reduced."""
 
     def apply(self, command: KillSwitchCommand) -> None:
         """Engage or release; repeating either changes nothing."""
-        key = _key(command)
-        if command.action is KillAction.HALT_AND_INVESTIGATE:
-            self._investigated.add(key)
-        if not command.engage:
+        if command.engage:
+            self._engage(_key(command), command)
+        else:
+            key = _key(command)
             self._engaged.pop(key, None)
             self._newest.pop(key, None)
             self._investigated.discard(key)
-            return
+        self.reduces_only = any(each.action is _REDUCE_ONLY for each in self._engaged.values())
+
+    def _engage(self, key: tuple[KillScope, str], command: KillSwitchCommand) -> None:
+        if command.action is KillAction.HALT_AND_INVESTIGATE:
+            self._investigated.add(key)
         self._newest[key] = command
         if key not in self._engaged or _STRICTER[command.action] > _STRICTER[self._engaged[key].action]:
             self._engaged[key] = command
@@ -49,14 +55,10 @@ class KillSwitch:
         """Whether any of them wants positions closed."""
         return any(map(_flattens, self._engaged.values()))
 
-    @property
-    def reduces_only(self) -> bool:
-        """Whether any of them lets positions only be reduced."""
-        return any(command.action is _REDUCE_ONLY for command in self._engaged.values())
-
-    def is_engaged(self, scope: KillScope, target: str) -> bool:
-        """Whether this very switch is engaged."""
-        return (scope, "*" if scope is KillScope.GLOBAL else target) in self._engaged
+    def holds(self, scope: KillScope, target: str, action: KillAction) -> bool:
+        """Whether this very switch is engaged and no less strict than ``action``."""
+        engaged = self._engaged.get((scope, "*" if scope is KillScope.GLOBAL else target))
+        return engaged is not None and _STRICTER[engaged.action] >= _STRICTER[action]
 
     def asks_for_investigation(self, command: KillSwitchCommand) -> bool:
         """Whether the switch which ``command`` is about must be investigated before it is released."""
@@ -72,8 +74,7 @@ class KillSwitch:
 
     def meets(self, command: KillSwitchCommand) -> bool:
         """Whether the switch which ``command`` is about is engaged and no less strict."""
-        engaged = self.engaged_as(command)
-        return engaged is not None and _STRICTER[engaged.action] >= _STRICTER[command.action]
+        return self.holds(command.scope, command.target, command.action)
 
     def newest(self, command: KillSwitchCommand) -> KillSwitchCommand | None:
         """The last command that was latched of those that hold the switch which ``command`` is about, if any does."""

@@ -302,6 +302,16 @@ def test_what_was_not_sent_is_never_sent(doubtful):
     assert doubtful.begin([an_order(1), an_order(1)._replace(attempt=2)], [], 0) == []
 
 
+@pytest.mark.parametrize("verdict", [Verdict.ADOPTED, Verdict.NOT_SENT])
+def test_an_attempt_that_is_in_doubt_again_is_decided_again_and_the_newest_decision_holds(doubtful, verdict):
+    assert doubtful.sign(a_decision(1, Verdict.ADOPTED, order_id="o-1"))
+    doubtful.conclude([Answer(UUID(int=1), 1, RowState.IN_DOUBT, "o-1")], [], [], 0)
+    again = a_decision(1, verdict, order_id="o-2")._replace(operator="bob")
+    assert doubtful.sign(again)
+    assert doubtful.resolutions()[-1] == again
+    assert doubtful.past(UUID(int=1)).state is (RowState.ACKED if verdict is Verdict.ADOPTED else RowState.NOT_SENT)
+
+
 def test_the_next_attempt_is_begun_once_and_only_after_a_signed_decision(doubtful):
     second = an_order(1)._replace(attempt=2)
     assert doubtful.begin([second], [], 0) == []

@@ -5,38 +5,19 @@ from functools import partial
 
 import order_messages
 import pytest
+from order_lives import Lives
 from order_messages import NOON, as_shown, tell
 
 from contracts.control import KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderType, Side
-from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused
-from order_plane.composition import build_stage, paper_broker
+from order_plane.composition import build_stage
 from order_plane.controls import LooserLimit
-from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError
-from order_plane.settings import OrderSettings
 
 QUIET = {"daily_loss": None, "drawdown": None, "sharpe": None, "rejects": None}
 an_intent = partial(order_messages.an_intent, quantity=1.0)
-
-
-class Lives:
-    """Order planes on one journal and one venue, one after the other."""
-
-    def __init__(self, limits=None, **changes):
-        given = {"limits": {"duplicate_window": 0} | (limits or {}), "guards": [], "volume_cap": None} | changes
-        self.settings = OrderSettings.model_validate(given)
-        self.journal = MemoryJournal()
-        self.venue = paper_broker(self.settings, MemoryPaperStore())
-
-    def next(self, *told):
-        stage = build_stage(self.settings, self.journal, self.venue)
-        for message in told:
-            stage.restore(message)
-        stage.recover()
-        return stage
 
 
 def a_bar(minutes=0, price=100.0, **changes):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+import order_lives
 import order_messages
 import pytest
 from order_messages import NOON, a_bar, tell
@@ -13,9 +14,9 @@ from contracts.control import KillAction, KillScope, KillSwitchCommand, PlannedT
 from contracts.plan_content import signed
 from contracts.trading import ExecutionReport, OrderType, Side
 from order_plane.approved_plans import ApprovedPlans
-from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
-from order_plane.composition import build_stage, paper_broker
+from order_plane.claims import Standing
+from order_plane.composition import build_stage
 from order_plane.departures import stop
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
@@ -29,6 +30,7 @@ SETTINGS = OrderSettings.model_validate(
 PLAN = UUID(int=7)
 an_intent = partial(order_messages.an_intent, order_type=OrderType.LIMIT, limit_price=99.0)
 of_plan = partial(an_intent, plan_id=PLAN)
+Lives = partial(order_lives.Lives, costs={"slippage": 0.0}, known=[a_bar()])
 
 
 class Forgetful(MemoryJournal):
@@ -44,28 +46,6 @@ class Forgetful(MemoryJournal):
         return [order for order in admitted for _ in range(self.told)]
 
 
-class Lives:
-    """Order planes on one journal and one venue, one after the other; ``sent`` is what the venue was sent."""
-
-    def __init__(self, journal):
-        self.journal, self.sent, self.known = journal, [], []
-        self.venue = paper_broker(SETTINGS, MemoryPaperStore())
-        submit = self.venue.submit
-
-        def noted(order):
-            self.sent.append((order.intent.intent_id.int, order.attempt))
-            return submit(order)
-
-        self.venue.submit = noted
-
-    def next(self):
-        stage = build_stage(SETTINGS, self.journal, self.venue)
-        for message in (a_bar(), *self.known):
-            stage.restore(message)
-        stage.recover()
-        return stage
-
-
 def stops(said):
     return [(each.cause, each.scope, each.target, each.action) for each in said if isinstance(each, KillSwitchCommand)]
 
@@ -79,7 +59,7 @@ def stopped_by(cause):
 
 
 def test_what_a_journal_hands_out_twice_leaves_once_and_ends_trading():
-    lives = Lives(Forgetful())
+    lives = Lives(journal=Forgetful())
     stage = lives.next()
     lives.journal.told = 2
     said = tell(stage, an_intent(1))
@@ -93,7 +73,7 @@ def test_what_a_journal_hands_out_twice_leaves_once_and_ends_trading():
 
 
 def test_a_weaker_switch_does_not_stand_in_for_a_stop_that_was_released_before():
-    stage = Lives(MemoryJournal()).next()
+    stage = Lives().next()
     wanted = stop(Refusal("LEFT_BEFORE", "a drill"), "PAPER", NOON)
     stage.supervision.engage(wanted)
     fields = {"timestamp": NOON, "scope": KillScope.ACCOUNT, "target": "PAPER", "operator": "ann", "reason": "drill"}
@@ -107,7 +87,7 @@ def test_a_weaker_switch_does_not_stand_in_for_a_stop_that_was_released_before()
 
 
 def test_what_left_in_an_earlier_life_does_not_leave_again_whatever_the_journal_says():
-    lives = Lives(Forgetful())
+    lives = Lives(journal=Forgetful())
     tell(lives.next(), an_intent(1), an_intent(2))
     stage = lives.next()
     said = tell(stage, an_intent(2), an_intent(3))
@@ -132,10 +112,10 @@ def test_what_has_filled_and_is_handed_out_again_does_not_leave_and_is_as_it_was
 def lives(monkeypatch):
     """Of a plan that wants ten units four works; the control of plans is blind."""
     monkeypatch.setattr(ApprovedPlans, "objection", lambda plans, intent, view: None)
-    found = Lives(MemoryJournal())
+    found = Lives()
     trade = PlannedTrade(symbol="AAPL", direction=Side.BUY, quantity=10.0, current_weight=0.0, target_weight=0.1)
     fields = {"plan_id": PLAN, "strategy_id": "default", "timestamp": NOON, "content_hash": "0" * 64}
-    found.known = [signed(RebalancePlan(**fields, valid_until=NOON + timedelta(hours=1), trades=(trade,)))]
+    found.known.append(signed(RebalancePlan(**fields, valid_until=NOON + timedelta(hours=1), trades=(trade,))))
     tell(found.next(), of_plan(1, quantity=4.0))
     return found
 
@@ -214,8 +194,29 @@ def test_when_the_venue_does_not_say_what_became_of_a_plans_orders_no_more_of_it
     assert (stops(said), lives.sent) == ([], [(1, 1)])
 
 
+@pytest.mark.parametrize(("quantity", "leaves"), [(10.0, True), (10.1, False)])
+def test_what_a_venue_has_forgotten_since_it_ended_counts_as_the_journal_was_told(lives, quantity, leaves):
+    stage = lives.next()
+    stage.cancel(UUID(int=1), "drill", "drill")
+    tell(stage)
+    lives.venue.lookup = lambda intent_id: None
+    said = tell(lives.next(), of_plan(2, quantity=quantity))
+    assert ((2, 1) in lives.sent, stops(said) == []) == (leaves, leaves)
+
+
+def test_what_was_handed_over_counts_for_its_plan_at_once(lives):
+    held = Standing(before=frozenset({"old"}), intents_from=9, handed=1)
+    stage, lookup = lives.next(prepare=lambda stage: stage.inheritance.accept(held, {UUID(int=2)})), lives.venue.lookup
+    works = Fact(UUID(int=2), FactKind.ACK, "ack", NOON, "o-2")
+    lives.venue.lookup = lambda name: [works] if name.int == 2 else lookup(name)
+    assert told_of(tell(stage, of_plan(2, quantity=6.0))) == [(2, "ACKNOWLEDGED")], "the venue has it"
+    said = tell(stage, of_plan(3, quantity=0.1))
+    assert ((3, "REJECTED") in told_of(said), stops(said)) == (True, stopped_by("PLAN_EXCEEDED"))
+    assert lives.sent == [(1, 1)]
+
+
 def test_a_plane_that_looks_at_no_plans_counts_none():
-    lives = Lives(MemoryJournal())
+    lives = Lives()
     plain = SETTINGS.model_copy(update={"verify_plans": False})
     stage = build_stage(plain, lives.journal, lives.venue)
     stage.recover()

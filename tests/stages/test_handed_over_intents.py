@@ -7,28 +7,31 @@ import pytest
 from order_messages import NOON, a_bar, an_intent, seen, tell
 
 from contracts.claims import JournalClaim, Succession
-from contracts.trading import ExecutionReport, OrderStatus, Side
+from contracts.trading import ExecutionReport, OrderStatus, OrderType, Side
 from order_plane.brokers.port import KeyLife
 from order_plane.claims import Standing
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
+from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Answer, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
-from order_plane.policies import MARKET_REQUEST
+from order_plane.policies import CANCEL_REQUEST, MARKET_REQUEST
 from order_plane.settings import OrderSettings, UnfilledSettings
 
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None)
 SELL = {"direction": Side.SELL}
+LIMIT = {"order_type": OrderType.LIMIT, "limit_price": 90.0}
 
 
 class Venue:
     """Takes every order; ``known`` are those that it shows when it is asked."""
 
     key_life = KeyLife.NONE
+    converts = False
 
     def __init__(self):
-        self.sent, self.known = [], {}
+        self.sent, self.known, self.asked = [], {}, []
 
     def submit(self, order):
         self.sent.append((order.intent.intent_id.int, order.attempt))
@@ -39,6 +42,12 @@ class Venue:
 
     def lookup(self, intent_id):
         return self.known.get(intent_id.int)
+
+    def cancel(self, order):
+        self.asked.append(order.request_id)
+        ended = Fact(order.intent_id, FactKind.CANCELLED, "cancelled", NOON + timedelta(minutes=6), order.order_id)
+        self.known[order.intent_id.int].append(ended)
+        return [ended]
 
     def observe(self, bar):
         pass
@@ -177,27 +186,59 @@ def test_a_hand_over_is_acted_on_once_and_later_starts_go_on_as_ever(life):
     assert venue.sent == [(1, 1)]
 
 
-@pytest.mark.parametrize("copied", [True, False])
-def test_what_the_original_of_a_copied_journal_may_have_replaced_is_not_replaced_again(tmp_path, copied):
-    unfilled = {"after": timedelta(minutes=5), "unfilled": "market", "partly": "market"}
-    settings = SETTINGS.model_copy(update={"unfilled": UnfilledSettings.model_validate(unfilled)})
+POLICY = {"after": timedelta(minutes=5), "unfilled": "market", "partly": "market"}
+ENDED = [
+    an_ack(1),
+    Fact(UUID(int=1), FactKind.CANCEL_REQUESTED, MARKET_REQUEST, NOON),
+    Fact(UUID(int=1), FactKind.CANCELLED, "cancelled", NOON, "o-1"),
+]
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Lives on a journal that knows these facts of one order; the first is after a hand-over, if it is a copy."""
     path, venue = tmp_path / "journal.sqlite", Venue()
-    journal, wish = SqliteJournal(path), an_intent(1)
-    journal.begin([SubmitOrder(wish, "PAPER")], (), 0)
-    ended = [
-        an_ack(1),
-        Fact(UUID(int=1), FactKind.CANCEL_REQUESTED, MARKET_REQUEST, NOON),
-        Fact(UUID(int=1), FactKind.CANCELLED, "cancelled", NOON, "o-1"),
-    ]
-    journal.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], ended, (), 0)
-    venue.known[1] = [ended[0], ended[2]]
-    journal.close()
-    for _ in range(2):
-        stage = build_stage(settings, SqliteJournal(path), venue)
-        stage.restore(a_bar())
-        if copied:
-            stage.inheritance.accept(handed_over(), set())
-        stage.recover()
-        tell(stage, a_bar(1))
-        stage.close()
+    settings = SETTINGS.model_copy(update={"unfilled": UnfilledSettings.model_validate(POLICY)})
+
+    def live(facts, *, copied):
+        journal = SqliteJournal(path)
+        journal.begin([SubmitOrder(an_intent(1, **LIMIT), "PAPER")], (), 0)
+        journal.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], facts, (), 0)
+        journal.close()
+        venue.known[1] = [each for each in facts if each.kind is not FactKind.CANCEL_REQUESTED]
+        for minutes in (1, 6, 7):
+            stage = build_stage(settings, SqliteJournal(path), venue)
+            stage.restore(a_bar())
+            if copied:
+                stage.inheritance.accept(handed_over(), ())
+            stage.recover()
+            tell(stage, a_bar(minutes))
+            tell(stage)
+            stage.close()
+        return venue
+
+    return live
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_the_original_of_a_copied_journal_may_have_replaced_is_not_replaced_again(copy, copied):
+    venue = copy(ENDED, copied=copied)
     assert len(venue.sent) == (0 if copied else 1)
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_what_was_open_when_a_journal_was_copied_is_cancelled_in_time_and_not_replaced(copy, copied):
+    venue = copy(ENDED[:1], copied=copied)
+    assert (venue.asked, len(venue.sent)) == (([CANCEL_REQUEST], 0) if copied else ([MARKET_REQUEST], 1))
+
+
+def test_what_was_handed_over_and_works_is_cancelled_in_time_and_not_replaced():
+    venue = Venue()
+    stage = build_stage(SETTINGS.model_copy(update={"unfilled": UnfilledSettings(**POLICY)}), MemoryJournal(), venue)
+    stage.inheritance.accept(handed_over(), {UUID(int=1)})
+    stage.recover()
+    venue.known[1] = [an_ack(1)]
+    tell(stage, a_bar(), an_intent(1, **LIMIT))
+    for minutes in (4, 5, 6):
+        tell(stage, a_bar(minutes))
+    assert (venue.asked, venue.sent, stage.desk.open_orders) == ([CANCEL_REQUEST], [], ())

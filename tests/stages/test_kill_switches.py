@@ -337,6 +337,7 @@ class Dying(MemoryJournal):
         super().note(notes, synced=synced)
 
 
+@pytest.mark.parametrize("weaker", [False, True])
 @pytest.mark.parametrize(
     ("guards", "more", "release"),
     [
@@ -344,7 +345,7 @@ class Dying(MemoryJournal):
         ([], {"repeat_executions": {"count": 1}}, {"scope": KillScope.STRATEGY, "target": "default"}),
     ],
 )
-def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, release):
+def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, release, weaker):
     chosen, journal = settings(*guards, **more), Dying()
     venue = paper_broker(chosen, MemoryPaperStore())
 
@@ -354,9 +355,9 @@ def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, relea
         stage.recover()
         return stage
 
-    def trips(stage, number):
+    def trips(stage, number, **side):
         moment(stage, number, 100.0)
-        tell(stage, an_intent(number, number), an_intent(number + 1, number, quantity=49.0))
+        tell(stage, an_intent(number, number, **side), an_intent(number + 1, number, quantity=49.0, **side))
         return [*kills(moment(stage, number + 1, 80.0)), *kills(moment(stage, number + 2, 60.0))]
 
     stage = life(0)
@@ -366,9 +367,13 @@ def test_a_release_whose_note_was_lost_leaves_no_guard_blind(guards, more, relea
     with pytest.raises(KeyboardInterrupt):
         tell(stage, a_release(stage, second="bob", **release))
     journal.dies = False
+    if weaker:
+        kill = a_release(stage, 901, **release).model_copy(update={"engage": True, "action": KillAction.REDUCE_ONLY})
+        journal.record_command(kill)
     stage = life(4)
-    assert not stage.desk.switch.engaged
-    assert len(trips(stage, 5)) == 1
+    assert len(stage.desk.switch.engaged) == weaker
+    assert len(trips(stage, 5, direction=Side.SELL)) == 1
+    assert stage.desk.switch.engaged[0].action is not KillAction.REDUCE_ONLY
 
 
 def test_what_is_measured_after_a_fill_is_written_with_it():

@@ -12,6 +12,7 @@ from contracts.trading import ExecutionReport, Side
 from order_plane.brokers.port import BrokerStateUnknown
 from order_plane.composition import build_simulation, build_stage
 from order_plane.facts import Fact, FactKind
+from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
 from order_plane.limit_settings import LimitSettings
@@ -110,7 +111,7 @@ def test_what_was_not_sent_ends_rejected_and_frees_its_symbol(world, doubtful, r
     stage, venue = doubtful
     if restart:
         stage._journal.sign(a_decision(Verdict.NOT_SENT))
-        stage, venue = world()
+        stage, _ = world()
         said = stage.recover()
     else:
         said = stage.resolve(a_decision(Verdict.NOT_SENT))
@@ -169,6 +170,45 @@ def test_an_order_that_arrives_after_all_under_a_kill_is_cancelled(doubtful):
     tell(stage, kill)
     venue.news = [an_ack()]
     assert [status for _, status, _ in seen(stage.settle())] == ["ACKNOWLEDGED", "CANCELED"]
+
+
+@pytest.fixture
+def forgotten(world):
+    """A plane whose order 1 the venue had accepted and knows no more, as one that ended days ago."""
+    stage, venue = world()
+    venue.answers = [[an_ack()]]
+    stage.recover()
+    tell(stage, a_bar(), an_intent())
+    stage, venue = world()
+    assert seen(stage.recover())[-1] == (1, "IN_DOUBT", 2)
+    return stage, venue
+
+
+@pytest.mark.parametrize("how", ["asked", "adopted before", "while it was down"])
+def test_what_the_venue_has_had_and_forgotten_ends_when_a_person_says_so(world, forgotten, how):
+    stage, _ = forgotten
+    if how == "adopted before":
+        stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))
+        stage, _ = world()
+        assert (seen(stage.recover())[-1][:2], stage.desk.in_doubt) == ((1, "IN_DOUBT"), 1)
+    if how == "while it was down":
+        stage._journal.sign(a_decision(Verdict.NOT_SENT))
+        stage, _ = world()
+        said = stage.recover()
+    else:
+        said = stage.resolve(a_decision(Verdict.NOT_SENT))
+    assert seen(said)[-1][:2] == (1, "CANCELED")
+    assert (stage.desk.open_orders, stage.desk.in_doubt, stage.desk.halts.engaged) == ((), 0, ())
+    assert end_of(stage._journal.past(UUID(int=1))) is End.ACKED
+    stage.book(a_fact(FactKind.FILL, quantity=4.0, price=100.0))
+    assert (stage.desk.positions, stage.desk.open_orders) == ({"AAPL": 4.0}, ())
+
+
+def test_what_the_venue_has_had_is_not_sent_again(forgotten):
+    stage, venue = forgotten
+    with pytest.raises(NotInDoubt, match="has had that order"):
+        stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    assert (tell(stage), venue.sent) == ([], [(1, 1)])
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -274,6 +314,14 @@ def test_the_next_attempt_is_not_sent_when_the_venue_cannot_be_asked(doubtful):
     venue.lookup = silent
     assert seen(tell(stage))[-1][1] == "REJECTED"
     assert venue.sent == [(1, 1)]
+
+
+def test_the_next_attempt_is_not_sent_when_the_venue_has_had_the_first_and_tells_no_more_of_it(doubtful):
+    stage, venue = doubtful
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    venue.known[UUID(int=1)] = []
+    assert seen(tell(stage)) == [(1, "IN_DOUBT", 2)]
+    assert (venue.sent, state_of(stage)) == ([(1, 1)], (RowState.IN_DOUBT, 2))
 
 
 def test_the_next_attempt_can_be_in_doubt_again_and_be_decided_again(doubtful):

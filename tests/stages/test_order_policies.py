@@ -201,6 +201,48 @@ def test_a_replacement_waits_for_a_venue_that_cannot_be_asked_and_lapses_with_it
     assert [each[:2] for each in said] == [(SECOND, "REJECTED")]
 
 
+class Deaf(Rigid):
+    """Such a venue that lets a cancel wait for its answer until it ``answers``."""
+
+    answers = False
+
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        self.waiting = []
+
+    def cancel(self, order):
+        self.waiting.append(order)
+        return ()
+
+    def drain(self):
+        asked = self.waiting if self.answers else []
+        self.waiting = [] if self.answers else self.waiting
+        return [*super().drain(), *(fact for order in asked[:1] for fact in super(Deaf, self).cancel(order))]
+
+
+@pytest.mark.parametrize("when", ["long before", "at the same moment", "afterwards"])
+def test_what_a_person_cancels_is_not_sent_anew_when_its_time_is_up_meanwhile(when):
+    wanted = settings(unfilled="market", partly="market")
+    venue = rigid(wanted, Deaf)
+    stage = build_stage(wanted, MemoryJournal(), venue)
+    stage.recover()
+    lived(stage, *FAR[:2])
+    if when != "afterwards":
+        stage.cancel(FIRST, "operator-ann", "ann: wrong symbol")
+    if when == "long before":
+        tell(stage)
+    tell(stage, a_bar(3, 110.0))
+    if when == "afterwards":
+        stage.cancel(FIRST, "operator-ann", "ann: wrong symbol")
+        tell(stage)
+    venue.answers = True
+    assert (FIRST, "CANCELED", 0.0) in tell(stage)
+    tell(stage, a_bar(4, 110.0))
+    tell(stage)
+    assert stage._journal.past(SECOND) is None
+    assert not stage.upkeep.waits
+
+
 def test_a_market_order_is_never_replaced():
     stage = build_simulation(settings(partly="market"))
     tell(stage, a_bar(0), a_limit(None, order_type=OrderType.MARKET, quantity=20.0))

@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from math import nan
 from uuid import UUID
 
 import pytest
@@ -20,9 +21,11 @@ from order_plane.checking import Checking
 from order_plane.composition import build_stage, paper_broker
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, Verdict
 from order_plane.journals.sqlite import SqliteJournal
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
+from order_plane.unacceptable import NotInDoubt
 
 UNLIKE = "the venue's account differs from this one, or cannot be had"
 
@@ -223,6 +226,78 @@ def test_closing_what_we_hold_opens_nothing_at_a_venue_that_holds_something_else
     assert sold(world.said) == min(15.0, max(0.0, there))
 
 
+def elsewhere(units, side=Side.SELL):
+    """An order that works at the venue, and no intent of this journal asked for it."""
+    return OpenOrder(UUID(int=77), "o-77", "AAPL", 1.0, side, units + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "closed"),
+    [
+        (elsewhere(15.0), 0.0),
+        (elsewhere(40.0), 0.0),
+        (elsewhere(6.0), 9.0),
+        (elsewhere(12.0), 3.0),
+        (elsewhere(nan), 0.0),
+        (elsewhere(15.0, Side.BUY), 15.0),
+    ],
+)
+def test_closing_leaves_what_an_unknown_order_at_the_venue_may_close(world, other, closed):
+    held_of_two(world)
+    world.stage.handlers[KillSwitchCommand](a_kill())  # latched in a copy, whose original has sent its closing order
+    world.venue.change = lambda seen: replace(seen, open_orders=(*seen.open_orders, other))
+    world.start()
+    for minute in range(2, 9):
+        world.tell(a_bar(minute))
+        world.hear(world.stage.reconcile())
+    assert "RECONCILIATION_MISMATCH" in world.alerts()
+    assert sold(world.said) == closed
+    world.venue.change = lambda seen: seen
+    world.hear(world.stage.reconcile())
+    for minute in range(9, 13):
+        world.tell(a_bar(minute))
+    assert sold(world.said) == 15.0, "it was cancelled without a trade"
+
+
+@pytest.mark.parametrize("scope", [{"scope": KillScope.STRATEGY, "target": "default"}, {}])
+@pytest.mark.parametrize("traded", [0.0, 12.0, 15.0])
+def test_closing_leaves_what_an_adopted_order_may_close_and_closes_what_that_has_left(scope, traded):
+    world, name = World(reconciliation={"unknown_orders": "adopt"}), UUID(int=77)
+    held_of_two(world)
+    world.venue.extra[name] = [Fact(name, FactKind.ACK, "ack", NOON, "o-77")]
+    world.venue.cancel = lambda order: ()  # not confirmed yet
+    before = world.venue.change
+    world.venue.change = lambda seen: replace(seen, open_orders=(*seen.open_orders, elsewhere(15.0)))
+    world.hear(world.stage.reconcile())
+    world.tell(a_kill().model_copy(update=scope))
+    world.tell(a_bar(2))
+    world.tell(a_bar(3))
+    assert sold(world.said) == 0.0
+    fill = Fact(name, FactKind.FILL, "e-77", NOON, "o-77", traded, 100.0)
+    world.venue.news = [*([fill] if traded else ()), Fact(name, FactKind.CANCELLED, "cancelled", NOON, "o-77")]
+    world.venue.change = lambda seen: replace(
+        before(seen), positions={"AAPL": seen.positions.get("AAPL", 0.0) - traded}, cash=seen.cash + traded * 100.0
+    )
+    world.said.clear()
+    world.hear(world.stage.reconcile())
+    for minute in range(4, 12):
+        world.tell(a_bar(minute))
+    assert sold(world.said) - traded == min(10.0 if scope else 15.0, 15.0 - traded)
+
+
+def test_what_an_adopted_order_cannot_close_is_closed_at_once():
+    world, name = World(reconciliation={"unknown_orders": "adopt"}), UUID(int=77)
+    held_of_two(world)
+    world.venue.extra[name] = [Fact(name, FactKind.ACK, "ack", NOON, "o-77")]
+    world.venue.cancel = lambda order: ()  # not confirmed yet
+    world.venue.change = lambda seen: replace(seen, open_orders=(*seen.open_orders, elsewhere(5.0)))
+    world.hear(world.stage.reconcile())
+    world.tell(a_kill())
+    for minute in range(2, 9):
+        world.tell(a_bar(minute))
+    assert sold(world.said) == 9.0
+
+
 def test_a_position_that_was_closed_by_hand_is_not_closed_again_by_a_restart_under_a_kill(world):
     held_of_two(world)
     world.stage.handlers[KillSwitchCommand](a_kill())  # latched, and the plane dies before it has closed anything
@@ -349,6 +424,13 @@ def a_stranger(seen):
     return replace(seen, open_orders=(*seen.open_orders, works))
 
 
+ACKED = {UUID(int=77): [Fact(UUID(int=77), FactKind.ACK, "ack", NOON, "v-77")]}
+
+
+def working(world):
+    return [order.intent.intent_id.int for order in world.stage.desk.open_orders]
+
+
 def test_an_order_that_nobody_asked_for_halts_its_symbol(world):
     world.venue.change = a_stranger
     world.tell(a_bar(symbol="MSFT"))
@@ -370,6 +452,22 @@ def test_an_order_that_nobody_asked_for_is_adopted_if_that_is_the_policy():
     assert world.journal.past(UUID(int=77)).order_id == "v-77"
 
 
+def test_an_adopted_order_is_neither_sent_again_nor_cancelled_by_a_policy_for_our_own():
+    policy = {"after": timedelta(minutes=1), "unfilled": "cancel"}
+    world = World(reconciliation={"unknown_orders": "adopt"}, unfilled=policy, change=a_stranger, extra=ACKED)
+    world.tell(a_bar(symbol="MSFT"))
+    world.start()
+    world.tell(a_bar(5, symbol="MSFT"))
+    assert (working(world), world.stage.uncancelled) == ([77], {})
+    world.venue.extra, world.venue.change = {}, lambda seen: seen  # the venue accepted it and knows it no more
+    world.hear(world.stage.reconcile())
+    assert world.stage.desk.in_doubt == 1
+    with pytest.raises(NotInDoubt, match="has had"):
+        world.stage.resolve(Resolution(UUID(int=77), 1, Verdict.SEND_AGAIN, "ann", "gone", NOON))
+    world.hear(world.stage.resolve(Resolution(UUID(int=77), 1, Verdict.NOT_SENT, "ann", "gone", NOON)))
+    assert working(world) == []
+
+
 def _held(seen):
     return replace(seen, positions={"AAPL": 7.0})
 
@@ -378,8 +476,7 @@ def _held(seen):
 @pytest.mark.parametrize("change", [_held, a_stranger], ids=["a position", "an order of somebody else"])
 def test_an_account_that_is_in_use_can_be_started_before_the_first_bar_and_again(tmp_path, change, policy):
     clock, path = ManualClock(NOON), tmp_path / "journal.sqlite"
-    acked = {UUID(int=77): [Fact(UUID(int=77), FactKind.ACK, "ack", NOON, "v-77")]}
-    begun = {"change": change, "clock": clock, "extra": acked, "reconciliation": {"unknown_orders": policy}}
+    begun = {"change": change, "clock": clock, "extra": ACKED, "reconciliation": {"unknown_orders": policy}}
     with closing(SqliteJournal(path)) as journal:
         world = World(journal=journal, **begun)
     for said in world.said:

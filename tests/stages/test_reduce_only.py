@@ -3,6 +3,7 @@
 from functools import partial
 from uuid import UUID
 
+import order_lives
 import order_messages
 import pytest
 from order_messages import NOON, a_bar, as_shown, tell
@@ -12,8 +13,8 @@ from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAler
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderType, Side
 from kernel.ports import Unprocessable
-from order_plane.brokers.paper_store import MemoryPaperStore
-from order_plane.composition import build_stage, paper_broker
+from order_plane.brokers.port import BrokerRefused
+from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.operator_commands import operator_commands
@@ -26,23 +27,7 @@ HIGH = {"order_type": OrderType.LIMIT, "limit_price": 109.0}
 LOW = {"order_type": OrderType.LIMIT, "limit_price": 91.0}
 a_buy = partial(order_messages.an_intent, direction=Side.BUY)
 a_sale = partial(order_messages.an_intent, direction=Side.SELL)
-
-
-class Lives:
-    """Order planes on one journal and one venue, one after the other."""
-
-    def __init__(self, **changes):
-        given = {"limits": LIMITS, "guards": [], "costs": {"commission": 0.0, "slippage": 0.0}, "volume_cap": None}
-        self.settings = OrderSettings.model_validate(given | changes)
-        self.journal = MemoryJournal()
-        self.venue = paper_broker(self.settings, MemoryPaperStore())
-
-    def next(self, *told):
-        stage = build_stage(self.settings, self.journal, self.venue)
-        for message in told:
-            stage.restore(message)
-        stage.recover()
-        return stage
+Lives = partial(order_lives.Lives, LIMITS, costs={"commission": 0.0, "slippage": 0.0})
 
 
 def a_kill(number=500, action=KillAction.REDUCE_ONLY, **changes):
@@ -114,6 +99,51 @@ def test_what_opens_is_cancelled_and_what_reduces_works_on_the_oldest_first():
     assert working(stage) == [4, 6]
     assert stage.uncancelled == {}
     assert operator_commands(stage, lambda said: None)["status"]({})["uncancelled"] == []
+
+
+def a_fill(number, units, name="late"):
+    return Fact(UUID(int=number), FactKind.FILL, name, NOON, f"o-{number}", quantity=units, price=100.0)
+
+
+@pytest.fixture
+def exits():
+    """A plane of which two orders that each sell four of ten units are spared by a switch, and its venue.
+
+    A sale of five units, number four, has ended there, as far as is known without a trade.
+    """
+    acks = [[Fact(UUID(int=number), FactKind.ACK, "ack", NOON, f"o-{number}")] for number in (1, 4, 2, 3)]
+    acks[1].append(Fact(UUID(int=4), FactKind.CANCELLED, "cancelled", NOON, "o-4"))
+    venue = Venue([*acks[0], a_fill(1, 10.0, "e-1")], *acks[1:])
+    stage = build_stage(OrderSettings(limits=LIMITS, guards=(), reconciliation=None), MemoryJournal(), venue)
+    stage.recover()
+    tell(stage, a_bar(), a_buy(1), a_sale(4, quantity=5.0, **HIGH))
+    tell(stage, a_sale(2, quantity=4.0, **HIGH), a_sale(3, quantity=4.0, **HIGH), a_kill())
+    assert (working(stage), venue.asked, dict(stage.desk.positions)) == ([2, 3], [], {"AAPL": 10.0})
+    return stage, venue
+
+
+@pytest.mark.parametrize("how", ["heard", "told by a person"])
+def test_what_was_spared_is_cancelled_once_when_a_fill_leaves_less_to_reduce(exits, how):
+    stage, venue = exits
+    if how == "heard":
+        venue.news = [a_fill(4, 5.0)]
+    else:
+        stage.book(a_fill(4, 5.0))
+    tell(stage)
+    assert venue.asked == ["o-3"], "the oldest goes on, as far as it takes no more than is held"
+    venue.news = [a_fill(2, 1.0)]
+    tell(stage)
+    tell(stage, a_bar(1))
+    assert venue.asked == ["o-3"], "its cancel is still to be answered"
+
+
+def test_a_cancel_of_what_was_spared_that_the_venue_refuses_is_not_asked_for_again_and_again(exits):
+    stage, venue = exits
+    venue.problem = BrokerRefused("TOO_LATE: it is being filled")
+    for number in (1, 2, 3):
+        venue.news = [a_fill(1, 5.0 - number, "e-1")._replace(revision=number)]
+        tell(stage)
+    assert venue.asked == ["o-3", "o-2"]
 
 
 def test_the_rest_of_a_batch_is_held_to_a_switch_that_came_in_the_middle_of_it():

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.codec import encode
-from contracts.control import KillScope, KillSwitchCommand
+from contracts.control import KillAction, KillScope, KillSwitchCommand
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from launcher.cli import app
@@ -97,7 +97,7 @@ def test_a_kill_of_what_nobody_knows_is_latched_and_no_success(plane, scope, typ
     code, text = run("kill", "on", *WHO, "--scope", scope, "--target", typed)
     assert (code, "NOTHING THAT IS KNOWN IS STOPPED" in text, f"known: {meant}." in text) == (1, True, True)
     assert len(plane.desk.open_orders) == 1
-    assert typed in plane.desk.halts.reasons or plane.desk.switch.is_engaged(KillScope.STRATEGY, typed)
+    assert typed in plane.desk.halts.reasons or plane.desk.switch.holds(KillScope.STRATEGY, typed, KillAction.HALT)
     if scope == "STRATEGY":
         assert f"no strategy named {typed} is known here; known: {meant}." in run("kill", "status")[1]
     assert run("kill", "on", *WHO, "--scope", scope, "--target", meant)[0] == 0
