@@ -176,6 +176,23 @@ def test_every_bar_comes_once_and_in_order_over_every_kind_of_cut(simulate, conn
     assert source.connects == 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("farm", [0.5, 1.0, 1.5], ids=["before", "with", "after"])
+def test_bars_from_trades_are_whole_on_every_line_whenever_their_farm_comes_back(simulate, connect, building, farm):
+    simulator = simulate("--speed", "60")
+    symbols = ("AAPL", "GOOG", "IBM", "MSFT", "SPY")  # as many as there are lines
+    source = connect(simulator, *symbols, building=building)
+    source.begin(dict.fromkeys(symbols, OPENED))
+    rows = gather(source, 5)
+    for _ in range(2):
+        simulator.fault(do="connectivity", seconds=1.0, data="kept")
+        time.sleep(farm)
+        simulator.fault(do="notice", code=2104, text="Market data farm connection is OK:usfarm")
+        rows += gather(source, 15)
+    check_bars(rows, symbols, OPENED)
+    assert source.heard[10190] == 0
+
+
 def test_trades_themselves_are_told_besides_their_bars(simulate, connect, building):
     source = connect(simulate("--speed", "30"), building=building)
     source.begin({"AAPL": OPENED})
