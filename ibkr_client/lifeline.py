@@ -135,7 +135,7 @@ class Lifeline:
         self.unusable: Unusable | None = None
         self.connects = 0
         self.heard: Counter[int] = Counter()
-        """Errors and notices of all connections, by code."""
+        """Errors and notices of all connections, by code, but for the answers to cancels of bars."""
 
     @property
     def accounts(self) -> tuple[str, ...]:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from data_plane.connectors.arrival import InOrder
 from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache, folder
-from data_plane.connectors.ibkr_ears import Ears
+from data_plane.connectors.ibkr_ears import Ears, LiveMarket
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
-from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
+from data_plane.connectors.ibkr_live import LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
 from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
@@ -80,10 +80,12 @@ class LiveSource:
         self._contracts = Contracts(terms.contracts)
         self._batches: SimpleQueue[Batch] = SimpleQueue()
         self._ears = Ears()
+        self._pacer = HistoryPacer()
         self._bars: LiveMarket | None = None
         self._quotes: Quotes | None = None
         self._order: InOrder | None = None
         self._ending = False
+        self._greeting = asyncio.Lock()
         self._line: Lifeline | None = None
         self._thread = LoopThread("ibkr-data")
         try:
@@ -120,7 +122,7 @@ class LiveSource:
             RequestRefused: what the gateway refuses for good.
         """
         told: SimpleQueue[Step] = SimpleQueue()
-        loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
+        loader = HistoryLoader(self._contracts, self._cache, self._pacer, self._terms.pause)
         work: Future[None] = self._thread.start(self._load(loader, self._wanted(first), told.put))
         work.add_done_callback(lambda _: told.put(Step(0, 0, "")))
         while not work.done() or not told.empty():
@@ -192,10 +194,11 @@ class LiveSource:
         await self._greet(connection)
 
     async def _greet(self, connection: Connection) -> None:
-        if self._bars is not None:
-            await self._bars.greet(connection)
-        if self._quotes is not None:
-            await self._quotes.greet(connection)
+        async with self._greeting:  # a connection may come while the first one is still greeted
+            if self._bars is not None:
+                await self._bars.greet(connection)
+            if self._quotes is not None:
+                await self._quotes.greet(connection)
         if self._order is not None:
             self._hand_over()
 
@@ -212,10 +215,15 @@ class LiveSource:
     async def _subscribe(self, newest: Mapping[str, datetime]) -> None:
         terms, line = self._terms, self._lifeline
         self._order = InOrder(min(newest.get(symbol, _BEFORE_ALL) for symbol in terms.live.symbols))
+        contracts, pacer = self._contracts, self._pacer
+
+        def told() -> datetime:
+            return line.clock.told
+
         if terms.building is None:
-            self._bars = UpdatedBars(terms.live, self._contracts, self._take_bar, lambda: line.clock.told)
+            self._bars = UpdatedBars(terms.live, contracts, self._take_bar, told, pacer)
         else:
-            self._bars = TradeBars(terms.live, terms.building, self._contracts, self._take, lambda: line.clock.told)
+            self._bars = TradeBars(terms.live, terms.building, contracts, self._take, told, pacer)
         self._bars.begin_after(newest)
         self._ears.all.append(self._bars)
         if terms.quotes:

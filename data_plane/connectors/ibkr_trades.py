@@ -11,7 +11,8 @@ import structlog
 
 from contracts.market import TickType
 from data_plane.connectors.ibkr_bars import row_of
-from data_plane.connectors.ibkr_live import REFUSED, LiveTerms
+from data_plane.connectors.ibkr_history import HistoryPacer
+from data_plane.connectors.ibkr_live import PATIENT_SECONDS, REFUSED, LiveTerms
 from data_plane.connectors.port import RawBar, RawTick
 from data_plane.session_grid import SessionGrid
 from ibkr_client.bar_sizes import size_name
@@ -82,8 +83,10 @@ class TradeBars(Listener):
         contracts: Contracts,
         give: Callable[[RawBar | RawTick], None],
         told: Callable[[], datetime],
+        pacer: HistoryPacer,
     ) -> None:
         self._terms = terms
+        self._pacer = pacer
         self._grid, self._bars = building
         self._size = size_name(terms.step)
         self._contracts = contracts
@@ -275,6 +278,10 @@ class TradeBars(Listener):
             self._finished(tape, row)
 
     async def _missing(self, connection: Connection, tape: _Tape) -> Sequence[HistoryBar]:
+        wait = self._pacer.due(self._terms.bar_size, tape.symbol)
+        if wait > PATIENT_SECONDS:
+            self._refuse(tape)
+        await asyncio.sleep(wait)
         days = 1 if tape.given == _BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
         contract = await self._contracts.qualified(connection, tape.symbol)
         return await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from data_plane.bars import TickAggregator
+from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_live import LiveTerms
 from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawTick
@@ -60,7 +61,7 @@ class Market:
         self.now, self.given = START + timedelta(minutes=3, seconds=20), []
         self.terms = LiveTerms(symbols, "1min", **terms)
         building = Building(grid, TickAggregator(grid, "1min"))
-        self.bars = TradeBars(self.terms, building, Known({}), self.given.append, lambda: self.now)
+        self.bars = TradeBars(self.terms, building, Known({}), self.given.append, lambda: self.now, HistoryPacer())
         self.bars.begin_after(dict.fromkeys(symbols, START))
 
     async def at(self, minute, second):
