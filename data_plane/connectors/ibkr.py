@@ -14,7 +14,7 @@ from typing import NamedTuple
 from data_plane.connectors.arrival import InOrder
 from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache, folder
-from data_plane.connectors.ibkr_ears import Ears, LiveMarket
+from data_plane.connectors.ibkr_ears import Ears
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
 from data_plane.connectors.ibkr_live import LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
@@ -81,7 +81,7 @@ class LiveSource:
         self._batches: SimpleQueue[Batch] = SimpleQueue()
         self._ears = Ears()
         self._pacer = HistoryPacer()
-        self._bars: LiveMarket | None = None
+        self._bars: UpdatedBars | TradeBars | None = None
         self._quotes: Quotes | None = None
         self._order: InOrder | None = None
         self._ending = False
