@@ -178,9 +178,9 @@ class Connection:
         return number
 
     async def subscribe_trades(self, contract_id: int, exchange: str) -> int:
-        """Every trade to the listener under the number that is returned."""
+        """Every trade of the kind that bars are made of to the listener under the number that is returned."""
         wanted, number = self._by_number(contract_id, exchange), self._next_number()
-        await self.send(lambda: self._raw.reqTickByTickData(number, wanted, "AllLast", 0, True))
+        await self.send(lambda: self._raw.reqTickByTickData(number, wanted, "Last", 0, True))
         return number
 
     async def cancel_quotes(self, number: int) -> None:

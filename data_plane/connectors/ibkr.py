@@ -40,10 +40,14 @@ class UnknownSymbol(GatewayRefused):
 
 
 class Batch(NamedTuple):
-    """Rows in the order to publish them; ``through`` is the moment up to which every bar has been given."""
+    """Rows in the order to publish them; ``through`` is the moment up to which every bar has been given.
+
+    ``cut`` says that quotes from here on do not follow those before: some may be missing.
+    """
 
     rows: list[RawBar | RawTick | RawQuote]
     through: datetime
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +231,8 @@ class LiveSource:
         self._bars.begin_after(newest)
         self._ears.all.append(self._bars)
         if terms.quotes:
-            self._quotes = Quotes(
-                terms.live.symbols, self._contracts, self._take, line.clock.now, delayed=terms.delayed
-            )
+            clock = line.clock.now
+            self._quotes = Quotes(terms.live, contracts, self._take, self._cut, clock, delayed=terms.delayed)
             self._ears.all.append(self._quotes)
         connection = await line.ready()
         with suppress(ConnectionLost):  # the next connection is greeted, too
@@ -238,7 +241,13 @@ class LiveSource:
     async def _on_time(self) -> None:
         if self._lifeline.unusable is not None:
             raise self._lifeline.unusable
+        if self._quotes is not None:
+            self._quotes.on_time()
         self._hand_over()
+
+    def _cut(self) -> None:
+        if self._order is not None:
+            self._batches.put(Batch([], self._order.through, cut=True))
 
     def _take(self, row: RawBar | RawTick | RawQuote) -> None:
         if isinstance(row, RawBar):

@@ -38,7 +38,7 @@ class LiveTerms:
 
     ``grace`` is how long after its end a bar that was followed by none counts as closed; a symbol of which nothing was
     heard for ``stale_seconds`` is asked for again, and one that was refused, or ended with an error, after
-    ``again_seconds``.
+    ``again_seconds``. The gateway takes one request for the trades of a symbol in ``apart_seconds``.
     """
 
     symbols: tuple[str, ...]
@@ -46,6 +46,7 @@ class LiveTerms:
     grace: timedelta = timedelta(seconds=5)
     stale_seconds: float = 600.0
     again_seconds: float = 60.0
+    apart_seconds: float = 15.5
 
     @property
     def step(self) -> timedelta:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -66,6 +67,7 @@ class _Tape:
     patches: int = 0
     refused: bool = False
     refused_at: float = 0.0
+    asked_at: float = -inf
     held: list[RawBar] = field(default_factory=list)
 
 
@@ -181,9 +183,13 @@ class TradeBars(Listener):
 
     def _silent(self) -> list[_Tape]:
         """The symbols to subscribe now: none while a data farm is broken."""
-        if asyncio.get_running_loop().time() < self._not_before:
+        now = asyncio.get_running_loop().time()
+        if now < self._not_before:
             return []
-        return [tape for tape in self._tapes.values() if not tape.number and self._is_due(tape)]
+        since = now - self._terms.apart_seconds
+        return [
+            each for each in self._tapes.values() if not each.number and each.asked_at <= since and self._is_due(each)
+        ]
 
     def _suspend(self) -> None:
         """No trade counts from now on; the gateway goes on with what was subscribed until that is cancelled."""
@@ -241,6 +247,7 @@ class TradeBars(Listener):
         try:
             contract = await self._contracts.qualified(connection, tape.symbol)
             number = await connection.subscribe_trades(contract.contract_id, contract.terms.exchange)
+            tape.asked_at = asyncio.get_running_loop().time()
         except REFUSED as error:
             self._refuse(tape)
             _LOG.warning("trades were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)

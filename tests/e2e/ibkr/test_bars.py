@@ -35,7 +35,7 @@ def connect(ibkr_library, tmp_path):
 
     def connected(simulator, *symbols, bar_size="1min", building=None, **changes):
         address = Address("127.0.0.1", simulator.port, 8 + len(made), first_wait=0.05, patience=10.0)
-        live = LiveTerms(symbols or ("AAPL",), bar_size)
+        live = LiveTerms(symbols or ("AAPL",), bar_size, apart_seconds=2.0)
         source = LiveSource(
             address, SourceTerms(live, tmp_path / "cache", building=building, **changes), ibkr_library.__name__
         )

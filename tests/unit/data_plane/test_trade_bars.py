@@ -59,7 +59,7 @@ class Market:
     def __init__(self, *symbols, **terms):
         grid = SessionGrid(always_open(date(2024, 7, 1), date(2024, 7, 31)), "1min")
         self.now, self.given = START + timedelta(minutes=3, seconds=20), []
-        self.terms = LiveTerms(symbols, "1min", **terms)
+        self.terms = LiveTerms(symbols, "1min", **{"apart_seconds": 0.0, **terms})
         building = Building(grid, TickAggregator(grid, "1min"))
         self.bars = TradeBars(self.terms, building, Known({}), self.given.append, lambda: self.now, HistoryPacer())
         self.bars.begin_after(dict.fromkeys(symbols, START))
@@ -153,6 +153,21 @@ def test_trades_are_asked_for_again_when_their_farm_is_back_or_says_nothing_for_
         else:
             await asyncio.sleep(0.06)
         await market.at(3, 50)
+
+    asyncio.run(play())
+    assert gateway.taken == [6]
+
+
+def test_trades_of_a_symbol_are_not_asked_for_again_sooner_than_the_gateway_allows():
+    market = Market("AAPL", apart_seconds=0.05)
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await market.bars.greet(gateway)
+        await cut(market, gateway, "link only")
+        assert gateway.taken == []
+        await asyncio.sleep(0.05)
+        await market.at(3, 40)
 
     asyncio.run(play())
     assert gateway.taken == [6]
