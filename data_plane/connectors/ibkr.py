@@ -89,7 +89,6 @@ class LiveSource:
         self._quotes: Quotes | None = None
         self._order: InOrder | None = None
         self._ending = False
-        self._greeting = asyncio.Lock()
         self._line: Lifeline | None = None
         self._thread = LoopThread("ibkr-data")
         try:
@@ -198,11 +197,10 @@ class LiveSource:
         await self._greet(connection)
 
     async def _greet(self, connection: Connection) -> None:
-        async with self._greeting:  # a connection may come while the first one is still greeted
-            if self._bars is not None:
-                await self._bars.greet(connection)
-            if self._quotes is not None:
-                await self._quotes.greet(connection)
+        if self._bars is not None:
+            await self._bars.greet(connection)
+        if self._quotes is not None:
+            await self._quotes.greet(connection)
         if self._order is not None:
             self._hand_over()
 

@@ -177,6 +177,22 @@ def test_every_bar_comes_once_and_in_order_over_every_kind_of_cut(simulate, conn
 
 
 @pytest.mark.slow
+def test_small_bars_come_once_and_keep_to_the_pacing_rules_over_a_cut(simulate, connect):
+    simulator = simulate("--speed", "20")
+    symbols = ("AAPL", "MSFT")
+    source = connect(simulator, *symbols, bar_size="30s")
+    source.begin(dict.fromkeys(symbols, OPENED))
+    rows = gather(source, 2)
+    simulator.fault(do="connectivity", seconds=1.0, data="kept")
+    rows += gather(source, 20)
+    bars = [(row.timestamp, row.symbol) for row in rows]
+    assert bars == [
+        (OPENED + timedelta(seconds=30 * (1 + place // 2)), symbols[place % 2]) for place in range(len(bars))
+    ]
+    assert source.heard[162] == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("farm", [0.5, 1.0, 1.5], ids=["before", "with", "after"])
 def test_bars_from_trades_are_whole_on_every_line_whenever_their_farm_comes_back(simulate, connect, building, farm):
     simulator = simulate("--speed", "60")
