@@ -31,8 +31,16 @@ class _Outlet:
         self._after = [gate.after for gate in gates]
 
     def __call__(self, message: Message) -> None:
+        self.wait_for(message)
+        self.put(message)
+
+    def wait_for(self, message: Message) -> None:
+        """Wait until ``message`` may go."""
         for wait in self._before:
             wait(message)
+
+    def put(self, message: Message) -> None:
+        """Publish ``message``, which waited, and wait for what follows it."""
         self._publish(message)
         self.catch_up(message)
 
@@ -95,7 +103,7 @@ class LiveFeed:
     """Publishes what a live source says, from where an earlier life of this process ended.
 
     A live source does not repeat itself, so what the log has of a symbol is told from its newest timestamp. A slice
-    that comes more than ``decide_within`` after its moment, by ``now``, is marked as late.
+    that leaves more than ``decide_within`` after its moment, by ``now``, is marked as late, even when a gate kept it.
     """
 
     def __init__(
@@ -124,10 +132,16 @@ class LiveFeed:
         newest = self._newest.get((type(message), message.partition_key))
         if newest is not None and at <= newest:
             return None
-        if isinstance(message, SliceEvent) and self._now() - at > self._decide_within:
-            message = message.model_copy(update={"late": True})
-        self._outlet(message)
+        message = self._judged(message, at)  # a gate need not wait for a decision that nobody makes
+        self._outlet.wait_for(message)
+        message = self._judged(message, at)  # and while it waited, another one became too old
+        self._outlet.put(message)
         self.published += 1
+        return message
+
+    def _judged(self, message: Message, at: datetime) -> Message:
+        if isinstance(message, SliceEvent) and not message.late and self._now() - at > self._decide_within:
+            return message.model_copy(update={"late": True})
         return message
 
     def _remember(self, message: Message) -> None:
@@ -158,10 +172,11 @@ class CatchUp:
         if self._behind and not message.late:
             with suppress(ConsumersStalled):
                 self._wait(self._progress.at_rest)
-        self._behind = message.late
 
     def after(self, message: Message) -> None:
-        """Nothing to wait for."""
+        """Note whether it was late after all: gates may have kept it until it was."""
+        if isinstance(message, SliceEvent):
+            self._behind = message.late
 
 
 def _moment(message: Message) -> datetime:

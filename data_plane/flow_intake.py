@@ -122,6 +122,11 @@ class FlowIntake:
         aggregator, intake = self._bars
         return (*flow, *chain.from_iterable(map(intake.handle, aggregator.expire(now))))
 
+    def cut(self) -> None:
+        """Compare no quote from now on with one before."""
+        if self._flow is not None:
+            self._flow.cut()
+
     def finish(self) -> Sequence[Message]:
         """What is open when the source has ended."""
         return self.expire(datetime.max.replace(tzinfo=UTC))

@@ -71,6 +71,8 @@ def _heard(source: LiveSource, stage: DataStage, grace: timedelta) -> list[Messa
     """What follows from everything that came since it was last asked."""
     events: list[Message] = []
     for batch in source.batches(_WAIT_SECONDS):
+        if batch.cut:
+            stage.cut()
         for row in batch.rows:
             events += stage.handle(row)
         events += stage.on_time(batch.through + grace)

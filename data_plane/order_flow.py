@@ -41,7 +41,8 @@ class OrderFlow:
 
     An interval is published as one `OFIEvent` when a later quote of any symbol, or the clock, reaches its end; its
     volumes are the sizes of its last quote. An interval without a quote is not published, and the first quote of a
-    session, which has nothing to compare with, adds no flow. ``earliest`` is when the next open interval ends.
+    session or after a `cut`, which has nothing to compare with, adds no flow. ``earliest`` is when the next open
+    interval ends.
     """
 
     def __init__(self, grid: SessionGrid) -> None:
@@ -64,6 +65,10 @@ class OrderFlow:
         self._before[quote.symbol] = (quote, interval.session_close)
         interval.quote = quote
         return closed
+
+    def cut(self) -> None:
+        """Compare no quote from now on with one before: what happened in between is not known."""
+        self._before.clear()
 
     def expire(self, now: datetime) -> Sequence[OFIEvent]:
         """Publish every interval that ended by ``now``, in order of time and symbol."""

@@ -95,6 +95,10 @@ class DataStage:
         late = self._slices.expire() if self._slices.moment <= now - self._grace else ()
         return (*ended, *late)
 
+    def cut(self) -> None:
+        """Quotes from now on do not follow those before: some may be missing."""
+        self._flow.cut()
+
     def follow(self, now: datetime) -> None:
         """Take note of the clock of a live source: rows of more than a day after it are refused."""
         self._horizon.follow(now)

@@ -74,6 +74,8 @@ class LivePlanes:
         until = monotonic() + seconds
         while monotonic() < until and not ended():
             for batch in self.source.batches(_WAIT_SECONDS):
+                if batch.cut:
+                    self._stage.cut()
                 for row in batch.rows:
                     self._take(self._stage.handle(row))
                 self._take(self._stage.on_time(batch.through + self._grace))

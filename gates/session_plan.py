@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 PACING_CODES = (100, 162, 420)
-"""Too many messages, and the historical service's refusals; 162 is counted whatever its text says."""
+"""Too many messages, and the historical service's refusals: 162 whatever it says, if not that it cancelled as asked."""
 
 _MOCK = ("--active-orders", "0", "--message-rate", "0")
 

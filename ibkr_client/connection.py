@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -143,24 +143,27 @@ class Connection:
         self, contract_id: int, exchange: str, end: str, duration: str, bar_size: str, *, regular_hours: bool = True
     ) -> list[HistoryBar]:
         """Bars of trades that end by ``end`` (yyyymmdd-HH:MM:SS in UTC, empty for now)."""
-        wanted = self._by_number(contract_id, exchange)
-        return await self._numbered(
-            lambda number: self._raw.reqHistoricalData(
-                number, wanted, end, duration, bar_size, "TRADES", regular_hours, 2, False, []
+        wanted, number = self._by_number(contract_id, exchange), self._next_number()
+        async with self._cancelled_unless_answered(number):
+            return await self._ask(
+                number,
+                lambda: self._raw.reqHistoricalData(
+                    number, wanted, end, duration, bar_size, "TRADES", regular_hours, 2, False, []
+                ),
             )
-        )
 
     async def keep_bars(
         self, contract_id: int, exchange: str, duration: str, bar_size: str, *, regular_hours: bool = True
     ) -> tuple[int, list[HistoryBar]]:
         """Bars up to now, and from then on updates to the listener under the number that is returned."""
         wanted, number = self._by_number(contract_id, exchange), self._next_number()
-        bars: list[HistoryBar] = await self._ask(
-            number,
-            lambda: self._raw.reqHistoricalData(
-                number, wanted, "", duration, bar_size, "TRADES", regular_hours, 2, True, []
-            ),
-        )
+        async with self._cancelled_unless_answered(number, RequestRefused):  # which may not have been of its updates
+            bars: list[HistoryBar] = await self._ask(
+                number,
+                lambda: self._raw.reqHistoricalData(
+                    number, wanted, "", duration, bar_size, "TRADES", regular_hours, 2, True, []
+                ),
+            )
         return number, bars
 
     async def cancel_bars(self, number: int) -> None:
@@ -175,9 +178,9 @@ class Connection:
         return number
 
     async def subscribe_trades(self, contract_id: int, exchange: str) -> int:
-        """Every trade to the listener under the number that is returned."""
+        """Every trade of the kind that bars are made of to the listener under the number that is returned."""
         wanted, number = self._by_number(contract_id, exchange), self._next_number()
-        await self.send(lambda: self._raw.reqTickByTickData(number, wanted, "AllLast", 0, True))
+        await self.send(lambda: self._raw.reqTickByTickData(number, wanted, "Last", 0, True))
         return number
 
     async def cancel_quotes(self, number: int) -> None:
@@ -224,6 +227,17 @@ class Connection:
     def _next_number(self) -> int:
         self._numbers += 1
         return self._numbers
+
+    @asynccontextmanager
+    async def _cancelled_unless_answered(self, number: int, *more: type[Exception]) -> AsyncIterator[None]:
+        """Cancel a request for bars that nobody waits for any more: the gateway would go on with it."""
+        ended: tuple[type[BaseException], ...] = (TimeoutError, asyncio.CancelledError, *more)
+        try:
+            yield
+        except ended:
+            with suppress(ConnectionLost):
+                await self.cancel_bars(number)
+            raise
 
     async def _numbered(self, send: Callable[[int], None]) -> list[Any]:
         number = self._next_number()

@@ -31,6 +31,8 @@ ORDER_POLICY: Mapping[int, OnOrder] = MappingProxyType(
 )
 """Every code of which it is certain what it says of an order."""
 PACING = 100
+HISTORY = 162
+"""The service of past bars refuses, has none, or says that it cancelled a request as it was asked to."""
 SIMULATOR = 2199
 """The simulator's notice at each connection that it is one."""
 CLIENT_ID_IN_USE = 326
@@ -57,3 +59,8 @@ def on_order(code: int) -> OnOrder:
 def ends_request(code: int) -> bool:
     """Whether an error that names a request is its answer, or one that names a subscription its end."""
     return code not in _WARNINGS and code not in {10167, 10168, 10090}
+
+
+def answers_cancel(code: int, text: str) -> bool:
+    """Whether an error says no more than that a request for bars was cancelled."""
+    return code == HISTORY and "query cancelled" in text.lower()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from ibkr_client.error_policy import CLIENT_ID_IN_USE, SIMULATOR, ends_request
+from ibkr_client.error_policy import CLIENT_ID_IN_USE, SIMULATOR, answers_cancel, ends_request
 from ibkr_client.messages import (
     AccountValue,
     Commission,
@@ -159,7 +159,8 @@ class Inbox:
         self.accounts = tuple(name for name in names.split(",") if name)
 
     def _on_error(self, number: int, code: int, text: str, *_: str) -> None:
-        self._heard[code] += 1
+        if not answers_cancel(code, text):
+            self._heard[code] += 1
         if code == SIMULATOR:
             self.market = (*_MARKET.findall(text), "unnamed")[0]
         key: Hashable = CONNECT if code == CLIENT_ID_IN_USE else number

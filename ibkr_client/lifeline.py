@@ -19,6 +19,7 @@ from kernel.clock import monotonic
 _LOG = structlog.get_logger()
 _EXPECTED = (ConnectionLost, RequestRefused, TimeoutError, OSError)
 _LOOK_SECONDS = 0.02
+_LASTING_SECONDS = 1.0
 _PULSE_SECONDS = 2.0
 """Between two questions for the time, which tell that a gateway has fallen silent."""
 
@@ -109,6 +110,7 @@ class _Link:
 class Lifeline:
     """Holds one `Connection` at a time and replaces a lost one, waiting twice as long after each failure.
 
+    One that lasts less than a second, or than the wait before it, is a failure too: whoever hangs up is not stormed.
     ``greet`` is called with every new connection before it may be used, and again after the gateway's own link came
     back, since what happened meanwhile was not told. ``connection`` is None while there is nothing that may be used.
     """
@@ -134,8 +136,9 @@ class Lifeline:
         self.connection: Connection | None = None
         self.unusable: Unusable | None = None
         self.connects = 0
+        self._since: float | None = None
         self.heard: Counter[int] = Counter()
-        """Errors and notices of all connections, by code."""
+        """Errors and notices of all connections, by code, but for the answers to cancels of bars."""
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -200,8 +203,11 @@ class Lifeline:
         while True:
             await self._news.wait()
             try:
-                await (self._connect() if self._held is None else self._welcome(self._held))
-                wait = self._address.first_wait
+                if self._held is None:
+                    wait = await self._pause(wait)
+                    await self._connect()
+                else:
+                    await self._welcome(self._held)
                 if self.connection is not None:
                     _LOG.info("the gateway can be used again")
             except Unusable as refusal:
@@ -215,6 +221,16 @@ class Lifeline:
                 _LOG.warning("no connection to the gateway", reason=reason, again_in_seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, self._address.longest_wait)
+
+    async def _pause(self, wait: float) -> float:
+        """Leave a gateway alone that hung up soon; returns how long to wait when the next attempt fails."""
+        since, self._since = self._since, None
+        if since is None:  # there was no connection since the last wait
+            return wait
+        if monotonic() - since >= max(wait, _LASTING_SECONDS):
+            return self._address.first_wait
+        await asyncio.sleep(wait)
+        return min(2 * wait, self._address.longest_wait)
 
     async def _watch(self) -> None:
         """Ask for the time again and again: whoever does not answer is gone, though the socket may not say so."""
@@ -247,6 +263,7 @@ class Lifeline:
             self._held = None
             raise
         self.connects += 1
+        self._since = monotonic()
 
     def _recognise(self, hello: Hello) -> None:
         """Have it for the gateway that it was before."""

@@ -16,7 +16,7 @@ from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache, folder
 from data_plane.connectors.ibkr_ears import Ears
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
-from data_plane.connectors.ibkr_live import LiveMarket, LiveTerms, UpdatedBars
+from data_plane.connectors.ibkr_live import LiveTerms, UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
 from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
@@ -40,10 +40,14 @@ class UnknownSymbol(GatewayRefused):
 
 
 class Batch(NamedTuple):
-    """Rows in the order to publish them; ``through`` is the moment up to which every bar has been given."""
+    """Rows in the order to publish them; ``through`` is the moment up to which every bar has been given.
+
+    ``cut`` says that quotes from here on do not follow those before: some may be missing.
+    """
 
     rows: list[RawBar | RawTick | RawQuote]
     through: datetime
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class LiveSource:
         self._contracts = Contracts(terms.contracts)
         self._batches: SimpleQueue[Batch] = SimpleQueue()
         self._ears = Ears()
-        self._bars: LiveMarket | None = None
+        self._pacer = HistoryPacer()
+        self._bars: UpdatedBars | TradeBars | None = None
         self._quotes: Quotes | None = None
         self._order: InOrder | None = None
         self._ending = False
@@ -120,7 +125,7 @@ class LiveSource:
             RequestRefused: what the gateway refuses for good.
         """
         told: SimpleQueue[Step] = SimpleQueue()
-        loader = HistoryLoader(self._contracts, self._cache, HistoryPacer(), self._terms.pause)
+        loader = HistoryLoader(self._contracts, self._cache, self._pacer, self._terms.pause)
         work: Future[None] = self._thread.start(self._load(loader, self._wanted(first), told.put))
         work.add_done_callback(lambda _: told.put(Step(0, 0, "")))
         while not work.done() or not told.empty():
@@ -212,16 +217,20 @@ class LiveSource:
     async def _subscribe(self, newest: Mapping[str, datetime]) -> None:
         terms, line = self._terms, self._lifeline
         self._order = InOrder(min(newest.get(symbol, _BEFORE_ALL) for symbol in terms.live.symbols))
+        contracts, pacer = self._contracts, self._pacer
+
+        def told() -> datetime:
+            return line.clock.told
+
         if terms.building is None:
-            self._bars = UpdatedBars(terms.live, self._contracts, self._take_bar, lambda: line.clock.told)
+            self._bars = UpdatedBars(terms.live, contracts, self._take_bar, told, pacer)
         else:
-            self._bars = TradeBars(terms.live, terms.building, self._contracts, self._take, lambda: line.clock.told)
+            self._bars = TradeBars(terms.live, terms.building, contracts, self._take, told, pacer)
         self._bars.begin_after(newest)
         self._ears.all.append(self._bars)
         if terms.quotes:
-            self._quotes = Quotes(
-                terms.live.symbols, self._contracts, self._take, line.clock.now, delayed=terms.delayed
-            )
+            clock = line.clock.now
+            self._quotes = Quotes(terms.live, contracts, self._take, self._cut, clock, delayed=terms.delayed)
             self._ears.all.append(self._quotes)
         connection = await line.ready()
         with suppress(ConnectionLost):  # the next connection is greeted, too
@@ -230,7 +239,13 @@ class LiveSource:
     async def _on_time(self) -> None:
         if self._lifeline.unusable is not None:
             raise self._lifeline.unusable
+        if self._quotes is not None:
+            self._quotes.on_time()
         self._hand_over()
+
+    def _cut(self) -> None:
+        if self._order is not None:
+            self._batches.put(Batch([], self._order.through, cut=True))
 
     def _take(self, row: RawBar | RawTick | RawQuote) -> None:
         if isinstance(row, RawBar):

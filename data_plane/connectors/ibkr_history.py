@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
@@ -16,11 +16,11 @@ from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, RequestRefused
 from ibkr_client.contracts import Contracts, Qualified
+from ibkr_client.error_policy import HISTORY
 from ibkr_client.messages import HistoryBar
 from kernel.clock import monotonic
 
 _LOG = structlog.get_logger()
-_HISTORY_SERVICE = 162
 _ATTEMPTS = 5
 _AT_ONCE = 4
 """Requests that are open at the same time, so that the gateway works while an answer is decoded and written."""
@@ -55,16 +55,21 @@ class Wanted:
 
 
 class HistoryPacer:
-    """Keeps requests for bars of at most 30 seconds below 60 in ten minutes and six in two seconds."""
+    """Keeps requests for bars of at most 30 seconds below 60 in ten minutes and six in two seconds.
 
-    def __init__(self, most: int = 55, within: float = 600.0, apart: float = 0.5) -> None:
+    The same one is not sent again within ``same_apart`` seconds. All requests of a connection need the same pacer.
+    """
+
+    def __init__(self, most: int = 55, within: float = 600.0, apart: float = 0.5, same_apart: float = 15.5) -> None:
         self._most = most
         self._within = within
         self._apart = apart
+        self._same_apart = same_apart
         self._sent: deque[float] = deque()
+        self._same: dict[Hashable, float] = {}
 
-    def due(self, bar_size: str) -> float:
-        """How many seconds from now bars of ``bar_size`` may be asked for; the turn is taken with that."""
+    def due(self, bar_size: str, request: Hashable) -> float:
+        """How many seconds from now ``request`` for bars of ``bar_size`` may be sent; the turn is taken with that."""
         step = step_of(bar_size)
         if step is None or step > SMALL:  # larger bars have no such rule
             return 0.0
@@ -76,8 +81,10 @@ class HistoryPacer:
             due = sent[-self._most] + self._within
         if sent:
             due = max(due, sent[-1] + self._apart)
-        sent.append(max(due, now))
-        return max(due - now, 0.0)
+        due = max(due, self._same.get(request, now))
+        self._same[request] = due + self._same_apart
+        sent.append(due)
+        return due - now
 
 
 class HistoryLoader:
@@ -162,7 +169,7 @@ class HistoryLoader:
         self, connection: Connection, contract: Qualified, window: Window, bar_size: str
     ) -> Sequence[HistoryBar]:
         for attempt in range(1, _ATTEMPTS + 1):
-            await self._hold(self._pacer.due(bar_size))
+            await self._hold(self._pacer.due(bar_size, (contract.contract_id, window)))
             try:
                 return await connection.history(
                     contract.contract_id,
@@ -181,8 +188,8 @@ class HistoryLoader:
 
 
 def _is_empty(refusal: RequestRefused) -> bool:
-    return refusal.code == _HISTORY_SERVICE and "no data" in refusal.text.lower()
+    return refusal.code == HISTORY and "no data" in refusal.text.lower()
 
 
 def _is_pacing(refusal: RequestRefused) -> bool:
-    return refusal.code == _HISTORY_SERVICE and "pacing" in refusal.text.lower()
+    return refusal.code == HISTORY and "pacing" in refusal.text.lower()

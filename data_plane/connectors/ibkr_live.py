@@ -1,14 +1,16 @@
 """Bars as they close, kept up to date by the gateway and whole after every kind of reconnect."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from math import inf
 
 import structlog
 
 from data_plane.connectors.ibkr_bars import row_of
+from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.port import RawBar
 from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
@@ -21,6 +23,10 @@ _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
 _AT_ONCE = 10
 """Requests for history that are open at the same time; the gateway takes fifty."""
+_GREETING_SECONDS = 30.0
+"""How long a new connection waits for its bars before other things go on."""
+PATIENT_SECONDS = 20.0
+"""A symbol that pacing rules hold back for longer keeps nobody waiting."""
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 REFUSED = (RequestRefused, TimeoutError, AmbiguousContract)
 """What keeps one symbol from being subscribed, and no other."""
@@ -32,7 +38,7 @@ class LiveTerms:
 
     ``grace`` is how long after its end a bar that was followed by none counts as closed; a symbol of which nothing was
     heard for ``stale_seconds`` is asked for again, and one that was refused, or ended with an error, after
-    ``again_seconds``.
+    ``again_seconds``. The gateway takes one request for the trades of a symbol in ``apart_seconds``.
     """
 
     symbols: tuple[str, ...]
@@ -40,6 +46,7 @@ class LiveTerms:
     grace: timedelta = timedelta(seconds=5)
     stale_seconds: float = 600.0
     again_seconds: float = 60.0
+    apart_seconds: float = 15.5
 
     @property
     def step(self) -> timedelta:
@@ -54,33 +61,16 @@ class LiveTerms:
         return step
 
 
-class LiveMarket(Listener, Protocol):
-    """A subscription to bars, whatever they are made of; it lives in one event loop."""
-
-    def begin_after(self, newest: Mapping[str, datetime]) -> None:
-        """Give nothing up to the close that is known already of each symbol."""
-        ...
-
-    async def greet(self, connection: Connection) -> None:
-        """Subscribe everything on a new connection, and again when the gateway's own link came back."""
-        ...
-
-    def on_time(self) -> None:
-        """Look at the clock: bars end, and symbols fall silent."""
-        ...
-
-    @property
-    def horizon(self) -> datetime:
-        """The moment up to which every bar was given that will come."""
-        ...
-
-
 @dataclass(slots=True)
 class _Series:
-    """One symbol: its subscription, the bar that is still open, and the close of the newest one that was given."""
+    """One symbol: its subscription, the bar that is still open, and the close of the newest one that was given.
+
+    ``asked`` counts how often it was asked for; ``heard_at`` is beyond all times while an answer is waited for.
+    """
 
     symbol: str
     number: int = 0
+    asked: int = 0
     open: HistoryBar | None = None
     given: datetime = _BEFORE_ALL
     heard_at: float = 0.0
@@ -101,8 +91,12 @@ class UpdatedBars(Listener):
         contracts: Contracts,
         give: Callable[[RawBar], None],
         told: Callable[[], datetime],
+        pacer: HistoryPacer,
     ) -> None:
         self._terms = terms
+        self._pacer = pacer
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._cuts = 0
         self._size = size_name(terms.step)
         self._contracts = contracts
         self._give = give
@@ -124,15 +118,11 @@ class UpdatedBars(Listener):
     async def greet(self, connection: Connection) -> None:
         """Subscribe everything; a symbol that is refused is tried again later and keeps nobody waiting."""
         self._connection = connection
-        room = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(series: _Series) -> None:
-            async with room:
-                await self._resubscribe(connection, series)
-
-        await asyncio.gather(*map(one, self._series.values()))
-        while self._left_over:
-            await connection.cancel_bars(self._left_over.pop())
+        asked = self._again(self._series.values())
+        if asked:
+            done, _ = await asyncio.wait(asked, timeout=_GREETING_SECONDS)
+            for each in done:
+                each.result()
 
     @property
     def horizon(self) -> datetime:
@@ -151,6 +141,8 @@ class UpdatedBars(Listener):
         if series is None:
             if self._asking:  # it may have come with the answer that its subscription still waits for
                 self._early.setdefault(number, []).append(bar)
+            elif number not in self._left_over:  # of an answer that came too late
+                self._left_over.append(number)
             return
         series.heard_at = asyncio.get_running_loop().time()
         self._take(series, bar)
@@ -181,13 +173,14 @@ class UpdatedBars(Listener):
 
     def _suspend(self) -> None:
         """What comes from now on may have holes: no bar is taken for closed until its series was asked for again."""
+        self._cuts += 1
         self._left_over += self._by_number
         self._by_number.clear()
         for series in self._series.values():
             series.number = 0
 
     def on_time(self) -> None:
-        """Give bars whose end has passed, and ask again for series that fell silent."""
+        """Give bars whose end has passed, ask again for series that fell silent, and cancel what nobody wants."""
         due = self._told() - self._terms.grace
         for series in self._series.values():
             bar = series.open
@@ -196,20 +189,29 @@ class UpdatedBars(Listener):
         now, terms = asyncio.get_running_loop().time(), self._terms
         limits = {True: terms.again_seconds, False: terms.stale_seconds}
         self._again(each for each in self._series.values() if now - each.heard_at > limits[each.refused])
+        if self._left_over and self._connection is not None:
+            self._start(self._cancel_left_over(self._connection))
 
     async def _subscribe(self, connection: Connection, series: _Series) -> None:
+        asked, cuts = series.asked, self._cuts
         contract = await self._contracts.qualified(connection, series.symbol)
-        self._by_number.pop(series.number, None)
-        old, series.number = series.number, 0
+        if series.number:
+            self._by_number.pop(series.number)
+            self._left_over.append(series.number)
+            series.number = 0
         number, bars = await self._kept(connection, contract, series)
-        if connection is not self._connection:
-            return
-        for bar in bars:
-            self._take(series, bar)
-        series.number, series.refused = number, False
-        self._by_number[number] = series
-        if old:
-            await connection.cancel_bars(old)
+        if (asked, cuts) == (series.asked, self._cuts):
+            for bar in bars:
+                self._take(series, bar)
+            series.number, series.refused = number, False
+            self._by_number[number] = series
+        elif connection is self._connection:  # it may have holes, or another one is on its way
+            self._left_over.append(number)
+
+    async def _cancel_left_over(self, connection: Connection) -> None:
+        with suppress(ConnectionLost):
+            while self._left_over and connection is self._connection:
+                await connection.cancel_bars(self._left_over.pop())
 
     async def _kept(self, connection: Connection, contract: Qualified, series: _Series) -> tuple[int, list[HistoryBar]]:
         """A subscription's number and its bars, with the updates that came before it was known to be one."""
@@ -238,29 +240,45 @@ class UpdatedBars(Listener):
             series.given = self._close(bar)
             self._give(row_of(bar, series.symbol, self._terms.bar_size))
 
-    def _again(self, which: Iterable[_Series]) -> None:
+    def _again(self, which: Iterable[_Series]) -> list[asyncio.Task[None]]:
         connection = self._connection
         if connection is None:
-            return
+            return []
+        begun = []
         for series in which:
-            series.heard_at = asyncio.get_running_loop().time()
-            task = asyncio.get_running_loop().create_task(self._quietly(connection, series))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            wait = self._turn(series)
+            begun.append(self._start(self._resubscribe(connection, series, series.asked, wait)))
+        return begun
 
-    async def _quietly(self, connection: Connection, series: _Series) -> None:
-        try:
-            await self._resubscribe(connection, series)
-        except ConnectionLost:
-            _LOG.info("the connection was lost while bars were asked for", symbol=series.symbol)
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
-    async def _resubscribe(self, connection: Connection, series: _Series) -> None:
-        series.heard_at = asyncio.get_running_loop().time()
+    def _turn(self, series: _Series) -> float:
+        """Ask for a series anew, whoever asks for it already, and return how many seconds that must wait."""
+        series.asked, series.heard_at = series.asked + 1, inf
+        wait = self._pacer.due(self._terms.bar_size, series.symbol)
+        if wait > PATIENT_SECONDS:
+            series.refused = True
+            _LOG.warning("pacing rules keep bars waiting", symbol=series.symbol, seconds=round(wait))
+        return wait
+
+    async def _resubscribe(self, connection: Connection, series: _Series, asked: int, wait: float) -> None:
         try:
-            await self._subscribe(connection, series)
+            await asyncio.sleep(wait)
+            async with self._room:
+                if asked == series.asked:
+                    await self._subscribe(connection, series)
         except REFUSED as error:
             series.refused = True
             _LOG.warning("bars were refused", symbol=series.symbol, reason=str(error) or type(error).__name__)
+        except ConnectionLost:
+            _LOG.info("the connection was lost while bars were asked for", symbol=series.symbol)
+        finally:
+            if asked == series.asked:
+                series.heard_at = asyncio.get_running_loop().time()
 
     def _duration(self, series: _Series) -> str:
         """As much of the past as is missing, a day at least."""

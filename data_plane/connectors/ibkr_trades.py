@@ -1,9 +1,10 @@
 """Bars built from every trade, with those that were seen in part only fetched instead."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -11,20 +12,23 @@ import structlog
 
 from contracts.market import TickType
 from data_plane.connectors.ibkr_bars import row_of
-from data_plane.connectors.ibkr_live import REFUSED, LiveTerms
+from data_plane.connectors.ibkr_history import HistoryPacer
+from data_plane.connectors.ibkr_live import PATIENT_SECONDS, REFUSED, LiveTerms
 from data_plane.connectors.port import RawBar, RawTick
 from data_plane.session_grid import SessionGrid
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost
 from ibkr_client.contracts import Contracts
 from ibkr_client.error_policy import DATA_BACK, DATA_BROKEN, LINK_DOWN, ends_request
-from ibkr_client.messages import Listener, Notice, Trade
+from ibkr_client.messages import HistoryBar, Listener, Notice, Trade
 
 _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
 _MARGIN = timedelta(seconds=1)
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_MOST_PATCHES = 5
+"""How often missing bars are asked for before they are given up."""
 
 
 class BarBuilder(Protocol):
@@ -59,9 +63,11 @@ class _Tape:
     since: datetime = _NEVER
     whole_after: datetime = _NEVER
     patched: bool = False
-    asking: bool = False
+    patching: bool = False
+    patches: int = 0
     refused: bool = False
     refused_at: float = 0.0
+    asked_at: float = -inf
     held: list[RawBar] = field(default_factory=list)
 
 
@@ -79,8 +85,10 @@ class TradeBars(Listener):
         contracts: Contracts,
         give: Callable[[RawBar | RawTick], None],
         told: Callable[[], datetime],
+        pacer: HistoryPacer,
     ) -> None:
         self._terms = terms
+        self._pacer = pacer
         self._grid, self._bars = building
         self._size = size_name(terms.step)
         self._contracts = contracts
@@ -88,6 +96,9 @@ class TradeBars(Listener):
         self._told = told
         self._tapes = {symbol: _Tape(symbol) for symbol in terms.symbols}
         self._by_number: dict[int, _Tape] = {}
+        self._left_over: list[int] = []
+        self._subscribing = asyncio.Lock()
+        self._not_before = 0.0
         self._connection: Connection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -99,9 +110,11 @@ class TradeBars(Listener):
 
     async def greet(self, connection: Connection) -> None:
         """Subscribe everything on a new connection, and again when the gateway's own link came back."""
-        self._connection = connection
+        self._suspend()
+        self._connection, self._not_before = connection, 0.0
         for tape in self._tapes.values():
-            await self._subscribe(connection, tape)
+            tape.refused = False
+        await self._subscribe(connection)
 
     @property
     def horizon(self) -> datetime:
@@ -125,52 +138,73 @@ class TradeBars(Listener):
         tape = self._by_number.get(notice.number)
         if tape is not None:
             _LOG.warning("trades", symbol=tape.symbol, code=notice.code, text=notice.text)
-            if ends_request(notice.code):  # nothing comes of it any more
+            if ends_request(notice.code):  # nothing comes of it any more, but it may hold its line
                 del self._by_number[notice.number]
+                self._left_over.append(notice.number)
+                self._drop(tape)
                 self._refuse(tape)
-        elif notice.code in DATA_BROKEN | LINK_DOWN:
+        elif notice.code in LINK_DOWN:
+            self._connection = None  # until it is greeted again
+            self._suspend()
+        elif notice.code in DATA_BROKEN:
+            self._not_before = asyncio.get_running_loop().time() + self._terms.stale_seconds
             self._suspend()
         elif notice.code in DATA_BACK:
-            self._start(tape for tape in self._tapes.values() if not tape.number)
+            self._not_before = 0.0
 
     def lost(self) -> None:
         """Nothing comes until the next connection."""
         self._connection = None
         self._suspend()
+        self._left_over.clear()
 
     def on_time(self) -> None:
-        """Close bars whose end has passed, and fetch those that were not seen whole."""
+        """Close bars whose end has passed, fetch those that were not seen whole, and subscribe who has no trades."""
         told = self._told()
         self._closed(self._bars.expire(told - self._terms.grace))
         for tape in self._by_number.values():
             if tape.whole_after == _NEVER and told > tape.since:  # it was subscribed before that
                 interval = self._grid.interval(told + _MARGIN)
                 tape.whole_after = told if interval is None else interval.end
-        self._start(
-            tape
-            for tape in self._tapes.values()
-            if tape.number and not tape.patched and tape.whole_after <= told - self._terms.grace
-        )
+        connection = self._connection
+        if connection is None:
+            return
+        for tape in filter(self._is_due, self._tapes.values()):
+            unpatched = tape.number and not (tape.patched or tape.patching)
+            if unpatched and tape.whole_after <= told - self._terms.grace:
+                tape.patching = True
+                self._start(self._patch(connection, tape))
+        if not self._subscribing.locked() and self._silent():
+            self._start(self._subscribe(connection))
+
+    def _is_due(self, tape: _Tape) -> bool:
+        """Whether a symbol may be asked for something, and not only later because that was refused."""
+        return not tape.refused or asyncio.get_running_loop().time() - tape.refused_at > self._terms.again_seconds
+
+    def _silent(self) -> list[_Tape]:
+        """The symbols to subscribe now: none while a data farm is broken."""
         now = asyncio.get_running_loop().time()
-        self._start(
-            tape
-            for tape in self._tapes.values()
-            if tape.refused and not tape.number and now - tape.refused_at > self._terms.again_seconds
-        )
+        if now < self._not_before:
+            return []
+        since = now - self._terms.apart_seconds
+        return [
+            each for each in self._tapes.values() if not each.number and each.asked_at <= since and self._is_due(each)
+        ]
 
     def _suspend(self) -> None:
+        """No trade counts from now on; the gateway goes on with what was subscribed until that is cancelled."""
+        self._left_over += self._by_number
         self._by_number.clear()
         for tape in self._tapes.values():
             self._drop(tape)
 
     @staticmethod
     def _drop(tape: _Tape) -> None:
-        tape.number, tape.patched, tape.whole_after = 0, False, _NEVER
+        tape.number, tape.patched, tape.patches, tape.whole_after = 0, False, 0, _NEVER
         tape.held.clear()
 
     def _refuse(self, tape: _Tape) -> None:
-        """A symbol without trades keeps nobody waiting, and is asked for again later."""
-        self._drop(tape)
+        """What a symbol lacks keeps nobody waiting, and is asked for again later."""
         tape.refused, tape.refused_at = True, asyncio.get_running_loop().time()
 
     def _closed(self, bars: Iterable[RawBar]) -> None:
@@ -189,30 +223,37 @@ class TradeBars(Listener):
             tape.given = close
             self._give(bar)
 
-    def _start(self, tapes: Iterable[_Tape]) -> None:
-        connection = self._connection
-        for tape in tapes if connection is not None else ():
-            if connection is not None and not tape.asking:
-                tape.asking = True
-                task = asyncio.get_running_loop().create_task(self._carry_on(connection, tape))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        async def quietly() -> None:
+            try:
+                await work
+            except ConnectionLost:
+                _LOG.info("the connection was lost while trades or bars were asked for")
 
-    async def _carry_on(self, connection: Connection, tape: _Tape) -> None:
-        try:
-            await (self._patch(connection, tape) if tape.number else self._subscribe(connection, tape))
-        except ConnectionLost:
-            _LOG.info("the connection was lost while trades were asked for", symbol=tape.symbol)
-        finally:
-            tape.asking = False
+        task = asyncio.get_running_loop().create_task(quietly())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _subscribe(self, connection: Connection, tape: _Tape) -> None:
+    async def _subscribe(self, connection: Connection) -> None:
+        """Ask for the trades of every symbol that has none, after the lines of old subscriptions were given back."""
+        async with self._subscribing:
+            while self._left_over and connection is self._connection:
+                await connection.cancel_trades(self._left_over.pop())
+            for tape in self._silent():
+                if connection is self._connection:
+                    await self._listen(connection, tape)
+
+    async def _listen(self, connection: Connection, tape: _Tape) -> None:
         try:
             contract = await self._contracts.qualified(connection, tape.symbol)
             number = await connection.subscribe_trades(contract.contract_id, contract.terms.exchange)
+            tape.asked_at = asyncio.get_running_loop().time()
         except REFUSED as error:
             self._refuse(tape)
             _LOG.warning("trades were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
+            return
+        if connection is not self._connection or asyncio.get_running_loop().time() < self._not_before:
+            self._left_over.append(number)  # it left when nothing could be subscribed any more
             return
         tape.refused = False
         tape.number, tape.since, tape.whole_after = number, self._told(), _NEVER
@@ -221,22 +262,36 @@ class TradeBars(Listener):
     async def _patch(self, connection: Connection, tape: _Tape) -> None:
         """Fetch what is missing up to where bars are seen whole."""
         number = tape.number
-        days = 1 if tape.given == _BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
         try:
-            contract = await self._contracts.qualified(connection, tape.symbol)
-            bars = await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+            bars = await self._missing(connection, tape)
         except REFUSED as error:
             _LOG.warning("missing bars were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
-            bars = []
+            bars = None
+        finally:
+            tape.patching = False
         if tape.number != number:
             return
-        for bar in bars:
+        if bars is None and (patches := tape.patches + 1) < _MOST_PATCHES:
+            tape.patches = patches
+            self._refuse(tape)
+            return
+        tape.refused = False
+        for bar in bars or ():
             row = row_of(bar, tape.symbol, self._terms.bar_size)
             if _close_of(row) <= tape.whole_after:
                 self._finished(tape, row)
         tape.patched, held, tape.held = True, tape.held, []
         for row in held:
             self._finished(tape, row)
+
+    async def _missing(self, connection: Connection, tape: _Tape) -> Sequence[HistoryBar]:
+        wait = self._pacer.due(self._terms.bar_size, tape.symbol)
+        if wait > PATIENT_SECONDS:
+            self._refuse(tape)
+        await asyncio.sleep(wait)
+        days = 1 if tape.given == _BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
+        contract = await self._contracts.qualified(connection, tape.symbol)
+        return await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
 
 
 _close_of: Callable[[RawBar], datetime] = attrgetter("timestamp")

@@ -35,7 +35,7 @@ def connect(ibkr_library, tmp_path):
 
     def connected(simulator, *symbols, bar_size="1min", building=None, **changes):
         address = Address("127.0.0.1", simulator.port, 8 + len(made), first_wait=0.05, patience=10.0)
-        live = LiveTerms(symbols or ("AAPL",), bar_size)
+        live = LiveTerms(symbols or ("AAPL",), bar_size, apart_seconds=2.0)
         source = LiveSource(
             address, SourceTerms(live, tmp_path / "cache", building=building, **changes), ibkr_library.__name__
         )
@@ -174,6 +174,39 @@ def test_every_bar_comes_once_and_in_order_over_every_kind_of_cut(simulate, conn
         rows += gather(source, 8)
     check_bars(rows, symbols, OPENED)
     assert source.connects == 3
+
+
+@pytest.mark.slow
+def test_small_bars_come_once_and_keep_to_the_pacing_rules_over_a_cut(simulate, connect):
+    simulator = simulate("--speed", "20")
+    symbols = ("AAPL", "MSFT")
+    source = connect(simulator, *symbols, bar_size="30s")
+    source.begin(dict.fromkeys(symbols, OPENED))
+    rows = gather(source, 2)
+    simulator.fault(do="connectivity", seconds=1.0, data="kept")
+    rows += gather(source, 20)
+    bars = [(row.timestamp, row.symbol) for row in rows]
+    assert bars == [
+        (OPENED + timedelta(seconds=30 * (1 + place // 2)), symbols[place % 2]) for place in range(len(bars))
+    ]
+    assert source.heard[162] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("farm", [0.5, 1.0, 1.5], ids=["before", "with", "after"])
+def test_bars_from_trades_are_whole_on_every_line_whenever_their_farm_comes_back(simulate, connect, building, farm):
+    simulator = simulate("--speed", "60")
+    symbols = ("AAPL", "GOOG", "IBM", "MSFT", "SPY")  # as many as there are lines
+    source = connect(simulator, *symbols, building=building)
+    source.begin(dict.fromkeys(symbols, OPENED))
+    rows = gather(source, 5)
+    for _ in range(2):
+        simulator.fault(do="connectivity", seconds=1.0, data="kept")
+        time.sleep(farm)
+        simulator.fault(do="notice", code=2104, text="Market data farm connection is OK:usfarm")
+        rows += gather(source, 15)
+    check_bars(rows, symbols, OPENED)
+    assert source.heard[10190] == 0
 
 
 def test_trades_themselves_are_told_besides_their_bars(simulate, connect, building):

@@ -138,6 +138,7 @@ def bars_are_asked_for_again(*faults):
                 simulator.fault(**fault)
             goal = len(rows) + 3
             until(lambda: come(goal), 30)
+            assert source.heard[error_policy.HISTORY] == 0  # cancelled as asked is no complaint
         assert [row.timestamp for row in rows] == [OPENED + timedelta(minutes=1 + place) for place in range(len(rows))]
 
     return case
@@ -152,7 +153,7 @@ def every_symbol(simulate, codes):
 
 def subscribed(desk, simulator, by_symbol, **changes):
     """Bars of all symbols, of which what ended or was refused is soon asked for again."""
-    live = LiveTerms(("MSFT", *by_symbol), "1min", again_seconds=1.0)
+    live = LiveTerms(("MSFT", *by_symbol), "1min", again_seconds=1.0, apart_seconds=1.0)
     address = Address("127.0.0.1", simulator.port, 7, first_wait=0.05, patience=3.0)
     source = LiveSource(address, SourceTerms(live, desk.path.parent / "cache", **changes), desk.library)
     source.begin(dict.fromkeys(live.symbols, OPENED))
@@ -246,7 +247,7 @@ ON_LINKS = {
     2110: link_down_and_up(2110, 1102),
     error_policy.PORT_RESET: link_down_and_up(error_policy.PORT_RESET, None),
     **dict.fromkeys((2103, 2104), MARKET_FARM),
-    **dict.fromkeys((2105, 2106), HISTORY_FARM),
+    **dict.fromkeys((error_policy.HISTORY, 2105, 2106), HISTORY_FARM),
     **dict.fromkeys((2157, 2158), DEFINITIONS_FARM),
     10182: bars_are_asked_for_again({"do": "end_bars", "code": 10182}),
     10225: bars_are_asked_for_again({"do": "end_bars", "code": 10225}),

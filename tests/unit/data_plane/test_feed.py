@@ -139,3 +139,16 @@ def test_a_plane_that_is_away_keeps_no_moment_for_ever():
 
     caught_up(log, stalled).send(moment(9))
     assert log.published == ["slice9"]
+
+
+def test_a_moment_that_a_gate_kept_for_too_long_is_late_and_the_next_one_waits_for_it():
+    log, clock = Log(), [START + timedelta(days=1)]
+
+    class Slow(Log):
+        def before(self, message: Message) -> None:
+            clock[0] = START + timedelta(days=9)
+
+    catch_up = CatchUp(Progress({}), lambda read: log.lines.append("wait"))
+    feed = LiveFeed(log.publish, [Slow(), catch_up], (), lambda: clock[0], timedelta(days=1))
+    assert [feed.send(moment(day)).late for day in (1, 9)] == [True, False]
+    assert log.lines == ["wait", "publish slice1", "wait", "publish slice9"]

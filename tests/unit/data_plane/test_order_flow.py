@@ -137,3 +137,14 @@ def test_flow_is_the_published_sum_over_columns():
     ask = (table.ask <= before.ask) * table.ask_size - (table.ask >= before.ask) * before.ask_size
     quotes = [quote(number, **row) for number, row in enumerate(table.to_dict("records"))]
     assert [flow_of(*pair) for pair in pairwise(quotes)] == (bid - ask).iloc[1:].tolist()
+
+
+def test_no_flow_is_summed_over_a_cut():
+    order_flow = of_minute()
+    order_flow.add(quote(0))
+    order_flow.add(quote(1, bid_size=8.0))
+    order_flow.cut()
+    order_flow.add(quote(20, bid=12.0, ask=12.1))
+    order_flow.add(quote(21, bid=12.0, ask=12.1, bid_size=6.0))
+    (event,) = order_flow.expire(OPEN + timedelta(minutes=1))
+    assert event.ofi_value == 3.0 + 1.0

@@ -1,4 +1,4 @@
-"""Bars from trades where the gateway will not give any: nobody is kept waiting."""
+"""Bars from trades where the gateway refuses some, or loses its link: nobody waits, and nothing counts twice."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
@@ -6,14 +6,17 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from data_plane.bars import TickAggregator
+from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_live import LiveTerms
 from data_plane.connectors.ibkr_trades import Building, TradeBars
+from data_plane.connectors.port import RawBar, RawTick
 from data_plane.session_grid import SessionGrid
 from domain.calendar import always_open
 from ibkr_client.contracts import Contracts, ContractTerms, Qualified
-from ibkr_client.messages import Notice
+from ibkr_client.messages import HistoryBar, Notice, Trade
 
 START = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
+LOST, BACK, FARM_LOST, FARM_BACK = (Notice(-1, code, "") for code in (1100, 1102, 2103, 2104))
 
 
 class Known(Contracts):
@@ -24,26 +27,184 @@ class Known(Contracts):
 
 
 class Gateway:
-    """Takes every subscription."""
+    """Takes as many subscriptions as there are lines, and has a bar of 100 units for every minute of the past."""
+
+    def __init__(self, market, lines=5):
+        self.market, self.lines, self.taken, self.number, self.troubles = market, lines, [], 4, []
 
     async def subscribe_trades(self, contract_id, exchange):
-        return 5
+        await asyncio.sleep(0)
+        assert len(self.taken) < self.lines
+        self.number += 1
+        self.taken.append(self.number)
+        return self.number
+
+    async def cancel_trades(self, number):
+        await asyncio.sleep(0)
+        self.taken.remove(number)
+
+    async def history(self, *rest):
+        await asyncio.sleep(0)
+        if self.troubles:
+            raise self.troubles.pop()
+        minutes = (self.market.now - START) // timedelta(minutes=1)
+        starts = [START + timedelta(minutes=minute) for minute in range(minutes)]
+        newest = HistoryBar(str(int((START + timedelta(minutes=minutes)).timestamp())), 10, 11, 9, 10, 7.0)
+        return [HistoryBar(str(int(each.timestamp())), 10, 11, 9, 10, 100.0) for each in starts] + [newest]
+
+
+class Market:
+    """Bars from trades of some symbols, the time, and what was given."""
+
+    def __init__(self, *symbols, **terms):
+        grid = SessionGrid(always_open(date(2024, 7, 1), date(2024, 7, 31)), "1min")
+        self.now, self.given = START + timedelta(minutes=3, seconds=20), []
+        self.terms = LiveTerms(symbols, "1min", **{"apart_seconds": 0.0, **terms})
+        building = Building(grid, TickAggregator(grid, "1min"))
+        self.bars = TradeBars(self.terms, building, Known({}), self.given.append, lambda: self.now, HistoryPacer())
+        self.bars.begin_after(dict.fromkeys(symbols, START))
+
+    async def at(self, minute, second):
+        self.now = START + timedelta(minutes=minute, seconds=second)
+        self.bars.on_time()
+        await asyncio.sleep(0.01)
+
+    def trade(self, gateway, size):
+        for number in gateway.taken:
+            self.bars.trade(Trade(number, self.now, 10.0, size))
+
+    def volumes(self, symbol="AAPL"):
+        bars = [row for row in self.given if isinstance(row, RawBar) and row.symbol == symbol]
+        return [((row.timestamp - START) // timedelta(minutes=1), row.volume) for row in bars]
 
 
 @pytest.mark.parametrize("code", [101, 200, 321, 354, 420, 10089, 10186, 10189, 10190, 10197])
 def test_a_symbol_without_trades_holds_no_other_up(code):
-    grid = SessionGrid(always_open(date(2024, 7, 1), date(2024, 7, 31)), "1min")
-    terms = LiveTerms(("AAPL",), "1min")
-    now = START + timedelta(minutes=3)
-    bars = TradeBars(terms, Building(grid, TickAggregator(grid, "1min")), Known({}), lambda row: None, lambda: now)
-    bars.begin_after({"AAPL": START})
+    market = Market("AAPL")
+    bars = market.bars
 
     async def play():
-        await bars.greet(Gateway())
+        await bars.greet(Gateway(market))
         assert bars.horizon == START
         bars.notice(Notice(5, 2109, "a warning"))
         assert bars.horizon == START
         bars.notice(Notice(5, code, "no"))
-        assert bars.horizon == now - terms.grace
+        assert bars.horizon == market.now - market.terms.grace
 
     asyncio.run(play())
+
+
+async def cut(market, gateway, order):
+    """The link is lost and comes back; the lifeline greets when it hears of that."""
+    market.bars.notice(LOST)
+    if order == "farm first":
+        market.bars.notice(FARM_BACK)
+        market.bars.on_time()
+        await asyncio.sleep(0.01)
+    market.bars.notice(BACK)
+    greeting = asyncio.ensure_future(market.bars.greet(gateway))
+    if order == "farm meanwhile":
+        market.bars.notice(FARM_BACK)
+        market.bars.on_time()
+        await asyncio.sleep(0)
+        market.bars.notice(FARM_BACK)
+        market.bars.on_time()
+    await greeting
+    if order == "farm after":
+        market.bars.notice(FARM_BACK)
+        market.bars.on_time()
+    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("order", ["link only", "farm first", "farm meanwhile", "farm after"])
+@pytest.mark.parametrize("symbols", [("AAPL",), ("AAPL", "IBM", "MSFT"), ("A", "AAPL", "GOOG", "IBM", "MSFT")])
+def test_after_cuts_each_symbol_has_one_line_and_every_trade_and_bar_counts_once(order, symbols):
+    market = Market(*symbols)
+    gateway = Gateway(market, lines=len(symbols))
+
+    async def play():
+        await market.bars.greet(gateway)
+        for _ in range(2):
+            await cut(market, gateway, order)
+            assert len(gateway.taken) == len(symbols)
+            assert market.volumes() == []  # the bar of 13:33 is still open, and was not seen whole
+        await market.at(3, 30)
+        await market.at(4, 6)
+        market.trade(gateway, 5.0)
+        await market.at(5, 6)
+
+    asyncio.run(play())
+    assert sum(row.size for row in market.given if isinstance(row, RawTick)) == 5.0 * len(symbols)
+    assert market.volumes() == [(1, 100.0), (2, 100.0), (3, 100.0), (4, 100.0), (5, 5.0)]
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+def test_trades_are_asked_for_again_when_their_farm_is_back_or_says_nothing_for_long(told):
+    market = Market("AAPL", stale_seconds=60.0 if told else 0.05)
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await market.bars.greet(gateway)
+        market.bars.notice(FARM_LOST)
+        await market.at(3, 40)
+        assert gateway.taken == [5]
+        if told:
+            market.bars.notice(FARM_BACK)
+        else:
+            await asyncio.sleep(0.06)
+        await market.at(3, 50)
+
+    asyncio.run(play())
+    assert gateway.taken == [6]
+
+
+def test_trades_of_a_symbol_are_not_asked_for_again_sooner_than_the_gateway_allows():
+    market = Market("AAPL", apart_seconds=0.05)
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await market.bars.greet(gateway)
+        await cut(market, gateway, "link only")
+        assert gateway.taken == []
+        await asyncio.sleep(0.05)
+        await market.at(3, 40)
+
+    asyncio.run(play())
+    assert gateway.taken == [6]
+
+
+def test_a_subscription_that_left_while_a_farm_was_broken_is_replaced():
+    market = Market("AAPL")
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        greeting = asyncio.ensure_future(market.bars.greet(gateway))
+        await asyncio.sleep(0)
+        market.bars.notice(FARM_LOST)
+        await greeting
+        assert gateway.taken == [5]
+        market.bars.notice(FARM_BACK)
+        await market.at(3, 50)
+
+    asyncio.run(play())
+    assert gateway.taken == [6]
+
+
+def test_missing_bars_that_nobody_answered_for_are_asked_for_again_and_keep_no_other_symbol_waiting():
+    market = Market("AAPL", again_seconds=0.05)
+    gateway = Gateway(market)
+    gateway.troubles = [TimeoutError()]
+
+    async def play():
+        await market.bars.greet(gateway)
+        await market.at(3, 30)
+        await market.at(4, 6)
+        assert market.volumes() == []
+        assert market.bars.horizon == market.now - market.terms.grace
+        market.trade(gateway, 5.0)
+        await market.at(5, 6)
+        await asyncio.sleep(0.06)
+        await market.at(5, 7)
+
+    asyncio.run(play())
+    assert market.volumes() == [(1, 100.0), (2, 100.0), (3, 100.0), (4, 100.0), (5, 5.0)]

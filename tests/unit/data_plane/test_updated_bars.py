@@ -1,13 +1,15 @@
-"""Bars that the gateway keeps up to date, when its messages come close together."""
+"""Bars that the gateway keeps up to date, when its messages come close together, late or not at all."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
+from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_live import LiveTerms, UpdatedBars
 from ibkr_client.contracts import Contracts, ContractTerms, Qualified
-from ibkr_client.messages import HistoryBar
+from ibkr_client.messages import HistoryBar, Notice
 
 OPENED = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
 
@@ -41,7 +43,7 @@ def given():
 def market(given):
     contracts = Contracts({})
     contracts._found["AAPL"] = Qualified(1, "AAPL", ContractTerms(), ((0.0, 0.01),), 1.0)
-    return UpdatedBars(LiveTerms(("AAPL",), "1min"), contracts, given.append, lambda: OPENED)
+    return UpdatedBars(LiveTerms(("AAPL",), "1min"), contracts, given.append, lambda: OPENED, HistoryPacer())
 
 
 @pytest.mark.parametrize("updates", [[(5, bar(1, 100.0))], [(5, bar(1, 100.0)), (5, bar(2, 0.5)), (6, bar(3, 1.0))]])
@@ -66,3 +68,137 @@ def test_updates_of_subscriptions_that_ended_are_forgotten(market, given):
     asyncio.run(play())
     assert [row.volume for row in given] == [50.0]
     assert market._early == {}
+
+
+class Service:
+    """A connection that knows which requests it keeps up to date, and answers in its own time, or not at all."""
+
+    def __init__(self):
+        self.kept, self.number, self.seconds, self.troubles, self.at = [], 0, 0.0, [], []
+
+    async def keep_bars(self, *rest):
+        self.number += 1
+        number = self.number
+        self.at.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.seconds)
+        if self.troubles:
+            raise self.troubles.pop()
+        self.kept.append(number)
+        return number, [bar(0, 50.0)]
+
+    async def cancel_bars(self, number):
+        await asyncio.sleep(0)
+        self.kept.remove(number)
+
+
+def of(symbols, bar_size="1min", pacer=None, **terms):
+    contracts = Contracts({})
+    for symbol in symbols:
+        contracts._found[symbol] = Qualified(1, symbol, ContractTerms(), ((0.0, 0.01),), 1.0)
+    live = LiveTerms(symbols, bar_size, **terms)
+    return UpdatedBars(live, contracts, lambda row: None, lambda: OPENED, pacer or HistoryPacer())
+
+
+def test_of_a_symbol_that_is_asked_for_in_vain_nothing_is_left_over():
+    market, service = of(("AAPL",), stale_seconds=0.01, again_seconds=0.01), Service()
+
+    async def play():
+        await market.greet(service)
+        assert service.kept == [1]
+        service.troubles = [TimeoutError()] * 3
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            market.on_time()
+            await asyncio.sleep(0.001)
+            market.on_time()
+            await asyncio.sleep(0.001)
+            assert service.kept == []
+        await asyncio.sleep(0.02)
+        market.on_time()
+        await asyncio.sleep(0.001)
+
+    asyncio.run(play())
+    assert service.kept == [5]
+
+
+def test_a_symbol_whose_answer_is_waited_for_is_not_asked_for_again():
+    market, service = of(("AAPL",), stale_seconds=0.001), Service()
+    service.seconds = 0.05
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        for _ in range(5):
+            await asyncio.sleep(0.005)
+            market.on_time()
+        await greeting
+
+    asyncio.run(play())
+    assert service.number == 1
+
+
+@pytest.mark.parametrize("back", [2106, 1102])
+def test_after_a_cut_each_symbol_is_kept_once_even_when_it_was_being_asked_for(back):
+    market, service = of(("AAPL", "MSFT")), Service()
+    service.seconds = 0.01
+
+    async def play():
+        await market.greet(service)
+        for meanwhile in (False, True):
+            greeting = asyncio.ensure_future(market.greet(service)) if meanwhile else None
+            await asyncio.sleep(0.001)
+            market.notice(Notice(-1, 2105 if back == 2106 else 1100, ""))
+            if back == 1102:
+                await market.greet(service)
+            market.notice(Notice(-1, 2106, ""))
+            market.notice(Notice(-1, 2104, ""))
+            await asyncio.sleep(0.05)
+            if greeting:
+                await greeting
+            market.on_time()
+            await asyncio.sleep(0.001)
+            assert len(service.kept) == 2
+            assert sorted(service.kept) == sorted(market._by_number)
+
+    asyncio.run(play())
+
+
+def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_symbol_waiting():
+    market = of(("A", "B", "C", "D"), "30s", HistoryPacer(most=3, apart=0.02))
+    service = Service()
+    market.begin_after(dict.fromkeys(("A", "B", "C", "D"), OPENED - timedelta(minutes=5)))
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        await asyncio.sleep(0.1)
+        assert len(service.kept) == 3
+        assert min(later - earlier for earlier, later in pairwise(service.at)) > 0.015
+        assert market.horizon == OPENED - market._terms.grace
+        greeting.cancel()
+
+    asyncio.run(play())
+
+
+def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_gateway_forbids():
+    market, service = of(("A",), "30s", HistoryPacer(same_apart=0.05)), Service()
+
+    async def play():
+        for _ in range(3):
+            await market.greet(service)
+
+    asyncio.run(play())
+    assert min(later - earlier for earlier, later in pairwise(service.at)) >= 0.045
+
+
+def test_updates_of_an_answer_that_came_too_late_are_cancelled():
+    market, service = of(("AAPL",)), Service()
+
+    async def play():
+        await market.greet(service)
+        service.kept.append(9)
+        for _ in range(2):
+            market.bar_update(9, bar(1, 1.0))
+        market.on_time()
+        await asyncio.sleep(0.001)
+
+    asyncio.run(play())
+    assert service.kept == [1]

@@ -55,6 +55,38 @@ def test_whatever_goes_wrong_with_a_new_connection_it_is_tried_again(monkeypatch
     assert troubles == []
 
 
+def test_a_gateway_that_hangs_up_at_once_is_left_alone_ever_longer(monkeypatch):
+    connected, lost = [], []
+
+    class HangsUp(Line):
+        async def connect(self, *address):
+            loop = asyncio.get_running_loop()
+            connected.append(loop.time())
+            loop.call_soon(self.hang_up)
+            return Hello(("DU1",), 1)
+
+        def hang_up(self):
+            lost.append(asyncio.get_running_loop().time())
+            self.link.lost()
+
+    monkeypatch.setattr(lifeline, "Connection", HangsUp)
+
+    async def greet(connection, hello):
+        """Nothing to ask."""
+
+    async def scenario():
+        line = Lifeline(None, Address("127.0.0.1", 1, 1, first_wait=0.04), Deaf(), greet)
+        await line.start()
+        async with asyncio.timeout(5):
+            while len(connected) < 4:
+                await asyncio.sleep(0.001)
+        await line.stop()
+
+    asyncio.run(scenario())
+    waits = [again - before for before, again in zip(lost, connected[1:], strict=False)]
+    assert all(wait >= 0.04 * 2**number for number, wait in enumerate(waits))
+
+
 class Summaries:
     """A client whose socket is cut while it waits for a summary."""
 
