@@ -249,7 +249,7 @@ class IbkrBroker:
     def observe(self, bar: BarEvent) -> None:
         """Remember the event time, which the gateway does not tell of an end, and look a new symbol up meanwhile."""
         if bar.symbol not in self._seen:
-            self._loop.start(self._session.prepare(bar.symbol))  # whatever becomes of it, `prepare` asks again
+            self._loop.start(self._session.prepare(bar.symbol, order=False))  # if in vain, `prepare` asks again
         self._seen[bar.symbol] = bar.timestamp
 
     def rest(self) -> None:

@@ -45,9 +45,13 @@ class Session:
         self._ids = ids
         self._client_id = client_id
 
-    async def prepare(self, symbol: str) -> None:
-        """Look up the contract of ``symbol``, so that `dispatch` need not; raises BrokerRefused, BrokerUnavailable."""
-        await self._contract(self._venue.connected(), symbol)
+    async def prepare(self, symbol: str, *, order: bool = True) -> None:
+        """Look up the contract of ``symbol``, so that `dispatch` need not; ``order`` says that one waits for it.
+
+        Raises:
+            BrokerRefused, BrokerUnavailable: as the port says.
+        """
+        await self._contract(self._venue.connected(), symbol, order=order)
 
     async def dispatch(self, order: SubmitOrder) -> Sent:
         """Send ``order``; `answer` waits until the gateway has it.
@@ -206,9 +210,9 @@ class Session:
             raise BrokerRefused(refused.reason)
         return news
 
-    async def _contract(self, connection: Connection, symbol: str) -> Qualified:
+    async def _contract(self, connection: Connection, symbol: str, *, order: bool = True) -> Qualified:
         try:
-            return await self._venue.contracts.qualified(connection, symbol)
+            return await self._venue.contracts.qualified(connection, symbol, order=order)
         except AmbiguousContract as problem:
             raise BrokerRefused(f"UNKNOWN_SYMBOL: {problem}") from None
         except RequestRefused as refusal:

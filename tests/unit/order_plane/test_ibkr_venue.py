@@ -338,13 +338,13 @@ class TakingGateway(Nothing):
         self.venue, self.problem = venue, problem
         self.placed, self.lookups, self.questions, self.rules = {}, 0, 0, []
 
-    async def contract_details(self, contract):
+    async def contract_details(self, contract, *, order):
         self.lookups += 1
         number = self.lookups
         await asyncio.sleep(0)
         return [ContractDetails(number, contract["symbol"], "SMART", "NYSE", "USD", 0.01, 1.0, ("SMART",), (26,))]
 
-    async def market_rule(self, rule):
+    async def market_rule(self, rule, *, order):
         self.rules.append(rule)
         await asyncio.sleep(0)
         return [(0.0, 0.01)]
