@@ -76,7 +76,7 @@ def test_whoever_asks_for_an_order_hears_what_traded_and_the_commission_later(tr
     assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
     traded.commission(Commission("a.01", 1.0, "USD"))
     told = [(fact.commission, fact.revision) for fact in traded.news if fact.kind is FactKind.FILL]
-    assert told == [(0.0, 2), (1.0, 3)]
+    assert told == [(0.0, 1_000), (1.0, 1_002)]
 
 
 def test_an_account_has_the_executions_that_its_positions_have(traded):
