@@ -1,12 +1,14 @@
 """Stage 7: a session on a paper account, held against a mock gateway and a backtest of the same bars."""
 
 import os
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import NamedTuple
 from uuid import UUID
 
@@ -54,10 +56,13 @@ class Traded(NamedTuple):
     connects: int
     source: Source
     flat: bool
+    problems: Sequence[str]
 
 
 def run(context: Context, plan: SessionPlan, control_port: int | None = None) -> AnyArtifact:
     """Trade the strategy of the settings on the gateway that they name; with a control port on a stepped simulator.
+
+    Whatever ends a session that has begun, a key included, it leaves its artifact, which says so and has not passed.
 
     Raises:
         NoPaperSession: when the settings are not those of a paper session.
@@ -67,13 +72,20 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
+        ended_by_signals(),
         simulator(*plan.mock_market, symbols=context.data.symbols) as (port, _),
         MockOrders(port, folder, plan.journey_ms / 1000) as mock,
     ):
-        traded = _trade(context, plan, folder, mock, control_port)
-    backtest = _backtest(context, traded.market)
+        return _judged(context, plan, _trade(context, plan, folder, mock, control_port))
+
+
+def _judged(context: Context, plan: SessionPlan, traded: Traded) -> AnyArtifact:
+    problems, backtest = list(traded.problems), RunRecord(context.strategy.initial_cash).tables()
+    with noted(problems, "the backtest"):
+        backtest = _backtest(context, traded.market)
     found = _log(traded, plan, sharpe_of(backtest))
     checks = [
+        check("nothing broke off", not problems, "every part went to its end", "; ".join(problems) or "none did"),
         long_enough(plan, traded.seconds),
         check(
             "trades",
@@ -108,6 +120,31 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
         "PAPER_TRADING_REPORT.html": report_html(found, checks, traded.tables, backtest, traded.source),
     }
     return context.finish(7, checks, found, documents, traded.source)
+
+
+@contextmanager
+def noted(problems: list[str], what: str) -> Iterator[None]:
+    """Add to ``problems`` what ends ``what`` early, Ctrl-C too."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - hours would be lost for whatever it is
+        problems.append(f"{what}: {type(error).__name__}: {error}".removesuffix(": "))
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Have a session end as by Ctrl-C when its terminal is closed or its process is told to end."""
+    main = current_thread() is main_thread()
+    before = {each: signal.signal(each, _press) for each in (signal.SIGTERM, signal.SIGHUP)} if main else {}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _press(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
 
 
 def long_enough(plan: SessionPlan, seconds: float) -> Check:
@@ -167,27 +204,39 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, 
     own: dict[UUID, float] = {}
     refused: set[UUID] = set()
     around = partial(TimedBroker, mock=mock, seconds=own, refused=refused)
-    with trading_on(context.order, folder, around) as (trading, broker):
+    problems: list[str] = []
+    closing = ExitStack()
+    trading, broker = closing.enter_context(trading_on(context.order, folder, around))
+    try:
         first = broker.witness()
         deciding = build_strategy_stage(context.strategy)
         planes = LivePlanes(context.data, context.order, market_time(first), trading, (deciding,), record)
         begun_at, begun = SystemClock().now(), monotonic()
-        try:
+        last: Source = (Evidence.SIMULATED, ["the gateway could not be asked at the end who it is"])
+        with noted(problems, "the session"):
             if control_port is None:
                 planes.run(plan.seconds)
-                seconds = monotonic() - begun
             else:
-                seconds = planes.step(control_port, plan.seconds)
+                planes.step(control_port, plan.seconds)
+        seconds = monotonic() - begun if control_port is None else planes.stepped
+        with noted(problems, "its closing"):
             planes.tell(closing_command(OPERATOR, planes.newest))
             planes.run(plan.closing_seconds, lambda: _is_flat(trading))
-            source = _weaker(source_of(first), source_of(broker.witness()), planes.source.heard)
-            heard = broker.heard + planes.source.heard
-            connects = broker.connects + planes.source.connects
-        finally:
+        with noted(problems, "the last look at the gateway"):
+            last = source_of(broker.witness())
+        heard = broker.heard + planes.source.heard
+        connects = broker.connects + planes.source.connects
+        with noted(problems, "the end of the bars"):
             planes.close()
         flat = _is_flat(trading)
-    tables = record.tables()
-    return Traded(begun_at, seconds, tables, planes.market, own, refused, mock.seconds, heard, connects, source, flat)
+    finally:
+        with noted(problems, "the end of the order plane"):
+            closing.close()
+    source = _weaker(source_of(first), last, heard)
+    return Traded(
+        begun_at, seconds, record.tables(), planes.market, own, refused, mock.seconds, heard, connects, source, flat,
+        problems,
+    )  # fmt: skip
 
 
 def _backtest(context: Context, market: list[Message]) -> Tables:

@@ -41,7 +41,7 @@ class ReferenceDesk:
         self._board.send(session, "marketRule", marketRuleId=number, increments=increments)
 
     def current_time(self, session: Session, _: Received) -> None:
-        """The market's time, in whole epoch seconds; no answer when it was told just now, as a real gateway gives none."""
+        """The market's time, in whole epoch seconds; none when it was told within a second, as of a real gateway."""
         if session.clock.admit(self._board.now):
             self._board.send(session, "currentTime", time=int(self._board.market_now))
 
