@@ -19,6 +19,8 @@ from kernel.clock import monotonic
 _LOG = structlog.get_logger()
 _EXPECTED = (ConnectionLost, RequestRefused, TimeoutError, OSError)
 _LOOK_SECONDS = 0.02
+_STEADY_SECONDS = 5.0
+"""One that was lost sooner counts as an attempt that failed."""
 _PULSE_SECONDS = 2.0
 """A gateway answers the question for its time at most once a second."""
 
@@ -128,6 +130,7 @@ class Lifeline:
         self._news = asyncio.Event()
         self._link: _Link | None = None
         self._held: Connection | None = None
+        self._made_at: float | None = None
         self._hello = Hello((), 0)
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self.clock = GatewayClock()
@@ -199,9 +202,12 @@ class Lifeline:
         wait = self._address.first_wait
         while True:
             await self._news.wait()
+            if self._held is None and self._made_at is not None:
+                steady, self._made_at = monotonic() - self._made_at >= _STEADY_SECONDS, None
+                await asyncio.sleep(0.0 if steady else wait)
+                wait = self._address.first_wait if steady else min(2 * wait, self._address.longest_wait)
             try:
                 await (self._connect() if self._held is None else self._welcome(self._held))
-                wait = self._address.first_wait
                 if self.connection is not None:
                     _LOG.info("the gateway can be used again")
             except Unusable as refusal:
@@ -247,6 +253,7 @@ class Lifeline:
             self._held = None
             raise
         self.connects += 1
+        self._made_at = monotonic()
 
     def _recognise(self, hello: Hello) -> None:
         """Have it for the gateway that it was before."""

@@ -137,3 +137,44 @@ def test_a_gateway_is_not_asked_for_its_time_sooner_than_it_answers_again(monkey
 
     asyncio.run(scenario())
     assert all(later - earlier >= 0.05 for earlier, later in pairwise(clients[0].asked))
+
+
+def test_a_gateway_that_hangs_up_on_each_new_connection_is_connected_to_ever_more_seldom(monkeypatch):
+    monkeypatch.setattr(lifeline, "Connection", Line)
+    made = []
+
+    async def greet(connection, hello):
+        made.append(asyncio.get_running_loop().time())
+        asyncio.get_running_loop().call_soon(connection.link.lost)
+
+    async def scenario():
+        line = Lifeline(None, Address("127.0.0.1", 1, 1, first_wait=0.05, longest_wait=0.2), Deaf(), greet)
+        await line.start()
+        await asyncio.sleep(0.8)
+        await line.stop()
+
+    asyncio.run(scenario())
+    gaps = [later - earlier for earlier, later in pairwise(made)]
+    assert all(gap >= least for gap, least in zip(gaps, (0.04, 0.09, 0.19, 0.19), strict=False)), gaps
+    assert len(gaps) >= 3
+
+
+def test_a_connection_that_was_lost_after_a_while_is_made_again_at_once(monkeypatch):
+    monkeypatch.setattr(lifeline, "Connection", Line)
+    monkeypatch.setattr(lifeline, "_STEADY_SECONDS", 0.05)
+    times = []
+
+    async def greet(connection, hello):
+        times.append(asyncio.get_running_loop().time())
+
+    async def scenario():
+        line = Lifeline(None, Address("127.0.0.1", 1, 1, first_wait=5.0), Deaf(), greet)
+        await line.start()
+        await asyncio.sleep(0.1)
+        line.connection.link.lost()
+        async with asyncio.timeout(2):
+            while len(times) < 2:
+                await asyncio.sleep(0.001)
+        await line.stop()
+
+    asyncio.run(scenario())
