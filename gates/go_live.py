@@ -82,9 +82,17 @@ def drafted(context: Context, made: AnyArtifact, found: Prelive, account: str, d
         capital=order.capital,
         scale_up=tuple(
             Step(capital_fraction=fraction, position_cap=fraction * cap, review_by=review_by)
-            for fraction, review_by in _growth(made.created_at, last)
+            for fraction, review_by in growth(made.created_at, last)
         ),
     )
+
+
+def growth(decided_at: datetime, last: datetime) -> list[tuple[float, datetime]]:
+    """Fractions of capital with the dates of their reviews; none begins at ``last`` or later, when it ends."""
+    begins = [decided_at, *(decided_at + timedelta(days=days) for _, days in GROWTH if days is not None)]
+    ends = [*begins[1:], last]
+    steps = zip(GROWTH, begins, ends, strict=True)
+    return [(fraction, min(end, last)) for (fraction, _), begin, end in steps if begin < last]
 
 
 def standing(context: Context) -> list[Rung]:
@@ -162,11 +170,6 @@ def _stages(rungs: Sequence[Rung]) -> Check:
 
 def _rehearsed(done: Rehearsal) -> Check:
     return check(done.name, done.passed, "done for real, as promised", f"{done.before} -> {done.after}")
-
-
-def _growth(decided_at: datetime, last: datetime) -> list[tuple[float, datetime]]:
-    dated = [(fraction, last if days is None else decided_at + timedelta(days=days)) for fraction, days in GROWTH]
-    return [each for each in dated if each[1] < last or each[0] == 1.0]
 
 
 def _here(context: Context) -> GoLiveSettings:
