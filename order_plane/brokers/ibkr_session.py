@@ -60,6 +60,7 @@ class Session:
             BrokerRefused, BrokerUnavailable, BrokerStateUnknown: as the port of a broker says.
         """
         venue, intent = self._venue, order.intent
+        self._require_account(order)
         connection = venue.connected()
         contract = await self._contract(connection, intent.symbol)
         form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
@@ -108,6 +109,7 @@ class Session:
         A gateway takes a change of an order that it has not for a new order, so it is sent only of one that it lists.
         """
         venue, intent_id = self._venue, order.intent.intent_id
+        self._require_account(order)
         connection = venue.connected()
         if order.at_market:
             raise BrokerRefused("TYPE_FIXED: the gateway advises against changing the type of an order that works")
@@ -129,6 +131,11 @@ class Session:
             venue.changing.pop(intent_id, None)
         self._ids.resize(tracked)
         return venue.take(intent_id)
+
+    def _require_account(self, order: SubmitOrder | ReplaceOrder) -> None:
+        """Send nothing here that was meant for another account, such as by an earlier life with other settings."""
+        if order.account != self._terms.account:
+            raise BrokerRefused("WRONG_ACCOUNT: the order is for another account than the one that is traded")
 
     async def _listed(self, connection: Connection, intent_id: UUID) -> Tracked:
         """The order of an intent, which the gateway lists now as one that works."""

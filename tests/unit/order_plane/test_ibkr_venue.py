@@ -19,7 +19,7 @@ from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, CancelsTogether, KeyLife, Overlapping
 from order_plane.composition import build_stage
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
@@ -518,3 +518,13 @@ def test_orders_without_a_row_are_asked_about_once_for_all_before_they_are_cance
 def test_the_router_finds_that_the_gateway_takes_orders_and_cancels_while_others_are_not_answered():
     assert issubclass(IbkrBroker, Overlapping)
     assert issubclass(IbkrBroker, CancelsTogether)
+
+
+@pytest.mark.parametrize("act", ["dispatch", "replace"])
+def test_nothing_is_sent_for_another_account_than_the_one_that_is_traded(taking, act):
+    session, gateway, ids = taking
+    wish = an_order()._replace(account="DU2")
+    changed = ReplaceOrder(wish.intent, "DU2", 5.0)
+    with pytest.raises(BrokerRefused, match="WRONG_ACCOUNT"):
+        asyncio.run(session.dispatch(wish) if act == "dispatch" else session.replace(changed))
+    assert (gateway.placed, ids.find(FIRST)) == ({}, None)
