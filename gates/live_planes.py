@@ -81,8 +81,8 @@ class LivePlanes:
                 self._take(self._stage.on_time(batch.through + self._grace))
             self.settle()
 
-    def step(self, control_port: int, seconds: float) -> None:
-        """Let the market of a stepped simulator go on for ``seconds``, by a minute at a time.
+    def step(self, control_port: int, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
+        """Let the market of a stepped simulator go on for ``seconds``, or until ``ended``, by a minute at a time.
 
         Each minute's bars are decided on, and the orders that follow are told of, before the next one begins.
 
@@ -95,6 +95,8 @@ class LivePlanes:
         ):
             first = _go(at, _INTO_THE_NEXT)
             for _ in range(round(seconds / _MINUTE)):
+                if ended():
+                    return
                 closed = _go(at, _MINUTE)
                 due = closed if self._grid.closes_at(closed) else self._told
                 self.run(_MINUTE_PATIENCE, lambda due=due: self._told >= due)  # type: ignore[misc]

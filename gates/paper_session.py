@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from threading import current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from typing import NamedTuple
 from uuid import UUID
 
@@ -36,6 +36,7 @@ from order_plane.settings import BrokerName, Mode, OrderSettings
 from strategy_plane.composition import build_stage as build_strategy_stage
 
 OPERATOR = "paper-session"
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NoPaperSession(ValueError):
@@ -72,11 +73,11 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
-        ended_by_signals(),
+        told_to_end() as told,
         simulator(*plan.mock_market, symbols=context.data.symbols) as (port, _),
         MockOrders(port, folder, plan.journey_ms / 1000) as mock,
     ):
-        return _judged(context, plan, _trade(context, plan, folder, mock, control_port))
+        return _judged(context, plan, _trade(context, plan, folder, mock, control_port, told))
 
 
 def _judged(context: Context, plan: SessionPlan, traded: Traded) -> AnyArtifact:
@@ -124,7 +125,7 @@ def _judged(context: Context, plan: SessionPlan, traded: Traded) -> AnyArtifact:
 
 @contextmanager
 def noted(problems: list[str], what: str) -> Iterator[None]:
-    """Add to ``problems`` what ends ``what`` early, Ctrl-C too."""
+    """Add to ``problems`` what ends ``what`` early, a second Ctrl-C too."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - hours would be lost for whatever it is
@@ -132,19 +133,22 @@ def noted(problems: list[str], what: str) -> Iterator[None]:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Have a session end as by Ctrl-C when its terminal is closed or its process is told to end."""
+def told_to_end() -> Iterator[Event]:
+    """Set once Ctrl-C is pressed, the terminal is closed or the process is told to end; a second Ctrl-C interrupts."""
+    told = Event()
+
+    def hear(number: int, _: object) -> None:
+        if told.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        told.set()
+
     main = current_thread() is main_thread()
-    before = {each: signal.signal(each, _press) for each in (signal.SIGTERM, signal.SIGHUP)} if main else {}
+    before = {each: signal.signal(each, hear) for each in _ENDINGS} if main else {}
     try:
-        yield
+        yield told
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-
-
-def _press(*_: object) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 def long_enough(plan: SessionPlan, seconds: float) -> Check:
@@ -199,7 +203,9 @@ def market_time(seen: Witness) -> datetime:
     return SystemClock().now() + timedelta(seconds=seen.clock_gap)
 
 
-def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None) -> Traded:
+def _trade(
+    context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None, told: Event
+) -> Traded:
     record = RunRecord(context.strategy.initial_cash)
     own: dict[UUID, float] = {}
     refused: set[UUID] = set()
@@ -215,9 +221,11 @@ def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, 
         last: Source = (Evidence.SIMULATED, ["the gateway could not be asked at the end who it is"])
         with noted(problems, "the session"):
             if control_port is None:
-                planes.run(plan.seconds)
+                planes.run(plan.seconds, told.is_set)
             else:
-                planes.step(control_port, plan.seconds)
+                planes.step(control_port, plan.seconds, told.is_set)
+        if told.is_set():
+            problems.append("the session: it was told to end")
         seconds = monotonic() - begun if control_port is None else planes.stepped
         with noted(problems, "its closing"):
             planes.tell(closing_command(OPERATOR, planes.newest))

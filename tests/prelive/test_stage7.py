@@ -113,7 +113,7 @@ def breaks_off(error):
             1_800,
         ),
         (breaks_off(SimulatorFailed("no bars")), "the session: SimulatorFailed: no bars", 1_440),
-        (breaks_off(signal.SIGHUP), "the session: KeyboardInterrupt", 1_440),
+        (breaks_off(signal.SIGHUP), "the session: it was told to end", 1_500),
     ],
 )
 def test_a_session_that_breaks_off_leaves_what_it_did_and_why_it_counts_for_nothing(
