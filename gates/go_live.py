@@ -95,8 +95,11 @@ def growth(decided_at: datetime, last: datetime) -> list[tuple[float, datetime]]
     return [(fraction, min(end, last)) for (fraction, _), begin, end in steps if begin < last]
 
 
-def standing(context: Context) -> list[Rung]:
-    """Every stage as it stands now; under the live account of a record its artifacts are of the paper account."""
+def standing(context: Context, at: datetime | None = None) -> list[Rung]:
+    """Every stage as it stands now, or ``at`` a moment by its age.
+
+    Under the live account of a record its artifacts are of the paper account.
+    """
     subject = context.subject()
     try:
         record = context.shelf.read(RECORD, SignedRecord).record
@@ -104,20 +107,21 @@ def standing(context: Context) -> list[Rung]:
         record = None
     if record is not None and record.account == subject.account:
         subject = subject._replace(account=record.evidence_account)
-    return ladder(context.shelf.all(), subject, SystemClock().now())
+    return ladder(context.shelf.all(), subject, at or SystemClock().now())
 
 
 def record_problems(context: Context) -> list[str]:
     """Why the go-live record does not hold: its artifacts, its signatures, and what has changed since.
 
-    Whether the configured account is the live one is not asked here: what runs may be its paper twin.
+    Artifacts must have been fresh when they were decided on; how long that holds, the record says itself. Whether the
+    configured account is the live one is not asked here: what runs may be its paper twin.
     """
     try:
         signed, edited = context.shelf.record()
     except UnreadableDocument as error:
         return [str(error)]
     record, subject = signed.record, context.subject()
-    rungs = standing(context)
+    rungs = standing(context, record.decided_at)
     found = [
         f"stage {each.stage.number} is {each.standing.value}" for each in rungs if each.standing is not Standing.PASSED
     ]
