@@ -19,7 +19,7 @@ from kernel.clock import monotonic
 _LOG = structlog.get_logger()
 _EXPECTED = (ConnectionLost, RequestRefused, TimeoutError, OSError)
 _LOOK_SECONDS = 0.02
-_STEADY_SECONDS = 5.0
+_STEADY_SECONDS = 1.0
 """One that was lost sooner counts as an attempt that failed."""
 _PULSE_SECONDS = 2.0
 """A gateway answers the question for its time at most once a second."""
