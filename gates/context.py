@@ -1,7 +1,7 @@
 """What every stage knows: the settings of the three planes, their hashes, the code, and where artifacts go."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,7 +26,8 @@ Source = tuple[Evidence, Sequence[str]]
 class Context:
     """The settings that are to go live, with the gateway of the moment, and the shelf of artifacts.
 
-    ``root`` is the checkout: stages 1, 4 and 5 need its fixtures and tests.
+    ``root`` is the checkout: stages 1, 4 and 5 need its fixtures and tests. ``code`` is as it was at the start: what is
+    written to the disk during a session of hours did not trade in it.
     """
 
     data: DataSettings
@@ -34,6 +35,7 @@ class Context:
     order: OrderSettings
     shelf: Shelf
     root: Path = ROOT
+    code: CodeVersion = field(default_factory=lambda: CodeVersion(**code_version()._asdict()))
 
     def subject(self) -> Subject:
         """What the artifacts are about, as it is now."""
@@ -42,7 +44,7 @@ class Context:
             configuration_of(self.data, self.strategy, self.order),
             order_configuration(self.order),
             limits_hash(self.order),
-            CodeVersion(**code_version()._asdict()),
+            self.code,
         )
 
     def finish(

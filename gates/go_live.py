@@ -82,13 +82,24 @@ def drafted(context: Context, made: AnyArtifact, found: Prelive, account: str, d
         capital=order.capital,
         scale_up=tuple(
             Step(capital_fraction=fraction, position_cap=fraction * cap, review_by=review_by)
-            for fraction, review_by in _growth(made.created_at, last)
+            for fraction, review_by in growth(made.created_at, last)
         ),
     )
 
 
-def standing(context: Context) -> list[Rung]:
-    """Every stage as it stands now; under the live account of a record its artifacts are of the paper account."""
+def growth(decided_at: datetime, last: datetime) -> list[tuple[float, datetime]]:
+    """Fractions of capital with the dates of their reviews; none begins at ``last`` or later, when it ends."""
+    begins = [decided_at, *(decided_at + timedelta(days=days) for _, days in GROWTH if days is not None)]
+    ends = [*begins[1:], last]
+    steps = zip(GROWTH, begins, ends, strict=True)
+    return [(fraction, min(end, last)) for (fraction, _), begin, end in steps if begin < last]
+
+
+def standing(context: Context, at: datetime | None = None) -> list[Rung]:
+    """Every stage as it stands now, or ``at`` a moment by its age.
+
+    Under the live account of a record its artifacts are of the paper account.
+    """
     subject = context.subject()
     try:
         record = context.shelf.read(RECORD, SignedRecord).record
@@ -96,20 +107,21 @@ def standing(context: Context) -> list[Rung]:
         record = None
     if record is not None and record.account == subject.account:
         subject = subject._replace(account=record.evidence_account)
-    return ladder(context.shelf.all(), subject, SystemClock().now())
+    return ladder(context.shelf.all(), subject, at or SystemClock().now())
 
 
 def record_problems(context: Context) -> list[str]:
     """Why the go-live record does not hold: its artifacts, its signatures, and what has changed since.
 
-    Whether the configured account is the live one is not asked here: what runs may be its paper twin.
+    Artifacts must have been fresh when they were decided on; how long that holds, the record says itself. Whether the
+    configured account is the live one is not asked here: what runs may be its paper twin.
     """
     try:
         signed, edited = context.shelf.record()
     except UnreadableDocument as error:
         return [str(error)]
     record, subject = signed.record, context.subject()
-    rungs = standing(context)
+    rungs = standing(context, record.decided_at)
     found = [
         f"stage {each.stage.number} is {each.standing.value}" for each in rungs if each.standing is not Standing.PASSED
     ]
@@ -162,11 +174,6 @@ def _stages(rungs: Sequence[Rung]) -> Check:
 
 def _rehearsed(done: Rehearsal) -> Check:
     return check(done.name, done.passed, "done for real, as promised", f"{done.before} -> {done.after}")
-
-
-def _growth(decided_at: datetime, last: datetime) -> list[tuple[float, datetime]]:
-    dated = [(fraction, last if days is None else decided_at + timedelta(days=days)) for fraction, days in GROWTH]
-    return [each for each in dated if each[1] < last or each[0] == 1.0]
 
 
 def _here(context: Context) -> GoLiveSettings:

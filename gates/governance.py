@@ -64,8 +64,6 @@ def propose_review(context: Context, findings: str, at: datetime) -> SignedRecor
 def sign_governance(context: Context, role: Role, name: str, signer: Signer) -> SignedGovernance:
     """Add a signature to the governance; raises SigningRefused when it would not count."""
     signed = context.shelf.read(GOVERNANCE, SignedGovernance)
-    if signed.governance.holders.get(role) != name:
-        raise SigningRefused(f"the governance does not name {name} as {role.value}")
     given = _added(context, signed.governance, signed.signatures, role, name, signer)
     changed = signed.model_copy(update={"signatures": given})
     context.shelf.write(GOVERNANCE, changed)
@@ -99,7 +97,8 @@ def in_words(record: GoLiveRecord) -> str:
     steps = ", ".join(f"{step.capital_fraction:.0%} until {step.review_by:%Y-%m-%d}" for step in record.scale_up)
     return (
         f"account {record.account}, evidence {record.evidence.value}, capital {record.capital:,.0f} ({steps}), "
-        f"until {record.expires_at:%Y-%m-%d}{'' if record.passed else '; a stage has NOT passed'}"
+        f"until {record.expires_at:%Y-%m-%d}, code {record.code.commit[:12] or 'of no commit'}, record "
+        f"{record.fingerprint[:16]}{'' if record.passed else '; a stage has NOT passed'}"
     )
 
 
@@ -115,6 +114,8 @@ def _added(
 ) -> tuple[Signature, ...]:
     if context.order.go_live.signers.get(role) != signer.public:
         raise SigningRefused(f"order.go_live.signers does not name this key as that of the {role.value}")
+    if context.shelf.read(GOVERNANCE, SignedGovernance).governance.holders.get(role) != name:
+        raise SigningRefused(f"the governance does not name {name} as {role.value}")
     if any(each.public_key == signer.public and each.role is not role for each in given):
         raise SigningRefused("this key has signed in another role; three different keys are needed")
     blank = Signature(role=role, name=name, public_key=signer.public, signature="0" * 128)

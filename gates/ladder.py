@@ -74,10 +74,11 @@ def weakest(rungs: Sequence[Rung]) -> Evidence:
 
 def _rung(stage: Stage, found: Found, subject: Subject, now: datetime) -> Rung:
     artifact = found.artifact
-    if artifact is None:
-        return Rung(stage, Standing.UNREADABLE if found.problems else Standing.MISSING, found.problems, None)
     if found.problems:
         return Rung(stage, Standing.UNREADABLE, found.problems, artifact)
+    if artifact is None:
+        wanted = f"algotrade gates run {stage.number} makes it; it needs {', '.join(stage.inputs)}"
+        return Rung(stage, Standing.MISSING, (wanted,), None)
     changed = changes(artifact.subject, subject)
     if changed:
         return Rung(stage, Standing.INVALIDATED, tuple(changed), artifact)

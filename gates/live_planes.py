@@ -58,6 +58,8 @@ class LivePlanes:
         if record is not None:
             self._bus.watch(record.handlers, record.note)
         self._trading = trading
+        self.stepped = 0.0
+        """How far the market of a stepped simulator went, in its seconds."""
         self.market: list[Message] = []
         gateway = address_of(order.ibkr)
         address = Address(gateway.host, gateway.port, gateway.client_id + BARS_CLIENT, gateway.patience)
@@ -81,8 +83,8 @@ class LivePlanes:
                 self._take(self._stage.on_time(batch.through + self._grace))
             self.settle()
 
-    def step(self, control_port: int, seconds: float) -> float:
-        """Let the market of a stepped simulator go on for ``seconds``, by a minute at a time; returns how far it went.
+    def step(self, control_port: int, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
+        """Let the market of a stepped simulator go on for ``seconds``, or until ``ended``, by a minute at a time.
 
         Each minute's bars are decided on, and the orders that follow are told of, before the next one begins.
 
@@ -93,15 +95,17 @@ class LivePlanes:
             socket.create_connection(("127.0.0.1", control_port), _CONTROL_PATIENCE) as link,
             link.makefile("rw") as at,
         ):
-            first = closed = _go(at, _INTO_THE_NEXT)
+            first = _go(at, _INTO_THE_NEXT)
             for _ in range(round(seconds / _MINUTE)):
+                if ended():
+                    return
                 closed = _go(at, _MINUTE)
                 due = closed if self._grid.closes_at(closed) else self._told
                 self.run(_MINUTE_PATIENCE, lambda due=due: self._told >= due)  # type: ignore[misc]
                 if self._told < due:
                     raise SimulatorFailed(f"the simulator did not tell the bars that close at {due}")
                 self.run(_ORDER_PATIENCE, lambda: not self._trading.desk.open_orders)
-            return (closed - first).total_seconds()
+                self.stepped = (closed - first).total_seconds()
 
     def settle(self) -> None:
         """Book what the broker did since."""

@@ -1,12 +1,14 @@
 """Stage 7: a session on a paper account, held against a mock gateway and a backtest of the same bars."""
 
 import os
+import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event, current_thread, main_thread
 from typing import NamedTuple
 from uuid import UUID
 
@@ -34,6 +36,7 @@ from order_plane.settings import BrokerName, Mode, OrderSettings
 from strategy_plane.composition import build_stage as build_strategy_stage
 
 OPERATOR = "paper-session"
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class NoPaperSession(ValueError):
@@ -54,10 +57,13 @@ class Traded(NamedTuple):
     connects: int
     source: Source
     flat: bool
+    problems: Sequence[str]
 
 
 def run(context: Context, plan: SessionPlan, control_port: int | None = None) -> AnyArtifact:
     """Trade the strategy of the settings on the gateway that they name; with a control port on a stepped simulator.
+
+    Whatever ends a session that has begun, a key included, it leaves its artifact, which says so and has not passed.
 
     Raises:
         NoPaperSession: when the settings are not those of a paper session.
@@ -67,13 +73,20 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
+        told_to_end() as told,
         simulator(*plan.mock_market, symbols=context.data.symbols) as (port, _),
         MockOrders(port, folder, plan.journey_ms / 1000) as mock,
     ):
-        traded = _trade(context, plan, folder, mock, control_port)
-    backtest = _backtest(context, traded.market)
+        return _judged(context, plan, _trade(context, plan, folder, mock, control_port, told))
+
+
+def _judged(context: Context, plan: SessionPlan, traded: Traded) -> AnyArtifact:
+    problems, backtest = list(traded.problems), RunRecord(context.strategy.initial_cash).tables()
+    with noted(problems, "the backtest"):
+        backtest = _backtest(context, traded.market)
     found = _log(traded, plan, sharpe_of(backtest))
     checks = [
+        check("nothing broke off", not problems, "every part went to its end", "; ".join(problems) or "none did"),
         long_enough(plan, traded.seconds),
         check(
             "trades",
@@ -108,6 +121,34 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
         "PAPER_TRADING_REPORT.html": report_html(found, checks, traded.tables, backtest, traded.source),
     }
     return context.finish(7, checks, found, documents, traded.source)
+
+
+@contextmanager
+def noted(problems: list[str], what: str) -> Iterator[None]:
+    """Add to ``problems`` what ends ``what`` early, a second Ctrl-C too."""
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - hours would be lost for whatever it is
+        problems.append(f"{what}: {type(error).__name__}: {error}".removesuffix(": "))
+
+
+@contextmanager
+def told_to_end() -> Iterator[Event]:
+    """Set once Ctrl-C is pressed, the terminal is closed or the process is told to end; a second Ctrl-C interrupts."""
+    told = Event()
+
+    def hear(number: int, _: object) -> None:
+        if told.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        told.set()
+
+    main = current_thread() is main_thread()
+    before = {each: signal.signal(each, hear) for each in _ENDINGS} if main else {}
+    try:
+        yield told
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def long_enough(plan: SessionPlan, seconds: float) -> Check:
@@ -162,32 +203,48 @@ def market_time(seen: Witness) -> datetime:
     return SystemClock().now() + timedelta(seconds=seen.clock_gap)
 
 
-def _trade(context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None) -> Traded:
+def _trade(
+    context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None, told: Event
+) -> Traded:
     record = RunRecord(context.strategy.initial_cash)
     own: dict[UUID, float] = {}
     refused: set[UUID] = set()
     around = partial(TimedBroker, mock=mock, seconds=own, refused=refused)
-    with trading_on(context.order, folder, around) as (trading, broker):
+    problems: list[str] = []
+    closing = ExitStack()
+    trading, broker = closing.enter_context(trading_on(context.order, folder, around))
+    try:
         first = broker.witness()
         deciding = build_strategy_stage(context.strategy)
         planes = LivePlanes(context.data, context.order, market_time(first), trading, (deciding,), record)
         begun_at, begun = SystemClock().now(), monotonic()
-        try:
+        last: Source = (Evidence.SIMULATED, ["the gateway could not be asked at the end who it is"])
+        with noted(problems, "the session"):
             if control_port is None:
-                planes.run(plan.seconds)
-                seconds = monotonic() - begun
+                planes.run(plan.seconds, told.is_set)
             else:
-                seconds = planes.step(control_port, plan.seconds)
+                planes.step(control_port, plan.seconds, told.is_set)
+        if told.is_set():
+            problems.append("the session: it was told to end")
+        seconds = monotonic() - begun if control_port is None else planes.stepped
+        with noted(problems, "its closing"):
             planes.tell(closing_command(OPERATOR, planes.newest))
             planes.run(plan.closing_seconds, lambda: _is_flat(trading))
-            source = _weaker(source_of(first), source_of(broker.witness()), planes.source.heard)
-            heard = broker.heard + planes.source.heard
-            connects = broker.connects + planes.source.connects
-        finally:
+        with noted(problems, "the last look at the gateway"):
+            last = source_of(broker.witness())
+        heard = broker.heard + planes.source.heard
+        connects = broker.connects + planes.source.connects
+        with noted(problems, "the end of the bars"):
             planes.close()
         flat = _is_flat(trading)
-    tables = record.tables()
-    return Traded(begun_at, seconds, tables, planes.market, own, refused, mock.seconds, heard, connects, source, flat)
+    finally:
+        with noted(problems, "the end of the order plane"):
+            closing.close()
+    source = _weaker(source_of(first), last, heard)
+    return Traded(
+        begun_at, seconds, record.tables(), planes.market, own, refused, mock.seconds, heard, connects, source, flat,
+        problems,
+    )  # fmt: skip
 
 
 def _backtest(context: Context, market: list[Message]) -> Tables:

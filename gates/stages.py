@@ -28,7 +28,12 @@ STAGES = (
     Stage(
         1,
         "Artifact validation",
-        ("a coverage report (coverage json)", "fixtures", "the committed schemas", "GOVERNANCE.json"),
+        (
+            "a coverage report (--coverage, of coverage json)",
+            "fixtures",
+            "the committed schemas",
+            "a signed GOVERNANCE.json",
+        ),
         ("coverage", "coverage is of this code", "fixtures match their manifest", "recordings are readable", "schemas"),
         "IBKR_ARTIFACT_VALIDATION_REPORT.json",
         ("IBKR_ARTIFACT_VALIDATION_REPORT.md",),
@@ -55,7 +60,7 @@ STAGES = (
     Stage(
         4,
         "Implementation",
-        ("a JUnit report of unit and port suites",),
+        ("a JUnit report of unit and port suites (--junit; else it runs them)",),
         ("unit suite", "port suite", "every file of tests was run", "nothing failed", "the report is of this code"),
         "IBKR_IMPLEMENTATION_REPORT.json",
         (),
@@ -73,7 +78,7 @@ STAGES = (
     Stage(
         6,
         "Account probe",
-        ("a gateway",),
+        ("a gateway (--sim starts a simulator)",),
         ("connected", "the account is there", "no order can leave", "buying power"),
         "ACCOUNT_CONFIG.json",
         (),
@@ -83,8 +88,17 @@ STAGES = (
     Stage(
         7,
         "Paper session",
-        ("a gateway with a paper account", "the artifact of stage 6"),
-        ("duration", "trades", "latency delta", "pacing violations", "refused orders", "fill rate", "Sharpe"),
+        ("a gateway with a paper account (or --sim)", "six hours of an open market (minutes with --sim)"),
+        (
+            "nothing broke off",
+            "duration",
+            "trades",
+            "latency delta",
+            "pacing violations",
+            "refused orders",
+            "fill rate",
+            "Sharpe",
+        ),
         "PAPER_TRADING_LOG.json",
         ("PAPER_TRADING_METRICS.csv", "PAPER_TRADING_REPORT.html"),
         timedelta(days=30),
@@ -93,7 +107,7 @@ STAGES = (
     Stage(
         8,
         "Go-live decision",
-        ("the artifacts of stages 1 to 7", "a gateway with a paper account", "GOVERNANCE.json"),
+        ("the artifacts of stages 1 to 7", "a gateway with a paper account (or --sim)", "a signed GOVERNANCE.json"),
         ("stages 1 to 7", "kill switch", "rollback", "governance"),
         "PRELIVE_VERIFICATION_LOG.json",
         ("ROLLBACK_PROCEDURE.md",),

@@ -91,14 +91,14 @@ class Connection:
         self._client.disconnect()
         self._inbox.close()
 
-    async def contract_details(self, contract: Mapping[str, object]) -> list[ContractDetails]:
-        """Every contract that fits ``contract``; error 200 when there is none."""
-        wanted = new_contract(self._library, contract)
-        return await self._numbered(lambda number: self._raw.reqContractDetails(number, wanted))
+    async def contract_details(self, contract: Mapping[str, object], *, order: bool = False) -> list[ContractDetails]:
+        """Every contract that fits ``contract``; error 200 when there is none. With ``order``, one waits for it."""
+        wanted, number = new_contract(self._library, contract), self._next_number()
+        return await self._ask(number, lambda: self._raw.reqContractDetails(number, wanted), order=order)
 
-    async def market_rule(self, rule: int) -> list[tuple[float, float]]:
-        """Price steps as (from this price on, step), lowest first."""
-        return await self._ask(("rule", rule), lambda: self._raw.reqMarketRule(rule))
+    async def market_rule(self, rule: int, *, order: bool = False) -> list[tuple[float, float]]:
+        """Price steps as (from this price on, step), lowest first; ``order`` as above."""
+        return await self._ask(("rule", rule), lambda: self._raw.reqMarketRule(rule), order=order)
 
     async def open_orders(self) -> list[OrderState]:
         """Working orders of all clients."""
@@ -247,10 +247,10 @@ class Connection:
         async with self._locks[name]:
             return await self._ask(name, send)
 
-    async def _ask(self, key: Hashable, send: Callable[[], None]) -> list[Any]:
+    async def _ask(self, key: Hashable, send: Callable[[], None], *, order: bool = False) -> list[Any]:
         answer = self._inbox.expect(key)
         try:
-            await self.send(send)
+            await self.send(send, order=order)
             return await asyncio.wait_for(answer, self._patience)
         finally:
             self._inbox.forget(key)

@@ -1,7 +1,9 @@
 """Contracts by the platform's symbols, and the grids of price and size that they trade on."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -67,21 +69,26 @@ class Qualified:
 
 
 class Contracts:
-    """Looks symbols up once, one after another; numbers and rules do not change within a session."""
+    """Looks symbols up; numbers and rules do not change within a session.
+
+    What is looked up ahead goes one symbol after another, and what an order waits for goes before all of it.
+    """
 
     def __init__(self, terms: Mapping[str, ContractTerms]) -> None:
         self._terms = dict(terms)
         self._found: dict[str, Qualified] = {}
         self._symbols: dict[int, str] = {}
         self._rules: dict[int, tuple[tuple[float, float], ...]] = {}
-        self._turn = asyncio.Lock()  # what is said of a rule does not name the request
+        self._turn = asyncio.Lock()
+        # By symbol, and by rule: what is said of one does not name the request.
+        self._asking: defaultdict[str | int, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def knows(self, symbol: str) -> bool:
         """Whether the contract of ``symbol`` was looked up."""
         return symbol in self._found
 
-    async def qualified(self, connection: Connection, symbol: str) -> Qualified:
-        """The contract of ``symbol``.
+    async def qualified(self, connection: Connection, symbol: str, *, order: bool = False) -> Qualified:
+        """The contract of ``symbol``; ``order`` says that an order waits for it.
 
         Raises:
             AmbiguousContract: when it is not exactly one.
@@ -90,22 +97,26 @@ class Contracts:
         known = self._found.get(symbol)
         if known is not None:
             return known
-        async with self._turn:
-            return self._found.get(symbol) or await self._look_up(connection, symbol)
+        async with nullcontext() if order else self._turn, self._asking[symbol]:
+            return self._found.get(symbol) or await self._look_up(connection, symbol, order=order)
 
-    async def _look_up(self, connection: Connection, symbol: str) -> Qualified:
-        found, terms = await self.described(connection, symbol), self._terms.get(symbol, ContractTerms())
+    async def _look_up(self, connection: Connection, symbol: str, *, order: bool) -> Qualified:
+        found, terms = await self.described(connection, symbol, order=order), self._terms.get(symbol, ContractTerms())
         rule = _rule(found, terms.exchange)
-        if rule is not None and rule not in self._rules:
-            self._rules[rule] = tuple(await connection.market_rule(rule))
-        steps = () if rule is None else self._rules[rule]
+        steps = () if rule is None else await self._steps(connection, rule, order=order)
         size_increment = found.size_increment or 1.0
         known = Qualified(found.contract_id, found.symbol, terms, steps or ((0.0, found.minimum_tick),), size_increment)
         self._found[symbol] = known
         self._symbols[known.contract_id] = symbol
         return known
 
-    async def described(self, connection: Connection, symbol: str) -> ContractDetails:
+    async def _steps(self, connection: Connection, rule: int, *, order: bool) -> tuple[tuple[float, float], ...]:
+        async with self._asking[rule]:
+            if rule not in self._rules:
+                self._rules[rule] = tuple(await connection.market_rule(rule, order=order))
+        return self._rules[rule]
+
+    async def described(self, connection: Connection, symbol: str, *, order: bool = False) -> ContractDetails:
         """What the gateway says of the contract of ``symbol``; raises as `qualified` does."""
         terms = self._terms.get(symbol, ContractTerms())
         wanted = {
@@ -115,7 +126,7 @@ class Contracts:
             "currency": terms.currency,
             "primaryExchange": terms.primary_exchange,
         }
-        details = await connection.contract_details(wanted)
+        details = await connection.contract_details(wanted, order=order)
         if len({each.contract_id for each in details}) != 1:
             raise AmbiguousContract(f"{symbol} fits {len(details)} contracts; name its primary_exchange in contracts")
         return details[0]

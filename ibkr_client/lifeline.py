@@ -227,7 +227,7 @@ class Lifeline:
         since, self._since = self._since, None
         if since is None:  # there was no connection since the last wait
             return wait
-        if monotonic() - since >= max(wait, _LASTING_SECONDS):
+        if monotonic() - since >= _LASTING_SECONDS:
             return self._address.first_wait
         await asyncio.sleep(wait)
         return min(2 * wait, self._address.longest_wait)

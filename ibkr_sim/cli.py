@@ -82,6 +82,7 @@ def ibkr_sim(  # noqa: PLR0913, PLR0917 - each parameter is an option of the com
         server_version=server_version,
         message_rate=message_rate,
         history_pacing=history_pacing,
+        time_pacing=not stepped,
         master_client=master_client,
         orders=DeskRules(checks, Venue(depth, largest_fill), *latencies, active_orders),
         data=DataRules(market_data),

@@ -14,7 +14,7 @@ from ibkr_sim.layout import MalformedMessageError, flag, integer
 from ibkr_sim.market import Market
 from ibkr_sim.order_desk import DeskRules, OrderDesk
 from ibkr_sim.order_queries import OrderQueries
-from ibkr_sim.pacing import MessageRate
+from ibkr_sim.pacing import Budget, MessageRate
 from ibkr_sim.reference_desk import ReferenceDesk, greeting_time
 from ibkr_sim.requests import Received, parse
 from ibkr_sim.switchboard import Output, Session, Switchboard, Timetable
@@ -37,13 +37,17 @@ Handler = Callable[[Session, Received], None]
 
 @dataclass(frozen=True, slots=True)
 class GatewayRules:
-    """All that can be chosen; ``message_rate`` in messages a second (0: any), ``master_client`` sees all orders."""
+    """All that can be chosen; ``message_rate`` in messages a second (0: any), ``master_client`` sees all orders.
+
+    With ``time_pacing`` a client is told the time once a second, and not answered if it asks again sooner.
+    """
 
     seed: int = 0
     cash: float = 1_000_000.0
     server_version: int = NEWEST_VERSION
     message_rate: int = 50
     history_pacing: bool = True
+    time_pacing: bool = True
     master_client: int = -1
     orders: DeskRules = field(default_factory=DeskRules)
     data: DataRules = field(default_factory=DataRules)
@@ -114,13 +118,14 @@ class Gateway:
     def greet(self, link: int, text: str) -> None:
         """A client offers the versions it speaks, such as ``v157..176``: agree on one, or close."""
         versions = text.partition(" ")[0].removeprefix("v").split("..")
-        session = Session(link, 0, MessageRate(self._rules.message_rate))
+        rules = self._rules
+        session = Session(link, 0, MessageRate(rules.message_rate), Budget(1, 1.0 if rules.time_pacing else 0.0))
         self._board.sessions[link] = session
         try:
             lowest, highest = integer(versions[0]), integer(versions[-1])
         except MalformedMessageError:
             lowest, highest = 1, 0
-        session.version = min(highest, self._rules.server_version)
+        session.version = min(highest, rules.server_version)
         if self._faults.closed or session.version < max(lowest, OLDEST_VERSION):
             self._board.close(session)
             return

@@ -41,8 +41,9 @@ class ReferenceDesk:
         self._board.send(session, "marketRule", marketRuleId=number, increments=increments)
 
     def current_time(self, session: Session, _: Received) -> None:
-        """The market's time, in whole epoch seconds."""
-        self._board.send(session, "currentTime", time=int(self._board.market_now))
+        """The market's time, in whole epoch seconds; none when it was told within a second, as of a real gateway."""
+        if session.clock.admit(self._board.now):
+            self._board.send(session, "currentTime", time=int(self._board.market_now))
 
     def managed_accounts(self, session: Session, _: Received) -> None:
         """The names of the accounts."""

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from ibkr_sim.layout import Values
-from ibkr_sim.pacing import MessageRate
+from ibkr_sim.pacing import Budget, MessageRate
 from ibkr_sim.responses import message
 from ibkr_sim.wire import frame
 
@@ -23,11 +23,15 @@ class Output:
 
 @dataclass(slots=True)
 class Session:
-    """One connection of a client; ``client_id`` is known once the client started the API."""
+    """One connection of a client; ``client_id`` is known once the client started the API.
+
+    ``clock`` limits how often it is told the time.
+    """
 
     link: int
     version: int
     rate: MessageRate
+    clock: Budget
     client_id: int = -1
     closed: bool = False
     not_before: float = 0.0

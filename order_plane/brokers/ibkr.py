@@ -21,9 +21,9 @@ from ibkr_client.witness import Witness, witness
 from kernel.ports import Clock
 from order_plane.brokers.ibkr_account import Account, snapshot_of
 from order_plane.brokers.ibkr_answers import clear
-from order_plane.brokers.ibkr_book import split_execution_id
 from order_plane.brokers.ibkr_ids import OrderIds
 from order_plane.brokers.ibkr_session import Session, spread
+from order_plane.brokers.ibkr_tracked import fill_number
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable, KeyLife, Outcome, Reply, Snapshot
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
@@ -244,12 +244,12 @@ class IbkrBroker:
 
     def execution(self, name: str) -> tuple[str, int]:
         """What an execution shares with its corrections, and the number of this one."""
-        return split_execution_id(name)
+        return fill_number(name)
 
     def observe(self, bar: BarEvent) -> None:
         """Remember the event time, which the gateway does not tell of an end, and look a new symbol up meanwhile."""
         if bar.symbol not in self._seen:
-            self._loop.start(self._session.prepare(bar.symbol))  # whatever becomes of it, `prepare` asks again
+            self._loop.start(self._session.prepare(bar.symbol, order=False))  # if in vain, `prepare` asks again
         self._seen[bar.symbol] = bar.timestamp
 
     def rest(self) -> None:

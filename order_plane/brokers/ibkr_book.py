@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
-from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked
+from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked, fill_number, split_execution_id
 from order_plane.facts import Fact, FactKind
 
 _ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})
@@ -39,7 +39,7 @@ class Book:
         self._by_intent: dict[UUID, Tracked] = {}
         self._by_order: dict[int, Tracked] = {}
         self._by_permanent: dict[int, Tracked] = {}
-        self._commissions: dict[str, float] = {}
+        self._commissions: dict[str, dict[int, float]] = {}
         self._by_execution: dict[str, Tracked] = {}
         self.twin_of: dict[int, Tracked] = {}
         """The order beside which another one works under the same label, by the permanent number of that other."""
@@ -149,29 +149,31 @@ class Book:
         if known is not None and known[0] >= revision:
             return
         order.trade(name, revision, told)
-        self._by_execution[told.execution_id] = order
+        self._by_execution[name] = order
         self._ack(order)
-        if told.execution_id in self._commissions:
+        if revision in self._commissions.get(name, ()):
             self._fill(order, name)
 
     def commission(self, told: Commission) -> None:
         """What an execution cost; it may come before the execution."""
-        self._commissions[told.execution_id] = told.amount
-        order = self._by_execution.get(told.execution_id)
-        if order is not None:
-            self._fill(order, split_execution_id(told.execution_id)[0])
+        name, revision = split_execution_id(told.execution_id)
+        self._commissions.setdefault(name, {})[revision] = told.amount
+        order = self._by_execution.get(name)
+        if order is not None and revision <= order.executions[name][0]:
+            self._fill(order, name)
 
     def release(self, execution_id: str) -> None:
         """Tell an execution whose commission did not come in time."""
-        order = self._by_execution.get(execution_id)
-        if order is not None and execution_id not in self._commissions:
-            self._fill(order, split_execution_id(execution_id)[0])
+        name, _ = split_execution_id(execution_id)
+        order = self._by_execution.get(name)
+        if order is not None:
+            self._fill(order, name)
 
     def release_all(self, order: Tracked | None = None) -> None:
         """Tell every execution of ``order``, else of all orders, for somebody who asks and must not miss one."""
         for each in dict.fromkeys(self._by_execution.values()) if order is None else (order,):
-            for _, told in each.executions.values():
-                self.release(told.execution_id)
+            for name in each.executions:
+                self._fill(each, name)
 
     def lapse(self, order: Tracked) -> None:
         """An order ended and nobody said that it was cancelled."""
@@ -258,9 +260,9 @@ class Book:
 
     def _fill(self, order: Tracked, name: str) -> None:
         revision, told = order.executions[name]
-        cost = self._commissions.get(told.execution_id)
-        # An odd revision knows its commission, so that it replaces the even one that did not.
-        number = 2 * revision + (cost is not None)
+        costs = {number: cost for number, cost in self._commissions.get(name, {}).items() if number <= revision}
+        newest = max(costs, default=-1)  # a correction whose commission was not told costs what the last one did
+        number = fill_number(told.execution_id)[1] + newest + 1
         known = order.facts.get((FactKind.FILL, name))
         if known is not None and known.revision >= number:
             return
@@ -269,7 +271,7 @@ class Book:
             order,
             Fact(
                 order.intent_id, FactKind.FILL, name, told.time, str(order.order_id), told.quantity, told.price,
-                cost or 0.0, number,
+                costs.get(newest, 0.0), number,
             ),
         )  # fmt: skip
         self._end_by_size(order)
@@ -290,9 +292,3 @@ class Book:
         moments = [order.decided_at, *(execution.time for _, execution in order.executions.values())]
         seen = self._seen(order.symbol)
         return max(moments if seen is None else [*moments, seen])
-
-
-def split_execution_id(execution_id: str) -> tuple[str, int]:
-    """The part that an execution shares with its corrections, and the number of the correction."""
-    name, _, last = execution_id.rpartition(".")
-    return (name, int(last)) if name and last.isdecimal() else (execution_id, 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from ibkr_client.contracts import Qualified
@@ -76,4 +77,4 @@ def _rounded(contract: Qualified, price: float, *, down: bool) -> float:
 def _date(intent: OrderIntent) -> str:
     if intent.valid_until is None:
         raise BrokerRefused("NO_DATE: valid_until is required for GTD")
-    return f"{intent.valid_until:%Y%m%d-%H:%M:%S}"
+    return f"{intent.valid_until.astimezone(UTC):%Y%m%d-%H:%M:%S}"

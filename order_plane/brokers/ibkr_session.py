@@ -45,9 +45,13 @@ class Session:
         self._ids = ids
         self._client_id = client_id
 
-    async def prepare(self, symbol: str) -> None:
-        """Look up the contract of ``symbol``, so that `dispatch` need not; raises BrokerRefused, BrokerUnavailable."""
-        await self._contract(self._venue.connected(), symbol)
+    async def prepare(self, symbol: str, *, order: bool = True) -> None:
+        """Look up the contract of ``symbol``, so that `dispatch` need not; ``order`` says that one waits for it.
+
+        Raises:
+            BrokerRefused, BrokerUnavailable: as the port says.
+        """
+        await self._contract(self._venue.connected(), symbol, order=order)
 
     async def dispatch(self, order: SubmitOrder) -> Sent:
         """Send ``order``; `answer` waits until the gateway has it.
@@ -56,6 +60,7 @@ class Session:
             BrokerRefused, BrokerUnavailable, BrokerStateUnknown: as the port of a broker says.
         """
         venue, intent = self._venue, order.intent
+        self._require_account(order)
         connection = venue.connected()
         contract = await self._contract(connection, intent.symbol)
         form = order_form(intent, self._terms.account, contract, self._terms.adaptive_priority)
@@ -104,6 +109,7 @@ class Session:
         A gateway takes a change of an order that it has not for a new order, so it is sent only of one that it lists.
         """
         venue, intent_id = self._venue, order.intent.intent_id
+        self._require_account(order)
         connection = venue.connected()
         if order.at_market:
             raise BrokerRefused("TYPE_FIXED: the gateway advises against changing the type of an order that works")
@@ -125,6 +131,11 @@ class Session:
             venue.changing.pop(intent_id, None)
         self._ids.resize(tracked)
         return venue.take(intent_id)
+
+    def _require_account(self, order: SubmitOrder | ReplaceOrder) -> None:
+        """Send nothing here that was meant for another account, such as by an earlier life with other settings."""
+        if order.account != self._terms.account:
+            raise BrokerRefused("WRONG_ACCOUNT: the order is for another account than the one that is traded")
 
     async def _listed(self, connection: Connection, intent_id: UUID) -> Tracked:
         """The order of an intent, which the gateway lists now as one that works."""
@@ -206,9 +217,9 @@ class Session:
             raise BrokerRefused(refused.reason)
         return news
 
-    async def _contract(self, connection: Connection, symbol: str) -> Qualified:
+    async def _contract(self, connection: Connection, symbol: str, *, order: bool = True) -> Qualified:
         try:
-            return await self._venue.contracts.qualified(connection, symbol)
+            return await self._venue.contracts.qualified(connection, symbol, order=order)
         except AmbiguousContract as problem:
             raise BrokerRefused(f"UNKNOWN_SYMBOL: {problem}") from None
         except RequestRefused as refusal:

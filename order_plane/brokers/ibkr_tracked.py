@@ -11,6 +11,8 @@ ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
 """After these nothing more trades."""
 DUST = 1e-9
 """An order is filled when less than this fraction of it is left."""
+_OF_A_CORRECTION = 1_000
+"""Numbers that a fill may have under one name of its execution: the later its commission is from, the higher."""
 
 
 class Tracked:
@@ -101,3 +103,15 @@ class Tracked:
     def filled(self) -> float:
         """Units traded."""
         return self._filled.value
+
+
+def split_execution_id(execution_id: str) -> tuple[str, int]:
+    """The part that an execution shares with its corrections, and the number of the correction."""
+    name, _, last = execution_id.rpartition(".")
+    return (name, int(last)) if name and last.isdecimal() else (execution_id, 0)
+
+
+def fill_number(execution_id: str) -> tuple[str, int]:
+    """Name and revision of the fill of an execution whose commission is not known."""
+    name, revision = split_execution_id(execution_id)
+    return name, _OF_A_CORRECTION * revision

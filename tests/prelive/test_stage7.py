@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import time
 from dataclasses import replace
 
@@ -9,12 +10,15 @@ import pytest
 from jsonschema import validate
 
 from domain.go_live import Evidence
-from gates import paper_session
+from gates import live_planes, paper_session
+from gates.mock_gateway import SimulatorFailed
 from gates.running import simulated
 from gates.schema_export import SCHEMAS
 from gates.session_plan import STEPPED
 from gates.shelf import Shelf
 from gates.timed_broker import MockOrders
+from order_plane.brokers.ibkr import IbkrBroker
+from order_plane.brokers.port import BrokerStateUnknown
 
 pytestmark = [
     pytest.mark.stage7,
@@ -68,3 +72,63 @@ def test_a_machine_that_is_slow_trades_the_same(ladder, tmp_path, monkeypatch):
     same = {name: row for name, row in orders_of(tmp_path).items() if name in usual}
     assert len(same) >= 5
     assert same == {name: usual[name] for name in same}
+
+
+def last_look_fails(monkeypatch):
+    witness, looks = IbkrBroker.witness, []
+
+    def once(self):
+        looks.append(self)
+        if len(looks) > 1:
+            raise BrokerStateUnknown("silence")
+        return witness(self)
+
+    monkeypatch.setattr(IbkrBroker, "witness", once)
+
+
+def breaks_off(error):
+    def let(monkeypatch):
+        go, steps = live_planes._go, []
+
+        def some(at, seconds):
+            steps.append(seconds)
+            if len(steps) == 26:
+                if isinstance(error, int):
+                    signal.raise_signal(error)
+                else:
+                    raise error
+            return go(at, seconds)
+
+        monkeypatch.setattr(live_planes, "_go", some)
+
+    return let
+
+
+@pytest.mark.parametrize(
+    ("happens", "told", "seconds"),
+    [
+        (
+            last_look_fails,
+            "the last look at the gateway: BrokerStateUnknown: silence",
+            1_800,
+        ),
+        (breaks_off(SimulatorFailed("no bars")), "the session: SimulatorFailed: no bars", 1_440),
+        (breaks_off(signal.SIGHUP), "the session: it was told to end", 1_500),
+    ],
+)
+def test_a_session_that_breaks_off_leaves_what_it_did_and_why_it_counts_for_nothing(
+    ladder, tmp_path, monkeypatch, happens, told, seconds
+):
+    if not ladder.choices.sim:
+        pytest.skip("this run has a gateway, with which nothing is tried out")
+    happens(monkeypatch)
+    with simulated(replace(ladder.context, shelf=Shelf(tmp_path)), 7) as (context, control_port):
+        made = paper_session.run(context, replace(STEPPED, seconds=1_800.0), control_port)
+    failed = {each.name: each.found for each in made.checks if not each.passed}
+    assert failed["nothing broke off"] == told
+    assert (made.passed, made.evidence, made.findings.seconds) == (False, Evidence.SIMULATED, seconds)
+    assert made.findings.flat_at_the_end
+    assert made.findings.orders == len(orders_of(tmp_path)) > 0
+    written = json.loads((tmp_path / "PAPER_TRADING_LOG.json").read_text("utf-8"))
+    validate(written, json.loads((SCHEMAS / "paper_trading_log.schema.json").read_text("utf-8")))
+    assert written["passed"] is False

@@ -22,7 +22,7 @@ class Gateway:
     def __init__(self, today=MONDAY):
         self.today, self.asked, self.silent = today, 0, set()
 
-    async def contract_details(self, _):
+    async def contract_details(self, _, **__):
         return [ContractDetails(1, "AAPL", "SMART", "NASDAQ", "USD", 0.01, 1.0, ("SMART",), ())]
 
     async def history(self, contract_id, exchange, end, duration, bar_size):

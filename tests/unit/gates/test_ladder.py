@@ -51,6 +51,13 @@ def test_a_ladder_without_artifacts_lacks_every_stage(now):
     assert standings({}, now) == [Standing.MISSING] * 8
 
 
+def test_a_stage_that_is_missing_says_what_to_run_and_what_that_needs(now):
+    for rung in ladder({}, SUBJECT, now):
+        (why,) = rung.why
+        assert why.startswith(f"algotrade gates run {rung.stage.number} makes it; it needs ")
+        assert ("--sim" in why) is rung.stage.needs_gateway
+
+
 def test_each_way_in_which_an_artifact_does_not_count(now):
     found = {
         1: Found(an_artifact(1, now)),

@@ -8,6 +8,7 @@ from gates.context import check
 from gates.shelf import UnreadableDocument
 from gates.stages import LOG, stage
 from kernel.audit_log import AuditBroken
+from kernel.code_version import Code
 
 
 @pytest.fixture
@@ -95,3 +96,10 @@ def test_a_stage_that_did_not_leave_its_document_is_told(context):
 def test_a_missing_document_is_unreadable(context):
     with pytest.raises(UnreadableDocument, match="there is no file"):
         context.shelf.read("GOVERNANCE.json", SignedGovernance)
+
+
+def test_an_artifact_names_the_code_as_it_was_when_its_stage_began(context, monkeypatch):
+    began = context.subject().code
+    monkeypatch.setattr("gates.context.code_version", lambda: Code("9.9", "", True, "cd" * 32))
+    made = context.finish(5, [check("it", True, "so", "so")], Collected(tests={}))
+    assert made.code == began

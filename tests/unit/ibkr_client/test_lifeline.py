@@ -169,3 +169,24 @@ def test_a_gateway_is_not_asked_for_its_time_sooner_than_it_answers_again(monkey
 
     asyncio.run(scenario())
     assert all(later - earlier >= 0.05 for earlier, later in pairwise(clients[0].asked))
+
+
+def test_a_connection_that_was_lost_after_a_while_is_made_again_at_once(monkeypatch):
+    monkeypatch.setattr(lifeline, "Connection", Line)
+    monkeypatch.setattr(lifeline, "_LASTING_SECONDS", 0.05)
+    times = []
+
+    async def greet(connection, hello):
+        times.append(asyncio.get_running_loop().time())
+
+    async def scenario():
+        line = Lifeline(None, Address("127.0.0.1", 1, 1, first_wait=5.0), Deaf(), greet)
+        await line.start()
+        await asyncio.sleep(0.1)
+        line.connection.link.lost()
+        async with asyncio.timeout(2):
+            while len(times) < 2:
+                await asyncio.sleep(0.001)
+        await line.stop()
+
+    asyncio.run(scenario())

@@ -176,6 +176,22 @@ def test_every_other_question_has_an_answer(wire):
     assert wire.say(link, "setServerLogLevel", level=5) == []
 
 
+def test_the_time_is_told_once_a_second_to_each_client(wire):
+    wire.connect(1)
+    wire.connect(2)
+    told = []
+    for at, client in [(0.0, 1), (0.5, 1), (0.5, 2), (0.99, 1), (1.0, 1), (1.4, 2), (1.6, 2), (1.99, 1)]:
+        wire.wait(at)
+        told += [(at, client)] * len(wire.say(client, "reqCurrentTime"))
+    assert told == [(0.0, 1), (0.5, 2), (1.0, 1), (1.6, 2)]
+
+
+def test_a_market_that_stands_still_tells_the_time_whenever_it_is_asked(wired):
+    wire = wired(GatewayRules(message_rate=0, time_pacing=False))
+    wire.connect(1)
+    assert [len(wire.say(1, "reqCurrentTime")) for _ in range(3)] == [1, 1, 1]
+
+
 def test_faults_at_a_time_happen_then(wired):
     faults = faults_of({"faults": [{"at": 5, "do": "notice", "code": 2103, "text": "broken"}]})
     wire = wired(faults=faults)

@@ -147,10 +147,12 @@ def a_live_record(place, settings):
         ),
     )
     Shelf(place / "gates").draft(record)
+    assert governed(place).exit_code == 0
     for role in PEOPLE:
         done = signed(place, "record", role)
         assert done.exit_code == 0
         assert "account U1, evidence IBKR paper, capital 1,000 (10%" in done.output
+        assert f"code cccccccccccc, record {record.fingerprint[:16]}" in done.output
 
 
 def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(place):
@@ -166,6 +168,16 @@ def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(pla
     other = load_settings(place / "config.yaml", {**environment, "ALGOTRADE_STRATEGY__LOT": "5.0"})
     with pytest.raises(LiveTradingRefused, match="configuration of data or strategy has changed"):
         require_permission(other, switches)
+
+
+@pytest.mark.parametrize("document", ["record", "review"])
+def test_only_whom_the_governance_names_signs_record_and_review(place, document):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    assert gates(place, "review", "--findings", "two calm weeks").exit_code == 0
+    words = ("sign", document, "--role", "cto", "--key", str(place / "cto.key"))
+    refused = gates(place, *words, "--name", "Mallory")
+    assert (refused.exit_code, "does not name Mallory as CTO" in refused.output) == (2, True)
+    assert gates(place, *words, "--name", "Carl").exit_code == 0
 
 
 def test_where_bars_come_from_may_differ_between_paper_and_live_and_which_may_not(place):

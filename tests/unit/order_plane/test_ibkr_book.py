@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
-from order_plane.brokers.ibkr_book import Book, split_execution_id
-from order_plane.brokers.ibkr_tracked import Tracked
+from order_plane.brokers.ibkr_book import Book
+from order_plane.brokers.ibkr_tracked import Tracked, fill_number, split_execution_id
 from order_plane.facts import FactKind
 from order_plane.lifecycle import Status, history_of
 
@@ -95,6 +95,54 @@ def test_a_fill_without_a_commission_is_told_when_it_is_released_and_replaced_by
     heard.tell(Commission("a.01", 1.0, "USD"))
     assert [fact.commission for fact in heard.facts[1:]] == [0.0, 1.0]
     assert history_of(10.0, heard.facts).commission == 1.0
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_correction_that_says_nothing_of_its_commission_keeps_that_of_the_first(released):
+    heard = Heard()
+    for message in (execution("a.01", 10.0), Commission("a.01", 1.0, "USD"), execution("a.02", 9.0)):
+        heard.tell(message)
+    if released:
+        heard.book.release("a.02")
+        assert (history_of(10.0, heard.facts).filled, history_of(10.0, heard.facts).commission) == (9.0, 1.0)
+    heard.tell(Commission("a.02", 0.9, "USD"))
+    assert (history_of(10.0, heard.facts).filled, history_of(10.0, heard.facts).commission) == (9.0, 0.9)
+
+
+UNPRICED = [
+    execution("a.01", 10.0),
+    execution("a.02", 9.0),
+    execution("a.03", 8.0),
+    Commission("a.01", 1.0, "USD"),
+    Commission("a.02", 0.9, "USD"),
+]
+
+
+@given(st.permutations(UNPRICED), st.lists(st.sampled_from(UNPRICED)), st.sets(st.sampled_from(["a.01", "a.03"])))
+def test_the_newest_commission_counts_in_whatever_order_corrections_and_commissions_come(messages, again, early):
+    heard = Heard()
+    for message in [*messages, *again]:
+        heard.tell(message)
+        for name in early:
+            heard.book.release(name)
+    heard.book.release_all()
+    history = history_of(10.0, heard.facts)
+    assert (history.filled, history.commission) == (8.0, 0.9)
+    numbers = [fact.revision for fact in heard.facts if fact.kind is FactKind.FILL]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("commission", [[], [Commission("a.01", 1.0, "USD")]])
+def test_a_correction_that_a_person_books_is_newer_than_the_execution_and_older_than_what_is_told_of_it(commission):
+    heard = Heard()
+    for message in (execution("a.01", 10.0), *commission):
+        heard.tell(message)
+    heard.book.release("a.01")
+    name, by_hand = fill_number("a.02")
+    assert (heard.facts[-1].fact_id, heard.facts[-1].revision < by_hand) == (name, True)
+    heard.tell(execution("a.02", 9.0))
+    heard.tell(Commission("a.02", 0.9, "USD"))
+    assert heard.facts[-1].revision > by_hand
 
 
 @pytest.mark.parametrize("code", [109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293])

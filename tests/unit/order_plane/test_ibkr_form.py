@@ -1,6 +1,6 @@
 """Intents as orders of Interactive Brokers."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
@@ -68,3 +68,9 @@ def test_an_adaptive_order_is_a_market_or_a_limit_order_with_a_priority():
 def test_what_cannot_be_sent_is_refused_with_a_reason(changes, reason):
     with pytest.raises(BrokerRefused, match=reason):
         order_form(an_intent(**changes), "DU1", CONTRACT)
+
+
+def test_a_date_is_told_in_utc_whatever_zone_it_came_in():
+    until = datetime(2024, 7, 10, 18, tzinfo=timezone(timedelta(hours=2)))
+    form = order_form(an_intent(time_in_force=TimeInForce.GTD, valid_until=until), "DU1", CONTRACT)
+    assert form.fields["goodTillDate"] == "20240710-16:00:00"

@@ -19,7 +19,7 @@ from order_plane.brokers.ibkr_tracked import Tracked
 from order_plane.brokers.ibkr_venue import Terms, Venue
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, CancelsTogether, KeyLife, Overlapping
 from order_plane.composition import build_stage
-from order_plane.effects import CancelOrder, SubmitOrder
+from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import FactKind
 from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
@@ -76,7 +76,7 @@ def test_whoever_asks_for_an_order_hears_what_traded_and_the_commission_later(tr
     assert [(fact.kind, fact.quantity) for fact in facts] == [(FactKind.ACK, 0.0), (FactKind.FILL, 6.0)]
     traded.commission(Commission("a.01", 1.0, "USD"))
     told = [(fact.commission, fact.revision) for fact in traded.news if fact.kind is FactKind.FILL]
-    assert told == [(0.0, 2), (1.0, 3)]
+    assert told == [(0.0, 1_000), (1.0, 1_002)]
 
 
 def test_an_account_has_the_executions_that_its_positions_have(traded):
@@ -338,13 +338,13 @@ class TakingGateway(Nothing):
         self.venue, self.problem = venue, problem
         self.placed, self.lookups, self.questions, self.rules = {}, 0, 0, []
 
-    async def contract_details(self, contract):
+    async def contract_details(self, contract, *, order):
         self.lookups += 1
         number = self.lookups
         await asyncio.sleep(0)
         return [ContractDetails(number, contract["symbol"], "SMART", "NYSE", "USD", 0.01, 1.0, ("SMART",), (26,))]
 
-    async def market_rule(self, rule):
+    async def market_rule(self, rule, *, order):
         self.rules.append(rule)
         await asyncio.sleep(0)
         return [(0.0, 0.01)]
@@ -518,3 +518,13 @@ def test_orders_without_a_row_are_asked_about_once_for_all_before_they_are_cance
 def test_the_router_finds_that_the_gateway_takes_orders_and_cancels_while_others_are_not_answered():
     assert issubclass(IbkrBroker, Overlapping)
     assert issubclass(IbkrBroker, CancelsTogether)
+
+
+@pytest.mark.parametrize("act", ["dispatch", "replace"])
+def test_nothing_is_sent_for_another_account_than_the_one_that_is_traded(taking, act):
+    session, gateway, ids = taking
+    wish = an_order()._replace(account="DU2")
+    changed = ReplaceOrder(wish.intent, "DU2", 5.0)
+    with pytest.raises(BrokerRefused, match="WRONG_ACCOUNT"):
+        asyncio.run(session.dispatch(wish) if act == "dispatch" else session.replace(changed))
+    assert (gateway.placed, ids.find(FIRST)) == ({}, None)

@@ -11,7 +11,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, TimeInFor
 from kernel.audit_trail import entries
 from launcher.cli import app
 from launcher.order_journal import JOURNAL
-from order_plane.brokers.ibkr_book import split_execution_id
+from order_plane.brokers.ibkr_tracked import fill_number
 from order_plane.command_channel import SOCKET, CommandChannel
 from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
@@ -222,11 +222,11 @@ def test_an_execution_that_cannot_be_one_of_the_order_is_not_booked(stage, tmp_p
 
 
 def test_what_the_venue_tells_after_all_of_a_booked_execution_is_the_same_execution(stage, tmp_path):
-    stage._broker.execution = split_execution_id
+    stage._broker.execution = fill_number
     held = stage.desk.positions["AAPL"]
     assert served(stage, tmp_path, "book-fill", UUID(int=1), "--fill", "x.01", *FILL)[0].exit_code == 0
-    told = Fact(UUID(int=1), FactKind.FILL, "x", stage.desk.now, "v-1", 4.0, 89.5, 1.0, 1)
-    for fact in (told, told._replace(quantity=3.0, revision=2)):
+    told = Fact(UUID(int=1), FactKind.FILL, "x", stage.desk.now, "v-1", 4.0, 89.5, 1.0, 1_001)
+    for fact in (told, told._replace(quantity=3.0, revision=2_002)):
         stage._broker._news.append(fact)
         stage._broker._changed.append(next(stage._broker._working()))
         stage.settle()
