@@ -36,7 +36,7 @@ from launcher import (
     validate_cli,
 )
 from launcher.kafka_options import NOTHING, USAGE, reported
-from launcher.order_journal import Operator
+from launcher.order_journal import Operator, Reason
 from launcher.order_socket import State, socket_of
 from launcher.settings import load_settings
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
@@ -133,7 +133,7 @@ def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
 @limits.command("reload")
 def reload_limits(
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="Why.")],
+    reason: Reason,
     path: Annotated[
         Path, typer.Option("--config", "-c", help="The YAML file.", envvar="ALGOTRADE_CONFIG")
     ] = run_cli.DEMO,
@@ -157,7 +157,7 @@ def reload_limits(
 
 
 @limits.command("forget")
-def forget_limits(operator: Operator, reason: Annotated[str, typer.Option(help="Why.")], state: State = None) -> None:
+def forget_limits(operator: Operator, reason: Reason, state: State = None) -> None:
     """Let the next start of the order plane go by its configuration again; until then the limits stay as they are."""
     try:
         ask(socket_of(state), "limits", {"forget": True, "operator": operator, "reason": reason})

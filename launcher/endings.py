@@ -1,6 +1,7 @@
 """How a command that runs something ends: one line a person can act on, and an exit code."""
 
 import errno
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,8 +106,9 @@ def end(text: str, code: ExitCode) -> NoReturn:
 
 def _of_place(error: OSError) -> str:
     """Which file or directory, and what is wrong with it."""
-    said = error.strerror or str(error)
-    return said if error.filename is None else f"{error.filename}: {said}"
+    said = str(error) if error.errno is None else os.strerror(error.errno)
+    place = error.filename2 or error.filename  # of a copy the target, which has no room
+    return said if place is None else f"{place}: {said}"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -17,9 +17,9 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
 from launcher.latching import Latch, Plane, plane_of, publish
-from launcher.order_journal import Database, Operator, looked_at
+from launcher.order_journal import Database, Operator, Reason, looked_at
 from launcher.order_socket import State, socket_of, what_holds
-from launcher.wish import Reason, Wish, within
+from launcher.wish import Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
 from order_plane.journals.port import JournalError
 from order_plane.safety.kill_switch import KillSwitch
@@ -27,7 +27,7 @@ from order_plane.safety.kill_switch import KillSwitch
 app = typer.Typer(name="kill", help="Stop trading, and let it go on.", no_args_is_help=True)
 
 Scope = Annotated[KillScope, typer.Option(case_sensitive=False, help="What is stopped.")]
-Target = Annotated[str, typer.Option(help="The account or strategy; * for all of them.")]
+Target = Annotated[str, typer.Option(help="The account, strategy or symbol; * for all of them.")]
 _plain = Console(highlight=False, soft_wrap=True)
 
 
@@ -51,6 +51,10 @@ def on(
     """
     if flatten and reduce_only:
         raise typer.BadParameter("--flatten closes what --reduce-only leaves to the strategies; give one of them")
+    if scope is KillScope.GLOBAL and target != "*":
+        raise typer.BadParameter(
+            f"--target {target} needs --scope ACCOUNT, STRATEGY or SYMBOL: without one, a kill stops everything"
+        )
     action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.REDUCE_ONLY if reduce_only else KillAction.HALT
     try:
         outcome = wish.latched(the_command(wish.operator, wish.reason, action, scope, target))

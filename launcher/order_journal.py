@@ -24,7 +24,17 @@ Database = Annotated[
     str | None,
     typer.Option(help="PostgreSQL address, when the journal is there.", envvar="ALGOTRADE_ORDER__JOURNAL_DATABASE"),
 ]
-Operator = Annotated[str, typer.Option(help="Who you are.")]
+
+
+def not_blank(text: str) -> str:
+    """What was given for a name or a reason, which somebody must be able to read later."""
+    if not text.strip():
+        raise typer.BadParameter("blank; it is written down, so that others can read who wanted this and why")
+    return text.strip()
+
+
+Operator = Annotated[str, typer.Option(help="Who you are.", callback=not_blank)]
+Reason = Annotated[str, typer.Option(help="Why.", callback=not_blank)]
 
 
 def looked_at(place: Path, database: str | None) -> SqlJournal:

@@ -19,7 +19,17 @@ from launcher.kafka_options import (
     reported,
     state_directory,
 )
-from launcher.order_journal import JOURNAL, Database, Operator, State, journal_errors, looked_at, place_of, settings_of
+from launcher.order_journal import (
+    JOURNAL,
+    Database,
+    Operator,
+    State,
+    journal_errors,
+    looked_at,
+    not_blank,
+    place_of,
+    settings_of,
+)
 from launcher.running import current
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
@@ -38,7 +48,7 @@ app = typer.Typer(
 
 ORDERS = "orders.parquet"
 Intent = Annotated[UUID, typer.Argument(help="The intent's id.")]
-Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.")]
+Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.", callback=not_blank)]
 
 
 @app.command("in-doubt")

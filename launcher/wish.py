@@ -11,10 +11,9 @@ import typer
 from contracts.control import KillSwitchCommand
 from launcher.kafka_options import Bootstrap, Prefix, connection, errors
 from launcher.latching import Outcome, latch, plane_of
-from launcher.order_journal import Database, Operator
+from launcher.order_journal import Database, Operator, Reason
 from launcher.order_socket import State
 
-Reason = Annotated[str, typer.Option(help="Why.")]
 Wait = Annotated[float, typer.Option(help="Seconds it may take to come true.", min=0.0, max=600.0)]
 
 

@@ -149,13 +149,13 @@ def test_limits_are_reloaded_only_downwards(plane, tmp_path):
     )
     assert run("limits", "reload", "-c", str(tighter))[0] == 2, "nobody signed it"
     blank = ("--operator", " ", "--reason", "drill")
-    assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 1
+    assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 2
 
 
 def test_what_was_made_tighter_is_forgotten_only_with_a_name_and_a_reason(plane):
     code, text = run("limits", "forget", *WHO)
     assert (code, "the next start of the order plane goes by its configuration" in " ".join(text.split())) == (0, True)
-    assert run("limits", "forget", "--operator", "ada", "--reason", " ")[0] == 1
+    assert run("limits", "forget", "--operator", "ada", "--reason", " ")[0] == 2
 
 
 def test_nobody_listens(tmp_path, monkeypatch):
@@ -244,3 +244,36 @@ def test_the_status_of_a_file_that_is_no_journal_is_one_line_and_a_code(latched,
     code, text = run("kill", "status", "--state", str(latched.parent))
     assert (code, text.count("\n")) == (2, 1), text
     assert "nobody knows whether a kill is latched" in text
+
+
+def test_a_target_without_a_scope_stops_nothing_and_says_which_scopes_take_one(plane):
+    code, text = run("kill", "on", *WHO, "--flatten", "--target", "AAPL")
+    assert code == 2
+    assert "ACCOUNT, STRATEGY or SYMBOL" in " ".join(text.replace("│", " ").split())
+    assert run("kill", "status")[0] == 0
+    assert len(plane.desk.open_orders) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("kill", "on"),
+        ("kill", "off"),
+        ("rollback", "cancel-all"),
+        ("limits", "forget"),
+        ("orders", "cancel", "1"),
+        ("orders", "release-symbol", "AAPL"),
+        ("orders", "take-over"),
+        ("plans", "approve", "1"),
+        ("orders", "mark-not-sent", str(UUID(int=1))),
+    ],
+)
+@pytest.mark.parametrize("blank", ["operator", "reason"])
+def test_nobody_and_no_reason_sign_nothing(plane, words, blank):
+    given = {"operator": "ada", "reason": "drill", blank: "  "}
+    options = [text for name, value in given.items() for text in (f"--{name}", value)]
+    code, text = run(*words, *options)
+    assert code == 2
+    assert f"--{blank}" in text
+    assert "blank" in text
+    assert run("kill", "status")[0] == 0
