@@ -46,6 +46,7 @@ app = typer.Typer(
     help="Trade your own systematic strategies: three planes over Kafka, the same code in backtest, paper and live.",
     epilog="What each exit code means, and what to do: docs/runbook.md, Exit codes.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # wraps the paragraphs of a help text as wide as the terminal is
     pretty_exceptions_show_locals=False,  # locals may hold secrets
 )
 schemas = typer.Typer(help="The JSON Schemas of the messages.", no_args_is_help=True)

@@ -18,7 +18,7 @@ from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
 from launcher.latching import Latch, Plane, plane_of, publish
 from launcher.order_journal import Database, Operator, Reason, looked_at
-from launcher.order_socket import State, socket_of, what_holds
+from launcher.order_socket import State, socket_of, tell_whose, what_holds
 from launcher.wish import Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
 from order_plane.journals.port import JournalError
@@ -84,6 +84,7 @@ def off(
     That is judged by the order plane: unlike a kill, a release is never written into the journal of one that is down.
     It ends the switch as it stands now; a kill that comes meanwhile holds.
     """
+    tell_whose(state)
     socket = socket_of(state)
     command = the_command(operator, reason, scope=scope, target=target, engage=False, second_operator=second_operator)
     with reported():
@@ -106,13 +107,16 @@ def status(state: State = None, database: Database = None) -> None:
 
     When no order plane answers: what is latched in its journal; exit code 2 when that is nothing, or cannot be known.
     """
+    tell_whose(state)
     try:
         answer = ask(socket_of(state), "status", {})
     except NobodyListens as error:
-        latched = _latched(plane_of(state, database), str(error)).engaged
+        plane = plane_of(state, database)
+        latched = _latched(plane, str(error)).engaged
         for each in latched:
             _show(each.model_dump(mode="json"))
-        _end(f"{error}{'; that is what its journal holds' if latched else ''}", NOTHING if latched else USAGE)
+        whose = f"the newest journal here holds, in {plane.directory}" if plane.guessed else "its journal holds"
+        _end(f"{error}{f'; that is what {whose}' if latched else ''}", NOTHING if latched else USAGE)
         return
     for switch in _records(answer.get("switches")):
         _show(switch)

@@ -11,7 +11,17 @@ from rich.table import Table
 
 from contracts.trading import OrderIntent, OrderType
 from launcher.kafka_options import console
-from launcher.order_journal import Database, Operator, Reason, State, journal_errors, looked_at, not_blank, place_of
+from launcher.order_journal import (
+    Database,
+    Operator,
+    Reason,
+    State,
+    journal_errors,
+    looked_at,
+    not_blank,
+    place_of,
+    place_shown,
+)
 from order_plane.changes import is_at_market
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.facts import Fact
@@ -36,7 +46,7 @@ def list_orders(
 ) -> None:
     """List the orders that are open, from the journal: the order plane may run or not."""
     with journal_errors():
-        journal = looked_at(place_of(state, database), database)
+        journal = looked_at(place_shown(state, database), database)
         try:
             known = [(past, history_with(past)) for past in journal.pasts()]
         finally:

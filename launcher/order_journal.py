@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from launcher.kafka_options import NOTHING, USAGE, errors, state_directory
-from launcher.running import current
+from launcher.running import current, named
 from order_plane.command_channel import CommandRefused
 from order_plane.journals.port import JournalError
 from order_plane.journals.sql import SqlJournal
@@ -67,6 +67,16 @@ def place_of(state: Path | None, database: str | None) -> Path:
             return state_directory()
         raise JournalError("no run has a journal here; name its directory with --state")
     return known[-1].parent
+
+
+def place_shown(state: Path | None, database: str | None) -> Path:
+    """`place_of`; when nobody named it, whose it is is said."""
+    place = place_of(state, database)
+    if state is None and database is None:
+        running = current(state_directory())
+        whose = f"no run is alive; of the newest journal here, in {place}" if running is None else named(running)
+        errors.print(whose, style="dim", markup=False, soft_wrap=True)
+    return place
 
 
 @contextmanager

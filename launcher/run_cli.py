@@ -193,6 +193,15 @@ def _local_run(
     alive = current(state_directory())
     if alive is not None and alive.run_id == name:
         raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
+    if alive is not None:
+        other = f"the run {alive.run_id} (process {alive.pid}) goes on beside this one: commands in another terminal"
+        errors.print(
+            f"{other} mean this one; for that one give them --state {_state_of(alive.run_id)}, or "
+            f"--bootstrap {alive.bootstrap_servers} --prefix {alive.topic_prefix}",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     with ExitStack() as stack:
         with console.status(f"starting Kafka ({choice.value})"):
             kafka = stack.enter_context(running_broker(choice, settings.kafka, prefix))

@@ -1,5 +1,6 @@
 """Kill and rollback by command line against an order plane on its socket, without Kafka."""
 
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -13,9 +14,11 @@ from contracts.codec import encode
 from contracts.control import KillScope, KillSwitchCommand
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from kernel.kafka_settings import KafkaSettings
 from launcher.cli import app
 from launcher.kill_cli import measured
 from launcher.order_journal import JOURNAL
+from launcher.running import announced
 from order_plane.command_channel import SOCKET, CommandChannel, ask
 from order_plane.composition import build_simulation
 from order_plane.journals.sqlite import SqliteJournal
@@ -277,3 +280,25 @@ def test_nobody_and_no_reason_sign_nothing(plane, words, blank):
     assert f"--{blank}" in text
     assert "blank" in text
     assert run("kill", "status")[0] == 0
+
+
+def test_a_command_that_names_no_plane_says_of_which_run_it_spoke(plane, tmp_path):
+    with announced(tmp_path, "up-1", KafkaSettings()):
+        (tmp_path / "runs" / "up-1").mkdir(parents=True)
+        (tmp_path / "runs" / "up-1" / SOCKET).symlink_to(tmp_path / SOCKET)
+        for words in (("kill", "on", *WHO), ("kill", "status"), ("kill", "off", *WHO), ("rollback", "verify")):
+            assert f"of the run up-1 (process {os.getpid()})" in run(*words)[1], words
+            assert "up-1" not in run(*words, "--state", str(tmp_path))[1], words
+
+
+def test_what_only_the_newest_journal_holds_is_not_taken_for_the_run_that_is_meant(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    place = tmp_path / "runs" / "long-ago"
+    place.mkdir(parents=True)
+    with closing(SqliteJournal(place / JOURNAL)):
+        pass
+    assert run("kill", "on", *WHO, "--state", str(place))[0] == 0
+    code, text = run("kill", "status")
+    assert (code, "the newest journal here" in text, str(place) in text) == (1, True, True)
+    code, text = run("orders", "list")
+    assert (code, "no run is alive" in text, str(place) in text) == (0, True, True)
