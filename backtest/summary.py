@@ -27,15 +27,16 @@ def summarise(
 ) -> dict[str, JSON]:
     """Metrics, period and rejections of a run; a figure that is not defined for it is None.
 
-    Ratios and volatility are of daily returns: the last equity of each UTC day, ``periods_per_year`` days a
-    year (pass 365 for a market that never closes). Fractions are fractions, money is in account currency.
+    Growth, ratios and volatility are of daily returns: the last equity of each UTC day, the first against the starting
+    capital, ``periods_per_year`` days a year (365 for a market that never closes). A first day that ends where it began
+    is where the run starts from. Fractions are fractions, money is in account currency.
     """
     daily = daily_rows(tables.equity)
     return {
         "period": _period(tables, len(daily), periods_per_year),
         "metrics": _finite(
             _equity_figures(tables, daily, initial_cash, periods_per_year)
-            | _trade_figures(tables, daily, periods_per_year)
+            | _trade_figures(tables, _by_day(tables, daily, initial_cash), periods_per_year)
         ),
         "orders_by_status": counted(tables.orders["status"].to_pylist()),
         "rejections": counted(rejection_codes(tables.orders)),
@@ -127,7 +128,7 @@ def _equity_figures(
     }
     if not len(equity) or np.any(equity <= 0.0):
         return figures | dict.fromkeys(_NEEDS_POSITIVE_EQUITY, math.nan)
-    values = equity[daily]
+    values = _by_day(tables, daily, initial_cash)
     returns = performance.simple_returns(values)
     figures |= {
         "cagr": performance.cagr(values, periods_per_year),
@@ -150,11 +151,16 @@ _NEEDS_POSITIVE_EQUITY = (
 )
 
 
-def _trade_figures(tables: Tables, daily: NDArray[np.int64], periods_per_year: float) -> dict[str, float]:
+def _by_day(tables: Tables, daily: NDArray[np.int64], initial_cash: float) -> Floats:
+    """Equity at the end of each day, after the starting capital unless the first day ended with just that."""
+    values: Floats = tables.equity["equity"].to_numpy()[daily]
+    return values if not len(values) or values[0] == initial_cash else np.concatenate(([initial_cash], values))
+
+
+def _trade_figures(tables: Tables, equity: Floats, periods_per_year: float) -> dict[str, float]:
     fills = tables.fills
     profits = realised_profits(fills)
     traded = traded_values(fills)
-    equity = tables.equity["equity"].to_numpy()[daily]
     measurable = len(equity) > 1 and equity.mean() > 0.0
     return {
         "closed_trades": len(profits),

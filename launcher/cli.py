@@ -36,7 +36,7 @@ from launcher import (
     validate_cli,
 )
 from launcher.kafka_options import NOTHING, USAGE, reported
-from launcher.order_journal import Operator
+from launcher.order_journal import Operator, Reason
 from launcher.order_socket import State, socket_of
 from launcher.settings import load_settings
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
@@ -46,6 +46,7 @@ app = typer.Typer(
     help="Trade your own systematic strategies: three planes over Kafka, the same code in backtest, paper and live.",
     epilog="What each exit code means, and what to do: docs/runbook.md, Exit codes.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # wraps the paragraphs of a help text as wide as the terminal is
     pretty_exceptions_show_locals=False,  # locals may hold secrets
 )
 schemas = typer.Typer(help="The JSON Schemas of the messages.", no_args_is_help=True)
@@ -133,7 +134,7 @@ def check_schemas(directory: SchemaDirectory = _SCHEMAS) -> None:
 @limits.command("reload")
 def reload_limits(
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="Why.")],
+    reason: Reason,
     path: Annotated[
         Path, typer.Option("--config", "-c", help="The YAML file.", envvar="ALGOTRADE_CONFIG")
     ] = run_cli.DEMO,
@@ -157,7 +158,7 @@ def reload_limits(
 
 
 @limits.command("forget")
-def forget_limits(operator: Operator, reason: Annotated[str, typer.Option(help="Why.")], state: State = None) -> None:
+def forget_limits(operator: Operator, reason: Reason, state: State = None) -> None:
     """Let the next start of the order plane go by its configuration again; until then the limits stay as they are."""
     try:
         ask(socket_of(state), "limits", {"forget": True, "operator": operator, "reason": reason})

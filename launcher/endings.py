@@ -1,5 +1,7 @@
 """How a command that runs something ends: one line a person can act on, and an exit code."""
 
+import errno
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -57,6 +59,12 @@ _EXPECTED: Mapping[type[Exception], ExitCode] = MappingProxyType(
         ConsumersStalled: ExitCode.FAILURE,
     }
 )
+_UNUSABLE = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.ENOTDIR, errno.EISDIR, errno.EIO, errno.ENAMETOOLONG),
+    }
+)
 
 
 @contextmanager
@@ -66,9 +74,15 @@ def reported() -> Iterator[None]:
     try:
         yield
     except tuple(_EXPECTED) as error:
-        end(str(error), next(code for kind, code in _EXPECTED.items() if isinstance(error, kind)))
+        text = _of_place(error) if isinstance(error, OSError) else str(error)
+        end(text, next(code for kind, code in _EXPECTED.items() if isinstance(error, kind)))
     except ChildFailed as error:
         end(str(error), code_of(error))
+    except OSError as error:
+        if error.errno not in _UNUSABLE:
+            raise
+        remedy = "make room, or name a place that can be written with run.directory or ALGOTRADE_HOME"
+        end(f"{_of_place(error)}; {remedy}", ExitCode.FAILURE)
     except KeyboardInterrupt:
         end("stopped", ExitCode.INTERRUPTED)
     finally:
@@ -88,6 +102,13 @@ def end(text: str, code: ExitCode) -> NoReturn:
     """Say ``text`` as an error and end the command with ``code``."""
     errors.print(text, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def _of_place(error: OSError) -> str:
+    """Which file or directory, and what is wrong with it."""
+    said = str(error) if error.errno is None else os.strerror(error.errno)
+    place = error.filename2 or error.filename  # of a copy the target, which has no room
+    return said if place is None else f"{place}: {said}"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

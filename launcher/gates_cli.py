@@ -61,18 +61,24 @@ def status(config: Config = _PRELIVE, evidence: Evidence = None) -> None:
     """Show each stage, where its evidence comes from, and what is missing. Exit code 1 unless live may start."""
     with _told():
         from gates.go_live import live_problems, standing  # noqa: PLC0415 - loads numbers and tables
+        from gates.ladder import Standing  # noqa: PLC0415
 
         context = _context(config, evidence)
         table = Table(header_style="bold")
         for heading in ("stage", "name", "standing", "evidence", "why"):
             table.add_column(heading, overflow="fold")
-        for rung in standing(context):
+        ladder = standing(context)
+        for rung in ladder:
             row = (str(rung.stage.number), rung.stage.name, rung.standing.value, rung.evidence, "; ".join(rung.why))
             table.add_row(*row)
         _plain.print(table)
         problems = live_problems(context, os.environ)
         for problem in problems:
             _plain.print(f"missing for live: {problem}", markup=False)
+        open_stages = [rung.stage.number for rung in ladder if rung.standing is not Standing.PASSED]
+        if open_stages:
+            said = f"next: algotrade gates run {open_stages[0]}, with the same options; what each stage needs is in"
+            _plain.print(f"{said} docs/gates.md")
         if problems:
             raise typer.Exit(NOTHING)
         console.print("every gate is open")

@@ -16,7 +16,7 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
 from kernel.settings import ConfigurationError, load
 from launcher.apache_kafka import BrokerSetupError
-from launcher.running import current
+from launcher.running import current, named
 
 NOTHING = 1
 USAGE = 2
@@ -56,7 +56,7 @@ def connection(bootstrap: str | None, prefix: str | None) -> KafkaSettings:
     if running is not None:
         bootstrap = running.bootstrap_servers
         prefix = running.topic_prefix if prefix is None else prefix
-        text = f"of the run {running.run_id} (process {running.pid}, Kafka at {bootstrap})"
+        text = f"{named(running)}; Kafka at {bootstrap}"
         errors.print(text, style="dim", markup=False, soft_wrap=True)
     given = {"kafka.bootstrap_servers": bootstrap, "kafka.topic_prefix": prefix}
     overrides: dict[str, object] = {name: value for name, value in given.items() if value is not None}

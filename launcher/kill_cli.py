@@ -17,9 +17,9 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
 from launcher.kafka_options import NOTHING, USAGE, Bootstrap, Prefix, connection, console, errors, reported
 from launcher.latching import Latch, Plane, plane_of, publish
-from launcher.order_journal import Database, Operator, looked_at
-from launcher.order_socket import State, socket_of, what_holds
-from launcher.wish import Reason, Wish, within
+from launcher.order_journal import Database, Operator, Reason, looked_at
+from launcher.order_socket import State, socket_of, tell_whose, what_holds
+from launcher.wish import Wish, within
 from order_plane.command_channel import CommandRefused, NobodyListens, ask
 from order_plane.journals.port import JournalError
 from order_plane.safety.kill_switch import KillSwitch
@@ -27,7 +27,7 @@ from order_plane.safety.kill_switch import KillSwitch
 app = typer.Typer(name="kill", help="Stop trading, and let it go on.", no_args_is_help=True)
 
 Scope = Annotated[KillScope, typer.Option(case_sensitive=False, help="What is stopped.")]
-Target = Annotated[str, typer.Option(help="The account or strategy; * for all of them.")]
+Target = Annotated[str, typer.Option(help="The account, strategy or symbol; * for all of them.")]
 _plain = Console(highlight=False, soft_wrap=True)
 
 
@@ -51,6 +51,10 @@ def on(
     """
     if flatten and reduce_only:
         raise typer.BadParameter("--flatten closes what --reduce-only leaves to the strategies; give one of them")
+    if scope is KillScope.GLOBAL and target != "*":
+        raise typer.BadParameter(
+            f"--target {target} needs --scope ACCOUNT, STRATEGY or SYMBOL: without one, a kill stops everything"
+        )
     action = KillAction.HALT_AND_FLATTEN if flatten else KillAction.REDUCE_ONLY if reduce_only else KillAction.HALT
     try:
         outcome = wish.latched(the_command(wish.operator, wish.reason, action, scope, target))
@@ -80,6 +84,7 @@ def off(
     That is judged by the order plane: unlike a kill, a release is never written into the journal of one that is down.
     It ends the switch as it stands now; a kill that comes meanwhile holds.
     """
+    tell_whose(state)
     socket = socket_of(state)
     command = the_command(operator, reason, scope=scope, target=target, engage=False, second_operator=second_operator)
     with reported():
@@ -102,13 +107,16 @@ def status(state: State = None, database: Database = None) -> None:
 
     When no order plane answers: what is latched in its journal; exit code 2 when that is nothing, or cannot be known.
     """
+    tell_whose(state)
     try:
         answer = ask(socket_of(state), "status", {})
     except NobodyListens as error:
-        latched = _latched(plane_of(state, database), str(error)).engaged
+        plane = plane_of(state, database)
+        latched = _latched(plane, str(error)).engaged
         for each in latched:
             _show(each.model_dump(mode="json"))
-        _end(f"{error}{'; that is what its journal holds' if latched else ''}", NOTHING if latched else USAGE)
+        whose = f"the newest journal here holds, in {plane.directory}" if plane.guessed else "its journal holds"
+        _end(f"{error}{f'; that is what {whose}' if latched else ''}", NOTHING if latched else USAGE)
         return
     for switch in _records(answer.get("switches")):
         _show(switch)

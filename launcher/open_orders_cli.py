@@ -11,7 +11,17 @@ from rich.table import Table
 
 from contracts.trading import OrderIntent, OrderType
 from launcher.kafka_options import console
-from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of
+from launcher.order_journal import (
+    Database,
+    Operator,
+    Reason,
+    State,
+    journal_errors,
+    looked_at,
+    not_blank,
+    place_of,
+    place_shown,
+)
 from order_plane.changes import is_at_market
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.facts import Fact
@@ -36,7 +46,7 @@ def list_orders(
 ) -> None:
     """List the orders that are open, from the journal: the order plane may run or not."""
     with journal_errors():
-        journal = looked_at(place_of(state, database), database)
+        journal = looked_at(place_shown(state, database), database)
         try:
             known = [(past, history_with(past)) for past in journal.pasts()]
         finally:
@@ -54,7 +64,7 @@ def list_orders(
 def cancel(
     intent: Reference,
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="Why.")],
+    reason: Reason,
     state: State = None,
 ) -> None:
     """Ask the venue to cancel what is open of one order; its report says what came of it."""
@@ -73,7 +83,7 @@ def cancel(
 def replace(
     intent: Reference,
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="Why.")],
+    reason: Reason,
     quantity: Annotated[float | None, typer.Option(help="Its size from now on in units, what traded included.")] = None,
     limit_price: Annotated[float | None, typer.Option(help="Its limit price from now on.")] = None,
     state: State = None,
@@ -97,7 +107,9 @@ def book_fill(  # noqa: PLR0913 - one option for each thing that a person must s
     price: Annotated[float, typer.Option(help="Per unit.")],
     at: Annotated[str, typer.Option(help="When it traded, such as 2026-03-02T15:31:00Z.")],
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="Where you read it, and why the order plane did not.")],
+    reason: Annotated[
+        str, typer.Option(help="Where you read it, and why the order plane did not.", callback=not_blank)
+    ],
     commission: Annotated[float, typer.Option(help="What it cost, in currency units.")] = 0.0,
     state: State = None,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from launcher.kafka_options import NOTHING, USAGE, errors, state_directory
-from launcher.running import current
+from launcher.running import current, named
 from order_plane.command_channel import CommandRefused
 from order_plane.journals.port import JournalError
 from order_plane.journals.sql import SqlJournal
@@ -24,7 +24,17 @@ Database = Annotated[
     str | None,
     typer.Option(help="PostgreSQL address, when the journal is there.", envvar="ALGOTRADE_ORDER__JOURNAL_DATABASE"),
 ]
-Operator = Annotated[str, typer.Option(help="Who you are.")]
+
+
+def not_blank(text: str) -> str:
+    """What was given for a name or a reason, which somebody must be able to read later."""
+    if not text.strip():
+        raise typer.BadParameter("blank; it is written down, so that others can read who wanted this and why")
+    return text.strip()
+
+
+Operator = Annotated[str, typer.Option(help="Who you are.", callback=not_blank)]
+Reason = Annotated[str, typer.Option(help="Why.", callback=not_blank)]
 
 
 def looked_at(place: Path, database: str | None) -> SqlJournal:
@@ -57,6 +67,16 @@ def place_of(state: Path | None, database: str | None) -> Path:
             return state_directory()
         raise JournalError("no run has a journal here; name its directory with --state")
     return known[-1].parent
+
+
+def place_shown(state: Path | None, database: str | None) -> Path:
+    """`place_of`; when nobody named it, whose it is is said."""
+    place = place_of(state, database)
+    if state is None and database is None:
+        running = current(state_directory())
+        whose = f"no run is alive; of the newest journal here, in {place}" if running is None else named(running)
+        errors.print(whose, style="dim", markup=False, soft_wrap=True)
+    return place
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from uuid import UUID
 import typer
 
 from contracts.control import KillScope
-from launcher.kafka_options import state_directory
-from launcher.running import current
+from launcher.kafka_options import errors, state_directory
+from launcher.running import current, named
 from order_plane.command_channel import SOCKET, ask
 from order_plane.safety.kill_switch import switch_name
 
@@ -25,6 +25,13 @@ def socket_of(state: Path | None) -> Path:
     running = current(state_directory())
     directory = state_directory()
     return (directory if running is None else directory / "runs" / running.run_id) / SOCKET
+
+
+def tell_whose(state: Path | None) -> None:
+    """Say which run is spoken to, when nobody named a state directory: several may be alive."""
+    running = current(state_directory()) if state is None else None
+    if running is not None:
+        errors.print(named(running), style="dim", markup=False, soft_wrap=True)
 
 
 def what_holds(socket: Path, scope: KillScope, target: str) -> UUID | None:

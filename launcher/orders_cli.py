@@ -19,7 +19,18 @@ from launcher.kafka_options import (
     reported,
     state_directory,
 )
-from launcher.order_journal import JOURNAL, Database, Operator, State, journal_errors, looked_at, place_of, settings_of
+from launcher.order_journal import (
+    JOURNAL,
+    Database,
+    Operator,
+    State,
+    journal_errors,
+    looked_at,
+    not_blank,
+    place_of,
+    place_shown,
+    settings_of,
+)
 from launcher.running import current
 from order_plane.brokers.port import KeyLife
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
@@ -38,19 +49,20 @@ app = typer.Typer(
 
 ORDERS = "orders.parquet"
 Intent = Annotated[UUID, typer.Argument(help="The intent's id.")]
-Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.")]
+Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.", callback=not_blank)]
 
 
 @app.command("in-doubt")
 def in_doubt(state: State = None, database: Database = None) -> None:
     """List the orders whose outcome is unknown. Exit code 1 when there are any."""
     with journal_errors():
-        found = [each for each in _pasts(place_of(state, database), database) if end_of(each) is End.IN_DOUBT]
+        place = place_shown(state, database)
+        found = [each for each in _pasts(place, database) if end_of(each) is End.IN_DOUBT]
         if not found:
             console.print("no order is in doubt")
             return
         console.print(_listing(found))
-        console.print(_worth_of_silence(place_of(state, database)), soft_wrap=True)
+        console.print(_worth_of_silence(place), soft_wrap=True)
         raise typer.Exit(NOTHING)
 
 

@@ -18,12 +18,11 @@ from kernel.kafka_offsets import watermarks
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings
 from launcher.kafka_options import Bootstrap, Prefix, connection, console, reported
+from launcher.order_journal import Operator, Reason
 
 app = typer.Typer(name="plans", help="Plans to rebalance: look at them, approve or refuse them.", no_args_is_help=True)
 
 Reference = Annotated[str, typer.Argument(metavar="PLAN", help="The id, or its first digits, as `plans list` says.")]
-Operator = Annotated[str, typer.Option(help="Who you are.")]
-Reason = Annotated[str, typer.Option(help="Why.")]
 _TOPIC = TOPIC_OF[RebalancePlan].name
 _ENDED = (PlanState.COMPLETED, PlanState.REFUSED, PlanState.EXPIRED, PlanState.SUPERSEDED)
 

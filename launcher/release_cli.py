@@ -12,7 +12,7 @@ from contracts.control import KillScope, KillSwitchCommand
 from domain.ids import halt_id
 from kernel.clock import SystemClock
 from launcher.kafka_options import console
-from launcher.order_journal import Database, Operator, State, journal_errors, place_of, settings_of
+from launcher.order_journal import Database, Operator, State, journal_errors, not_blank, place_of, settings_of
 from launcher.order_socket import what_holds
 from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, ask
 from order_plane.composition import durable_journal
@@ -22,7 +22,7 @@ from order_plane.safety.symbol_halts import SymbolHalts
 def release_symbol(
     symbol: Annotated[str, typer.Argument(help="The symbol, or * for a halt of the whole account.")],
     operator: Operator,
-    reason: Annotated[str, typer.Option(help="What you found out, and why trading may go on.")],
+    reason: Annotated[str, typer.Option(help="What you found out, and why trading may go on.", callback=not_blank)],
     state: State = None,
     database: Database = None,
 ) -> None:

@@ -16,7 +16,7 @@ from contracts.control import KillAction, KillScope
 from kernel.clock import SystemClock, monotonic
 from launcher.kafka_options import NOTHING, console, errors, state_directory
 from launcher.kill_cli import the_command
-from launcher.order_socket import State, socket_of
+from launcher.order_socket import State, socket_of, tell_whose
 from launcher.running import current
 from launcher.wish import Wait, Wish, within
 from order_plane.command_channel import Answer, CommandRefused, NobodyListens, ask
@@ -35,14 +35,14 @@ _NOBODY = "no order plane answers here; its orders, if any, must be looked after
 @within(10.0)
 def cancel_all(wish: Wish, *, dry_run: DryRun = False) -> None:
     """Stop new orders and cancel every open one."""
-    _verdict("cancel-all", _shown(wish) if dry_run else _kill(KillAction.HALT, wish, _no_orders))
+    _verdict(_step("cancel-all", dry_run), _shown(wish) if dry_run else _kill(KillAction.HALT, wish, _no_orders))
 
 
 @app.command()
 @within(60.0)
 def flatten(wish: Wish, *, dry_run: DryRun = False) -> None:
     """Close every position at the market; waits until nothing is held."""
-    _verdict("flatten", _shown(wish) if dry_run else _kill(KillAction.HALT_AND_FLATTEN, wish, _flat))
+    _verdict(_step("flatten", dry_run), _shown(wish) if dry_run else _kill(KillAction.HALT_AND_FLATTEN, wish, _flat))
 
 
 @app.command()
@@ -51,18 +51,21 @@ def disconnect(dry_run: DryRun = False, wait: Wait = 30.0, state: State = None) 
 
     Refused while the order plane does not say that trading is stopped.
     """
-    _verdict("disconnect", _disconnect(dry_run, wait, state))
+    tell_whose(state)
+    _verdict(_step("disconnect", dry_run), _disconnect(dry_run, wait, state))
 
 
 @app.command()
 def verify(state: State = None) -> None:
     """Hold what the order plane says against nothing open, nothing held, nothing in doubt, and a latched switch."""
+    tell_whose(state)
     _verdict("verify", _verify(_status(state)))
 
 
 @app.command()
 def report(output: Output = None, state: State = None) -> None:
     """Write what the order plane knows as JSON."""
+    tell_whose(state)
     _verdict("report", _report(output, state))
 
 
@@ -209,6 +212,10 @@ def _told(step: str, problem: str | None) -> bool:
     else:
         errors.print(f"FAIL {step}: {problem}", style="red", markup=False, soft_wrap=True)
     return problem is None
+
+
+def _step(name: str, dry_run: bool) -> str:
+    return f"dry run of {name}: nothing was done" if dry_run else name
 
 
 def _verdict(step: str, problem: str | None) -> None:

@@ -51,7 +51,7 @@ def demo(config: ConfigPath = DEMO, kafka: Kafka = KafkaChoice.EMBEDDED, run_id:
     with reported():
         settings = _settings(config)
         name = _new_name(settings, run_id, "demo")
-        _refuse_start(name, settings, kafka)
+        _check_start(name, settings, kafka)
         with console.status("backtest: the same configuration in one process"):
             from launcher import runs  # noqa: PLC0415 - takes a second
 
@@ -123,7 +123,7 @@ def up(
         settings = _settings(path, broker)
         check_gateway(settings)
         name = _plain(run_id) or (new_run_id("up") if kafka is KafkaChoice.EMBEDDED else "up")
-        _refuse_start(name, settings, kafka)
+        _check_start(name, settings, kafka)
         prefix = f"{name}." if kafka is KafkaChoice.EMBEDDED else settings.kafka.topic_prefix
         with _local_run(name, path, settings, kafka, prefix, restart=True) as (run, supervisor):
             _tell_where(run)
@@ -186,12 +186,22 @@ def _state(name: str) -> Path:
     return directory
 
 
-def _refuse_start(name: str, settings: Settings, choice: KafkaChoice) -> None:
-    """Refuse what cannot run on this machine now, before anything of it is written."""
+def _check_start(name: str, settings: Settings, choice: KafkaChoice) -> None:
+    """Refuse what cannot run on this machine now, before anything of it is written, and name what runs already."""
     check_window(settings, choice)
     alive = current(state_directory())
-    if alive is not None and alive.run_id == name:
+    if alive is None:
+        return
+    if alive.run_id == name:
         raise RunRefused(f"the run {name} is alive (process {alive.pid}); stop it or choose another --run-id")
+    other = f"the run {alive.run_id} (process {alive.pid}) goes on beside this one: commands in another terminal"
+    errors.print(
+        f"{other} mean this one; for that one give them --state {_state_of(alive.run_id)}, or "
+        f"--bootstrap {alive.bootstrap_servers} --prefix {alive.topic_prefix}",
+        style="yellow",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @contextmanager

@@ -43,6 +43,11 @@ def current(directory: Path) -> Running | None:
     return found if isinstance(found.pid, int) and found.pid > 0 and found.alive else None
 
 
+def named(running: Running) -> str:
+    """What a command says that was told of no run and takes this one."""
+    return f"of the run {running.run_id} (process {running.pid})"
+
+
 @contextmanager
 def announced(directory: Path, run_id: str, kafka: KafkaSettings) -> Iterator[None]:
     """Name the run in ``directory`` while the context is open; afterwards the one before it, if that still lives."""

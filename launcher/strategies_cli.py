@@ -17,6 +17,8 @@ from launcher.kafka_options import console
 from strategy_plane.settings import StrategySettings
 
 _PREFIX = "strategy.strategy"
+_WIDE = 120
+"""Columns of a terminal from which on a long name leaves room for its meaning."""
 TAGS = {"name", "kind"}
 """Settings that say which form another setting takes."""
 
@@ -90,11 +92,13 @@ def _show_setting(name: str, model: type[BaseModel], setting: str) -> None:
 
 
 def _table(rows: Iterable[tuple[str, str, str]]) -> Table:
-    table = Table(show_edge=False)
+    """The rows; in a narrow terminal without what every name begins with, and that is said."""
+    narrow = console.width < _WIDE
+    table = Table(show_edge=False, title=f"below {_PREFIX}" if narrow else None, title_justify="left")
     for title in ("setting", "default", "meaning"):
-        table.add_column(title, no_wrap=title == "setting")
-    for row in rows:
-        table.add_row(*row)
+        table.add_column(title, no_wrap=title == "setting", overflow="fold", min_width=len(title))
+    for name, default, meaning in rows:
+        table.add_row(name.removeprefix(f"{_PREFIX}." if narrow else ""), default, meaning)
     return table
 
 

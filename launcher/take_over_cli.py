@@ -10,8 +10,7 @@ from contracts.claims import JournalClaim, Succession
 from kernel.kafka_errors import LogBroken
 from kernel.kafka_settings import KafkaSettings
 from launcher.kafka_options import NOTHING, Bootstrap, Prefix, connection, console, errors, reported
-from launcher.order_journal import Database, Operator, State, journal_errors, looked_at, place_of, settings_of
-from launcher.wish import Reason
+from launcher.order_journal import Database, Operator, Reason, State, journal_errors, looked_at, place_of, settings_of
 from order_plane.claim_log import KafkaClaims, claim_of
 from order_plane.claims import Standing
 from order_plane.command_channel import CommandRefused

@@ -23,24 +23,29 @@ def create_command(
 ) -> None:
     """Make every topic that is missing; existing ones stay as they are. Exit code 1 when one has another shape."""
     with reported():
-        _show(create_topics(connection(bootstrap, prefix), replication_factor))
+        settings = connection(bootstrap, prefix)
+        _show(create_topics(settings, replication_factor), settings.topic_prefix)
 
 
 @app.command("list")
 def list_command(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
     """Hold the broker against the table of topics. Exit code 1 when one is missing or has another shape."""
     with reported():
-        _show(list_topics(connection(bootstrap, prefix)))
+        settings = connection(bootstrap, prefix)
+        _show(list_topics(settings), settings.topic_prefix)
 
 
-def _show(states: Sequence[TopicState]) -> None:
-    table = Table(header_style="bold")
+def _show(states: Sequence[TopicState], prefix: str) -> None:
+    """One line for each topic within 80 columns; the prefix, which may be long, once above them."""
+    table = Table(header_style="bold", box=None, pad_edge=False, collapse_padding=True)
+    if prefix:
+        console.print(f"before each name: {prefix}", markup=False, soft_wrap=True)
     for heading in ("topic", "partitions", "messages", "kept", "cleanup", "state"):
         justify: Literal["left", "right"] = "right" if heading in ("partitions", "messages") else "left"
         table.add_column(heading, justify=justify, no_wrap=heading == "topic")
     for state in states:
         table.add_row(
-            state.name,
+            state.name.removeprefix(prefix),
             str(state.partitions or state.topic.partitions),
             "" if state.messages is None else f"{state.messages:,}",
             f"{state.topic.retention.days} d",

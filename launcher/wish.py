@@ -11,10 +11,9 @@ import typer
 from contracts.control import KillSwitchCommand
 from launcher.kafka_options import Bootstrap, Prefix, connection, errors
 from launcher.latching import Outcome, latch, plane_of
-from launcher.order_journal import Database, Operator
-from launcher.order_socket import State
+from launcher.order_journal import Database, Operator, Reason
+from launcher.order_socket import State, tell_whose
 
-Reason = Annotated[str, typer.Option(help="Why.")]
 Wait = Annotated[float, typer.Option(help="Seconds it may take to come true.", min=0.0, max=600.0)]
 
 
@@ -47,7 +46,9 @@ def within(seconds: float) -> Callable[[Callable[..., None]], Callable[..., None
         @wraps(step)
         def command(**given: object) -> None:
             rest = {each.name: given.pop(each.name) for each in own}
-            step(Wish(**given), **rest)  # type: ignore[arg-type]
+            wish = Wish(**given)  # type: ignore[arg-type]
+            tell_whose(wish.state)
+            step(wish, **rest)
 
         command.__signature__ = Signature([*options, *own])  # type: ignore[attr-defined]
         return command

@@ -46,7 +46,7 @@
         fillcolor: faded(color("--bad"), 0.16), hovertemplate: "%{y:.2%}" },
     ], layout({
       showlegend: false, xaxis: time({ anchor: "y2" }), shapes: shades(),
-      yaxis: axis({ domain: [0.31, 1], tickformat: ",.3~s", nticks: 7 }),
+      yaxis: axis({ domain: [0.31, 1], tickformat: ",.12~r", nticks: 7 }),
       yaxis2: axis({ domain: [0, 0.26], tickformat: ".2~%", nticks: 4, rangemode: "tozero" }),
     }), config);
   }

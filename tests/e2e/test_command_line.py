@@ -106,7 +106,8 @@ def test_up_outlives_its_source_restarts_what_crashes_and_is_found_from_another_
     name = json.loads((tmp_path / "home" / "running.json").read_text())["run_id"]
     listed = run.other_terminal("topics", "list")
     assert listed.returncode == 0, listed.stderr
-    assert f"{name}.market_events" in listed.stdout
+    assert f"before each name: {name}." in listed.stdout
+    assert "\nmarket_events " in listed.stdout
     assert name in listed.stderr
     assert run.other_terminal("dlq", "list").stdout == "no dead letters\n"
     log = tmp_path / "home" / "runs" / name / "order.log"

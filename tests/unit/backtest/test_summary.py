@@ -61,6 +61,21 @@ def test_ratios_are_of_daily_returns_even_when_slices_are_intraday(recorded, sce
     assert told[1]["max_drawdown"] < told[0]["max_drawdown"]
 
 
+def test_what_the_first_day_lost_counts_in_growth_and_ratios(recorded, scenario):
+    order = scenario.intent("AAA", scenario.start, Side.BUY, 100)
+    messages = [order]
+    for hours, close in ((0, 100.0), (1, 90.0), (24, 93.0)):
+        at = scenario.start + timedelta(hours=hours)
+        filled = [scenario.fill(order, at, 1, 100.0)] if hours == 1 else []
+        messages += [*filled, scenario.bar("AAA", at, close), scenario.moment(at, "AAA")]
+    metrics = summarise(recorded(messages).tables(), 100_000.0)["metrics"]
+    assert metrics["total_return"] == pytest.approx(-0.007)
+    assert metrics["cagr"] == pytest.approx(0.993**126 - 1.0)  # two days of 252
+    assert (metrics["worst_day"], metrics["winning_days"]) == (pytest.approx(-0.01), 0.5)
+    assert metrics["sharpe"] < 0.0
+    assert metrics["turnover"] == pytest.approx(10_000.0 / 99_433.333333 * 126.0)
+
+
 def test_a_run_that_did_nothing_has_figures_or_none_but_no_nan(recorded):
     metrics = summarise(recorded([]).tables(), 1_000.0)["metrics"]
     assert metrics["final_equity"] == 1_000.0

@@ -58,6 +58,9 @@ def test_the_ladder_shows_every_stage_and_everything_that_is_missing(place):
         assert name in shown.output
     for gate in ("LIVE_API=1", "CONFIRM_LIVE=YES", "ENABLE_LIVE_TRADING=true", "GO_LIVE_RECORD.json"):
         assert gate in shown.output
+    assert (
+        "next: algotrade gates run 1, with the same options; what each stage needs is in docs/gates.md" in shown.output
+    )
 
 
 def test_a_stage_writes_its_artifact_and_says_what_it_found(place):

@@ -1,5 +1,6 @@
 """Kill and rollback by command line against an order plane on its socket, without Kafka."""
 
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -13,9 +14,11 @@ from contracts.codec import encode
 from contracts.control import KillAction, KillScope, KillSwitchCommand
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from kernel.kafka_settings import KafkaSettings
 from launcher.cli import app
 from launcher.kill_cli import measured
 from launcher.order_journal import JOURNAL
+from launcher.running import announced
 from order_plane.command_channel import SOCKET, CommandChannel, ask
 from order_plane.composition import build_simulation
 from order_plane.journals.sqlite import SqliteJournal
@@ -149,13 +152,13 @@ def test_limits_are_reloaded_only_downwards(plane, tmp_path):
     )
     assert run("limits", "reload", "-c", str(tighter))[0] == 2, "nobody signed it"
     blank = ("--operator", " ", "--reason", "drill")
-    assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 1
+    assert run("limits", "reload", *blank, "-c", str(tighter))[0] == 2
 
 
 def test_what_was_made_tighter_is_forgotten_only_with_a_name_and_a_reason(plane):
     code, text = run("limits", "forget", *WHO)
     assert (code, "the next start of the order plane goes by its configuration" in " ".join(text.split())) == (0, True)
-    assert run("limits", "forget", "--operator", "ada", "--reason", " ")[0] == 1
+    assert run("limits", "forget", "--operator", "ada", "--reason", " ")[0] == 2
 
 
 def test_nobody_listens(tmp_path, monkeypatch):
@@ -244,3 +247,58 @@ def test_the_status_of_a_file_that_is_no_journal_is_one_line_and_a_code(latched,
     code, text = run("kill", "status", "--state", str(latched.parent))
     assert (code, text.count("\n")) == (2, 1), text
     assert "nobody knows whether a kill is latched" in text
+
+
+def test_a_target_without_a_scope_stops_nothing_and_says_which_scopes_take_one(plane):
+    code, text = run("kill", "on", *WHO, "--flatten", "--target", "AAPL")
+    assert code == 2
+    assert "ACCOUNT, STRATEGY or SYMBOL" in " ".join(text.replace("│", " ").split())
+    assert run("kill", "status")[0] == 0
+    assert len(plane.desk.open_orders) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("kill", "on"),
+        ("kill", "off"),
+        ("rollback", "cancel-all"),
+        ("limits", "forget"),
+        ("orders", "cancel", "1"),
+        ("orders", "release-symbol", "AAPL"),
+        ("orders", "take-over"),
+        ("plans", "approve", "1"),
+        ("orders", "mark-not-sent", str(UUID(int=1))),
+    ],
+)
+@pytest.mark.parametrize("blank", ["operator", "reason"])
+def test_nobody_and_no_reason_sign_nothing(plane, words, blank):
+    given = {"operator": "ada", "reason": "drill", blank: "  "}
+    options = [text for name, value in given.items() for text in (f"--{name}", value)]
+    code, text = run(*words, *options)
+    assert code == 2
+    assert f"--{blank}" in text
+    assert "blank" in text
+    assert run("kill", "status")[0] == 0
+
+
+def test_a_command_that_names_no_plane_says_of_which_run_it_spoke(plane, tmp_path):
+    with announced(tmp_path, "up-1", KafkaSettings()):
+        (tmp_path / "runs" / "up-1").mkdir(parents=True)
+        (tmp_path / "runs" / "up-1" / SOCKET).symlink_to(tmp_path / SOCKET)
+        for words in (("kill", "on", *WHO), ("kill", "status"), ("kill", "off", *WHO), ("rollback", "verify")):
+            assert f"of the run up-1 (process {os.getpid()})" in run(*words)[1], words
+            assert "up-1" not in run(*words, "--state", str(tmp_path))[1], words
+
+
+def test_what_only_the_newest_journal_holds_is_not_taken_for_the_run_that_is_meant(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    place = tmp_path / "runs" / "long-ago"
+    place.mkdir(parents=True)
+    with closing(SqliteJournal(place / JOURNAL)):
+        pass
+    assert run("kill", "on", *WHO, "--state", str(place))[0] == 0
+    code, text = run("kill", "status")
+    assert (code, "the newest journal here" in text, str(place) in text) == (1, True, True)
+    code, text = run("orders", "list")
+    assert (code, "no run is alive" in text, str(place) in text) == (0, True, True)

@@ -1,5 +1,6 @@
 """What is looked at before a run on this machine begins."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_a_name_of_a_run_that_is_alive_is_refused_before_anything_is_started(tmp
         done = invoke(command, "--run-id", "mine")
         assert (done.exit_code, "the run mine is alive" in done.output) == (2, True)
         assert [each.name for each in tmp_path.rglob("*")] == ["home", "running.json"]
+
+
+def test_a_run_that_goes_on_beside_a_new_one_is_named_with_how_to_reach_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("ALGOTRADE_HOME", str(tmp_path))
+    monkeypatch.setenv("ALGOTRADE_KAFKA__BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setenv("ALGOTRADE_KAFKA__START_TIMEOUT_SECONDS", "1")
+    with announced(tmp_path, "up-1", KafkaSettings(bootstrap_servers="127.0.0.1:4711", topic_prefix="up-1.")):
+        done = CliRunner().invoke(app, ["up", "--config", "config/paper.yaml", "--kafka", "given"])
+    assert done.exit_code == 3
+    told = done.output.splitlines()[0]
+    assert told.startswith(f"the run up-1 (process {os.getpid()}) goes on beside this one")
+    assert f"--state {tmp_path}/runs/up-1" in told
+    assert "--bootstrap 127.0.0.1:4711 --prefix up-1." in told
 
 
 def test_a_plane_whose_database_is_away_is_started_again_and_one_whose_journal_is_refused_is_not():

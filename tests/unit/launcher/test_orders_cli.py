@@ -110,8 +110,8 @@ def test_a_decision_needs_a_name_and_a_reason(state, missing):
     place = SIGNED.index(missing)
     signed = SIGNED[:place] + SIGNED[place + 2 :]
     assert orders("mark-not-sent", UUID(int=1), *signed, "--state", state).exit_code == 2
-    blank = orders("mark-not-sent", UUID(int=1), *signed, missing, " ", "--state", state)
-    assert (blank.exit_code, "signed with a name" in blank.output) == (1, True)
+    unreadable = orders("mark-not-sent", UUID(int=1), *signed, missing, "x\a", "--state", state)
+    assert (unreadable.exit_code, "signed with a name" in unreadable.output) == (1, True)
     assert state_of(state, 1) == (RowState.IN_DOUBT, 1)
 
 

@@ -196,3 +196,12 @@ def test_a_dry_run_waits_for_nobody(home, process, monkeypatch, words):
     code, text = run(home, *words, "--dry-run", "--wait", "600")
     assert (code, "no order plane" in text) == (1, True)
     assert process.poll() is None
+
+
+@pytest.mark.parametrize("step", ["cancel-all", "flatten"])
+def test_the_dry_run_of_a_step_is_not_called_the_step(home, stage, serve, step):
+    serve()
+    code, text = run(home, step, *WHO, "--dry-run")
+    assert code == 0
+    assert text.endswith(f"PASS dry run of {step}: nothing was done")
+    assert len(stage.desk.open_orders) == 1

@@ -11,8 +11,8 @@ from launcher.strategies_cli import known, parameters
 from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
 
 
-def _run(*arguments):
-    result = CliRunner().invoke(app, ["strategies", *arguments], env={"COLUMNS": "200"})
+def _run(*arguments, columns=200):
+    result = CliRunner().invoke(app, ["strategies", *arguments], env={"COLUMNS": str(columns)})
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.output
 
@@ -56,6 +56,16 @@ def test_every_form_of_a_setting_is_shown_with_every_parameter_explained(name: s
         rows = [line for line in said.splitlines() if "strategy.strategy." in line]
         assert [row for row in rows if not row.rpartition("│")[2].strip()] == [], setting
     assert "strategy.strategy.optimizer.views.NAME.confidence" in _run("show", name, "optimizer")[1]
+
+
+@pytest.mark.parametrize("words", [("signal_ensemble",), ("momentum_mean_variance", "optimizer")])
+def test_nothing_is_cut_in_a_narrow_terminal(words):
+    narrow = _run("show", *words, columns=80)[1]
+    assert "…" not in narrow
+    assert "below strategy.strategy" in narrow
+    told = {line.split("│")[0].strip() for line in narrow.splitlines() if "│" in line}
+    wide = [line.split("│")[0].strip() for line in _run("show", *words)[1].splitlines() if "strategy.strategy." in line]
+    assert {name.removeprefix("strategy.strategy.") for name in wide} <= told
 
 
 def test_each_kind_of_signal_can_be_looked_up():

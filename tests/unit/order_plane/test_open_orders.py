@@ -93,7 +93,7 @@ def test_without_a_plane_nothing_is_cancelled_and_that_is_said(stage, tmp_path):
 
 
 def test_a_cancel_needs_a_name_and_a_reason(stage, tmp_path):
-    done, said = served(stage, tmp_path, "cancel", UUID(int=1), "--operator", " ", "--reason", "x")
+    done, said = served(stage, tmp_path, "cancel", UUID(int=1), "--operator", "a" * 65, "--reason", "x")
     assert (done.exit_code, said) == (1, [])
     assert "a named operator" in done.output
 
@@ -211,7 +211,7 @@ def test_an_execution_that_the_venue_tells_no_more_is_booked_once_with_who_said_
         (1, ("--quantity", "0"), "quantity: wrong or missing"),
         (1, ("--price", "nan"), "price: wrong or missing"),
         (1, ("--at", "yesterday"), "at: wrong or missing"),
-        (1, ("--operator", " "), "operator: wrong or missing"),
+        (1, ("--operator", "a" * 65), "operator: wrong or missing"),
     ],
 )
 def test_an_execution_that_cannot_be_one_of_the_order_is_not_booked(stage, tmp_path, number, changes, why):
