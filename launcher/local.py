@@ -1,6 +1,7 @@
 """Run the three planes as three processes on this machine, against any broker."""
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +17,12 @@ from kernel.kafka_settings import KafkaSettings
 from kernel.process import ExitCode
 from kernel.settings import ConfigurationError, Problem
 from launcher.apache_kafka import ApacheKafka, kafka_home
+from launcher.endings import RunRefused
 from launcher.plane_cli import PARENT
 from launcher.settings import Settings
 from launcher.supervisor import Supervisor
 
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 PLANES = ("order", "strategy", "data")
 """In the order they are started: consumers first."""
 _FINAL = frozenset(
@@ -71,6 +74,13 @@ class LocalRun:
 def new_run_id(kind: str) -> str:
     """A name that sorts by time and is not used twice."""
     return f"{kind}-{SystemClock().now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def plain_run_id(run_id: str | None) -> str | None:
+    """``run_id`` when it can be part of file and topic names; raises `RunRefused` otherwise."""
+    if run_id is not None and not _RUN_ID.fullmatch(run_id):
+        raise RunRefused("--run-id must be 1 to 48 letters, digits, dots, dashes or underscores, and start plainly")
+    return run_id
 
 
 def check_window(settings: Settings, choice: KafkaChoice) -> None:

@@ -4,7 +4,6 @@ What only a running command needs is imported inside it: `--help` answers at onc
 """
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from launcher.endings import RunRefused, end, reported
 from launcher.gateway_check import check_gateway
 from launcher.kafka_options import console, errors, state_directory
 from launcher.live import require_permission
-from launcher.local import KafkaChoice, LocalRun, check_window, new_run_id, running_broker, supervised
+from launcher.local import KafkaChoice, LocalRun, check_window, new_run_id, plain_run_id, running_broker, supervised
 from launcher.running import announced, current
 from launcher.settings import Settings, load_settings
 from launcher.supervisor import Supervisor
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 DEMO = Path("config/demo.yaml")
 PAPER = Path("config/paper.yaml")
 IBKR = Path("config/ibkr.yaml")
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The YAML file of the run.", envvar="ALGOTRADE_CONFIG")
@@ -122,7 +120,7 @@ def up(
         path = config or (IBKR if broker is BrokerName.IBKR else PAPER)
         settings = _settings(path, broker)
         check_gateway(settings)
-        name = _plain(run_id) or (new_run_id("up") if kafka is KafkaChoice.EMBEDDED else "up")
+        name = plain_run_id(run_id) or (new_run_id("up") if kafka is KafkaChoice.EMBEDDED else "up")
         _check_start(name, settings, kafka)
         prefix = f"{name}." if kafka is KafkaChoice.EMBEDDED else settings.kafka.topic_prefix
         with _local_run(name, path, settings, kafka, prefix, restart=True) as (run, supervisor):
@@ -161,15 +159,8 @@ def _settings(config: Path, broker: BrokerName | None = None) -> Settings:
     return settings
 
 
-def _plain(run_id: str | None) -> str | None:
-    """``run_id`` when it can be part of file and topic names."""
-    if run_id is not None and not _RUN_ID.fullmatch(run_id):
-        raise RunRefused("--run-id must be 1 to 48 letters, digits, dots, dashes or underscores, and start plainly")
-    return run_id
-
-
 def _new_name(settings: Settings, run_id: str | None, kind: str) -> str:
-    name = _plain(run_id) or new_run_id(kind)
+    name = plain_run_id(run_id) or new_run_id(kind)
     for taken in (settings.run.directory / name, settings.run.directory / f"{name}-backtest", _state_of(name)):
         if taken.exists():
             raise RunRefused(f"{taken} exists and is not overwritten; choose another --run-id")
