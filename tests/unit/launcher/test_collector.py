@@ -43,10 +43,10 @@ def test_alerts_of_all_planes_are_collected(embedded_settings):
 
 def test_what_the_broker_dropped_before_it_was_read_is_counted_by_topic(embedded_settings):
     producer = Producer({"bootstrap.servers": embedded_settings.bootstrap_servers})
+    for _ in range(8):  # of which a partition keeps the newest 5 MiB
+        producer.produce(embedded_settings.topic("market_events"), b"x" * 900_000, partition=0)
+    assert producer.flush(10) == 0
     with Collector(embedded_settings, RunRecord(1.0)) as collector:
-        for _ in range(8):  # of which a partition keeps the newest 5 MiB
-            producer.produce(embedded_settings.topic("market_events"), b"x" * 900_000, partition=0)
-        assert producer.flush(10) == 0
         collector.drain()
         assert collector.missing == {"market_events": 3}
         with pytest.raises(RunIncomplete, match="3 of market_events"):
