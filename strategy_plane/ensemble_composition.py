@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from strategy_plane.signal_observer import SignalObserver
 from strategy_plane.signal_settings import OwnSignalSettings, RegimeSettings, SignalSettings
 from strategy_plane.signals.earnings import EarningsSurprise
 from strategy_plane.signals.order_flow import OrderFlow, order_flow_imbalance, queue_imbalance
-from strategy_plane.signals.port import OnceWarm, Signal
+from strategy_plane.signals.port import Inputs, OnceWarm, Signal
 from strategy_plane.signals.positioning import Positioning
 from strategy_plane.signals.sentiment import Sentiment
 from strategy_plane.signals.technical import Technical
@@ -113,4 +114,9 @@ def _own(chosen: OwnSignalSettings) -> Signal:
             raise OwnCodeRefused(
                 f"signals: what {chosen.factory!r} gives has no {needed}; see strategy_plane/signals/port.py"
             )
+    lasts = isinstance(signal.half_life, Real) and signal.half_life > 0.0
+    if not (lasts and isinstance(signal.inputs, Inputs) and isinstance(signal.warm_up, Integral)):
+        raise OwnCodeRefused(
+            f"signals: {chosen.factory!r} must declare inputs as Inputs, warm_up in whole moments and half_life above 0"
+        )
     return OnceWarm(signal)

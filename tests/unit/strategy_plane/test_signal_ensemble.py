@@ -21,6 +21,7 @@ from strategy_plane.ensemble.weighting import persistence
 from strategy_plane.ensemble_composition import build_brain, build_ensemble, build_signal
 from strategy_plane.informed import InformedStage
 from strategy_plane.market import Market
+from strategy_plane.own_code import OwnCodeRefused
 from strategy_plane.regime.model import Regime
 from strategy_plane.settings import SignalEnsembleSettings, StrategySettings
 from strategy_plane.signal_observer import SignalObserver
@@ -544,6 +545,22 @@ def test_a_factory_that_gives_no_signal_is_refused(factory: str):
     parameters = {"year": 2024, "month": 1, "day": 1} if factory.startswith("datetime") else {}
     with pytest.raises(ValueError, match=factory):
         build_signal(OwnSignalSettings(factory=factory, parameters=parameters))
+
+
+@pytest.mark.parametrize("wrong", ["inputs = 20", "warm_up = 20.5", "half_life = 0", "half_life = None"])
+def test_a_signal_of_ones_own_that_does_not_declare_what_it_needs_is_refused(tmp_path, monkeypatch, wrong: str):
+    name = f"undeclared_{wrong.split(maxsplit=1)[0]}_{len(wrong)}"
+    (tmp_path / f"{name}.py").write_text(
+        "from strategy_plane.signals.port import Inputs\n"
+        "class It:\n"
+        "    warm_up, half_life, inputs = 20, 20.0, Inputs()\n"
+        f"    {wrong}\n"
+        "    def __call__(self, view):\n"
+        "        return {}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(OwnCodeRefused, match=f"{name}:It' must declare inputs as Inputs"):
+        build_signal(OwnSignalSettings(factory=f"{name}:It"))
 
 
 def test_an_ensemble_needs_a_signal_and_a_regime_its_limits():
