@@ -8,7 +8,8 @@ from order_messages import NOON, a_bar, an_intent, seen, tell
 
 from contracts.claims import JournalClaim, Succession
 from contracts.trading import ExecutionReport, OrderStatus, OrderType, Side
-from order_plane.brokers.port import KeyLife
+from order_plane.brokers.port import BrokerRefused, KeyLife
+from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.claims import Standing
 from order_plane.composition import build_stage
 from order_plane.effects import SubmitOrder
@@ -48,6 +49,9 @@ class Venue:
         ended = Fact(order.intent_id, FactKind.CANCELLED, "cancelled", NOON + timedelta(minutes=6), order.order_id)
         self.known[order.intent_id.int].append(ended)
         return [ended]
+
+    def replace(self, order):
+        raise BrokerRefused("NO: not now")
 
     def observe(self, bar):
         pass
@@ -242,3 +246,21 @@ def test_what_was_handed_over_and_works_is_cancelled_in_time_and_not_replaced():
     for minutes in (4, 5, 6):
         tell(stage, a_bar(minutes))
     assert (venue.asked, venue.sent, stage.desk.open_orders) == ([CANCEL_REQUEST], [], ())
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_change_that_fails_of_an_order_that_was_open_when_a_journal_was_copied_leads_to_no_second_order(copied):
+    journal, venue = MemoryJournal(), Venue()
+    at_market = Fact(UUID(int=1), FactKind.REPLACED, AT_MARKET_REQUEST, NOON, "o-1", 10.0, revision=1)
+    journal.begin([SubmitOrder(an_intent(1, **LIMIT), "PAPER")], (), 0)
+    journal.conclude([Answer(UUID(int=1), 1, RowState.ACKED, "o-1")], [an_ack(1), at_market], (), 0)
+    venue.known[1] = [an_ack(1), at_market]
+    stage = build_stage(SETTINGS.model_copy(update={"unfilled": UnfilledSettings(**POLICY)}), journal, venue)
+    if copied:
+        stage.inheritance.accept(handed_over(), ())
+    stage.recover()
+    tell(stage, a_bar(4))
+    stage.upkeep.wish(UUID(int=1), "operator-ann", 4.0, None, "ann: less")
+    tell(stage)
+    tell(stage, a_bar(5))
+    assert (venue.asked, len(venue.sent)) == (([CANCEL_REQUEST], 0) if copied else ([MARKET_REQUEST], 1))
