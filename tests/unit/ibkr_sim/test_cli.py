@@ -10,6 +10,7 @@ from ibkr_sim.command import SYMBOLS
 from ibkr_sim.market import Market
 from ibkr_sim.synthetic_bars import minute_bars
 from ibkr_sim.tape import Tape
+from ibkr_sim.wire import frame, frames, join, split
 from launcher.cli import app
 
 
@@ -55,6 +56,18 @@ def test_a_stepped_market_stands_still_until_it_is_told_to_go_on(simulate):
     assert simulator.state()["market_time"] == first + 60.0
     refused = fault('{"go": -1}', simulator.control_port)
     assert (refused.exit_code, "go takes 0 to" in refused.output) == (2, True)
+
+
+@pytest.mark.parametrize(("options", "told"), [(("--stepped",), 3), ((), 1)])
+def test_the_time_is_told_whenever_it_is_asked_only_where_it_stands_still(simulate, options, told):
+    simulator, heard, buffer = simulate(*options), [], bytearray()
+    with socket.create_connection(("127.0.0.1", simulator.port), timeout=5) as link:
+        asked = [["71", "2", "1", ""], *[["49", "1"]] * 3, ["17", "1"]]
+        link.sendall(b"API\0" + frame(b"v157..176") + b"".join(frame(join(each)) for each in asked))
+        while heard.count("15") < 2:  # the accounts, at the start and as the answer to the last question
+            buffer += link.recv(1 << 16)
+            heard += [split(payload)[0] for payload in frames(buffer)]
+    assert heard.count("49") == told
 
 
 def test_a_market_that_goes_by_itself_takes_no_steps(simulate):
