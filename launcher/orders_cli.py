@@ -171,12 +171,13 @@ def _meant(digits: str, pasts: Iterable[Past]) -> Past:
     """The one order whose id begins with ``digits``; raises CommandRefused when it is none, or not one alone."""
     first = digits.lower()
     found = [each for each in pasts if str(each.intent.intent_id).startswith(first)]
-    if len(found) == 1 and len(first) >= _FEWEST_DIGITS:
+    if len(first) < _FEWEST_DIGITS:
+        why = "an id needs at least eight digits"
+    elif len(found) == 1:
         return found[0]
-    several = (
-        f"{len(found)} intents have an id that begins so" if len(found) > 1 else "the journal holds no such intent"
-    )
-    raise CommandRefused(f"{several}; list those in doubt with algotrade orders in-doubt")
+    else:
+        why = f"{len(found)} intents have an id that begins so" if found else "the journal holds no such intent"
+    raise CommandRefused(f"{why}; list those in doubt with algotrade orders in-doubt")
 
 
 def _write(decision: Resolution, place: Path, database: str | None) -> None:
