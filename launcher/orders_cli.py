@@ -86,7 +86,10 @@ def adopt(
     console.print(f"adopted: the change was made ({changes})" if changes else "adopted", markup=False, soft_wrap=True)
 
 
-@app.command("mark-not-sent")
+@app.command(
+    "mark-not-sent",
+    epilog='Example: `algotrade orders mark-not-sent 1f0c2d3e --operator ann --reason "no order at the venue"`',
+)
 def mark_not_sent(
     intent: Intent,
     operator: Operator,

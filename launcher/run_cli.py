@@ -229,7 +229,7 @@ def _tell_where(run: LocalRun) -> None:
             f"http://{health.host}:{port}/health  /ready  /metrics" if port else "on a free port; its log says which"
         )
         console.print(f"{plane:8} {place}", markup=False, soft_wrap=True)
-    console.print("in another terminal, after algotrade: kill status, kill on, orders list, dlq list, topics list")
+    console.print("in another terminal: algotrade kill status, kill on, orders list, dlq list")
     console.print("Ctrl-C stops all")
 
 

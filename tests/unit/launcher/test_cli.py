@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,16 @@ def test_help_is_wrapped_where_the_terminal_ends_and_not_before(monkeypatch):
         said = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "2000"}).output.splitlines()
         for paragraph in (command.help or "").replace("`", "").split("\n\n"):
             assert " ".join(paragraph.split()) in [line.strip() for line in said], path
+
+
+def test_an_example_of_help_is_a_command_that_can_be_given():
+    shown = {path: command.epilog for path, command in _leaves(get_command(app)) if command.epilog}
+    assert {("kill", "on"), ("kill", "off"), ("rollback", "run"), ("dlq", "redrive")} <= set(shown)
+    for path, epilog in shown.items():
+        algotrade, *words = shlex.split(epilog.removeprefix("Example: ").strip("`"))
+        assert (algotrade, tuple(words[: len(path)])) == ("algotrade", path)
+        command = dict(_leaves(get_command(app)))[path]
+        assert command.make_context(path[-1], words[len(path) :]).params, path
 
 
 def test_no_broker_is_said_with_the_way_out(tmp_path, monkeypatch):
