@@ -96,7 +96,7 @@ class HealthServer:
             host, port = self._address
             raise PortUnavailable(
                 f"the health server cannot listen on {host} port {port} ({error.strerror}); "
-                "choose another health.host and health.port, or port 0 for any free one"
+                "another run may hold it; choose another run.health port of the plane, or 0 for any free one"
             ) from None
         self._thread = Thread(target=self._server.serve_forever, args=(0.1,), name="health", daemon=True)
         self._thread.start()

@@ -128,6 +128,10 @@ def _from_file(path: Path | None, problems: list[Problem]) -> list[Entry]:
         return []
     try:
         tree = parse(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        fix = "paths count from the directory you are in: go to the right one, or name another file"
+        problems.append(Problem("the settings file", str(path), "is not there", fix))
+        return []
     except (OSError, UnicodeDecodeError) as error:
         wrong = f"cannot be read ({type(error).__name__})"
         problems.append(Problem("the settings file", str(path), wrong, "check that it exists and is UTF-8 text"))

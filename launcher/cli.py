@@ -58,8 +58,14 @@ app.add_typer(broker_cli.app)
 app.add_typer(postgres_cli.app)
 orders_cli.app.command("list")(open_orders_cli.list_orders)
 orders_cli.app.command()(open_orders_cli.cancel)
-orders_cli.app.command()(open_orders_cli.replace)
-orders_cli.app.command("book-fill")(open_orders_cli.book_fill)
+orders_cli.app.command(
+    epilog='Example: `algotrade orders replace 1f0c2d3e --quantity 40 --operator ann --reason "half is enough"`'
+)(open_orders_cli.replace)
+orders_cli.app.command(
+    "book-fill",
+    epilog="Example: `algotrade orders book-fill 1f0c2d3e --fill 0000e0d5.5f0b1c2d.01.01 --quantity 40 --price 101.5 "
+    '--at 2026-03-02T15:31:00Z --operator ann --reason "in the trade log of Monday"`',
+)(open_orders_cli.book_fill)
 orders_cli.app.command("take-over")(take_over_cli.take_over)
 orders_cli.app.command("release-symbol")(release_cli.release_symbol)
 app.add_typer(orders_cli.app)

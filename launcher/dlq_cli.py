@@ -73,7 +73,11 @@ def show_command(
         console.print(detail(entry, full=full))
 
 
-@app.command("redrive")
+@app.command(
+    "redrive",
+    epilog="Example: `algotrade dlq redrive dlq_execution_reports/0/0 --commit --operator ann "
+    '--reason "order known now"`',
+)
 def redrive_command(  # noqa: PLR0913, PLR0917 - typer makes an option of each
     references: References = None,
     topic: Topic = None,

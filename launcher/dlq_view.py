@@ -199,7 +199,7 @@ def _hex(raw: bytes) -> str:
     for start in range(0, len(raw), _ROW):
         row = raw[start : start + _ROW]
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        lines.append(f"{start:08x}  {row.hex(' '):<{_ROW * 3 - 1}}  |{text}|")
+        lines.append(f"{start:06x}  {row.hex(' '):<{_ROW * 3 - 1}}  |{text}|")
     return "\n".join(lines)
 
 

@@ -31,7 +31,9 @@ Target = Annotated[str, typer.Option(help="The account, strategy or symbol; * fo
 _plain = Console(highlight=False, soft_wrap=True)
 
 
-@app.command()
+@app.command(
+    epilog='Example: `algotrade kill on --scope STRATEGY --target paper-cross --operator ann --reason "odd prices"`'
+)
 @within(30.0)
 def on(
     wish: Wish,
@@ -66,7 +68,7 @@ def on(
     _plain.print(outcome.text, markup=False)
 
 
-@app.command()
+@app.command(epilog='Example: `algotrade kill off --operator ann --reason "the feed is back"`')
 def off(
     operator: Operator,
     reason: Reason,

@@ -27,6 +27,7 @@ from order_plane.command_channel import SOCKET, CommandRefused, NobodyListens, a
 from order_plane.facts import Fact
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import Past
+from order_plane.journals.sql import SqlJournal
 from order_plane.lifecycle import TERMINAL, History, Status, history_of
 
 Reference = Annotated[
@@ -49,14 +50,19 @@ def list_orders(
         journal = looked_at(place_shown(state, database), database)
         try:
             known = [(past, history_with(past)) for past in journal.pasts()]
+            known = [each for each in known if everything or is_open(*each)]
+            found = [each for each in known if symbol in (None, each[0].intent.symbol)]
+            reasons = _rejected_for([past for past, _ in found[-newest:]], journal)
         finally:
             journal.close()
-    known = [each for each in known if everything or is_open(*each)]
-    found = [each for each in known if symbol in (None, each[0].intent.symbol)]
     if not found:
         console.print("no order is open")
         return
-    console.print(_listing(found[-newest:], _digits([str(past.intent.intent_id) for past, _ in known])))
+    digits = _digits([str(past.intent.intent_id) for past, _ in known])
+    console.print(_listing(found[-newest:], digits))
+    for reason, ids in reasons.items():
+        told = ", ".join(each[:digits] for each in ids)
+        console.print(f"rejected for {reason}: {told}", markup=False, soft_wrap=True)
     if len(found) > newest:
         console.print(f"and {len(found) - newest} older ones; --newest {len(found)} shows them", style="dim")
 
@@ -138,6 +144,16 @@ def is_open(past: Past, history: History) -> bool:
     """Whether the order may still trade."""
     end = end_of(past)
     return end in (End.IN_DOUBT, End.WAITING) or (end is End.ACKED and history.status() not in TERMINAL)
+
+
+def _rejected_for(pasts: Iterable[Past], journal: SqlJournal) -> dict[str, list[str]]:
+    """The ids of the intents that were rejected for each reason, as far as the journal retains it."""
+    found: dict[str, list[str]] = {}
+    for past in pasts:
+        reports = journal.reports_of(past.intent.intent_id) if end_of(past) is End.REJECTED else ()
+        for reason in [each.reject_reason for each in reports if each.reject_reason][-1:]:
+            found.setdefault(reason, []).append(str(past.intent.intent_id))
+    return found
 
 
 def _listing(found: Iterable[tuple[Past, History]], digits: int) -> Table:

@@ -1,6 +1,6 @@
 """Look at orders whose outcome is unknown, decide on them, and account for every intent of a run."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -48,7 +48,10 @@ app = typer.Typer(
 )
 
 ORDERS = "orders.parquet"
-Intent = Annotated[UUID, typer.Argument(help="The intent's id.")]
+Intent = Annotated[
+    str, typer.Argument(metavar="INTENT", help="The intent's id, or its first eight digits or more, as listed.")
+]
+_FEWEST_DIGITS = 8
 Reason = Annotated[str, typer.Option(help="How you know, such as whom you asked at the venue.", callback=not_blank)]
 
 
@@ -83,7 +86,10 @@ def adopt(
     console.print(f"adopted: the change was made ({changes})" if changes else "adopted", markup=False, soft_wrap=True)
 
 
-@app.command("mark-not-sent")
+@app.command(
+    "mark-not-sent",
+    epilog='Example: `algotrade orders mark-not-sent 1f0c2d3e --operator ann --reason "no order at the venue"`',
+)
 def mark_not_sent(
     intent: Intent,
     operator: Operator,
@@ -146,7 +152,7 @@ def audit(
 
 def _decide(
     verdict: Verdict,
-    intent: UUID,
+    intent: str,
     operator: str,
     reason: str,
     order_id: str,
@@ -156,17 +162,28 @@ def _decide(
     """Have a decision carried out by the plane that runs, or written for the next one; of which changes, if of any."""
     with journal_errors():
         place = place_of(state, database)
-        past = next((each for each in _pasts(place, database) if each.intent.intent_id == intent), None)
-        if past is None:
-            raise CommandRefused("the journal holds no such intent; list those in doubt with algotrade orders in-doubt")
+        past = _meant(intent, _pasts(place, database))
         at, shown = SystemClock().now(), open_changes(past)
-        decided = Resolution(intent, past.attempt, verdict, operator, reason, at, order_id, shown)
+        decided = Resolution(past.intent.intent_id, past.attempt, verdict, operator, reason, at, order_id, shown)
         decision = resolution_of(fields_of(decided))
         try:
             ask(place / SOCKET, "resolve", fields_of(decision))
         except NobodyListens:
             _write(decision, place, database)
         return ", ".join(shown)
+
+
+def _meant(digits: str, pasts: Iterable[Past]) -> Past:
+    """The one order whose id begins with ``digits``; raises CommandRefused when it is none, or not one alone."""
+    first = digits.lower()
+    found = [each for each in pasts if str(each.intent.intent_id).startswith(first)]
+    if len(first) < _FEWEST_DIGITS:
+        why = "an id needs at least eight digits"
+    elif len(found) == 1:
+        return found[0]
+    else:
+        why = f"{len(found)} intents have an id that begins so" if found else "the journal holds no such intent"
+    raise CommandRefused(f"{why}; list those in doubt with algotrade orders in-doubt")
 
 
 def _write(decision: Resolution, place: Path, database: str | None) -> None:

@@ -69,7 +69,7 @@ def report(output: Output = None, state: State = None) -> None:
     _verdict("report", _report(output, state))
 
 
-@app.command()
+@app.command(epilog='Example: `algotrade rollback run --operator ann --reason "bad release" --dry-run`')
 @within(60.0)
 def run(wish: Wish, *, dry_run: DryRun = False, output: Output = None) -> None:
     """Everything in order: cancel-all, flatten, verify, report, disconnect; goes on after a step that failed."""

@@ -227,7 +227,8 @@ def _tell_where(run: LocalRun) -> None:
             f"http://{health.host}:{port}/health  /ready  /metrics" if port else "on a free port; its log says which"
         )
         console.print(f"{plane:8} {place}", markup=False, soft_wrap=True)
-    console.print("in another terminal: algotrade dlq list, algotrade topics list; Ctrl-C stops all")
+    console.print("in another terminal: algotrade kill status, kill on, orders list, dlq list")
+    console.print("Ctrl-C stops all")
 
 
 def _show(outcome: "Outcome") -> None:

@@ -180,5 +180,5 @@ def test_it_stops_listening_and_leaves_no_thread():
 def test_a_taken_port_is_refused_with_the_way_out(server):
     second = HealthServer(Pulse(5.0), {}, bytes, port=server.port)
 
-    with pytest.raises(PortUnavailable, match=r"health\.port"):
+    with pytest.raises(PortUnavailable, match=r"run\.health"):
         second.__enter__()

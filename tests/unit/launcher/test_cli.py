@@ -1,8 +1,10 @@
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from launcher.cli import app
@@ -109,6 +111,42 @@ def test_a_missing_file_is_named(tmp_path):
     code, said = _run("backtest", "--config", tmp_path / "none.yaml")
     assert code == 2
     assert "none.yaml" in said
+
+
+def test_a_command_in_the_wrong_directory_says_where_paths_count_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (("demo",), ("backtest",), ("up",), ("config", "show"), ("signals",)):
+        code, said = _run(*words)
+        assert code == 2, words
+        assert "config/" in said
+        assert "is not there; paths count from the directory you are in" in said
+        assert "Error" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def _leaves(command, path=()):
+    if not hasattr(command, "commands"):
+        yield path, command
+    for name, each in getattr(command, "commands", {}).items():
+        yield from _leaves(each, (*path, name))
+
+
+def test_help_is_wrapped_where_the_terminal_ends_and_not_before(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "2000")
+    for path, command in _leaves(get_command(app)):
+        said = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "2000"}).output.splitlines()
+        for paragraph in (command.help or "").replace("`", "").split("\n\n"):
+            assert " ".join(paragraph.split()) in [line.strip() for line in said], path
+
+
+def test_an_example_of_help_is_a_command_that_can_be_given():
+    shown = {path: command.epilog for path, command in _leaves(get_command(app)) if command.epilog}
+    assert {("kill", "on"), ("kill", "off"), ("rollback", "run"), ("dlq", "redrive")} <= set(shown)
+    for path, epilog in shown.items():
+        algotrade, *words = shlex.split(epilog.removeprefix("Example: ").strip("`"))
+        assert (algotrade, tuple(words[: len(path)])) == ("algotrade", path)
+        command = dict(_leaves(get_command(app)))[path]
+        assert command.make_context(path[-1], words[len(path) :]).params, path
 
 
 def test_no_broker_is_said_with_the_way_out(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """How dead letters look in a terminal."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -51,3 +52,10 @@ def test_a_fault_of_the_whole_message_is_said_in_words():
     assert "/low" in shown(detail(TWICE[2]))
     assert str(FieldError("", "not JSON", ErrorCode.NOT_JSON)) == "the message: not JSON [NOT_JSON]"
     assert dict(TWICE[0].headers).get("dlq.error.path") is None
+
+
+def test_a_row_of_bytes_is_one_line_in_a_terminal_of_80_columns():
+    raw = bytes(range(128, 160))
+    rows = [line for line in shown(detail(replace(TWICE[0], value=raw))).splitlines() if "." * 16 in line]
+    assert [row.split()[1] for row in rows] == ["000000", "000010"]
+    assert all(row.count("|") == 2 for row in rows)

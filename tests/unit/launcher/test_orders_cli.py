@@ -115,6 +115,24 @@ def test_a_decision_needs_a_name_and_a_reason(state, missing):
     assert state_of(state, 1) == (RowState.IN_DOUBT, 1)
 
 
+def test_a_decision_takes_the_first_digits_of_an_id_as_they_are_listed_when_they_name_one_order(tmp_path):
+    numbers = [0xABCDEF01 << 96, (0xABCDEF02 << 96) + 1, (0xABCDEF02 << 96) + 2]
+    journal = SqliteJournal(tmp_path / JOURNAL)
+    journal.begin([SubmitOrder(an_intent(number), "PAPER") for number in numbers], [], 0)
+    journal.conclude([Answer(UUID(int=number), 1, RowState.IN_DOUBT) for number in numbers], [], [], 0)
+    journal.close()
+    for digits, why in (
+        ("abcdef0", "at least eight"),
+        ("abcdef03", "no such"),
+        ("abcdef02", "2 intents"),
+        ("%", "at least eight"),
+    ):
+        done = orders("mark-not-sent", digits, *SIGNED, "--state", tmp_path)
+        assert (done.exit_code, why in done.output, "orders in-doubt" in done.output) == (1, True, True), digits
+    assert orders("mark-not-sent", "ABCDEF01", *SIGNED, "--state", tmp_path).exit_code == 0
+    assert [state_of(tmp_path, number)[0].value for number in numbers] == ["NOT_SENT", "IN_DOUBT", "IN_DOUBT"]
+
+
 @pytest.mark.parametrize("number", [3, 4])
 def test_a_decision_on_a_known_outcome_is_refused(state, number):
     done = orders("mark-not-sent", UUID(int=number), *SIGNED, "--state", state)

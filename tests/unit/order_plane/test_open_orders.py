@@ -70,6 +70,19 @@ def test_open_orders_are_listed_and_ended_ones_on_request(stage, tmp_path):
     assert "no order is open" in orders("list", "--symbol", "MSFT", "--state", tmp_path).output
 
 
+def test_why_orders_were_rejected_is_said_once_for_each_reason(stage, tmp_path, make_intent):
+    for number in (3, 4):
+        stage.handlers[OrderIntent](make_intent(number, quantity=1e9))
+    stage.handlers[OrderIntent](make_intent(5, symbol="NONE"))
+    stage.settle()
+    large, small, unknown = [stage._journal.reports_of(UUID(int=each))[-1].reject_reason for each in (3, 4, 5)]
+    said = orders("list", "--all", "--state", tmp_path).output
+    assert large == small
+    assert f"rejected for {large}: {UUID(int=3)}, {UUID(int=4)}\n" in said
+    assert f"rejected for {unknown}: {UUID(int=5)}\n" in said
+    assert "rejected" not in orders("list", "--state", tmp_path).output
+
+
 def test_an_order_is_cancelled_and_the_journal_knows_who_wished_it(stage, tmp_path):
     done, said = served(stage, tmp_path, "cancel", UUID(int=1), *SIGNED)
     assert done.exit_code == 0, done.output
