@@ -58,7 +58,7 @@ def test_the_command_line_writes_a_release_for_a_plane_that_does_not_run(tmp_pat
     runner = CliRunner()
     words = ["--operator", "ann", "--reason", "asked the venue", "--state", str(tmp_path)]
     assert runner.invoke(app, ["orders", "release-symbol", "MSFT", *words]).exit_code == 1
-    assert runner.invoke(app, ["orders", "release-symbol", "AAPL", *words[2:], "--operator", " "]).exit_code == 1
+    assert runner.invoke(app, ["orders", "release-symbol", "AAPL", *words[2:], "--operator", " "]).exit_code == 2
     assert runner.invoke(app, ["orders", "release-symbol", "AAPL", *words]).exit_code == 0
     journal = SqliteJournal(tmp_path / "order_journal.sqlite")
     halted, released = journal.commands()
