@@ -173,7 +173,7 @@ class TradeBars(Listener):
             unpatched = tape.number and not (tape.patched or tape.patching)
             if unpatched and tape.whole_after <= told - self._terms.grace:
                 tape.patching = True
-                self._start(self._patch(connection, tape))
+                self._start(self._patch(connection, tape, tape.number))
         if not self._subscribing.locked() and self._silent():
             self._start(self._subscribe(connection))
 
@@ -259,18 +259,17 @@ class TradeBars(Listener):
         tape.number, tape.since, tape.whole_after = number, self._told(), _NEVER
         self._by_number[number] = tape
 
-    async def _patch(self, connection: Connection, tape: _Tape) -> None:
-        """Fetch what is missing up to where bars are seen whole."""
-        number = tape.number
+    async def _patch(self, connection: Connection, tape: _Tape, number: int) -> None:
+        """Fetch what is missing up to where bars are seen whole, unless the trades of ``number`` end meanwhile."""
         try:
             bars = await self._missing(connection, tape)
-        except REFUSED as error:
-            _LOG.warning("missing bars were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
-            bars = None
+            if tape.number == number:
+                self._follow(tape, bars)
         finally:
             tape.patching = False
-        if tape.number != number:
-            return
+
+    def _follow(self, tape: _Tape, bars: Sequence[HistoryBar] | None) -> None:
+        """Give what was missing, and then what was built since; None when it was refused."""
         if bars is None and (patches := tape.patches + 1) < _MOST_PATCHES:
             tape.patches = patches
             self._refuse(tape)
@@ -284,14 +283,18 @@ class TradeBars(Listener):
         for row in held:
             self._finished(tape, row)
 
-    async def _missing(self, connection: Connection, tape: _Tape) -> Sequence[HistoryBar]:
+    async def _missing(self, connection: Connection, tape: _Tape) -> Sequence[HistoryBar] | None:
         wait = self._pacer.due(self._terms.bar_size, tape.symbol)
         if wait > PATIENT_SECONDS:
             self._refuse(tape)
         await asyncio.sleep(wait)
         days = 1 if tape.given == _BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
-        contract = await self._contracts.qualified(connection, tape.symbol)
-        return await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+        try:
+            contract = await self._contracts.qualified(connection, tape.symbol)
+            return await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+        except REFUSED as error:
+            _LOG.warning("missing bars were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
+            return None
 
 
 _close_of: Callable[[RawBar], datetime] = attrgetter("timestamp")

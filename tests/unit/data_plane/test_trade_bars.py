@@ -60,8 +60,8 @@ class Market:
         grid = SessionGrid(always_open(date(2024, 7, 1), date(2024, 7, 31)), "1min")
         self.now, self.given = START + timedelta(minutes=3, seconds=20), []
         self.terms = LiveTerms(symbols, "1min", **{"apart_seconds": 0.0, **terms})
-        building = Building(grid, TickAggregator(grid, "1min"))
-        self.bars = TradeBars(self.terms, building, Known({}), self.given.append, lambda: self.now, HistoryPacer())
+        self.building = Building(grid, TickAggregator(grid, "1min"))
+        self.bars = TradeBars(self.terms, self.building, Known({}), self.given.append, lambda: self.now, HistoryPacer())
         self.bars.begin_after(dict.fromkeys(symbols, START))
 
     async def at(self, minute, second):
@@ -171,6 +171,52 @@ def test_trades_of_a_symbol_are_not_asked_for_again_sooner_than_the_gateway_allo
 
     asyncio.run(play())
     assert gateway.taken == [6]
+
+
+def test_a_link_that_is_lost_before_missing_bars_are_asked_for_leaves_the_open_bar_alone():
+    market = Market("AAPL")
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await market.bars.greet(gateway)
+        await market.at(3, 30)
+        market.now = START + timedelta(minutes=4, seconds=6)
+        market.bars.on_time()
+        market.bars.notice(LOST)
+        await asyncio.sleep(0.01)
+        assert market.volumes() == []
+        await cut(market, gateway, "link only")
+        await market.at(4, 30)
+        await market.at(5, 6)
+
+    asyncio.run(play())
+    assert market.volumes() == [(minute, 100.0) for minute in range(1, 6)]
+
+
+def test_missing_bars_are_asked_for_once_though_the_time_is_looked_at_with_each_of_them():
+    market = Market("AAPL")
+    gateway = Gateway(market, lines=1)
+    asked = []
+
+    def give(row):
+        market.given.append(row)
+        market.bars.on_time()
+
+    async def history(*rest):
+        asked.append(rest)
+        return await Gateway.history(gateway, *rest)
+
+    market.bars = TradeBars(market.terms, market.building, Known({}), give, lambda: market.now, HistoryPacer())
+    market.bars.begin_after({"AAPL": START})
+    gateway.history = history
+
+    async def play():
+        await market.bars.greet(gateway)
+        await market.at(3, 30)
+        await market.at(4, 6)
+
+    asyncio.run(play())
+    assert (len(asked), market.volumes()) == (1, [(minute, 100.0) for minute in range(1, 5)])
 
 
 def test_a_subscription_that_left_while_a_farm_was_broken_is_replaced():
