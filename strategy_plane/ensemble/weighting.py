@@ -189,10 +189,10 @@ def persistence(half_life: float, horizon: int, holding: int) -> float:
     per moment that over t (Grinold and Kahn 2000, chapter 13: the half-life of information). ICs are of the horizon.
 
     Raises:
-        ValueError: when half_life is not positive.
+        ValueError: when half_life is not positive and finite.
     """
-    if not half_life > 0.0:
-        raise ValueError("the half_life of a signal must be positive")
+    if not 0.0 < half_life < math.inf:
+        raise ValueError("the half_life of a signal must be positive and finite")
 
     def rate(moments: int) -> float:
         return -math.expm1(-math.log(2.0) * moments / half_life) / moments

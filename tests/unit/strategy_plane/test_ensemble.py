@@ -300,8 +300,12 @@ def test_what_fades_pays_at_first(half_life: float):
     paid = [integrate.quad(lambda t: 0.5 ** (t / half_life), 0.0, moments)[0] / moments for moments in (5, 21)]
     assert persistence(half_life, 21, 5) == pytest.approx(paid[0] / paid[1])
     assert persistence(half_life, 21, 21) == 1.0
-    with pytest.raises(ValueError, match="half_life"):
-        persistence(0.0, 21, 5)
+
+
+@pytest.mark.parametrize("half_life", [0.0, -1.0, math.nan, math.inf])
+def test_a_half_life_that_no_score_has_is_refused(half_life: float):
+    with pytest.raises(ValueError, match="half_life of a signal must be positive and finite"):
+        persistence(half_life, 21, 5)
 
 
 def test_expected_returns_have_the_published_scale():

@@ -547,7 +547,9 @@ def test_a_factory_that_gives_no_signal_is_refused(factory: str):
         build_signal(OwnSignalSettings(factory=factory, parameters=parameters))
 
 
-@pytest.mark.parametrize("wrong", ["inputs = 20", "warm_up = 20.5", "half_life = 0", "half_life = None"])
+@pytest.mark.parametrize(
+    "wrong", ["inputs = 20", "warm_up = 20.5", "half_life = 0", "half_life = None", "half_life = 1e999"]
+)
 def test_a_signal_of_ones_own_that_does_not_declare_what_it_needs_is_refused(tmp_path, monkeypatch, wrong: str):
     name = f"undeclared_{wrong.split(maxsplit=1)[0]}_{len(wrong)}"
     (tmp_path / f"{name}.py").write_text(
@@ -559,7 +561,9 @@ def test_a_signal_of_ones_own_that_does_not_declare_what_it_needs_is_refused(tmp
         "        return {}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(OwnCodeRefused, match=f"{name}:It' must declare inputs as Inputs"):
+    with pytest.raises(
+        OwnCodeRefused, match=f"{name}:It' must declare inputs as Inputs.* half_life above 0 and finite"
+    ):
         build_signal(OwnSignalSettings(factory=f"{name}:It"))
 
 
