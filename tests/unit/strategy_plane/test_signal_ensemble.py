@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from order_messages import filled
 
@@ -457,6 +458,14 @@ def test_a_score_may_be_any_kind_of_number(market, number):
     brain = stage._stage._strategy.brain  # type: ignore[attr-defined]
     brain._signals["SIF"] = lambda view: {"B": number(1e30), "C": number(-1)}
     assert any(isinstance(each, OrderIntent) for each in live(stage, market[:70], []))
+
+
+def test_scores_may_be_a_series(market):
+    stage, again = build_stage(settings()), build_stage(settings())
+    scores = {"B": 0.5, "C": -1.0}
+    stage._stage._strategy.brain._signals["SIF"] = lambda view: pd.Series(scores)  # type: ignore[attr-defined]
+    again._stage._strategy.brain._signals["SIF"] = lambda view: scores  # type: ignore[attr-defined]
+    assert live(stage, market[:70], []) == live(again, market[:70], [])
 
 
 def test_an_own_signal_that_answers_something_else_than_scores_is_named(market):
