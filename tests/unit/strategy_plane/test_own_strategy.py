@@ -208,6 +208,26 @@ def test_a_whole_strategy_may_be_asked_by_the_calendar_and_count_in_any_whole_nu
     assert [(each.symbol, each.quantity) for each in found] == [("A", 5000.0)]
 
 
+@pytest.mark.parametrize("rebalancing", [None, {"every": "monthly"}])
+@pytest.mark.parametrize(
+    ("alarm", "code", "detail"),
+    [
+        ("Alarm('LOST', '')", "LOST", "LOST"),
+        ("Alarm('is lost', 'why\\0')", "is_lost", "why"),
+        ("Alarm('', '')", "ALARM", "ALARM"),
+        ("Alarm('x' * 65, 'y' * 513)", "x" * 64, "y" * 512),
+    ],
+)
+def test_an_alarm_of_ones_own_is_said_whatever_it_is_called(write, rebalancing, alarm: str, code: str, detail: str):
+    text = FULL.replace("Targets({self.symbol: 0.5})", f"Targets({{self.symbol: 0.5}}, alarm={alarm})")
+    name = write(text.replace("import Targets", "import Alarm, Targets"))
+    chosen = {"name": "own", "factory": f"{name}:Always", "parameters": {"symbol": "A"}}
+    found = said(chosen, {"A": [100.0, 100.0]}, rebalancing=rebalancing)
+    (told,) = (each for each in found if isinstance(each, RiskAlert))
+    assert (told.code, told.detail) == (code, detail)
+    assert [each.symbol for each in found if isinstance(each, OrderIntent)] == ["A"]
+
+
 def test_a_fault_inside_the_file_is_shown_as_it_is(write):
     name = write("import a_package_that_is_not_installed\n")
     with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_installed"):
