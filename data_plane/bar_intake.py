@@ -134,7 +134,7 @@ class BarIntake:
     def _candidate(self, row: RawBar, at: datetime, history: SymbolHistory) -> Candidate:
         if history.last is None:
             return Candidate(row, at, initial(history.effects, at), 0.0, history.suspect)
-        factors, previous = advance(history.effects, history.factors, at, history.close)
+        factors, previous = advance(history.symbol, history.effects, history.factors, at, history.close)
         return Candidate(row, at, factors, previous, history.suspect * previous / history.close)
 
     def _history(self, row: RawBar) -> SymbolHistory | None:

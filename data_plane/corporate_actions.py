@@ -54,8 +54,10 @@ def initial(effects: Sequence[Effect], first_close: datetime) -> Factors:
     return Factors(applied=sum(effect.effective < first_close for effect in effects))
 
 
-def advance(effects: Sequence[Effect], factors: Factors, close: datetime, previous: float) -> tuple[Factors, float]:
-    """Factors of a bar that closes at ``close``, and ``previous``, the last raw close, on that bar's share basis.
+def advance(
+    symbol: str, effects: Sequence[Effect], factors: Factors, close: datetime, previous: float
+) -> tuple[Factors, float]:
+    """Factors of a bar of ``symbol`` closing at ``close``, and ``previous``, the last raw close, on its share basis.
 
     A split multiplies both factors by its ratio. A dividend D multiplies ``price`` by P / (P - D), P being the last raw
     close on the ex-date's basis, so the series compounds to the total return of a holder who buys more shares at
@@ -64,7 +66,7 @@ def advance(effects: Sequence[Effect], factors: Factors, close: datetime, previo
     would need the future here.
 
     Raises:
-        InvalidActionError: when a dividend is not smaller than the price it is paid from.
+        InvalidActionError: naming ``symbol``, when a dividend is not smaller than the price it is paid from.
     """
     price, units, applied = factors
     while applied < len(effects) and effects[applied].effective < close:
@@ -72,8 +74,8 @@ def advance(effects: Sequence[Effect], factors: Factors, close: datetime, previo
         previous /= split
         if dividend >= previous:
             raise InvalidActionError(
-                f"a dividend of {dividend:g} that takes effect on {effective:%Y-%m-%d} must be smaller than the close "
-                f"before it, {previous:g}"
+                f"{symbol}: a dividend of {dividend:g} that takes effect on {effective:%Y-%m-%d} must be smaller than "
+                f"the close before it, {previous:g}"
             )
         price *= split * previous / (previous - dividend)
         units *= split

@@ -165,7 +165,7 @@ class FlowIntake:
         if not tape.price:
             tape.factors = initial(effects, row.timestamp)
             return True
-        factors, previous = advance(effects, tape.factors, row.timestamp, tape.price)
+        factors, previous = advance(symbol, effects, tape.factors, row.timestamp, tape.price)
         tape.factors, tape.price = factors, previous
         return any(level * self._down <= price <= level * self._up for level in (previous, tape.suspect))
 

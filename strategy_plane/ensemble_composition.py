@@ -1,5 +1,6 @@
 """Build signals and the ensemble that trades them from their settings."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Integral, Real
@@ -114,9 +115,10 @@ def _own(chosen: OwnSignalSettings) -> Signal:
             raise OwnCodeRefused(
                 f"signals: what {chosen.factory!r} gives has no {needed}; see strategy_plane/signals/port.py"
             )
-    lasts = isinstance(signal.half_life, Real) and signal.half_life > 0.0
+    lasts = isinstance(signal.half_life, Real) and 0.0 < signal.half_life < math.inf
     if not (lasts and isinstance(signal.inputs, Inputs) and isinstance(signal.warm_up, Integral)):
         raise OwnCodeRefused(
-            f"signals: {chosen.factory!r} must declare inputs as Inputs, warm_up in whole moments and half_life above 0"
+            f"signals: {chosen.factory!r} must declare inputs as Inputs, warm_up in whole moments, and half_life "
+            "above 0 and finite"
         )
     return OnceWarm(signal)

@@ -6,11 +6,12 @@ from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from strategy_plane.strategies.own_rule import OwnRule
-from strategy_plane.strategies.port import Strategy
+from strategy_plane.strategies.port import Frequency, Strategy
 
 
 class OwnCodeRefused(ValueError):
@@ -44,6 +45,9 @@ def own_strategy(reference: str, parameters: dict[str, Any], bars: int, period: 
                 f"{section}: {reference!r} has no {', '.join(missing)}; see strategy_plane/strategies/port.py"
             )
         strategy: Strategy = made
+        wrong = _miscounted(strategy)
+        if wrong:
+            raise OwnCodeRefused(f"{section}: {reference!r}: {wrong}; give it as a value or by a @property")
         return strategy
     if not callable(made):
         raise OwnCodeRefused(f"{section}: {reference!r} has neither decide nor __call__; give it one of them")
@@ -96,6 +100,19 @@ def source_digest(reference: str) -> str:
         spec = None
     file = Path(spec.origin) if spec and spec.origin else None
     return sha256(file.read_bytes()).hexdigest() if file and file.is_file() else ""
+
+
+def _miscounted(strategy: Strategy) -> str:
+    """What is wrong with what ``strategy`` declares of time; empty when nothing is."""
+    if not _is_whole(strategy.warm_up, 0):
+        return "warm_up must be a whole number of moments, at least 0"
+    if not (isinstance(strategy.period, Frequency) or _is_whole(strategy.period, 1)):
+        return "period must be a whole number of moments, at least 1, or a Frequency such as Frequency.MONTHLY"
+    return ""
+
+
+def _is_whole(number: object, least: int) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= least
 
 
 def _look_here_first() -> None:

@@ -77,7 +77,8 @@ def propose(
     if targets.bounds:
         lots = {each.symbol: trading.lot * each.worth for each in changes}
         broken = beyond(targets.bounds, afterwards(paid, current), lots)
-        checks.append(PlanCheck(name=BOUNDS, passed=broken is None, detail=broken.detail if broken else "all are kept"))
+        detail = broken.detail[:512] if broken else "all are kept"
+        checks.append(PlanCheck(name=BOUNDS, passed=broken is None, detail=detail))
     plan = RebalancePlan(
         plan_id=plan_id(trading.strategy_id, moment.timestamp),
         strategy_id=trading.strategy_id,

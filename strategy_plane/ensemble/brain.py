@@ -194,9 +194,10 @@ def _numbers(name: str, answer: object) -> Scores:
     """
     if answer is None:
         return {}
-    if not isinstance(answer, Mapping):
+    items = getattr(answer, "items", None)
+    if not callable(items):
         raise TypeError(f"the signal {name} must return scores by symbol, and returned a {type(answer).__name__}")
-    return {str(symbol): _number(score) for symbol, score in answer.items()}
+    return {str(symbol): _number(score) for symbol, score in items()}
 
 
 def _number(score: Any) -> float:  # noqa: ANN401 - the user's own

@@ -15,6 +15,9 @@ from strategy_plane.signals.standardise import LIMIT
 _HALF_LIVES = 10
 """Outcomes older than this many half-lives count less than a thousandth and are left out."""
 
+_FEW = 3.0
+"""Moments, by their weight, that say too little of the usual size of scores to be taken at their word."""
+
 _ASTRAY = 3.0
 """Multiples of the limit of scores beyond which a moment says no more about their usual size."""
 
@@ -63,6 +66,8 @@ class ScoreScale:
     moments at which the signal spoke. The first cross-section alone is its own measure. What fades within a signal
     still does, relative to its usual size. What is then beyond ``limit`` is cut to it, and a moment larger than three
     times that, of the first one's median score, counts as so large: one score that went astray silences no signal.
+    While moments are few, those before count as no larger than that of the newest one's median score, either: a first
+    one of nothing but wild scores is found out by the next.
     """
 
     def __init__(self, names: Sequence[str], half_life: float, limit: float = LIMIT) -> None:
@@ -76,14 +81,26 @@ class ScoreScale:
         for name, of_signal in scores.items():
             squares = math.fsum(score * score for score in of_signal.values())
             if squares > 0.0:
-                size = self._size(name) if self._totals[name] else median_low(abs(z) for z in of_signal.values() if z)
-                most = (_ASTRAY * self._limit * size) ** 2
+                most = self._most(self._size_before(name, of_signal))
                 self._squares[name] = self._keep * self._squares[name] + min(squares / len(of_signal), most)
                 self._totals[name] = self._keep * self._totals[name] + 1.0
 
     def standard(self, scores: Mapping[str, Scores]) -> dict[str, Scores]:
         """The scores of a moment by signal, as multiples of the signal's usual size."""
         return {name: self._divided(of_signal, self._size(name)) for name, of_signal in scores.items()}
+
+    def _size_before(self, name: str, of_signal: Scores) -> float:
+        """What ``of_signal`` is held against; while moments are few, those before are held against it as well."""
+        total = self._totals[name]
+        if total < _FEW:
+            median = median_low(abs(score) for score in of_signal.values() if score)
+            if not total:
+                return median
+            self._squares[name] = min(self._squares[name], total * self._most(median))
+        return self._size(name)
+
+    def _most(self, size: float) -> float:
+        return (_ASTRAY * self._limit * size) ** 2
 
     def _size(self, name: str) -> float:
         squares = self._squares[name]
@@ -172,10 +189,10 @@ def persistence(half_life: float, horizon: int, holding: int) -> float:
     per moment that over t (Grinold and Kahn 2000, chapter 13: the half-life of information). ICs are of the horizon.
 
     Raises:
-        ValueError: when half_life is not positive.
+        ValueError: when half_life is not positive and finite.
     """
-    if not half_life > 0.0:
-        raise ValueError("the half_life of a signal must be positive")
+    if not 0.0 < half_life < math.inf:
+        raise ValueError("the half_life of a signal must be positive and finite")
 
     def rate(moments: int) -> float:
         return -math.expm1(-math.log(2.0) * moments / half_life) / moments

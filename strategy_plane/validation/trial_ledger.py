@@ -101,6 +101,8 @@ class TrialLedger:
         lines = self._path.read_text("utf-8").splitlines() if self._path.exists() else []
         newest = self._head.read_text("utf-8") if self._head.exists() else _START
         is_known = newest == _START
+        if is_known and len(lines) > 1:  # a crash leaves at most the very first line without one
+            raise LedgerTampered(f"{self._path}: {self._head.name} is gone; restore the file")
         for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)

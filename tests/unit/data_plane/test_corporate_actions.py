@@ -1,11 +1,12 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.market import BarEvent
+from contracts.market import BarEvent, TickType
 from data_plane.composition import build_connector, build_stage, read_actions
+from data_plane.connectors.port import RawTick
 from data_plane.corporate_actions import (
     CorporateAction,
     Effect,
@@ -29,7 +30,7 @@ TUESDAY_CLOSE = datetime(2012, 11, 20, 21, tzinfo=UTC)
 
 def test_published_multiplier_of_microsofts_first_dividend():
     effects = (Effect(MONDAY_OPEN, 1.0, 0.08),)
-    factors, previous = advance(effects, Factors(), MONDAY_CLOSE, 24.96)
+    factors, previous = advance("X", effects, Factors(), MONDAY_CLOSE, 24.96)
     assert round(1 / factors.price, 4) == 0.9968
     assert factors.units == 1.0
     assert previous == pytest.approx(24.88)
@@ -40,7 +41,7 @@ def test_split_and_dividend_of_one_day_count_the_dividend_per_new_share():
         [CorporateAction("X", date(2012, 11, 19), dividend=1.0), CorporateAction("X", date(2012, 11, 19), split=4.0)],
         CALENDAR,
     )["X"]
-    factors, previous = advance(effects, Factors(), MONDAY_CLOSE, 200.0)
+    factors, previous = advance("X", effects, Factors(), MONDAY_CLOSE, 200.0)
     # 200 for one old share is 50 for each of four, of which 1 is paid out
     assert factors.price == pytest.approx(4 * 50 / 49)
     assert factors.units == 4.0
@@ -49,17 +50,17 @@ def test_split_and_dividend_of_one_day_count_the_dividend_per_new_share():
 
 def test_action_counts_from_the_open_of_its_session_and_only_once():
     effects = (Effect(MONDAY_OPEN, 2.0, 0.0),)
-    assert advance(effects, Factors(), MONDAY_OPEN, 10.0) == (Factors(), 10.0)
-    after, previous = advance(effects, Factors(), MONDAY_CLOSE, 10.0)
+    assert advance("X", effects, Factors(), MONDAY_OPEN, 10.0) == (Factors(), 10.0)
+    after, previous = advance("X", effects, Factors(), MONDAY_CLOSE, 10.0)
     assert (after, previous) == (Factors(2.0, 2.0, 1), 5.0)
-    assert advance(effects, after, TUESDAY_CLOSE, 5.0) == (after, 5.0)
+    assert advance("X", effects, after, TUESDAY_CLOSE, 5.0) == (after, 5.0)
     assert next_effective(effects, Factors()) == MONDAY_OPEN
     assert next_effective(effects, after) is None
 
 
 def test_actions_in_a_gap_all_count_at_the_next_bar():
     effects = (Effect(MONDAY_OPEN, 2.0, 0.0), Effect(MONDAY_CLOSE, 1.0, 1.0))
-    factors, _ = advance(effects, Factors(), TUESDAY_CLOSE, 20.0)
+    factors, _ = advance("X", effects, Factors(), TUESDAY_CLOSE, 20.0)
     assert factors.price == pytest.approx(2 * 10 / 9)
 
 
@@ -87,7 +88,21 @@ def test_impossible_action_is_refused(action):
 
 def test_dividend_must_be_smaller_than_the_price():
     with pytest.raises(InvalidActionError, match="smaller"):
-        advance((Effect(MONDAY_OPEN, 1.0, 10.0),), Factors(), MONDAY_CLOSE, 10.0)
+        advance("X", (Effect(MONDAY_OPEN, 1.0, 10.0),), Factors(), MONDAY_CLOSE, 10.0)
+
+
+def test_a_dividend_that_is_too_large_is_told_with_its_symbol(start, tmp_path):
+    path = tmp_path / "actions.csv"
+    path.write_text("symbol,ex_date,kind,value\nB,2024-07-02,dividend,100\n")
+    later = datetime(2024, 7, 2, 13, 31, tzinfo=UTC)
+    bars, flow = (start(symbols=["A", "B"], actions_file=path) for _ in range(2))
+    bars.bar(1, 100.0, symbol="B")
+    with pytest.raises(InvalidActionError, match=r"^B: a dividend of 100 "):
+        bars.bar(0, 100.0, symbol="B", timestamp=later)
+    trade = RawTick("B", later - timedelta(days=1), 100.0, 1.0, TickType.TRADE, "ticks", 1)
+    flow.tell(trade)
+    with pytest.raises(InvalidActionError, match=r"^B: a dividend of 100 "):
+        flow.tell(trade._replace(timestamp=later))
 
 
 def test_actions_file_names_the_line_that_cannot_be_used(tmp_path):

@@ -72,7 +72,7 @@ def test_a_backtest_says_which_rows_it_refused(backtest):
         (None, "data.actions_file: 'actions.csv' is no file; check the path and the working directory"),
         ("A,2024-01-35,split,2", "actions.csv line 2: needs symbol, ex_date"),
         ("A,2024-01-03,split,-2", "A 2024-01-03: split must be above 0"),
-        ("A,2024-01-03,dividend,200", "a dividend of 200 that takes effect on 2024-01-03 must be smaller"),
+        ("A,2024-01-03,dividend,200", "A: a dividend of 200 that takes effect on 2024-01-03 must be smaller"),
     ],
 )
 def test_corporate_actions_that_cannot_be_used_are_told_in_one_line(backtest, tmp_path, monkeypatch, row, told):

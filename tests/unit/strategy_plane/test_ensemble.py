@@ -196,6 +196,14 @@ def test_one_score_that_went_astray_at_the_very_first_silences_no_signal(glitch:
     assert scale.standard({"s": usual})["s"]["A"] > 0.5
 
 
+@pytest.mark.parametrize("first", [{"C": 1e6}, {"A": 0.0, "B": 0.0, "C": 1e6}, {"A": 1e100, "B": 1e6, "C": 1e6}])
+def test_nothing_but_scores_that_went_astray_at_the_very_first_silence_no_signal(first: dict[str, float]):
+    scale, usual = ScoreScale(["s"], half_life=52.0), {"A": 1.0, "B": -1.0, "C": 0.0, "D": 0.5}
+    for moment in range(60):
+        scale.add({"s": usual if moment else first})
+    assert scale.standard({"s": usual})["s"]["A"] > 0.5
+
+
 def test_scores_that_have_become_larger_for_good_are_soon_measured_by_that():
     scale = ScoreScale(["s"], half_life=52.0)
     for moment in range(60):
@@ -292,8 +300,12 @@ def test_what_fades_pays_at_first(half_life: float):
     paid = [integrate.quad(lambda t: 0.5 ** (t / half_life), 0.0, moments)[0] / moments for moments in (5, 21)]
     assert persistence(half_life, 21, 5) == pytest.approx(paid[0] / paid[1])
     assert persistence(half_life, 21, 21) == 1.0
-    with pytest.raises(ValueError, match="half_life"):
-        persistence(0.0, 21, 5)
+
+
+@pytest.mark.parametrize("half_life", [0.0, -1.0, math.nan, math.inf])
+def test_a_half_life_that_no_score_has_is_refused(half_life: float):
+    with pytest.raises(ValueError, match="half_life of a signal must be positive and finite"):
+        persistence(half_life, 21, 5)
 
 
 def test_expected_returns_have_the_published_scale():

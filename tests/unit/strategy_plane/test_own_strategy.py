@@ -179,6 +179,55 @@ def test_what_is_no_strategy_is_refused_with_the_fix(write, text, attribute, par
         build_stage(StrategySettings(strategy=chosen))
 
 
+@pytest.mark.parametrize(
+    ("declared", "told"),
+    [
+        ("period = 'monthly'", "period must be .*Frequency"),
+        ("period = 0", "period must be"),
+        ("period = True", "period must be"),
+        ("period = 1.5", "period must be"),
+        ("def period(self): return 1", "period must be .*@property"),
+        ("warm_up = -1", "warm_up must be"),
+        ("warm_up = 2.0", "warm_up must be"),
+        ("warm_up = False", "warm_up must be"),
+        ("def warm_up(self): return 2", "warm_up must be .*@property"),
+    ],
+)
+def test_a_whole_strategy_that_declares_what_nobody_can_count_is_refused(write, declared: str, told: str):
+    name = write(f"{FULL}    {declared}\n")
+    chosen = OwnStrategySettings(factory=f"{name}:Always", parameters={"symbol": "A"})
+    with pytest.raises(OwnCodeRefused, match=f"{name}:Always.*{told}"):
+        build_stage(StrategySettings(strategy=chosen))
+
+
+@pytest.mark.parametrize("period", ["Frequency.MONTHLY", "int64(1)"])
+def test_a_whole_strategy_may_be_asked_by_the_calendar_and_count_in_any_whole_number(write, period: str):
+    imports = "from numpy import int64\nfrom strategy_plane.strategies.port import Frequency\n"
+    name = write(f"{imports}{FULL}    warm_up, period = int64(1), {period}\n")
+    found = said({"name": "own", "factory": f"{name}:Always", "parameters": {"symbol": "A"}}, {"A": [100.0]})
+    assert [(each.symbol, each.quantity) for each in found] == [("A", 5000.0)]
+
+
+@pytest.mark.parametrize("rebalancing", [None, {"every": "monthly"}])
+@pytest.mark.parametrize(
+    ("alarm", "code", "detail"),
+    [
+        ("Alarm('LOST', '')", "LOST", "LOST"),
+        ("Alarm('is lost', 'why\\0')", "is_lost", "why"),
+        ("Alarm('', '')", "ALARM", "ALARM"),
+        ("Alarm('x' * 65, 'y' * 513)", "x" * 64, "y" * 512),
+    ],
+)
+def test_an_alarm_of_ones_own_is_said_whatever_it_is_called(write, rebalancing, alarm: str, code: str, detail: str):
+    text = FULL.replace("Targets({self.symbol: 0.5})", f"Targets({{self.symbol: 0.5}}, alarm={alarm})")
+    name = write(text.replace("import Targets", "import Alarm, Targets"))
+    chosen = {"name": "own", "factory": f"{name}:Always", "parameters": {"symbol": "A"}}
+    found = said(chosen, {"A": [100.0, 100.0]}, rebalancing=rebalancing)
+    (told,) = (each for each in found if isinstance(each, RiskAlert))
+    assert (told.code, told.detail) == (code, detail)
+    assert [each.symbol for each in found if isinstance(each, OrderIntent)] == ["A"]
+
+
 def test_a_fault_inside_the_file_is_shown_as_it_is(write):
     name = write("import a_package_that_is_not_installed\n")
     with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_installed"):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 from order_messages import filled
 
@@ -459,6 +460,14 @@ def test_a_score_may_be_any_kind_of_number(market, number):
     assert any(isinstance(each, OrderIntent) for each in live(stage, market[:70], []))
 
 
+def test_scores_may_be_a_series(market):
+    stage, again = build_stage(settings()), build_stage(settings())
+    scores = {"B": 0.5, "C": -1.0}
+    stage._stage._strategy.brain._signals["SIF"] = lambda view: pd.Series(scores)  # type: ignore[attr-defined]
+    again._stage._strategy.brain._signals["SIF"] = lambda view: scores  # type: ignore[attr-defined]
+    assert live(stage, market[:70], []) == live(again, market[:70], [])
+
+
 def test_an_own_signal_that_answers_something_else_than_scores_is_named(market):
     stage = build_stage(settings())
     stage._stage._strategy.brain._signals["SIF"] = lambda view: [1.0]  # type: ignore[attr-defined]
@@ -547,7 +556,9 @@ def test_a_factory_that_gives_no_signal_is_refused(factory: str):
         build_signal(OwnSignalSettings(factory=factory, parameters=parameters))
 
 
-@pytest.mark.parametrize("wrong", ["inputs = 20", "warm_up = 20.5", "half_life = 0", "half_life = None"])
+@pytest.mark.parametrize(
+    "wrong", ["inputs = 20", "warm_up = 20.5", "half_life = 0", "half_life = None", "half_life = 1e999"]
+)
 def test_a_signal_of_ones_own_that_does_not_declare_what_it_needs_is_refused(tmp_path, monkeypatch, wrong: str):
     name = f"undeclared_{wrong.split(maxsplit=1)[0]}_{len(wrong)}"
     (tmp_path / f"{name}.py").write_text(
@@ -559,7 +570,9 @@ def test_a_signal_of_ones_own_that_does_not_declare_what_it_needs_is_refused(tmp
         "        return {}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(OwnCodeRefused, match=f"{name}:It' must declare inputs as Inputs"):
+    with pytest.raises(
+        OwnCodeRefused, match=f"{name}:It' must declare inputs as Inputs.* half_life above 0 and finite"
+    ):
         build_signal(OwnSignalSettings(factory=f"{name}:It"))
 
 

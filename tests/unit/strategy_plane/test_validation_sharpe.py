@@ -120,6 +120,17 @@ def test_a_ledger_whose_end_is_gone_is_refused(tmp_path: Path, kept: int):
         TrialLedger(path)
 
 
+def test_a_ledger_without_its_head_is_refused_unless_a_crash_can_have_left_it_so(tmp_path: Path):
+    path = tmp_path / "ledger.jsonl"
+    ledger = TrialLedger(path)
+    ledger.append(trial("a", 0.1))
+    path.with_suffix(".head").unlink()
+    assert TrialLedger(path).append(trial("b", 0.2))
+    path.with_suffix(".head").unlink()
+    with pytest.raises(LedgerTampered, match=r"ledger\.head is gone"):
+        TrialLedger(path)
+
+
 def test_a_crash_between_a_line_and_its_head_is_forgiven(tmp_path: Path):
     path = tmp_path / "ledger.jsonl"
     ledger = TrialLedger(path)

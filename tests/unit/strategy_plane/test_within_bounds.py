@@ -140,6 +140,16 @@ def test_a_plan_is_held_to_the_same_bounds_and_says_so():
     assert BOUNDS not in {check.name for check in without.checks}
 
 
+def test_a_plan_says_as_much_of_many_broken_bounds_as_a_check_can_hold():
+    book = held_at(dict.fromkeys(FORTY, 100.0), BOTH_SIDES)
+    bounds = tuple(Bound(f"{name} {'x' * 60}", Measure.GROSS, 0.01, frozenset({name})) for name in FORTY)
+    cut = Targets(dict.fromkeys(FORTY, 0.0), bounds=bounds)
+    plan = propose(moment_of("S00"), cut, book, TradingRules("s"), RebalanceRules(), ["test"])
+    (check,) = [check for check in plan.checks if check.name == BOUNDS]
+    assert not check.passed
+    assert len(check.detail) == 512
+
+
 class Cutting:
     """Wants half of what is too much, every day."""
 
