@@ -162,6 +162,20 @@ def test_after_a_cut_each_symbol_is_kept_once_even_when_it_was_being_asked_for(b
     asyncio.run(play())
 
 
+@pytest.mark.parametrize(("broken", "back"), [(2103, 2104), (2103, 2108), (2105, 2107)])
+def test_a_farm_that_is_inactive_after_it_was_broken_is_back(broken, back):
+    market, service = of(("AAPL",)), Service()
+
+    async def play():
+        await market.greet(service)
+        for code in (broken, 2119, back):
+            market.notice(Notice(-1, code, ""))
+            await asyncio.sleep(0.001)
+            assert service.number == (2 if code == back else 1)  # 2119: it is being connected to
+
+    asyncio.run(play())
+
+
 def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_symbol_waiting():
     market = of(("A", "B", "C", "D"), "30s", HistoryPacer(most=3, apart=0.02))
     service = Service()
