@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
+from math import inf
 from typing import NamedTuple
 
 import structlog
@@ -69,11 +70,17 @@ class HistoryPacer:
         self._same: dict[Hashable, float] = {}
 
     def due(self, bar_size: str, request: Hashable) -> float:
-        """How many seconds from now ``request`` for bars of ``bar_size`` may be sent; the turn is taken with that."""
+        """How many seconds from now ``request`` for bars of ``bar_size`` may be sent; the turn is taken with that.
+
+        Who asks again before his turn has come is told the same one: of the requests that wait for it only one is sent.
+        """
         step = step_of(bar_size)
         if step is None or step > SMALL:  # larger bars have no such rule
             return 0.0
         sent, now = self._sent, asyncio.get_running_loop().time()
+        before = self._same.get(request, -inf)
+        if before > now:
+            return before - now
         while sent and now - sent[0] >= self._within:
             sent.popleft()
         due = now
@@ -81,8 +88,8 @@ class HistoryPacer:
             due = sent[-self._most] + self._within
         if sent:
             due = max(due, sent[-1] + self._apart)
-        due = max(due, self._same.get(request, now))
-        self._same[request] = due + self._same_apart
+        due = max(due, before + self._same_apart)
+        self._same[request] = due
         sent.append(due)
         return due - now
 

@@ -65,12 +65,14 @@ class LiveTerms:
 class _Series:
     """One symbol: its subscription, the bar that is still open, and the close of the newest one that was given.
 
-    ``asked`` counts how often it was asked for; ``heard_at`` is beyond all times while an answer is waited for.
+    ``asked`` counts how often it was asked for; ``heard_at`` is beyond all times while an answer is waited for, and
+    ``cuts`` is how many there had been when the request for it left; it is below 0 before that.
     """
 
     symbol: str
     number: int = 0
     asked: int = 0
+    cuts: int = 0
     open: HistoryBar | None = None
     given: datetime = _BEFORE_ALL
     heard_at: float = 0.0
@@ -157,7 +159,11 @@ class UpdatedBars(Listener):
         elif notice.code in DATA_BROKEN | LINK_DOWN:
             self._suspend()
         elif notice.code in DATA_BACK:
-            self._again(series for series in self._series.values() if not series.number)
+            self._again(each for each in self._series.values() if not (each.number or self._is_awaited(each)))
+
+    def _is_awaited(self, series: _Series) -> bool:
+        """Whether an answer will come that has no hole."""
+        return series.heard_at == inf and (series.cuts < 0 or series.cuts == self._cuts)
 
     def lost(self) -> None:
         """Nothing comes until the next connection."""
@@ -193,7 +199,8 @@ class UpdatedBars(Listener):
             self._start(self._cancel_left_over(self._connection))
 
     async def _subscribe(self, connection: Connection, series: _Series) -> None:
-        asked, cuts = series.asked, self._cuts
+        asked = series.asked
+        series.cuts = cuts = self._cuts
         contract = await self._contracts.qualified(connection, series.symbol)
         if series.number:
             self._by_number.pop(series.number)
@@ -258,7 +265,7 @@ class UpdatedBars(Listener):
 
     def _turn(self, series: _Series) -> float:
         """Ask for a series anew, whoever asks for it already, and return how many seconds that must wait."""
-        series.asked, series.heard_at = series.asked + 1, inf
+        series.asked, series.heard_at, series.cuts = series.asked + 1, inf, -1
         wait = self._pacer.due(self._terms.bar_size, series.symbol)
         if wait > PATIENT_SECONDS:
             series.refused = True

@@ -176,6 +176,35 @@ def test_a_farm_that_is_inactive_after_it_was_broken_is_back(broken, back):
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("waits", [0.0, 0.02], ids=["asked", "waiting for its turn"])
+def test_what_is_asked_for_since_the_cut_is_not_asked_for_with_each_farm_that_is_back(waits):
+    market, service = of(("AAPL",), "30s", HistoryPacer(apart=waits, same_apart=waits)), Service()
+    service.seconds = 0.01
+
+    async def play():
+        await market.greet(service)
+        for code in (2103, 2105, 2157, 2104, 2106, 2158):
+            market.notice(Notice(-1, code, ""))
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(play())
+    assert service.kept == [1, 2]  # the first is cancelled with the next look at the time
+    assert len(market._pacer._sent) == 2
+
+
+def test_a_turn_that_has_not_come_yet_is_not_taken_twice():
+    pacer = HistoryPacer(most=2, within=600.0, apart=5.0, same_apart=15.0)
+
+    async def play():
+        assert pacer.due("30s", "AAPL") == 0.0
+        return [pacer.due("30s", symbol) for symbol in ("AAPL", "AAPL", "MSFT")]
+
+    again, same, other = asyncio.run(play())
+    assert same == pytest.approx(again, abs=0.1)
+    assert (again, other) == pytest.approx((15.0, 600.0), abs=0.1)
+
+
 def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_symbol_waiting():
     market = of(("A", "B", "C", "D"), "30s", HistoryPacer(most=3, apart=0.02))
     service = Service()
