@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
@@ -15,9 +15,10 @@ from data_plane.connectors.ibkr_bars import SMALL, Window, windows
 from data_plane.connectors.ibkr_cache import BarCache
 from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
-from ibkr_client.connection import Connection, RequestRefused
+from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import Contracts, Qualified
 from ibkr_client.error_policy import HISTORY
+from ibkr_client.gateway_errors import GatewayUnavailable
 from ibkr_client.messages import HistoryBar
 from kernel.clock import monotonic
 
@@ -25,6 +26,9 @@ _LOG = structlog.get_logger()
 _ATTEMPTS = 5
 _AT_ONCE = 4
 """Requests that are open at the same time, so that the gateway works while an answer is decoded and written."""
+_BETWEEN_ROUNDS_SECONDS = 0.25
+_MOST_SILENT = 5
+"""How often in a row requests are not answered before a back-fill ends."""
 _DAY = timedelta(days=1)
 
 
@@ -111,6 +115,41 @@ class HistoryLoader:
     def held_back(self) -> float:
         """Seconds for which pacing rules still hold the next request back."""
         return max(0.0, self._held_until - monotonic())
+
+    async def until_complete(
+        self, ready: Callable[[], Awaitable[Connection]], wanted: Wanted, progress: Callable[[Step], None]
+    ) -> None:
+        """`load` over each connection that is ``ready``, until all is there.
+
+        Raises:
+            RequestRefused: what the gateway refuses for good.
+            GatewayUnavailable: when it is there and answers for no further window, five times in a row.
+        """
+        silent = most = 0
+
+        def told(step: Step) -> None:
+            nonlocal silent, most
+            if step.done > most:
+                silent, most = 0, step.done
+            progress(step)
+
+        while True:
+            connection = await ready()
+            try:
+                await self.load(connection, wanted, told)
+            except TimeoutError:
+                silent += 1
+                _LOG.warning("the gateway does not answer for past bars", times=silent, windows=most)
+            except ConnectionLost:
+                _LOG.info("the connection was lost while past bars were asked for")
+            else:
+                return
+            if silent == _MOST_SILENT:
+                raise GatewayUnavailable(
+                    "the gateway is connected and does not answer for past bars: look there whether its data farms "
+                    "are, and start again; what was fetched stays"
+                )
+            await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)
 
     async def load(self, connection: Connection, wanted: Wanted, progress: Callable[[Step], None]) -> None:
         """Fetch every window that is missing; of the one that is not over yet what lies before today.

@@ -26,7 +26,7 @@ _AT_ONCE = 10
 _GREETING_SECONDS = 30.0
 """How long a new connection waits for its bars before other things go on."""
 PATIENT_SECONDS = 20.0
-"""A symbol that pacing rules hold back for longer keeps nobody waiting."""
+"""A symbol that pacing rules hold back for longer, or of which there is no answer, keeps nobody waiting."""
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 REFUSED = (RequestRefused, TimeoutError, AmbiguousContract)
 """What keeps one symbol from being subscribed, and no other."""
@@ -273,6 +273,7 @@ class UpdatedBars(Listener):
         return wait
 
     async def _resubscribe(self, connection: Connection, series: _Series, asked: int, wait: float) -> None:
+        late = asyncio.get_running_loop().call_later(PATIENT_SECONDS, setattr, series, "refused", True)
         try:
             await asyncio.sleep(wait)
             async with self._room:
@@ -284,6 +285,7 @@ class UpdatedBars(Listener):
         except ConnectionLost:
             _LOG.info("the connection was lost while bars were asked for", symbol=series.symbol)
         finally:
+            late.cancel()
             if asked == series.asked:
                 series.heard_at = asyncio.get_running_loop().time()
 

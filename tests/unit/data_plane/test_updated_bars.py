@@ -221,6 +221,25 @@ def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_s
     asyncio.run(play())
 
 
+def test_a_symbol_whose_answer_takes_long_keeps_no_other_one_waiting(monkeypatch):
+    monkeypatch.setattr("data_plane.connectors.ibkr_live.PATIENT_SECONDS", 0.02)
+    market, service = of(("AAPL",)), Service()
+    market.begin_after({"AAPL": OPENED - timedelta(minutes=5)})
+    service.seconds = 0.05
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        await asyncio.sleep(0.005)
+        assert market.horizon == OPENED - timedelta(minutes=5)
+        await asyncio.sleep(0.03)
+        assert market.horizon == OPENED - market._terms.grace
+        await greeting
+        assert not market._series["AAPL"].refused
+        assert service.kept == [1]
+
+    asyncio.run(play())
+
+
 def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_gateway_forbids():
     market, service = of(("A",), "30s", HistoryPacer(same_apart=0.05)), Service()
 
