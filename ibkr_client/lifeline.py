@@ -51,11 +51,6 @@ class GatewayClock:
         self._shown = datetime.min.replace(tzinfo=UTC)
 
     @property
-    def known(self) -> bool:
-        """Whether the gateway has told its time."""
-        return self._told is not None
-
-    @property
     def told(self) -> datetime:
         """The last answer; raises as `now` does."""
         if self._told is None:
@@ -254,8 +249,7 @@ class Lifeline:
         connection = Connection(self._library, link, self._pacer, where.patience, self.heard)
         try:
             self._recognise(await connection.connect(where.host, where.port, where.client_id))
-            if not self.clock.known:
-                self.clock.set(await connection.server_time())
+            self.clock.set(await connection.server_time())  # how much of the past is missing follows from it
             self._held = connection
             await self._welcome(connection)
         except BaseException:
