@@ -105,7 +105,7 @@ class _Link:
 class Lifeline:
     """Holds one `Connection` at a time and replaces a lost one, waiting twice as long after each failure.
 
-    One that lasts less than a second, or than the wait before it, is a failure too: whoever hangs up is not stormed.
+    One that lasts less than a second is a failure too: whoever hangs up is not stormed.
     ``greet`` is called with every new connection before it may be used, and again after the gateway's own link came
     back, since what happened meanwhile was not told. ``connection`` is None while there is nothing that may be used.
     """

@@ -98,10 +98,15 @@ class HistoryPacer:
         return due - now
 
 
+class _Away(RequestRefused):
+    """A refusal of the kind that passes, time after time."""
+
+
 class HistoryLoader:
     """Fills the cache; what is there already is not asked for again, so that a broken run goes on where it was.
 
-    ``pause`` is how long the gateway is left alone after it complained of pacing, in seconds.
+    ``pause`` is how long the gateway is left alone after it complained of pacing, or has lost the
+    service of past bars, in seconds.
     """
 
     def __init__(self, contracts: Contracts, cache: BarCache, pacer: HistoryPacer, pause: float = 15.0) -> None:
@@ -137,9 +142,9 @@ class HistoryLoader:
             connection = await ready()
             try:
                 await self.load(connection, wanted, told)
-            except TimeoutError:
-                silent += 1
-                _LOG.warning("the gateway does not answer for past bars", times=silent, windows=most)
+            except (TimeoutError, _Away) as error:
+                silent, reason = silent + 1, str(error) or "no answer"
+                _LOG.warning("there is no answer to past bars", reason=reason, times=silent, windows=most)
             except ConnectionLost:
                 _LOG.info("the connection was lost while past bars were asked for")
             else:
@@ -227,8 +232,10 @@ class HistoryLoader:
             except RequestRefused as refusal:
                 if _is_empty(refusal):
                     return []
-                if not _is_pacing(refusal) or attempt == _ATTEMPTS:
+                if not _passes(refusal):
                     raise
+                if attempt == _ATTEMPTS:
+                    raise _Away(refusal.code, refusal.text) from None
                 await self._hold(self._pause * attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -237,5 +244,7 @@ def _is_empty(refusal: RequestRefused) -> bool:
     return refusal.code == HISTORY and "no data" in refusal.text.lower()
 
 
-def _is_pacing(refusal: RequestRefused) -> bool:
-    return refusal.code == HISTORY and "pacing" in refusal.text.lower()
+def _passes(refusal: RequestRefused) -> bool:
+    """Whether time mends it: pacing rules, or a data farm that the gateway is about to connect to."""
+    text = refusal.text.lower()
+    return refusal.code == HISTORY and ("pacing" in text or "connection attempt failed" in text)

@@ -1,6 +1,7 @@
 """Bars that were fetched once: which windows are whole, and of which market they are."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -121,7 +122,7 @@ def test_a_file_of_unknown_origin_is_of_no_market(tmp_path):
 
 def back_filled(path, gateway, days):
     cache, told = BarCache(path, "1min"), []
-    loader = HistoryLoader(Contracts({}), cache, HistoryPacer())
+    loader = HistoryLoader(Contracts({}), cache, HistoryPacer(), 0.0)
     asyncio.run(loader.until_complete(gateway.ready, wanted(MONDAY + days * DAY), told.append))
     return told
 
@@ -137,6 +138,14 @@ def test_a_gateway_that_answers_for_no_window_is_not_asked_for_ever(tmp_path, im
     with capture_logs() as logs, pytest.raises(GatewayUnavailable, match="past bars"):
         back_filled(tmp_path, gateway, 5)
     assert [line["times"] for line in logs] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("times", "ends"), [(6, None), (100, GatewayUnavailable)])
+def test_a_service_of_past_bars_that_is_being_connected_to_is_waited_for(tmp_path, impatient, times, ends):
+    gateway = Gateway(MONDAY + 5 * DAY)
+    gateway.troubles = [RequestRefused(162, "...error message:HMDS connection attempt failed.")] * times
+    with pytest.raises(ends) if ends else nullcontext():
+        assert back_filled(tmp_path, gateway, 5)[-1].done == 1
 
 
 def test_a_gateway_that_answers_now_and_then_is_asked_until_all_is_there(tmp_path, impatient):
