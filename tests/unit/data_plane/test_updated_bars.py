@@ -205,6 +205,25 @@ def test_a_turn_that_has_not_come_yet_is_not_taken_twice():
     assert (again, other) == pytest.approx((15.0, 600.0), abs=0.1)
 
 
+def test_what_was_asked_for_before_a_cut_and_never_answered_holds_up_nothing_that_is_asked_for_after_it():
+    symbols = tuple("ABCDEFGHIJKL")  # more than are asked for at the same time
+    market, service = of(symbols), Service()
+    service.seconds = 5.0
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        await asyncio.sleep(0.005)
+        service.seconds = 0.0
+        market.notice(Notice(-1, 2105, ""))
+        market.notice(Notice(-1, 2106, ""))
+        await asyncio.sleep(0.02)
+        assert len(service.kept) == len(symbols)
+        await greeting
+
+    asyncio.run(play())
+    assert not any(series.refused for series in market._series.values())
+
+
 def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_symbol_waiting():
     market = of(("A", "B", "C", "D"), "30s", HistoryPacer(most=3, apart=0.02))
     service = Service()
