@@ -97,6 +97,11 @@ class HistoryPacer:
         sent.append(due)
         return due - now
 
+    def left(self, request: Hashable) -> None:
+        """Say that ``request`` leaves only now, after its turn has come: the same one waits from here on."""
+        if request in self._same:
+            self._same[request] = asyncio.get_running_loop().time()
+
 
 class _Away(RequestRefused):
     """A refusal of the kind that passes, time after time."""

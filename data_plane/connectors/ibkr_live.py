@@ -206,6 +206,7 @@ class UpdatedBars(Listener):
             self._by_number.pop(series.number)
             self._left_over.append(series.number)
             series.number = 0
+        self._pacer.left(series.symbol)
         number, bars = await self._kept(connection, contract, series)
         if asked == series.asked:
             for bar in bars:

@@ -260,7 +260,7 @@ def test_a_symbol_whose_answer_takes_long_keeps_no_other_one_waiting(monkeypatch
 
 
 def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_gateway_forbids():
-    market, service = of(("A",), "30s", HistoryPacer(same_apart=0.05)), Service()
+    market, service = of(("A",), "30s", HistoryPacer(apart=0.0, same_apart=0.05)), Service()
 
     async def play():
         for _ in range(3):
@@ -268,6 +268,24 @@ def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_ga
 
     asyncio.run(play())
     assert min(later - earlier for earlier, later in pairwise(service.at)) >= 0.045
+
+
+def test_the_same_small_bars_are_apart_as_they_leave_and_not_as_their_turns_come():
+    market, service = of(("A",), "30s", HistoryPacer(apart=0.0, same_apart=0.05)), Service()
+    qualified = market._contracts.qualified
+
+    async def slowly(*rest):
+        await asyncio.sleep(0.03 if not service.at else 0.0)
+        return await qualified(*rest)
+
+    market._contracts.qualified = slowly
+
+    async def play():
+        await market.greet(service)
+        await market.greet(service)
+
+    asyncio.run(play())
+    assert service.at[1] - service.at[0] >= 0.045
 
 
 def test_updates_of_an_answer_that_came_too_late_are_cancelled():
