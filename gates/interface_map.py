@@ -34,7 +34,7 @@ _LINK = {
     "LINK_UP": "the link is back: everything is asked for before anything is sent",
     "PORT_RESET": "the gateway changes its port",
     "DATA_BROKEN": "a data farm is broken",
-    "DATA_BACK": "a data farm is back: bars are subscribed again",
+    "DATA_BACK": "a data farm is back, or inactive until it is asked: bars are subscribed again",
     "BARS_ENDED": "a subscription to bars is dead: it is asked for again",
 }
 

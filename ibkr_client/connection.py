@@ -34,15 +34,18 @@ _FIRST_REQUEST = 1 << 30
 """Requests and orders share one range of numbers; those of requests are above any order id."""
 _BETWEEN_TIMES_SECONDS = 1.1
 """A gateway answers the question for its time at most once a second."""
+_BARS_PATIENCE_SECONDS = 60.0
+"""A gateway fetches bars of the past from elsewhere, and they take longer than anything that it knows itself."""
 _SUMMARY = "NetLiquidation,TotalCashValue,BuyingPower"
 
 
 class Connection:
     """Speaks through one socket; a lost connection is never used again.
 
-    Every method belongs to the event loop it was connected in, waits at most ``patience`` seconds for its answer, and
-    raises `RequestRefused`, `ConnectionLost` or TimeoutError. ``heard`` counts the errors and notices by code. With
-    ``read_only`` no message about an order leaves: `library.OrdersForbidden` is raised instead.
+    Every method belongs to the event loop it was connected in, waits at most ``patience`` seconds for its answer, for
+    bars of the past a minute at least, and raises `RequestRefused`, `ConnectionLost` or TimeoutError. ``heard`` counts
+    the errors and notices by code. With ``read_only`` no message about an order leaves: `library.OrdersForbidden` is
+    raised instead.
     """
 
     def __init__(
@@ -150,6 +153,7 @@ class Connection:
                 lambda: self._raw.reqHistoricalData(
                     number, wanted, end, duration, bar_size, "TRADES", regular_hours, 2, False, []
                 ),
+                least=_BARS_PATIENCE_SECONDS,
             )
 
     async def keep_bars(
@@ -163,6 +167,7 @@ class Connection:
                 lambda: self._raw.reqHistoricalData(
                     number, wanted, "", duration, bar_size, "TRADES", regular_hours, 2, True, []
                 ),
+                least=_BARS_PATIENCE_SECONDS,
             )
         return number, bars
 
@@ -247,11 +252,14 @@ class Connection:
         async with self._locks[name]:
             return await self._ask(name, send)
 
-    async def _ask(self, key: Hashable, send: Callable[[], None], *, order: bool = False) -> list[Any]:
+    async def _ask(
+        self, key: Hashable, send: Callable[[], None], *, order: bool = False, least: float = 0.0
+    ) -> list[Any]:
+        """Send a request and wait for its answer as long as the patience is, and for ``least`` seconds anyway."""
         answer = self._inbox.expect(key)
         try:
             await self.send(send, order=order)
-            return await asyncio.wait_for(answer, self._patience)
+            return await asyncio.wait_for(answer, max(self._patience, least))
         finally:
             self._inbox.forget(key)
             if answer.done() and not answer.cancelled():

@@ -43,7 +43,8 @@ LINK_DOWN = frozenset({1100, 2110, PORT_RESET})
 LINK_UP = frozenset({1101, 1102})
 """The link is back; what happened meanwhile was not told."""
 DATA_BROKEN = frozenset({2103, 2105, 2157})
-DATA_BACK = frozenset({2104, 2106, 2158})
+DATA_BACK = frozenset({2104, 2106, 2107, 2108, 2158})
+"""A farm is connected, or inactive until it is asked for something."""
 BARS_ENDED = frozenset({10182, 10225})
 """A subscription to bars is dead and must be asked for again."""
 _WARNINGS = range(2100, 2200)

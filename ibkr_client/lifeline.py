@@ -51,11 +51,6 @@ class GatewayClock:
         self._shown = datetime.min.replace(tzinfo=UTC)
 
     @property
-    def known(self) -> bool:
-        """Whether the gateway has told its time."""
-        return self._told is not None
-
-    @property
     def told(self) -> datetime:
         """The last answer; raises as `now` does."""
         if self._told is None:
@@ -110,7 +105,7 @@ class _Link:
 class Lifeline:
     """Holds one `Connection` at a time and replaces a lost one, waiting twice as long after each failure.
 
-    One that lasts less than a second, or than the wait before it, is a failure too: whoever hangs up is not stormed.
+    One that lasts less than a second is a failure too: whoever hangs up is not stormed.
     ``greet`` is called with every new connection before it may be used, and again after the gateway's own link came
     back, since what happened meanwhile was not told. ``connection`` is None while there is nothing that may be used.
     """
@@ -254,8 +249,7 @@ class Lifeline:
         connection = Connection(self._library, link, self._pacer, where.patience, self.heard)
         try:
             self._recognise(await connection.connect(where.host, where.port, where.client_id))
-            if not self.clock.known:
-                self.clock.set(await connection.server_time())
+            self.clock.set(await connection.server_time())  # how much of the past is missing follows from it
             self._held = connection
             await self._welcome(connection)
         except BaseException:

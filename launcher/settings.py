@@ -10,7 +10,7 @@ from data_plane.settings import DataSettings
 from kernel.kafka_settings import KafkaSettings
 from kernel.settings import load
 from launcher.agreement import disagreements
-from order_plane.settings import BrokerName, OrderSettings
+from order_plane.settings import BrokerName, Mode, OrderSettings
 from strategy_plane.settings import StrategySettings
 from strategy_plane.validation.settings import ValidationSettings
 
@@ -74,6 +74,12 @@ class Settings(BaseModel):
             return self
         if (bars.host, bars.port, bars.client_id) == (orders.host, orders.port, orders.client_id):
             raise ValueError("data.ibkr.client_id and order.ibkr.client_id must differ: each connection needs its own")
+        return self
+
+    @model_validator(mode="after")
+    def _live_trading_has_live_quotes(self) -> Self:
+        if self.order.mode is Mode.LIVE and self.data.ibkr is not None and self.data.ibkr.delayed:
+            raise ValueError("data.ibkr.delayed is for development: leave it out, or set order.mode to paper")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,5 @@
 """Market data of Interactive Brokers: the past through a local cache, the present as it happens."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -123,10 +122,12 @@ class LiveSource:
 
         Raises:
             RequestRefused: what the gateway refuses for good.
+            GatewayUnavailable: when it goes on without an answer.
         """
         told: SimpleQueue[Step] = SimpleQueue()
         loader = HistoryLoader(self._contracts, self._cache, self._pacer, self._terms.pause)
-        work: Future[None] = self._thread.start(self._load(loader, self._wanted(first), told.put))
+        complete = loader.until_complete(self._lifeline.ready, self._wanted(first), told.put)
+        work: Future[None] = self._thread.start(complete)
         work.add_done_callback(lambda _: told.put(Step(0, 0, "")))
         while not work.done() or not told.empty():
             try:
@@ -203,16 +204,6 @@ class LiveSource:
             await self._quotes.greet(connection)
         if self._order is not None:
             self._hand_over()
-
-    async def _load(self, loader: HistoryLoader, wanted: Wanted, progress: Callable[[Step], None]) -> None:
-        while True:
-            connection = await self._lifeline.ready()
-            try:
-                await loader.load(connection, wanted, progress)
-            except (ConnectionLost, TimeoutError):
-                await asyncio.sleep(_STEP_SECONDS)
-            else:
-                return
 
     async def _subscribe(self, newest: Mapping[str, datetime]) -> None:
         terms, line = self._terms, self._lifeline

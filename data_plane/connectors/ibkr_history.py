@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
+from math import inf
 from typing import NamedTuple
 
 import structlog
@@ -14,9 +15,10 @@ from data_plane.connectors.ibkr_bars import SMALL, Window, windows
 from data_plane.connectors.ibkr_cache import BarCache
 from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
-from ibkr_client.connection import Connection, RequestRefused
+from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import Contracts, Qualified
 from ibkr_client.error_policy import HISTORY
+from ibkr_client.gateway_errors import GatewayUnavailable
 from ibkr_client.messages import HistoryBar
 from kernel.clock import monotonic
 
@@ -24,6 +26,9 @@ _LOG = structlog.get_logger()
 _ATTEMPTS = 5
 _AT_ONCE = 4
 """Requests that are open at the same time, so that the gateway works while an answer is decoded and written."""
+_BETWEEN_ROUNDS_SECONDS = 0.25
+_MOST_SILENT = 5
+"""How often in a row requests are not answered before a back-fill ends."""
 _DAY = timedelta(days=1)
 
 
@@ -69,11 +74,17 @@ class HistoryPacer:
         self._same: dict[Hashable, float] = {}
 
     def due(self, bar_size: str, request: Hashable) -> float:
-        """How many seconds from now ``request`` for bars of ``bar_size`` may be sent; the turn is taken with that."""
+        """How many seconds from now ``request`` for bars of ``bar_size`` may be sent; the turn is taken with that.
+
+        Who asks again before his turn has come is told the same one: of the requests that wait for it only one is sent.
+        """
         step = step_of(bar_size)
         if step is None or step > SMALL:  # larger bars have no such rule
             return 0.0
         sent, now = self._sent, asyncio.get_running_loop().time()
+        before = self._same.get(request, -inf)
+        if before > now:
+            return before - now
         while sent and now - sent[0] >= self._within:
             sent.popleft()
         due = now
@@ -81,16 +92,26 @@ class HistoryPacer:
             due = sent[-self._most] + self._within
         if sent:
             due = max(due, sent[-1] + self._apart)
-        due = max(due, self._same.get(request, now))
-        self._same[request] = due + self._same_apart
+        due = max(due, before + self._same_apart)
+        self._same[request] = due
         sent.append(due)
         return due - now
+
+    def left(self, request: Hashable) -> None:
+        """Say that ``request`` leaves only now, after its turn has come: the same one waits from here on."""
+        if request in self._same:
+            self._same[request] = asyncio.get_running_loop().time()
+
+
+class _Away(RequestRefused):
+    """A refusal of the kind that passes, time after time."""
 
 
 class HistoryLoader:
     """Fills the cache; what is there already is not asked for again, so that a broken run goes on where it was.
 
-    ``pause`` is how long the gateway is left alone after it complained of pacing, in seconds.
+    ``pause`` is how long the gateway is left alone after it complained of pacing, or has lost the
+    service of past bars, in seconds.
     """
 
     def __init__(self, contracts: Contracts, cache: BarCache, pacer: HistoryPacer, pause: float = 15.0) -> None:
@@ -104,6 +125,41 @@ class HistoryLoader:
     def held_back(self) -> float:
         """Seconds for which pacing rules still hold the next request back."""
         return max(0.0, self._held_until - monotonic())
+
+    async def until_complete(
+        self, ready: Callable[[], Awaitable[Connection]], wanted: Wanted, progress: Callable[[Step], None]
+    ) -> None:
+        """`load` over each connection that is ``ready``, until all is there.
+
+        Raises:
+            RequestRefused: what the gateway refuses for good.
+            GatewayUnavailable: when it is there and answers for no further window, five times in a row.
+        """
+        silent = most = 0
+
+        def told(step: Step) -> None:
+            nonlocal silent, most
+            if step.done > most:
+                silent, most = 0, step.done
+            progress(step)
+
+        while True:
+            connection = await ready()
+            try:
+                await self.load(connection, wanted, told)
+            except (TimeoutError, _Away) as error:
+                silent, reason = silent + 1, str(error) or "no answer"
+                _LOG.warning("there is no answer to past bars", reason=reason, times=silent, windows=most)
+            except ConnectionLost:
+                _LOG.info("the connection was lost while past bars were asked for")
+            else:
+                return
+            if silent == _MOST_SILENT:
+                raise GatewayUnavailable(
+                    "the gateway is connected and does not answer for past bars: look there whether its data farms "
+                    "are, and start again; what was fetched stays"
+                )
+            await asyncio.sleep(_BETWEEN_ROUNDS_SECONDS)
 
     async def load(self, connection: Connection, wanted: Wanted, progress: Callable[[Step], None]) -> None:
         """Fetch every window that is missing; of the one that is not over yet what lies before today.
@@ -181,8 +237,10 @@ class HistoryLoader:
             except RequestRefused as refusal:
                 if _is_empty(refusal):
                     return []
-                if not _is_pacing(refusal) or attempt == _ATTEMPTS:
+                if not _passes(refusal):
                     raise
+                if attempt == _ATTEMPTS:
+                    raise _Away(refusal.code, refusal.text) from None
                 await self._hold(self._pause * attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -191,5 +249,7 @@ def _is_empty(refusal: RequestRefused) -> bool:
     return refusal.code == HISTORY and "no data" in refusal.text.lower()
 
 
-def _is_pacing(refusal: RequestRefused) -> bool:
-    return refusal.code == HISTORY and "pacing" in refusal.text.lower()
+def _passes(refusal: RequestRefused) -> bool:
+    """Whether time mends it: pacing rules, or a data farm that the gateway is about to connect to."""
+    text = refusal.text.lower()
+    return refusal.code == HISTORY and ("pacing" in text or "connection attempt failed" in text)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import filterfalse
 from math import inf
 
 import structlog
@@ -26,7 +27,7 @@ _AT_ONCE = 10
 _GREETING_SECONDS = 30.0
 """How long a new connection waits for its bars before other things go on."""
 PATIENT_SECONDS = 20.0
-"""A symbol that pacing rules hold back for longer keeps nobody waiting."""
+"""A symbol that pacing rules hold back for longer, or of which there is no answer, keeps nobody waiting."""
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 REFUSED = (RequestRefused, TimeoutError, AmbiguousContract)
 """What keeps one symbol from being subscribed, and no other."""
@@ -65,12 +66,13 @@ class LiveTerms:
 class _Series:
     """One symbol: its subscription, the bar that is still open, and the close of the newest one that was given.
 
-    ``asked`` counts how often it was asked for; ``heard_at`` is beyond all times while an answer is waited for.
+    ``asked`` counts how often it was asked for; ``heard_at`` is beyond all times while ``asking`` is under way.
     """
 
     symbol: str
     number: int = 0
     asked: int = 0
+    asking: asyncio.Task[None] | None = None
     open: HistoryBar | None = None
     given: datetime = _BEFORE_ALL
     heard_at: float = 0.0
@@ -96,7 +98,6 @@ class UpdatedBars(Listener):
         self._terms = terms
         self._pacer = pacer
         self._room = asyncio.Semaphore(_AT_ONCE)
-        self._cuts = 0
         self._size = size_name(terms.step)
         self._contracts = contracts
         self._give = give
@@ -121,7 +122,7 @@ class UpdatedBars(Listener):
         asked = self._again(self._series.values())
         if asked:
             done, _ = await asyncio.wait(asked, timeout=_GREETING_SECONDS)
-            for each in done:
+            for each in filterfalse(asyncio.Task.cancelled, done):  # by a cut: it was asked for anew, or will be
                 each.result()
 
     @property
@@ -130,10 +131,8 @@ class UpdatedBars(Listener):
         if self._connection is None:
             return min(series.given for series in self._series.values())
         due = self._told() - self._terms.grace
-        return min(
-            max(series.given, due) if series.number or series.refused else series.given
-            for series in self._series.values()
-        )
+        all_of = self._series.values()
+        return min(max(each.given, due) if each.number or each.refused else each.given for each in all_of)
 
     def bar_update(self, number: int, bar: HistoryBar) -> None:
         """The open bar changed, or the next one began."""
@@ -157,7 +156,7 @@ class UpdatedBars(Listener):
         elif notice.code in DATA_BROKEN | LINK_DOWN:
             self._suspend()
         elif notice.code in DATA_BACK:
-            self._again(series for series in self._series.values() if not series.number)
+            self._again(each for each in self._series.values() if not each.number and each.heard_at < inf)
 
     def lost(self) -> None:
         """Nothing comes until the next connection."""
@@ -173,11 +172,19 @@ class UpdatedBars(Listener):
 
     def _suspend(self) -> None:
         """What comes from now on may have holes: no bar is taken for closed until its series was asked for again."""
-        self._cuts += 1
         self._left_over += self._by_number
         self._by_number.clear()
         for series in self._series.values():
             series.number = 0
+            self._give_up(series)
+
+    @staticmethod
+    def _give_up(series: _Series) -> None:
+        """Whatever is being asked for, no answer to it counts, and it makes room for others."""
+        series.asked += 1
+        if series.asking is not None and not series.asking.done():
+            series.asking.cancel()
+            series.heard_at = asyncio.get_running_loop().time()
 
     def on_time(self) -> None:
         """Give bars whose end has passed, ask again for series that fell silent, and cancel what nobody wants."""
@@ -193,14 +200,15 @@ class UpdatedBars(Listener):
             self._start(self._cancel_left_over(self._connection))
 
     async def _subscribe(self, connection: Connection, series: _Series) -> None:
-        asked, cuts = series.asked, self._cuts
+        asked = series.asked
         contract = await self._contracts.qualified(connection, series.symbol)
         if series.number:
             self._by_number.pop(series.number)
             self._left_over.append(series.number)
             series.number = 0
+        self._pacer.left(series.symbol)
         number, bars = await self._kept(connection, contract, series)
-        if (asked, cuts) == (series.asked, self._cuts):
+        if asked == series.asked:
             for bar in bars:
                 self._take(series, bar)
             series.number, series.refused = number, False
@@ -244,11 +252,18 @@ class UpdatedBars(Listener):
         connection = self._connection
         if connection is None:
             return []
-        begun = []
-        for series in which:
-            wait = self._turn(series)
-            begun.append(self._start(self._resubscribe(connection, series, series.asked, wait)))
-        return begun
+        return [self._ask(connection, series) for series in which]
+
+    def _ask(self, connection: Connection, series: _Series) -> asyncio.Task[None]:
+        """Ask for a series anew, whoever asks for it already."""
+        self._give_up(series)
+        series.heard_at = inf
+        wait = self._pacer.due(self._terms.bar_size, series.symbol)
+        if wait > PATIENT_SECONDS:
+            series.refused = True
+            _LOG.warning("pacing rules keep bars waiting", symbol=series.symbol, seconds=round(wait))
+        series.asking = self._start(self._resubscribe(connection, series, series.asked, wait))
+        return series.asking
 
     def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -256,16 +271,8 @@ class UpdatedBars(Listener):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _turn(self, series: _Series) -> float:
-        """Ask for a series anew, whoever asks for it already, and return how many seconds that must wait."""
-        series.asked, series.heard_at = series.asked + 1, inf
-        wait = self._pacer.due(self._terms.bar_size, series.symbol)
-        if wait > PATIENT_SECONDS:
-            series.refused = True
-            _LOG.warning("pacing rules keep bars waiting", symbol=series.symbol, seconds=round(wait))
-        return wait
-
     async def _resubscribe(self, connection: Connection, series: _Series, asked: int, wait: float) -> None:
+        late = asyncio.get_running_loop().call_later(PATIENT_SECONDS, setattr, series, "refused", True)
         try:
             await asyncio.sleep(wait)
             async with self._room:
@@ -277,6 +284,7 @@ class UpdatedBars(Listener):
         except ConnectionLost:
             _LOG.info("the connection was lost while bars were asked for", symbol=series.symbol)
         finally:
+            late.cancel()
             if asked == series.asked:
                 series.heard_at = asyncio.get_running_loop().time()
 

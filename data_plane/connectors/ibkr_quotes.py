@@ -119,6 +119,8 @@ class Quotes(Listener):
                 self._refused[symbol] = asyncio.get_running_loop().time()
                 self._cut()
         elif notice.code in DATA_BROKEN | LINK_DOWN:
+            for _, known in self._known.values():  # a quote is not made of numbers from before and after it
+                known.clear()
             self._cut()
 
     def lost(self) -> None:

@@ -291,7 +291,8 @@ class TradeBars(Listener):
         days = 1 if tape.given == _BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
         try:
             contract = await self._contracts.qualified(connection, tape.symbol)
-            return await connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+            asked = connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+            return await asyncio.wait_for(asked, PATIENT_SECONDS)  # others wait for it
         except REFUSED as error:
             _LOG.warning("missing bars were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)
             return None

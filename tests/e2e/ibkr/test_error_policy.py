@@ -237,6 +237,7 @@ def broken_farm(broken, back):
 
 
 MARKET_FARM, HISTORY_FARM, DEFINITIONS_FARM = broken_farm(2103, 2104), broken_farm(2105, 2106), broken_farm(2157, 2158)
+INACTIVE_MARKET_FARM, INACTIVE_HISTORY_FARM = broken_farm(2103, 2108), broken_farm(2105, 2107)
 KEPT = link_down_and_up(1100, 1102)
 ON_LINKS = {
     error_policy.PACING: too_many_messages,
@@ -249,6 +250,8 @@ ON_LINKS = {
     **dict.fromkeys((2103, 2104), MARKET_FARM),
     **dict.fromkeys((error_policy.HISTORY, 2105, 2106), HISTORY_FARM),
     **dict.fromkeys((2157, 2158), DEFINITIONS_FARM),
+    2107: INACTIVE_HISTORY_FARM,
+    2108: INACTIVE_MARKET_FARM,
     10182: bars_are_asked_for_again({"do": "end_bars", "code": 10182}),
     10225: bars_are_asked_for_again({"do": "end_bars", "code": 10225}),
 }

@@ -1,15 +1,18 @@
 """Bars that were fetched once: which windows are whole, and of which market they are."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from data_plane.connectors.ibkr import replay
 from data_plane.connectors.ibkr_cache import BarCache, SeveralMarkets, folder, kept
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Wanted
-from ibkr_client.connection import RequestRefused
+from ibkr_client.connection import ConnectionLost, RequestRefused
 from ibkr_client.contracts import Contracts
+from ibkr_client.gateway_errors import GatewayUnavailable
 from ibkr_client.messages import ContractDetails, HistoryBar
 
 MONDAY = date(2024, 7, 8)  # begins a window of five days
@@ -20,13 +23,15 @@ class Gateway:
     """Answers with one bar at 15:00 UTC of each day that is over; counts what it was asked for."""
 
     def __init__(self, today=MONDAY):
-        self.today, self.asked, self.silent = today, 0, set()
+        self.today, self.asked, self.silent, self.troubles = today, 0, set(), []
 
     async def contract_details(self, _, **__):
         return [ContractDetails(1, "AAPL", "SMART", "NASDAQ", "USD", 0.01, 1.0, ("SMART",), ())]
 
     async def history(self, contract_id, exchange, end, duration, bar_size):
         self.asked += 1
+        if self.troubles:
+            raise self.troubles.pop()
         if end[:8] in self.silent:
             raise RequestRefused(162, "HMDS query returned no data")
         beyond = datetime.strptime(end, "%Y%m%d-%H:%M:%S").replace(tzinfo=UTC)
@@ -36,6 +41,9 @@ class Gateway:
             for day in days
             if day.date() < self.today
         ]
+
+    async def ready(self):
+        return self
 
 
 def wanted(today):
@@ -110,3 +118,38 @@ def test_a_file_of_unknown_origin_is_of_no_market(tmp_path):
     fetched(tmp_path, Gateway(), MONDAY + 2 * DAY)
     with pytest.raises(FileNotFoundError):
         kept(tmp_path, "1min")
+
+
+def back_filled(path, gateway, days):
+    cache, told = BarCache(path, "1min"), []
+    loader = HistoryLoader(Contracts({}), cache, HistoryPacer(), 0.0)
+    asyncio.run(loader.until_complete(gateway.ready, wanted(MONDAY + days * DAY), told.append))
+    return told
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("data_plane.connectors.ibkr_history._BETWEEN_ROUNDS_SECONDS", 0.001)
+
+
+def test_a_gateway_that_answers_for_no_window_is_not_asked_for_ever(tmp_path, impatient):
+    gateway = Gateway(MONDAY + 5 * DAY)
+    gateway.troubles = [TimeoutError()] * 100
+    with capture_logs() as logs, pytest.raises(GatewayUnavailable, match="past bars"):
+        back_filled(tmp_path, gateway, 5)
+    assert [line["times"] for line in logs] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("times", "ends"), [(6, None), (100, GatewayUnavailable)])
+def test_a_service_of_past_bars_that_is_being_connected_to_is_waited_for(tmp_path, impatient, times, ends):
+    gateway = Gateway(MONDAY + 5 * DAY)
+    gateway.troubles = [RequestRefused(162, "...error message:HMDS connection attempt failed.")] * times
+    with pytest.raises(ends) if ends else nullcontext():
+        assert back_filled(tmp_path, gateway, 5)[-1].done == 1
+
+
+def test_a_gateway_that_answers_now_and_then_is_asked_until_all_is_there(tmp_path, impatient):
+    gateway = Gateway(MONDAY + 20 * DAY)
+    gateway.troubles = [TimeoutError(), ConnectionLost("")] * 4
+    assert back_filled(tmp_path, gateway, 20)[-1].done == 4
+    assert len(list((tmp_path / "1min").glob("*.parquet"))) == 4

@@ -105,3 +105,23 @@ def test_a_cut_is_told_before_what_follows_it(quotes, told, end):
 
     asyncio.run(play())
     assert told == ["cut"]
+
+
+@pytest.mark.parametrize("end", [1100, 2103])
+def test_a_quote_after_a_cut_has_no_number_from_before_it(quotes, told, end):
+    async def play():
+        await quotes.greet(Gateway())
+        quote(quotes, 1)
+        await asyncio.sleep(0)
+        quotes.notice(Notice(-1, end, "gone"))
+        quotes.quote(QuoteChange(1, "bid", 9.0))
+        await asyncio.sleep(0)
+        quote(quotes, 1)
+        await asyncio.sleep(0)
+
+    asyncio.run(play())
+    assert [each if each == "cut" else (each.bid_price, each.ask_price) for each in told] == [
+        (10.0, 10.0),
+        "cut",
+        (10.0, 10.0),
+    ]

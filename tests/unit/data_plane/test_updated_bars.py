@@ -162,6 +162,68 @@ def test_after_a_cut_each_symbol_is_kept_once_even_when_it_was_being_asked_for(b
     asyncio.run(play())
 
 
+@pytest.mark.parametrize(("broken", "back"), [(2103, 2104), (2103, 2108), (2105, 2107)])
+def test_a_farm_that_is_inactive_after_it_was_broken_is_back(broken, back):
+    market, service = of(("AAPL",)), Service()
+
+    async def play():
+        await market.greet(service)
+        for code in (broken, 2119, back):
+            market.notice(Notice(-1, code, ""))
+            await asyncio.sleep(0.001)
+            assert service.number == (2 if code == back else 1)  # 2119: it is being connected to
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("waits", [0.0, 0.02], ids=["asked", "waiting for its turn"])
+def test_what_is_asked_for_since_the_cut_is_not_asked_for_with_each_farm_that_is_back(waits):
+    market, service = of(("AAPL",), "30s", HistoryPacer(apart=waits, same_apart=waits)), Service()
+    service.seconds = 0.01
+
+    async def play():
+        await market.greet(service)
+        for code in (2103, 2105, 2157, 2104, 2106, 2158):
+            market.notice(Notice(-1, code, ""))
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(play())
+    assert service.kept == [1, 2]  # the first is cancelled with the next look at the time
+    assert len(market._pacer._sent) == 2
+
+
+def test_a_turn_that_has_not_come_yet_is_not_taken_twice():
+    pacer = HistoryPacer(most=2, within=600.0, apart=5.0, same_apart=15.0)
+
+    async def play():
+        assert pacer.due("30s", "AAPL") == 0.0
+        return [pacer.due("30s", symbol) for symbol in ("AAPL", "AAPL", "MSFT")]
+
+    again, same, other = asyncio.run(play())
+    assert same == pytest.approx(again, abs=0.1)
+    assert (again, other) == pytest.approx((15.0, 600.0), abs=0.1)
+
+
+def test_what_was_asked_for_before_a_cut_and_never_answered_holds_up_nothing_that_is_asked_for_after_it():
+    symbols = tuple("ABCDEFGHIJKL")  # more than are asked for at the same time
+    market, service = of(symbols), Service()
+    service.seconds = 5.0
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        await asyncio.sleep(0.005)
+        service.seconds = 0.0
+        market.notice(Notice(-1, 2105, ""))
+        market.notice(Notice(-1, 2106, ""))
+        await asyncio.sleep(0.02)
+        assert len(service.kept) == len(symbols)
+        await greeting
+
+    asyncio.run(play())
+    assert not any(series.refused for series in market._series.values())
+
+
 def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_symbol_waiting():
     market = of(("A", "B", "C", "D"), "30s", HistoryPacer(most=3, apart=0.02))
     service = Service()
@@ -178,8 +240,27 @@ def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_s
     asyncio.run(play())
 
 
+def test_a_symbol_whose_answer_takes_long_keeps_no_other_one_waiting(monkeypatch):
+    monkeypatch.setattr("data_plane.connectors.ibkr_live.PATIENT_SECONDS", 0.02)
+    market, service = of(("AAPL",)), Service()
+    market.begin_after({"AAPL": OPENED - timedelta(minutes=5)})
+    service.seconds = 0.05
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        await asyncio.sleep(0.005)
+        assert market.horizon == OPENED - timedelta(minutes=5)
+        await asyncio.sleep(0.03)
+        assert market.horizon == OPENED - market._terms.grace
+        await greeting
+        assert not market._series["AAPL"].refused
+        assert service.kept == [1]
+
+    asyncio.run(play())
+
+
 def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_gateway_forbids():
-    market, service = of(("A",), "30s", HistoryPacer(same_apart=0.05)), Service()
+    market, service = of(("A",), "30s", HistoryPacer(apart=0.0, same_apart=0.05)), Service()
 
     async def play():
         for _ in range(3):
@@ -187,6 +268,24 @@ def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_ga
 
     asyncio.run(play())
     assert min(later - earlier for earlier, later in pairwise(service.at)) >= 0.045
+
+
+def test_the_same_small_bars_are_apart_as_they_leave_and_not_as_their_turns_come():
+    market, service = of(("A",), "30s", HistoryPacer(apart=0.0, same_apart=0.05)), Service()
+    qualified = market._contracts.qualified
+
+    async def slowly(*rest):
+        await asyncio.sleep(0.03 if not service.at else 0.0)
+        return await qualified(*rest)
+
+    market._contracts.qualified = slowly
+
+    async def play():
+        await market.greet(service)
+        await market.greet(service)
+
+    asyncio.run(play())
+    assert service.at[1] - service.at[0] >= 0.045
 
 
 def test_updates_of_an_answer_that_came_too_late_are_cancelled():

@@ -42,6 +42,7 @@ def connect(monkeypatch):
             "ibkr_client.connection.new_client",
             lambda library, inbox, read_only: clients.append(Client(inbox, answer)) or clients[0],
         )
+        monkeypatch.setattr("ibkr_client.connection._BARS_PATIENCE_SECONDS", 0.1)
         heard = Counter()
         return Connection(LIBRARY, Deaf(), Pacer(), 0.01, heard), clients[0], heard
 
@@ -63,6 +64,19 @@ def test_what_is_not_answered_in_time_is_not_left_to_the_gateway(connect, reques
         asyncio.run(request_bars(connection))
     assert client.open == []
     assert heard == {}
+
+
+@pytest.mark.parametrize("request_bars", [history, keep])
+def test_bars_may_take_longer_than_any_other_answer(connect, request_bars):
+    connection, client, _ = connect()
+
+    async def answered_late():
+        task = asyncio.ensure_future(request_bars(connection))
+        await asyncio.sleep(0.03)  # the patience for other answers is a third of that
+        client.inbox.bars(["17", str(client.open[0]), "", "", "0"])
+        await task
+
+    asyncio.run(answered_late())
 
 
 @pytest.mark.parametrize("request_bars", [history, keep])

@@ -171,6 +171,31 @@ def test_a_gateway_is_not_asked_for_its_time_sooner_than_it_answers_again(monkey
     assert all(later - earlier >= 0.05 for earlier, later in pairwise(clients[0].asked))
 
 
+def test_a_new_connection_is_greeted_with_the_time_that_it_is_then(monkeypatch):
+    told = iter((1_720_000_000, 1_720_086_400))
+
+    class Later(Line):
+        async def server_time(self):
+            return next(told)
+
+    monkeypatch.setattr(lifeline, "Connection", Later)
+    monkeypatch.setattr(lifeline, "_LASTING_SECONDS", 0.0)
+    known = []
+
+    async def scenario():
+        async def greet(connection, hello):
+            known.append(line.clock.told.timestamp())
+
+        line = Lifeline(None, Address("127.0.0.1", 1, 1), Deaf(), greet)
+        await line.start()
+        line.connection.link.lost()
+        await line.ready()
+        await line.stop()
+
+    asyncio.run(scenario())
+    assert known == [1_720_000_000, 1_720_086_400]
+
+
 def test_a_connection_that_was_lost_after_a_while_is_made_again_at_once(monkeypatch):
     monkeypatch.setattr(lifeline, "Connection", Line)
     monkeypatch.setattr(lifeline, "_LASTING_SECONDS", 0.05)
