@@ -19,10 +19,10 @@ from contracts.base import Message
 from domain.go_live import Evidence
 from gates.artifact import AnyArtifact, Check, PaperLog
 from gates.context import Context, Source, check
-from gates.live_planes import LivePlanes, closing_command
+from gates.live_planes import LivePlanes, bars_wanted, closing_command
 from gates.mock_gateway import simulator
 from gates.session_measures import fill_rate, filled_orders, latencies, pacing, relative, sharpe_of
-from gates.session_plan import SessionPlan
+from gates.session_plan import NoPaperSession, SessionPlan
 from gates.session_report import metrics_csv, report_html
 from gates.timed_broker import MockOrders, TimedBroker
 from ibkr_client.error_policy import SIMULATOR
@@ -37,10 +37,6 @@ from strategy_plane.composition import build_stage as build_strategy_stage
 
 OPERATOR = "paper-session"
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class NoPaperSession(ValueError):
-    """The settings are not those of a paper session; the text says what to change."""
 
 
 class Traded(NamedTuple):
@@ -69,7 +65,7 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
         NoPaperSession: when the settings are not those of a paper session.
         WrongAccount, BrokerUnavailable, LibraryMissing: as the broker says.
     """
-    on_paper(context.order)
+    bars_wanted(context.data, on_paper(context.order), stepped=control_port is not None)
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
