@@ -227,3 +227,11 @@ def test_a_review_is_proposed_signed_by_all_and_counts_only_then(place):
         assert signed(place, "review", role).exit_code == 0
     assert "review 1:" not in gates(place, "verify").output
     assert "there is nothing to open" in gates(place, "review", "--findings", "more").output
+
+
+def test_a_record_does_not_hold_while_not_all_have_signed_who_holds_which_role(place):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    assert "the governance: the Risk Officer has not signed" in gates(place, "verify").output
+    for role in PEOPLE:
+        assert signed(place, "governance", role).exit_code == 0
+    assert "the governance:" not in gates(place, "verify").output
