@@ -36,7 +36,7 @@ from domain.exchange_sessions import load_calendar
 from kernel.clock import SystemClock
 
 if TYPE_CHECKING:
-    from data_plane.connectors.ibkr import LiveSource
+    from data_plane.connectors.ibkr import LiveSource, SourceTerms
 
 _FIRST_DAY, _LAST_DAY = date(1990, 1, 1), date(2049, 12, 31)
 
@@ -108,19 +108,35 @@ def build_live_source(
         GatewayRefused: when a symbol fits no contract, or several; when it is a simulator that is unwelcome;
             `LibraryMissing` when there is no client library.
     """
-    from data_plane.connectors.ibkr import LiveSource, SourceTerms  # noqa: PLC0415 - files do without
-    from data_plane.connectors.ibkr_live import LiveTerms  # noqa: PLC0415
-    from data_plane.connectors.ibkr_trades import Building  # noqa: PLC0415
+    from data_plane.connectors.ibkr import LiveSource  # noqa: PLC0415 - files do without
     from ibkr_client.connection import ConnectionLost, RequestRefused  # noqa: PLC0415
     from ibkr_client.gateway_errors import GatewayUnavailable  # noqa: PLC0415
     from ibkr_client.refusals import explained  # noqa: PLC0415
-    from ibkr_client.terms import address_of, contract_terms  # noqa: PLC0415
+    from ibkr_client.terms import address_of  # noqa: PLC0415
+
+    address = address_of(ibkr)
+    try:
+        return LiveSource(address, source_terms(settings, ibkr, unwelcome))
+    except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
+        raise GatewayUnavailable(explained(error, address)) from None
+
+
+def source_terms(
+    settings: DataSettings,
+    ibkr: IbkrSourceSettings,
+    unwelcome: Callable[[Sequence[str]], str] = lambda accounts: "",
+) -> "SourceTerms":
+    """What is asked of a gateway, wherever it is; ``unwelcome`` as in `SourceTerms`."""
+    from data_plane.connectors.ibkr import SourceTerms  # noqa: PLC0415 - files do without
+    from data_plane.connectors.ibkr_live import LiveTerms  # noqa: PLC0415
+    from data_plane.connectors.ibkr_trades import Building  # noqa: PLC0415
+    from ibkr_client.terms import contract_terms  # noqa: PLC0415
 
     building = None
     if ibkr.bars is LiveBarsFrom.TRADES:
         grid = SessionGrid(build_calendar(settings), settings.bar_size)
         building = Building(grid, TickAggregator(grid, settings.bar_size))
-    terms = SourceTerms(
+    return SourceTerms(
         LiveTerms(settings.symbols, settings.bar_size, settings.grace),
         ibkr.cache,
         contract_terms(ibkr),
@@ -129,11 +145,6 @@ def build_live_source(
         delayed=ibkr.delayed,
         unwelcome=unwelcome,
     )
-    address = address_of(ibkr)
-    try:
-        return LiveSource(address, terms)
-    except (ConnectionLost, RequestRefused, TimeoutError, OSError) as error:
-        raise GatewayUnavailable(explained(error, address)) from None
 
 
 def _fetched_bars(settings: DataSettings, ibkr: IbkrSourceSettings) -> Connector:

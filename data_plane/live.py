@@ -60,23 +60,25 @@ def play(
     late: list[str] = []
     while True:
         stage.follow(source.now())
-        _send(_only_newest(_heard(source, stage, grace)), outside)
+        _send(heard(source, stage, grace), outside)
         outside.pause()
         overdue = stage.overdue(source.now() - patience)
         if late != (late := [each.symbol for each in overdue]):
             outside.stale(overdue)
 
 
-def _heard(source: LiveSource, stage: DataStage, grace: timedelta) -> list[Message]:
-    """What follows from everything that came since it was last asked."""
+def heard(
+    source: LiveSource, stage: DataStage, grace: timedelta, wait_seconds: float = _WAIT_SECONDS
+) -> Iterator[Message]:
+    """What follows from everything that came since it was last asked; each slice that a newer one overtook is late."""
     events: list[Message] = []
-    for batch in source.batches(_WAIT_SECONDS):
+    for batch in source.batches(wait_seconds):
         if batch.cut:
             stage.cut()
         for row in batch.rows:
             events += stage.handle(row)
         events += stage.on_time(batch.through + grace)
-    return events
+    return _only_newest(events)
 
 
 def _only_newest(events: Sequence[Message]) -> Iterator[Message]:

@@ -111,7 +111,7 @@ def standing(context: Context, at: datetime | None = None) -> list[Rung]:
 
 
 def record_problems(context: Context) -> list[str]:
-    """Why the go-live record does not hold: its artifacts, its signatures, and what has changed since.
+    """Why the go-live record does not hold: its artifacts, its signatures, the governance, and what changed since.
 
     Artifacts must have been fresh when they were decided on; how long that holds, the record says itself. Whether the
     configured account is the live one is not asked here: what runs may be its paper twin.
@@ -134,6 +134,8 @@ def record_problems(context: Context) -> list[str]:
     _, why = permission(terms)
     reviews = [objections(each.review, each.signatures, terms.signers) for each in signed.reviews]
     found += [f"review {number}: {'; '.join(each)}" for number, each in enumerate(reviews, 1) if each]
+    governed = governance_problem(context)
+    found += [f"the governance: {governed}"] if governed else []
     return list(dict.fromkeys([*([edited] if edited else []), *found, *why]))
 
 

@@ -20,6 +20,7 @@ from kernel.signing import Signer
 from order_plane.gates import objections
 
 Signed = SignedGovernance | SignedRecord
+_TOO_LATE = "a review made now does not count; run stage 8 again for a new decision"
 
 
 class SigningRefused(ValueError):
@@ -46,7 +47,8 @@ def propose_review(context: Context, findings: str, at: datetime) -> SignedRecor
     """Add a review, unsigned, that opens the next step of the scale-up.
 
     Raises:
-        SigningRefused: when there is no further step, not all have signed the review before, or the record was edited.
+        SigningRefused: when there is no further step, not all have signed the review before, it is overdue, or the
+            record was edited.
     """
     signed = _drafted(context)
     before = signed.reviews[-1:]
@@ -55,6 +57,9 @@ def propose_review(context: Context, findings: str, at: datetime) -> SignedRecor
     step = len(signed.reviews) + 2
     if step > len(signed.record.scale_up):
         raise SigningRefused("the last step of the scale-up has begun; there is nothing to open")
+    due = signed.record.scale_up[step - 2].review_by
+    if at > due:
+        raise SigningRefused(f"the review was due by {due:%Y-%m-%d %H:%M %Z}; {_TOO_LATE}")
     review = Review(record=signed.record.fingerprint, step=step, reviewed_at=at, findings=findings)
     changed = signed.model_copy(update={"reviews": (*signed.reviews, SignedReview(review=review))})
     context.shelf.write(RECORD, changed)

@@ -10,16 +10,18 @@ from backtest.run_record import RunRecord
 from contracts.base import Message
 from contracts.control import KillAction, KillSwitchCommand
 from contracts.market import BarEvent, SliceEvent
-from data_plane.composition import build_calendar
+from data_plane.composition import build_calendar, source_terms
 from data_plane.composition import build_stage as build_data_stage
-from data_plane.connectors.ibkr import LiveSource, SourceTerms
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr import LiveSource
+from data_plane.feed import LiveFeed
+from data_plane.live import heard
 from data_plane.session_grid import SessionGrid
-from data_plane.settings import DataSettings, IbkrSourceSettings
+from data_plane.settings import DataSettings, IbkrSourceSettings, LiveBarsFrom
 from domain.ids import kill_id
 from gates.mock_gateway import SimulatorFailed
+from gates.session_plan import NoPaperSession
 from ibkr_client.lifeline import Address
-from ibkr_client.terms import address_of, contract_terms
+from ibkr_client.terms import address_of
 from kernel.clock import monotonic
 from kernel.memory_bus import MemoryBus
 from kernel.ports import Stage
@@ -36,8 +38,9 @@ _MINUTE_PATIENCE, _ORDER_PATIENCE, _CONTROL_PATIENCE = 60.0, 2.0, 60.0
 
 
 class LivePlanes:
-    """Hands each closed bar of the gateway to the stages, and what the broker says in between.
+    """Hands what the settings want of the gateway to the stages, and what the broker says in between.
 
+    Moments that are told late are marked as in a run of the planes. The connection is that of the order settings.
     ``market_at`` is the gateway's time at the start: bars that closed before are left out, so that nothing is decided
     on the past. The market's clock is the newest close.
     """
@@ -65,22 +68,21 @@ class LivePlanes:
         address = Address(gateway.host, gateway.port, gateway.client_id + BARS_CLIENT, gateway.patience)
         self.newest = market_at - timedelta(seconds=market_at.second, microseconds=market_at.microsecond)
         self._told = self.newest  # the moment of which all bars were decided on
-        live = LiveTerms(data.symbols, data.bar_size, data.grace)
         self._grace = data.grace
         self._grid = SessionGrid(build_calendar(data), data.bar_size)
-        self.source = LiveSource(address, SourceTerms(live, IbkrSourceSettings().cache, contract_terms(order.ibkr)))
+        bars = bars_wanted(data, order)
+        self.source = LiveSource(address, source_terms(data, bars))
+        self._feed = LiveFeed(self._take, (), (), self.source.now, timedelta(seconds=bars.decide_within_seconds))
+        self._listened = {BarEvent, SliceEvent}.union(*(stage.handlers for stage in stages))
         self.source.begin(dict.fromkeys(data.symbols, self.newest))
 
     def run(self, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
         """Go on for ``seconds``, or until ``ended`` says so."""
         until = monotonic() + seconds
         while monotonic() < until and not ended():
-            for batch in self.source.batches(_WAIT_SECONDS):
-                if batch.cut:
-                    self._stage.cut()
-                for row in batch.rows:
-                    self._take(self._stage.handle(row))
-                self._take(self._stage.on_time(batch.through + self._grace))
+            self._stage.follow(self.source.now())
+            for event in heard(self.source, self._stage, self._grace, _WAIT_SECONDS):
+                self._feed.send(event)
             self.settle()
 
     def step(self, control_port: int, seconds: float, ended: Callable[[], bool] = lambda: False) -> None:
@@ -121,14 +123,30 @@ class LivePlanes:
         """Disconnect from the bars."""
         self.source.close()
 
-    def _take(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            if isinstance(message, BarEvent | SliceEvent):
-                self.market.append(message)
-                self.newest = max(self.newest, message.timestamp)
-            self._bus.feed([message])
-            if isinstance(message, SliceEvent):
-                self._told = message.timestamp
+    def _take(self, message: Message) -> None:
+        if type(message) in self._listened:
+            self.market.append(message)
+        if isinstance(message, BarEvent | SliceEvent):
+            self.newest = max(self.newest, message.timestamp)
+        self._bus.feed([message])
+        if isinstance(message, SliceEvent):
+            self._told = message.timestamp
+
+
+def bars_wanted(data: DataSettings, order: OrderSettings, *, stepped: bool = False) -> IbkrSourceSettings:
+    """What is asked of the gateway, a ``stepped`` simulator or not; settings of files leave it at the defaults.
+
+    Raises:
+        NoPaperSession: when that is nothing to trade on.
+    """
+    bars = data.ibkr or IbkrSourceSettings(contracts=order.ibkr.contracts)
+    if bars.delayed:
+        raise NoPaperSession("data.ibkr.delayed: delayed quotes are never traded on; set it to false")
+    if stepped and bars.bars is LiveBarsFrom.TRADES:
+        raise NoPaperSession(
+            "data.ibkr.bars: a market that waits tells no trades; leave out --sim, or set it to updates"
+        )
+    return bars
 
 
 def _go(at: TextIO, seconds: float) -> datetime:

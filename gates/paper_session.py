@@ -1,14 +1,12 @@
 """Stage 7: a session on a paper account, held against a mock gateway and a backtest of the same bars."""
 
 import os
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from threading import Event, current_thread, main_thread
 from typing import NamedTuple
 from uuid import UUID
 
@@ -19,10 +17,11 @@ from contracts.base import Message
 from domain.go_live import Evidence
 from gates.artifact import AnyArtifact, Check, PaperLog
 from gates.context import Context, Source, check
-from gates.live_planes import LivePlanes, closing_command
+from gates.live_planes import LivePlanes, bars_wanted, closing_command
 from gates.mock_gateway import simulator
+from gates.session_ending import Told, noted, told_to_end
 from gates.session_measures import fill_rate, filled_orders, latencies, pacing, relative, sharpe_of
-from gates.session_plan import SessionPlan
+from gates.session_plan import NoPaperSession, SessionPlan
 from gates.session_report import metrics_csv, report_html
 from gates.timed_broker import MockOrders, TimedBroker
 from ibkr_client.error_policy import SIMULATOR
@@ -36,11 +35,6 @@ from order_plane.settings import BrokerName, Mode, OrderSettings
 from strategy_plane.composition import build_stage as build_strategy_stage
 
 OPERATOR = "paper-session"
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class NoPaperSession(ValueError):
-    """The settings are not those of a paper session; the text says what to change."""
 
 
 class Traded(NamedTuple):
@@ -69,7 +63,7 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
         NoPaperSession: when the settings are not those of a paper session.
         WrongAccount, BrokerUnavailable, LibraryMissing: as the broker says.
     """
-    on_paper(context.order)
+    bars_wanted(context.data, on_paper(context.order), stepped=control_port is not None)
     folder = context.shelf.directory / f"session-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     folder.mkdir(parents=True)
     with (
@@ -77,12 +71,12 @@ def run(context: Context, plan: SessionPlan, control_port: int | None = None) ->
         simulator(*plan.mock_market, symbols=context.data.symbols) as (port, _),
         MockOrders(port, folder, plan.journey_ms / 1000) as mock,
     ):
-        return _judged(context, plan, _trade(context, plan, folder, mock, control_port, told))
+        return _judged(context, plan, _trade(context, plan, folder, mock, control_port, told), told)
 
 
-def _judged(context: Context, plan: SessionPlan, traded: Traded) -> AnyArtifact:
+def _judged(context: Context, plan: SessionPlan, traded: Traded, told: Told) -> AnyArtifact:
     problems, backtest = list(traded.problems), RunRecord(context.strategy.initial_cash).tables()
-    with noted(problems, "the backtest"):
+    with noted(problems, "the backtest", told):
         backtest = _backtest(context, traded.market)
     found = _log(traded, plan, sharpe_of(backtest))
     checks = [
@@ -121,34 +115,6 @@ def _judged(context: Context, plan: SessionPlan, traded: Traded) -> AnyArtifact:
         "PAPER_TRADING_REPORT.html": report_html(found, checks, traded.tables, backtest, traded.source),
     }
     return context.finish(7, checks, found, documents, traded.source)
-
-
-@contextmanager
-def noted(problems: list[str], what: str) -> Iterator[None]:
-    """Add to ``problems`` what ends ``what`` early, a second Ctrl-C too."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - hours would be lost for whatever it is
-        problems.append(f"{what}: {type(error).__name__}: {error}".removesuffix(": "))
-
-
-@contextmanager
-def told_to_end() -> Iterator[Event]:
-    """Set once Ctrl-C is pressed, the terminal is closed or the process is told to end; a second Ctrl-C interrupts."""
-    told = Event()
-
-    def hear(number: int, _: object) -> None:
-        if told.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        told.set()
-
-    main = current_thread() is main_thread()
-    before = {each: signal.signal(each, hear) for each in _ENDINGS} if main else {}
-    try:
-        yield told
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def long_enough(plan: SessionPlan, seconds: float) -> Check:
@@ -204,7 +170,7 @@ def market_time(seen: Witness) -> datetime:
 
 
 def _trade(
-    context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None, told: Event
+    context: Context, plan: SessionPlan, folder: Path, mock: MockOrders, control_port: int | None, told: Told
 ) -> Traded:
     record = RunRecord(context.strategy.initial_cash)
     own: dict[UUID, float] = {}
@@ -219,7 +185,7 @@ def _trade(
         planes = LivePlanes(context.data, context.order, market_time(first), trading, (deciding,), record)
         begun_at, begun = SystemClock().now(), monotonic()
         last: Source = (Evidence.SIMULATED, ["the gateway could not be asked at the end who it is"])
-        with noted(problems, "the session"):
+        with noted(problems, "the session", told):
             if control_port is None:
                 planes.run(plan.seconds, told.is_set)
             else:
@@ -227,18 +193,18 @@ def _trade(
         if told.is_set():
             problems.append("the session: it was told to end")
         seconds = monotonic() - begun if control_port is None else planes.stepped
-        with noted(problems, "its closing"):
+        with noted(problems, "its closing", told):
             planes.tell(closing_command(OPERATOR, planes.newest))
             planes.run(plan.closing_seconds, lambda: _is_flat(trading))
-        with noted(problems, "the last look at the gateway"):
+        with noted(problems, "the last look at the gateway", told):
             last = source_of(broker.witness())
         heard = broker.heard + planes.source.heard
         connects = broker.connects + planes.source.connects
-        with noted(problems, "the end of the bars"):
+        with noted(problems, "the end of the bars", told):
             planes.close()
         flat = _is_flat(trading)
     finally:
-        with noted(problems, "the end of the order plane"):
+        with noted(problems, "the end of the order plane", told):
             closing.close()
     source = _weaker(source_of(first), last, heard)
     return Traded(

@@ -30,7 +30,7 @@ ROLLBACK = ("rollback", "run", "--operator", OPERATOR, "--reason", "rehearsal be
 
 
 class RehearsalFailed(ValueError):
-    """The order plane for the rehearsal did not come up; the text says how far it came."""
+    """The rehearsal did not come to its end; the text says how far it came, and what is left on the account."""
 
 
 @dataclass(slots=True)
@@ -69,10 +69,10 @@ def rehearse(context: Context, folder: Path) -> tuple[list[Rehearsal], list[Seen
     """Fire the kill switch and run the rollback; returns what happened, and what was seen of the account.
 
     Raises:
-        RehearsalFailed: when no order plane could be brought up with a position and a working order.
+        RehearsalFailed: when no order plane could be brought up with a position and a working order, or it broke off.
     """
     before = look(context.order, OBSERVER)
-    with order_plane(context, folder) as plane:
+    with order_plane(context, folder) as plane, _given_back(context, plane):
         if not plane.wait_for("ready", _READY_SECONDS):
             raise RehearsalFailed(f"no position and no working order within {_READY_SECONDS:g} s; {_tail(folder)}")
         armed = look(context.order, OBSERVER)
@@ -108,6 +108,21 @@ def order_plane(context: Context, folder: Path) -> Iterator[Plane]:
                 process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def _given_back(context: Context, plane: Plane) -> Iterator[None]:
+    """Roll back when a rehearsal breaks off: nobody wants what it bought."""
+    try:
+        yield
+    except Exception as error:
+        try:
+            gone = plane.command(*ROLLBACK).returncode == 0
+        except (OSError, subprocess.SubprocessError):
+            gone = False
+        traded = f"account {context.order.account} and close its {context.data.symbols[0]} in TWS"
+        left = "what it had bought and ordered is gone again" if gone else f"cancel the orders of {traded}"
+        raise RehearsalFailed(f"{error or type(error).__name__}; {left}") from error
 
 
 def _kill(context: Context, plane: Plane, armed: Seen) -> tuple[Rehearsal, Seen]:

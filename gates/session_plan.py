@@ -8,6 +8,10 @@ PACING_CODES = (100, 162, 420)
 _MOCK = ("--active-orders", "0", "--message-rate", "0")
 
 
+class NoPaperSession(ValueError):
+    """The settings are not those of a paper session; the text says what to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
     """How long a session lasts, by the clock of its market, and how many orders it must trade.

@@ -1,6 +1,7 @@
 """What tells of a connection whether Interactive Brokers is behind it, or something that only behaves like it."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
@@ -14,7 +15,10 @@ from ibkr_client.lifeline import Address
 from kernel.clock import SystemClock
 
 PAPER_ACCOUNTS = ("DU", "DF")
-_PROGRAMS = ("ibgateway", "ibcalpha.ibc", "jclient.LoginFrame", "install4j.jclient", "install4j.ibgateway")
+_CLASSES = ("ibcalpha.ibc.", "jclient.LoginFrame", "install4j.jclient.", "install4j.ibgateway.", "ibgateway.")
+"""How names of classes of IBC, TWS and IB Gateway begin."""
+_JARS = re.compile(r"/(Jts|ibgateway)/\d{3,4}/jars/")
+"""Where they keep their code: in a folder for each version."""
 _LARGEST_CLOCK_GAP = 30.0
 _LISTENING = "0A"
 
@@ -61,7 +65,7 @@ def source_of(seen: Witness) -> tuple[Evidence, list[str]]:
 def is_gateway(command: str) -> bool:
     """Whether a command line (its words ended by NUL) is that of TWS or IB Gateway."""
     program, *words = command.split("\0")
-    return Path(program).name == "java" and any(name in word for word in words for name in _PROGRAMS)
+    return Path(program).name == "java" and any(word.startswith(_CLASSES) or _JARS.search(word) for word in words)
 
 
 def program_at(host: str, port: int) -> str:

@@ -26,8 +26,8 @@ SHELL = {
         journals.file_place journals.postgres journals.sql journals.sqlite operator_commands outage parting reconciler
         recovery replacing retelling router sending upkeep""",
     "gates": """account_probe artifact_validation context generated go_live governance integration_flow interface_map
-        live_planes mock_gateway paper_session rehearsal running schema_export session_measures session_report shelf
-        sources suites timed_broker""",
+        live_planes mock_gateway paper_session rehearsal running schema_export session_ending session_measures
+        session_report shelf sources suites timed_broker""",
     "ibkr_client": """connection contracts first_contact first_look gateway_note inbox library lifeline loop_thread
         pacer refusals terms witness""",
     "ibkr_sim": "__main__ bar_files cli command server",

@@ -11,6 +11,7 @@ from gates.artifact import Artifact, Collected
 from gates.context import check
 from gates.go_live import growth, record_problems, standing
 from gates.ladder import Found, Standing
+from gates.shelf import UnreadableDocument
 from gates.stages import STAGES
 
 NOW = datetime.now(UTC)
@@ -55,6 +56,8 @@ class Decided:
         return self.signed, ""
 
     def read(self, name, model):
+        if model is not SignedRecord:
+            raise UnreadableDocument(f"there is no file {name}")
         return self.signed
 
 

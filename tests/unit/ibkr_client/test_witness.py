@@ -39,7 +39,12 @@ def test_what_is_not_shown_to_be_real_is_simulated(changes, expected):
         ("java\0ibcalpha.ibc.IbcGateway\0", True),
         ("java\0-jar\0kafka.jar\0", False),
         ("/usr/bin/python3\0-m\0ibkr_sim\0", False),
+        ("java\0ibgateway.GWClient\0", True),
+        ("java\0-cp\0/home/jo/Jts/1030/jars/jts4launch-1030.jar:x.jar\0Main\0", True),
         ("/tmp/ibgateway\0", False),
+        ("java\0-cp\0/home/ibgateway/mock.jar\0Mock\0", False),
+        ("java\0-jar\0/home/ibgateway/jars/mock.jar\0", False),
+        ("java\0Mock\0--like=install4j.ibgateway.GWClient\0", False),
     ],
 )
 def test_only_the_programs_of_the_broker_count(command, real):

@@ -128,7 +128,7 @@ def test_a_run_in_mode_live_is_refused_before_anything_starts(place):
     require_permission(load_settings(place / "config.yaml", {}), {})
 
 
-def a_live_record(place, settings):
+def a_live_record(place, settings, days=5):
     """A record that lets the settings of ``place`` go live, as far as signatures and hashes are concerned."""
     at = datetime.now(UTC)
     record = GoLiveRecord(
@@ -141,11 +141,11 @@ def a_live_record(place, settings):
         evidence_account="DU1",
         artifacts={str(stage): "ab" * 32 for stage in range(1, 9)},
         passed=True,
-        decided_at=at - timedelta(hours=1),
+        decided_at=at - timedelta(days=2),
         expires_at=at + timedelta(days=10),
         capital=1_000.0,
         scale_up=(
-            Step(capital_fraction=0.1, position_cap=10.0, review_by=at + timedelta(days=5)),
+            Step(capital_fraction=0.1, position_cap=10.0, review_by=at + timedelta(days=days)),
             Step(capital_fraction=0.3, position_cap=30.0, review_by=at + timedelta(days=10)),
         ),
     )
@@ -227,3 +227,19 @@ def test_a_review_is_proposed_signed_by_all_and_counts_only_then(place):
         assert signed(place, "review", role).exit_code == 0
     assert "review 1:" not in gates(place, "verify").output
     assert "there is nothing to open" in gates(place, "review", "--findings", "more").output
+
+
+def test_a_record_does_not_hold_while_not_all_have_signed_who_holds_which_role(place):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    assert "the governance: the Risk Officer has not signed" in gates(place, "verify").output
+    for role in PEOPLE:
+        assert signed(place, "governance", role).exit_code == 0
+    assert "the governance:" not in gates(place, "verify").output
+
+
+def test_a_review_after_its_date_is_not_proposed_since_it_could_not_count(place):
+    a_live_record(place, load_settings(place / "config.yaml", {}), days=-1)
+    refused = gates(place, "review", "--findings", "better late")
+    assert refused.exit_code == 2
+    assert "a review made now does not count; run stage 8 again" in " ".join(refused.output.split())
+    assert json.loads((place / "gates" / "GO_LIVE_RECORD.json").read_text("utf-8"))["reviews"] == []
