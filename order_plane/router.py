@@ -153,10 +153,9 @@ class Router:
         """Ask for cancels at once; returns those that could not be asked for and must be tried again."""
         wanted = [order for order in orders if order.stray or self._desk.knows(order.intent_id)]
         for order in wanted:
-            again = order.key in self._uncancelled
-            if not (order.stray or again):
+            if not order.stray and self._desk.cancels.is_new(order):
                 self.learn(self._asked(order), settlement)
-            self._desk.cancels.leaves(again=again)
+            self._desk.cancels.leaves(again=order.key in self._uncancelled)
         heard = zip(wanted, self._outcomes(wanted), strict=True)
         return [order for order, outcome in heard if not self._hear(order, outcome, settlement)]
 
