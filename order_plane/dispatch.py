@@ -17,7 +17,7 @@ from order_plane.brokers.port import (
 from order_plane.departures import CAUSES, LEFT_BEFORE, Departures, stop
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
-from order_plane.facts import NOT_SENT, Fact, FactKind
+from order_plane.facts import NOT_SENT, Fact, FactKind, says_nothing
 from order_plane.journals.port import Answer, Journal, RowState
 from order_plane.risk.port import Refusal
 from order_plane.router import Router
@@ -104,9 +104,11 @@ class Dispatch:
             return False
         if facts is None:
             return True
-        if facts:
+        if facts and not says_nothing(facts):
             self._take_up(order, facts, settlement)
         else:
+            for fact in facts:
+                self._router.learn(fact, settlement)
             self._doubt(order, "the venue has had the order and tells no more of it", settlement)
         return False
 
