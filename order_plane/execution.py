@@ -292,7 +292,7 @@ class Execution:
         closing = self.supervision.closing() if self.supervision.alert else []
         again = closing
         if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
-            again, self._again = [*self._again, *closing], []
+            again, self._again = [*closing, *self._again], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
         self._collect(self._desk.cancels.due() if self._desk.troubled else ())
