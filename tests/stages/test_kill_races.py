@@ -180,7 +180,7 @@ def test_a_plane_that_holds_sends_no_order_and_closes_what_a_kill_wants_closed(v
 
 @pytest.fixture
 def at_the_fall(venue):
-    """A plane of which a strategy holds 10 AAPL when Kafka falls silent, how often that was noticed, and the journal."""
+    """A plane of which a strategy holds 10 AAPL when Kafka falls silent, who noticed that, and the journal."""
     journal, noticed = MemoryJournal(), []
     stage = a_plane(venue, journal)
     tell(stage, an_intent(1, strategy_id="mine"))
