@@ -17,8 +17,9 @@ from order_plane.brokers.port import (
 from order_plane.departures import CAUSES, LEFT_BEFORE, Departures, stop
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
-from order_plane.facts import NOT_SENT, Fact, FactKind
+from order_plane.facts import NOT_SENT, Fact, FactKind, says_nothing
 from order_plane.journals.port import Answer, Journal, RowState
+from order_plane.lifecycle import history_of
 from order_plane.risk.port import Refusal
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -42,6 +43,7 @@ class Dispatch:
         self.departures = Departures(broker, journal, supervision.signed)
         self._supervision = supervision
         self._desk = desk
+        self._journal = journal
         self._broker = broker
         self._router = router
         self._begin = broker.dispatch if isinstance(broker, Overlapping) else None
@@ -102,13 +104,20 @@ class Dispatch:
             self._router.cut_off = True
             self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
-        if facts is None:
+        if facts is None and not self._was_there(order, settlement):
             return True
-        if facts:
+        if facts and not says_nothing(facts):
             self._take_up(order, facts, settlement)
         else:
+            for fact in facts or ():
+                self._router.learn(fact, settlement)
             self._doubt(order, "the venue has had the order and tells no more of it", settlement)
         return False
+
+    def _was_there(self, order: SubmitOrder, settlement: Settlement) -> bool:
+        """Whether the venue has said meanwhile that it has an earlier attempt, which it may have forgotten since."""
+        past = self._journal.past(order.intent.intent_id)
+        return past is not None and history_of(order.intent.quantity, settlement.completed(past).facts).there
 
     def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
         """``order`` is none; that an earlier attempt never arrived is still only what a person signed."""

@@ -59,7 +59,7 @@ class Execution:
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
         self._sending = Sending(desk, broker, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
-        self.inheritance = Inheritance(desk, journal, self._router, self.published.elsewhere, self._sending.recall)
+        self.inheritance = Inheritance(desk, journal, self._router, self.published, self._sending.recall)
         self.upkeep.may_replace = self.inheritance.may_replace
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
         self._pending: dict[UUID, OrderIntent] = {}
@@ -135,11 +135,11 @@ class Execution:
         """Take a market event as a reference price, and a kill switch command as given: before `recover`.
 
         Those handled before a restart, and those that arrived meanwhile: nothing is sent in ignorance of them. Of a
-        report it is remembered how far the journal was that it came from.
+        report it is remembered how far the journal was that it came from, and of an intent what it wished for.
         """
         if isinstance(message, BarEvent):
             self._mark(message)
-        elif isinstance(message, ExecutionReport):
+        elif isinstance(message, (ExecutionReport, OrderIntent)):
             self.published.remember(message)
         elif isinstance(message, TickEvent):
             self._on_tick(message)
@@ -292,7 +292,7 @@ class Execution:
         closing = self.supervision.closing() if self.supervision.alert else []
         again = closing
         if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
-            again, self._again = [*self._again, *closing], []
+            again, self._again = [*closing, *self._again], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
         self._collect(self._desk.cancels.due() if self._desk.troubled else ())

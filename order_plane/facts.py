@@ -1,5 +1,6 @@
 """What can become known about an order, one thing at a time."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -26,6 +27,16 @@ class FactKind(StrEnum):
     REPLACE_REFUSED = "REPLACE_REFUSED"
     EXPIRED = "EXPIRED"
     SECOND_ORDER = "SECOND_ORDER"
+
+
+FROM_US = frozenset(
+    {
+        *(FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED),
+        *(FactKind.REPLACE_REQUESTED, FactKind.REPLACE_REFUSED),
+        FactKind.SECOND_ORDER,
+    }
+)
+"""Facts that are no sign of life from the venue, or none of the attempt that is known."""
 
 
 class Fact(NamedTuple):
@@ -57,3 +68,8 @@ def can_be(fill: Fact) -> bool:
     quantity, price = fill.quantity, fill.price
     priced = _LEAST_PRICE <= price <= _LARGEST_PRICE or (quantity == 0 and price == 0)
     return priced and 0 <= quantity * price <= _MOST and 0 <= quantity <= _MOST and abs(fill.commission) <= _MOST
+
+
+def says_nothing(told: Sequence[Fact]) -> bool:
+    """Whether what a venue has ``told`` of an intent says only that another attempt works than the newest."""
+    return bool(told) and all(fact.kind in FROM_US for fact in told)

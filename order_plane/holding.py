@@ -115,6 +115,7 @@ class Holding:
             end = self._log.mark(IntentsHandedOver(timestamp=at, journal_id=name, predecessor=predecessor))
             self._log.append(self._claim.model_copy(update={"intents_from": end}))
             self.look()
+            self._refuse_others()  # a claim that was read here is no news any more to whoever looks later
         return self._standing
 
     def _hear(self, news: Sequence[JournalClaim]) -> None:

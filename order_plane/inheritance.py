@@ -8,6 +8,7 @@ from order_plane.claims import Standing
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Journal, Past, RowState
+from order_plane.journals.published import PublishedReports
 from order_plane.policies import MARKET_REQUEST
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -19,9 +20,10 @@ _SHARED = "not to be replaced"
 class Inheritance:
     """Keeps what was handed over from leaving; nothing is, until `accept` says so.
 
-    An intent on which another journal has ``reported`` is that journal's, and what works of it at the venue is found
-    when the account is held against it. Any other may have been sent and not been reported: the venue is asked, and
-    unless it shows the order, that is in doubt until a person decides. ``count`` hears of each: it may have left.
+    An intent on which another journal has ``published`` a report is that journal's, and what works of it at the venue
+    is found when the account is held against it. Any other may have been sent and not been reported, and of what was
+    last reported in doubt nobody knows: the venue is asked, and unless it shows the order, that is in doubt until a
+    person decides. ``count`` hears of each: it may have left.
     """
 
     def __init__(
@@ -29,13 +31,13 @@ class Inheritance:
         desk: Desk,
         journal: Journal,
         router: Router,
-        reported: Collection[UUID],
+        published: PublishedReports,
         count: Callable[[Past], None],
     ) -> None:
         self._desk = desk
         self._journal = journal
         self._router = router
-        self._reported = reported
+        self._published = published
         self._count = count
         self._intents: Collection[UUID] = frozenset()
         self._standing = Standing()
@@ -68,7 +70,7 @@ class Inheritance:
         if not self._intents:
             return []
         found = [pending.pop(each) for each in tuple(pending) if each in self._intents]
-        return [self._desk.admit(each) for each in found if each.intent_id not in self._reported]
+        return [self._desk.admit(each) for each in found if self._published.elsewhere.get(each.intent_id, True)]
 
     def leave(self, orders: Sequence[SubmitOrder], settlement: Settlement) -> None:
         """What came of ``orders``, which the journal holds as begun, the venue must show or a person must say."""
@@ -79,13 +81,19 @@ class Inheritance:
                 self._router.reconcile(past, settlement)
 
     def unsent(self, unbegun: Sequence[Past], settlement: Settlement) -> Sequence[Past]:
-        """Of what this journal was about to send, what it still may: nothing, at the first start after a hand-over."""
+        """Of what this journal was about to send, what it still may: nothing, at the first start after a hand-over.
+
+        What another journal left in doubt is taken up then; intents that were read before come by no other way.
+        """
+        doubted = self._published.doubted()
         if not self._new:
             return unbegun
         orders = [SubmitOrder(past.intent, past.account, past.attempt) for past in unbegun]
         for order in orders:
             if order.attempt == 1:
                 self._desk.admit(order.intent)
+        strange = [each for each in doubted if each.intent_id in self._intents]
+        orders += [self._desk.admit(each) for each in strange if self._journal.past(each.intent_id) is None]
         self.leave(self._journal.begin(orders, (), settlement.published) if orders else (), settlement)
         return ()
 

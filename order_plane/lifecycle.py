@@ -125,6 +125,11 @@ class History:
         return [fact for fact in (self._asked or {}).values() if self._waits(fact)]
 
     @property
+    def requested(self) -> Set[str]:
+        """The cancels that were asked for, whatever was answered."""
+        return self._requests or frozenset()
+
+    @property
     def cancelling(self) -> set[str]:
         """The cancels that were asked for and not refused."""
         return (self._requests or set()) - (self._refusals or set())

@@ -69,16 +69,16 @@ class Deadlines:
 def replacement(past: Past, after: timedelta) -> OrderIntent | None:
     """The market order for what is left of an order that was cancelled to be replaced; None when none is due.
 
+    None is due when anything else was asked to end it, even in vain, or when the venue refused to cancel it for this.
     It follows from the facts alone and its id from the intent it replaces, so however often it is asked for there is
     one. What traded while the cancel was on its way is not ordered again, so the venue must have been asked what that
     is; and it must leave within ``after``.
     """
-    wanted = [fact for fact in past.facts if fact.fact_id == MARKET_REQUEST]
     history = history_of(past.intent.quantity, past.facts)
     remaining = max(0.0, history.size - history.filled)
-    if history.cancelling - {MARKET_REQUEST}:
-        return None  # a person or a kill wanted it to end
-    if not wanted or history.status() is not Status.CANCELLED or not remaining:
+    if not history.cancelling == history.requested == {MARKET_REQUEST}:
+        return None  # a person or a kill wanted it to end, or what ended it was not this cancel
+    if history.status() is not Status.CANCELLED or not remaining:
         return None
     at = max((fact.timestamp for fact in past.facts if fact.kind is FactKind.CANCELLED), default=None)
     if at is None:

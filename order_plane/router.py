@@ -20,7 +20,7 @@ from order_plane.brokers.port import (
 )
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
-from order_plane.facts import NOT_SENT, Fact, FactKind, can_be
+from order_plane.facts import FROM_US, NOT_SENT, Fact, FactKind, can_be, says_nothing
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
 from order_plane.lifecycle import history_of
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
@@ -31,15 +31,7 @@ _ACKED, _FILL, _SECOND = (
     FactKind.FILL,
     FactKind.SECOND_ORDER,
 )  # looking a member up by name costs more than using it
-_FROM_US = frozenset(
-    {
-        *(FactKind.SUBMITTING, FactKind.CANCEL_REQUESTED, FactKind.CANCEL_REFUSED),
-        *(FactKind.REPLACE_REQUESTED, FactKind.REPLACE_REFUSED),
-        FactKind.SECOND_ORDER,
-    }
-)
-"""Facts that are no sign of life from the venue, or none of the attempt that is known."""
-_NO_LIFE = _FROM_US | {FactKind.REJECT}
+_NO_LIFE = FROM_US | {FactKind.REJECT}
 """Facts that do not say that the venue has the order, or had it."""
 _PATIENCE_SECONDS = 1.0
 """How long a venue that leaves a cancel unanswered may keep everybody else waiting."""
@@ -64,7 +56,7 @@ class Router:
         if fact.kind is _FILL and not can_be(fact):
             self._refuse(fact, settlement)
             return
-        if self._doubtful and fact.kind not in _FROM_US:
+        if self._doubtful and fact.kind not in FROM_US:
             self._end_doubt(fact, settlement)
         said = self._desk.learn(fact)
         if said is None:
@@ -153,10 +145,9 @@ class Router:
         """Ask for cancels at once; returns those that could not be asked for and must be tried again."""
         wanted = [order for order in orders if order.stray or self._desk.knows(order.intent_id)]
         for order in wanted:
-            again = order.key in self._uncancelled
-            if not (order.stray or again):
+            if not order.stray and self._desk.cancels.is_new(order):
                 self.learn(self._asked(order), settlement)
-            self._desk.cancels.leaves(again=again)
+            self._desk.cancels.leaves(again=order.key in self._uncancelled)
         heard = zip(wanted, self._outcomes(wanted), strict=True)
         return [order for order, outcome in heard if not self._hear(order, outcome, settlement)]
 
@@ -197,7 +188,8 @@ class Router:
         except (BrokerUnavailable, BrokerStateUnknown):
             self._reconcile_unasked(past, settlement)
             return
-        if facts is None:
+        if facts is None or says_nothing(facts):
+            self._learn_news(past, facts or (), settlement)
             self._reconcile_absent(past, settlement)
             return
         if past.state is not RowState.ACKED:
@@ -257,7 +249,8 @@ class Router:
             facts = [_signed_end(resolution, self._journal.past(intent_id))]
         else:
             facts = self.facts_at_broker(intent_id)
-            facts = facts or [Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id)]
+            if says_nothing(facts) or not facts:
+                facts.append(Fact(intent_id, FactKind.ACK, "ack", resolution.at, resolution.order_id))
         for fact in facts:
             self.learn(fact, settlement)
         return None

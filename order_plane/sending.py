@@ -9,6 +9,7 @@ from contracts.base import Message
 from contracts.control import KillSwitchCommand
 from contracts.trading import OrderIntent
 from kernel.clock import since_boot
+from kernel.kafka_errors import BrokerUnavailable
 from kernel.ports import Unprocessable
 from order_plane.brokers.port import Broker
 from order_plane.desk import Desk
@@ -30,8 +31,11 @@ class Sending:
     journal is asked who may send. A journal that another order plane can take over is asked again before each order:
     what was decided leaves only from the plane that holds it.
 
+    When Kafka falls silent meanwhile, what closes a position leaves all the same, and the rest is withheld.
+
     Raises:
         JournalError: when another order plane has taken the journal over, or a shared one does not answer.
+        BrokerUnavailable: when something was withheld because Kafka does not answer.
     """
 
     def __init__(
@@ -67,22 +71,33 @@ class Sending:
         outputs of ``settlement``; returns how many they have heard then.
         """
         desk, dispatch = self._desk, self._dispatch
+        silence: BrokerUnavailable | None = None
+        withheld = 0
         for order in orders:
             said = len(settlement.outputs)
             ready = dispatch.make_way(order, settlement)  # a venue may take long to say so
             heard = self._overhear(settlement, heard, said)
             ready = ready and (order.attempt == 1 or dispatch.is_absent(order, settlement))
-            self.heed(settlement)
-            if ready and self._is_late(order.intent):
+            silence = self._listen(settlement, silence)
+            closes = order.intent.intent_id in exempt
+            if silence is not None and not closes:
+                withheld += 1
+                if ready:
+                    dispatch.withhold(order, "KAFKA_AWAY: Kafka fell silent before it was sent", settlement)
+            elif ready and self._is_late(order.intent):
                 dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)
-            elif ready and (order.attempt > 1 or (desk.troubled and order.intent.intent_id not in exempt)):
+            elif ready and (order.attempt > 1 or (desk.troubled and not closes)):
                 dispatch.send_if_allowed(order, settlement)
             elif ready:
                 dispatch.send(order, settlement)
             heard = self._overhear(settlement, heard)
         said = len(settlement.outputs)
         dispatch.conclude(settlement)
-        return self._overhear(settlement, heard, said)
+        heard = self._overhear(settlement, heard, said)
+        if silence is not None and withheld:
+            settlement.write_down(self._journal)
+            raise silence
+        return heard
 
     def _overhear(self, settlement: Settlement, heard: int, said: int = -1) -> int:
         """Let the guards judge, unless nothing was said since there were ``said`` outputs."""
@@ -92,13 +107,21 @@ class Sending:
             settlement.outputs += self._supervision.act(())
         return len(settlement.outputs)
 
-    def heed(self, settlement: Settlement) -> None:
+    def _listen(self, settlement: Settlement, silence: BrokerUnavailable | None) -> BrokerUnavailable | None:
+        """`heed` and return None, or how Kafka did not answer; once it was silent only the journal is asked."""
+        try:
+            self.heed(settlement, ask=silence is None)
+        except BrokerUnavailable as away:
+            return away
+        return silence
+
+    def heed(self, settlement: Settlement, *, ask: bool = True) -> None:
         """Carry out what somebody waits for; to be called before anything that makes the venue trade.
 
         When that cannot be known nothing more leaves, and what the venue has said so far is made durable.
         """
         try:
-            self._heed(settlement)
+            self._heed(settlement, ask=ask)
         except Exception:
             self._dispatch.conclude(settlement)
             settlement.write_down(self._journal)
@@ -114,11 +137,11 @@ class Sending:
             return False
         return self._desk.now + timedelta(seconds=waited) > intent.valid_until
 
-    def _heed(self, settlement: Settlement) -> None:
+    def _heed(self, settlement: Settlement, *, ask: bool) -> None:
         now = since_boot()
         if self._shared or now - self._ours_at > _PAUSE_SECONDS:
             self._journal.affirm()
             self._ours_at = now
-        for command in self.urgent():
+        for command in self.urgent() if ask else ():
             with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
                 settlement.outputs += self._obey(command)

@@ -94,7 +94,7 @@ class Session:
         try:
             await sent.answer
         except ConnectionLost as lost:
-            if not sent.tracked.facts:  # else the next connection has told of it, while others were heard
+            if not sent.tracked.answered:  # else the next connection has told of it, while others were heard
                 raise BrokerStateUnknown(str(lost)) from None
         except TimeoutError:
             await self._search(sent)
@@ -253,11 +253,11 @@ class Session:
     async def _search(self, sent: Sent) -> None:
         """The gateway did not answer: ask whether it has the order, once for all that wait in vain by then."""
         try:
-            if not sent.tracked.facts:  # else it has said so while others were heard
+            if not sent.tracked.answered:  # else it has said so while others were heard
                 await self._venue.question.since(sent.alarm.when())
         except NO_ANSWER as error:
             raise BrokerStateUnknown(f"no answer to the order, nor to a question about it: {named(error)}") from None
-        if not sent.tracked.facts:
+        if not sent.tracked.answered:
             raise BrokerStateUnknown(f"no answer within {self._terms.answer_seconds:g} s, and the order is not listed")
 
 

@@ -89,6 +89,11 @@ class Tracked:
         return (FactKind.ACK, "ack") in self.facts
 
     @property
+    def answered(self) -> bool:
+        """Whether the gateway has said anything of this attempt: that another one works says nothing of it."""
+        return any(kind is not FactKind.SECOND_ORDER for kind, _ in self.facts)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will trade, as far as is known."""
         return self.over or self.filled >= self.sent * (1 - DUST)

@@ -4,33 +4,43 @@ from collections.abc import Collection
 from uuid import UUID
 
 from contracts.base import Message
-from contracts.trading import ExecutionReport
+from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from order_plane.journals.port import Journal, JournalError
 
 
 class PublishedReports:
     """How far each journal was that published reports came from; only ``journal`` and those `accepted` may be there.
 
-    ``elsewhere`` are the intents on which another journal has reported.
+    ``elsewhere`` are the intents on which another journal has reported, and whether it last said that what became of
+    their order is unknown.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._newest: dict[str, int] = {}
         self._accepted: Collection[str] = ()
-        self.elsewhere: set[UUID] = set()
+        self.elsewhere: dict[UUID, bool] = {}
+        self._wished: dict[UUID, OrderIntent] = {}
 
     def accept(self, before: Collection[str]) -> None:
         """The journals ``before`` this one have handed over to it."""
         self._accepted = before
 
-    def remember(self, report: ExecutionReport) -> None:
-        """Take in a report that was published; one that names no journal says nothing."""
+    def remember(self, report: ExecutionReport | OrderIntent) -> None:
+        """Take in a report that was published, or an intent; a report that names no journal says nothing."""
+        if isinstance(report, OrderIntent):
+            self._wished[report.intent_id] = report
+            return
         name = report.journal_id
         if name is not None:
             self._newest[name] = max(self._newest.get(name, 0), report.journal_seq or 0)
             if name != self._journal.journal_id:
-                self.elsewhere.add(report.intent_id)
+                self.elsewhere[report.intent_id] = report.status is OrderStatus.IN_DOUBT
+
+    def doubted(self) -> list[OrderIntent]:
+        """The intents remembered of which another journal last said so; to be asked once, for they are forgotten."""
+        wished, self._wished = self._wished, {}
+        return [wished[name] for name, doubted in self.elsewhere.items() if doubted and name in wished]
 
     def refuse_others(self) -> None:
         """Hold the journal against the reports remembered.

@@ -96,6 +96,10 @@ class KillCancels:
         names = (request_id if number == 1 else f"{request_id}-{number}" for number in count(1))
         return order.cancel(self._account, next(each for each in names if each not in order.history.refused), reason)
 
+    def is_new(self, wish: CancelOrder) -> bool:
+        """Whether nobody has asked so yet, by that name, for the open order to be cancelled."""
+        return wish.request_id not in self._orders[wish.intent_id.int].history.requested
+
     def leaves(self, *, again: bool) -> None:
         """A cancel is sent now, whoever wants it: it always passes, and orders wait for it, though not ``again``."""
         if not again:

@@ -11,6 +11,7 @@ from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAler
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
 from kernel.clock import monotonic
+from kernel.kafka_errors import BrokerUnavailable
 from kernel.memory_bus import MemoryBus
 from kernel.ports import Unprocessable
 from kernel.pump import Pump
@@ -175,6 +176,43 @@ def test_a_plane_that_holds_sends_no_order_and_closes_what_a_kill_wants_closed(v
     tell(stage, a_kill(action=KillAction.HALT_AND_FLATTEN))
     (closing,) = stage.desk.open_orders
     assert (closing.intent.direction, closing.intent.quantity) == (Side.SELL, 10.0)
+
+
+@pytest.fixture
+def at_the_fall(venue):
+    """A plane of which a strategy holds 10 AAPL when Kafka falls silent, who noticed that, and the journal."""
+    journal, noticed = MemoryJournal(), []
+    stage = a_plane(venue, journal)
+    tell(stage, an_intent(1, strategy_id="mine"))
+    venue.news = [venue.fact(UUID(int=1), FactKind.FILL, quantity=10.0, price=100.0)]
+    tell(stage)
+
+    def urgent():
+        noticed.append(stage)
+        raise BrokerUnavailable("host", "what a pause has missed cannot be read")
+
+    stage.heed(urgent)
+    return stage, noticed, journal
+
+
+KILL_OF_MINE = {"scope": KillScope.STRATEGY, "target": "mine", "action": KillAction.HALT_AND_FLATTEN}
+
+
+def test_what_closes_a_position_leaves_though_kafka_falls_silent_right_before(venue, at_the_fall):
+    stage, _, _ = at_the_fall
+    assert statuses(tell(stage, a_kill(**KILL_OF_MINE))) == ["ACKNOWLEDGED"]
+    (closing,) = stage.desk.open_orders
+    assert closing.intent.intent_id in venue.orders
+
+
+def test_what_has_not_left_when_kafka_falls_silent_is_no_order_and_keeps_no_position_open(venue, at_the_fall):
+    stage, noticed, journal = at_the_fall
+    with pytest.raises(BrokerUnavailable):
+        tell(stage, a_kill(**KILL_OF_MINE), an_intent(2), an_intent(3, quantity=11.0))
+    assert len(noticed) == 1, "one order waits for Kafka, the others do not"
+    (closing,) = stage.desk.open_orders
+    assert [*venue.orders] == [UUID(int=1), closing.intent.intent_id]
+    assert [journal.past(UUID(int=number)).state for number in (2, 3)] == [RowState.REJECTED] * 2
 
 
 def test_without_a_kill_what_shows_up_works_on(venue):

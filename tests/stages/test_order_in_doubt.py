@@ -106,6 +106,25 @@ def test_a_next_attempt_waits_until_kafka_says_who_sends(doubtful):
     assert venue.sent == [(1, 1), (1, 2)]
 
 
+@pytest.mark.parametrize("when", ["in an earlier life", "earlier", "at once"])
+def test_no_next_attempt_is_sent_of_what_the_venue_had_meanwhile_and_has_forgotten(world, doubtful, when):
+    stage, venue = doubtful
+    venue.answers, stage.upkeep.confirm = [[an_ack()]], lambda: when == "at once"
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    venue.news = [an_ack()]
+    tell(stage)
+    if when == "in an earlier life":
+        stage, venue = world()
+        stage.recover()
+    stage.upkeep.confirm = lambda: True
+    tell(stage, a_bar(1))
+    assert venue.sent == [(1, 1)]
+    assert (state_of(stage), stage.desk.in_doubt) == ((RowState.IN_DOUBT, 2), 1)
+    with pytest.raises(NotInDoubt, match="has had that order"):
+        stage.resolve(a_decision(Verdict.SEND_AGAIN, 2))
+    assert seen(stage.resolve(a_decision(Verdict.NOT_SENT, 2)))[-1][:2] == (1, "CANCELED")
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_was_not_sent_ends_rejected_and_frees_its_symbol(world, doubtful, restart):
     stage, venue = doubtful

@@ -10,7 +10,7 @@ from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, Tim
 from domain.ids import replacement_id
 from order_plane.brokers.paper import PaperBroker
 from order_plane.brokers.paper_store import MemoryPaperStore
-from order_plane.brokers.port import BrokerUnavailable
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.composition import (
     build_simulation,
     build_stage,
@@ -18,8 +18,10 @@ from order_plane.composition import (
     commission_of,
     slippage_of,
 )
+from order_plane.effects import CancelOrder
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, Verdict
 from order_plane.policies import MARKET_REQUEST
 from order_plane.settings import OrderSettings
 
@@ -241,6 +243,90 @@ def test_what_a_person_cancels_is_not_sent_anew_when_its_time_is_up_meanwhile(wh
     tell(stage)
     assert stage._journal.past(SECOND) is None
     assert not stage.upkeep.waits
+
+
+class Moody(Rigid):
+    """Such a venue that meets a cancel with its ``problem``, or hears it and is ``mute``."""
+
+    problem: Exception | None = None
+    mute = False
+    told: tuple[Fact, ...] = ()
+
+    def drain(self):
+        told, self.told = self.told, ()
+        return [*super().drain(), *told]
+
+    def cancel(self, order):
+        if self.problem is not None:
+            raise self.problem
+        return () if self.mute else super().cancel(order)
+
+
+@pytest.fixture
+def at_moody():
+    """A plane whose order is about to be cancelled to be replaced, and the venue."""
+    wanted = settings(unfilled="market", partly="market")
+    venue = rigid(wanted, Moody)
+    stage = build_stage(wanted, MemoryJournal(), venue)
+    stage.recover()
+    lived(stage, *FAR[:2])
+    return stage, venue
+
+
+def requests(stage, kind=FactKind.CANCEL_REQUESTED):
+    return [fact.fact_id for fact in stage._journal.past(FIRST).facts if fact.kind is kind]
+
+
+def test_what_a_person_cancels_while_the_policy_has_no_answer_is_not_sent_anew(at_moody):
+    stage, venue = at_moody
+    venue.problem = BrokerStateUnknown("timeout")
+    tell(stage, a_bar(3, 110.0))
+    stage.cancel(FIRST, "operator-ann", "ann: wrong symbol")
+    tell(stage)
+    tell(stage)
+    assert requests(stage) == [MARKET_REQUEST, "operator-ann"]
+    venue.problem = None
+    assert (FIRST, "CANCELED", 0.0) in tell(stage)
+    tell(stage, a_bar(4, 110.0))
+    assert stage._journal.past(SECOND) is None
+    assert not stage.upkeep.waits
+
+
+def test_what_a_person_cancels_is_not_sent_anew_when_the_venue_refuses_the_second_cancel(at_moody):
+    stage, venue = at_moody
+    venue.mute = True
+    tell(stage, a_bar(3, 110.0))
+    venue.problem = BrokerRefused("IBKR_10148: PendingCancel")
+    stage.cancel(FIRST, "operator-ann", "ann: wrong symbol")
+    tell(stage)
+    assert requests(stage, FactKind.CANCEL_REFUSED) == ["operator-ann"]
+    assert end_at_venue(stage, 4) == [(FIRST, "CANCELED", 0.0)]
+    tell(stage, a_bar(5, 110.0))
+    assert stage._journal.past(SECOND) is None
+
+
+@pytest.mark.parametrize("answer", ["refused", "signed"])
+def test_what_ends_long_after_the_policy_could_not_cancel_it_is_not_sent_anew(at_moody, answer):
+    stage, venue = at_moody
+    if answer == "refused":
+        venue.problem = BrokerRefused("IBKR_161: not in a cancellable state")
+        tell(stage, a_bar(3, 110.0))
+    else:
+        venue.mute = True
+        tell(stage, a_bar(3, 110.0))
+        stage.resolve(Resolution(FIRST, 1, Verdict.NOT_SENT, "ann", "no", NOON, changes=(MARKET_REQUEST,)))
+    assert requests(stage, FactKind.CANCEL_REFUSED) == [MARKET_REQUEST]
+    assert end_at_venue(stage, 59) == [(FIRST, "CANCELED", 0.0)]
+    tell(stage, a_bar(60, 110.0))
+    assert stage._journal.past(SECOND) is None
+    assert not stage.upkeep.waits
+
+
+def end_at_venue(stage, minutes):
+    """Somebody cancels the order at the venue's desk; returns what is said of it."""
+    venue = stage._broker
+    venue.told = Rigid.cancel(venue, CancelOrder(FIRST, "", "PAPER", "by-hand"))
+    return tell(stage, a_bar(minutes, 110.0))
 
 
 def test_a_market_order_is_never_replaced():

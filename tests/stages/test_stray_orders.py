@@ -13,7 +13,7 @@ from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown
 from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
-from order_plane.journals.port import Resolution, Verdict
+from order_plane.journals.port import Resolution, RowState, Verdict
 from order_plane.operator_commands import operator_commands
 from order_plane.settings import OrderSettings
 
@@ -99,6 +99,53 @@ def test_a_cancel_that_was_not_answered_is_asked_for_again_and_after_a_restart(s
     venue.news, venue.problem = [SECOND], None
     tell(again)
     assert venue.cancelled == [(1, "o-1", True)]
+
+
+@pytest.fixture
+def doubted_again():
+    """A plane of which nobody knows whether its second attempt arrived, and whose first one turned up."""
+    venue, journal = Venue(), MemoryJournal()
+    stage = build_stage(SETTINGS, journal, venue)
+    stage.recover()
+    tell(stage, a_bar(), an_intent(order_type=OrderType.LIMIT, limit_price=100.0))
+    decide(stage, Verdict.SEND_AGAIN)
+    venue.known[FIRST] = [SECOND]
+    return stage, venue, journal
+
+
+@pytest.mark.parametrize("heard_before", [True, False])
+def test_a_late_first_attempt_does_not_say_what_became_of_the_second(doubted_again, heard_before):
+    stage, venue, journal = doubted_again
+    if heard_before:
+        venue.news = [SECOND]
+        tell(stage)
+    assert (journal.past(FIRST).state, journal.past(FIRST).attempt) == (RowState.IN_DOUBT, 2)
+    stage = build_stage(SETTINGS, journal, venue)
+    stage.recover()
+    tell(stage)
+    assert (journal.past(FIRST).state, stage.desk.in_doubt) == (RowState.IN_DOUBT, 1)
+    assert SECOND in journal.past(FIRST).facts
+    assert (1, "o-1", True) in venue.cancelled
+
+
+def test_what_a_person_adopts_works_though_the_venue_tells_only_of_another_attempt(doubted_again):
+    stage, _, journal = doubted_again
+    stage.resolve(Resolution(FIRST, 2, Verdict.ADOPTED, "ann", "it is there", NOON, "o-2"))
+    assert journal.past(FIRST).facts[-1].kind is FactKind.ACK
+    assert stage.desk.in_doubt == 0
+
+
+def test_no_third_attempt_is_taken_for_one_that_the_venue_has(doubted_again):
+    stage, venue, journal = doubted_again
+    stage.resolve(Resolution(FIRST, 2, Verdict.SEND_AGAIN, "ann", "asked the venue", NOON))
+    tell(stage)
+    assert [attempt for _, attempt in venue.sent] == [1, 2]
+    assert (journal.past(FIRST).state, journal.past(FIRST).attempt) == (RowState.IN_DOUBT, 3)
+    assert (1, "o-1", True) in [*venue.cancelled, *map(cancel_of, stage.uncancelled.values())]
+
+
+def cancel_of(order):
+    return order.intent_id.int, order.order_id, order.stray
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.market import BarEvent
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
+from ibkr_client.connection import ConnectionLost
 from ibkr_client.lifeline import Address
 from ibkr_client.messages import Commission, ContractDetails, Execution, OrderProgress, OrderState, Position
 from order_plane.brokers.ibkr import IbkrBroker
@@ -315,6 +316,22 @@ def test_a_stray_order_is_cancelled_alone(venue):
     assert venue.book.of_intent(FIRST).working == [5]
     with pytest.raises(BrokerRefused, match="UNKNOWN_ORDER"):
         asyncio.run(session.cancel(stray))
+
+
+@pytest.mark.parametrize("silence", [TimeoutError(), ConnectionLost("gone")], ids=["mute", "cut off"])
+def test_a_late_first_attempt_is_no_answer_to_the_second(venue, silence):
+    async def second(session):
+        tracked = Tracked(FIRST, 2, 6, "AAPL", 10.0, 10.0, NOON, lapses=False)
+        venue.book.add(tracked)
+        answer = venue.sending[6] = asyncio.get_running_loop().create_future()
+        alarm = asyncio.get_running_loop().call_later(60.0, _give_up, answer)
+        venue.order_state(listed())
+        answer.set_exception(silence)
+        return await outcome_within(session.answer(Sent(tracked, answer, alarm)))
+
+    unknown = asyncio.run(second(Session(venue, Terms("DU1", 0.01, {}), SimpleNamespace(), 1)))
+    assert isinstance(unknown, BrokerStateUnknown)
+    assert [fact.kind for fact in venue.news] == [FactKind.SECOND_ORDER]
 
 
 def test_an_option_on_a_stock_that_is_held_is_no_part_of_the_position_in_the_stock(venue):
