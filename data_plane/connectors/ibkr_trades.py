@@ -25,9 +25,9 @@ from ibkr_client.messages import HistoryBar, Listener, Notice, Trade
 _LOG = structlog.get_logger()
 _DAY = timedelta(days=1)
 _MARGIN = timedelta(seconds=1)
-_BEFORE_ALL, _NEVER = (each.replace(tzinfo=UTC) for each in (datetime.min, datetime.max))
-_MOST_PATCHES = 5
-"""How often missing bars are asked for before they are given up."""
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_MOST_PATCHES = 5  # so often missing bars are asked for before they are given up
 
 
 class BarBuilder(Protocol):
