@@ -31,7 +31,8 @@ def take_over(
     First see that the other order plane is stopped, or its session at the venue is ended. One that is cut off from
     Kafka sends no intent that comes after this; but while it reaches the venue, a kill engaged there goes on closing
     positions, which this order plane may close too. Intents from before are never sent by themselves: what the other
-    one did not report is asked of the venue and then shown in doubt. Exit code 1 when that journal sends already, or
+    one did not report is asked of the venue and then shown in doubt. This one knows the kills that Kafka has and those
+    of its own journal: give those again that were given while Kafka was away, before it starts. Exit code 1 when that journal sends already, or
     another one was faster.
     """
     with reported(), journal_errors(), _log_errors():
@@ -45,7 +46,8 @@ def take_over(
             f"this journal ({name}) sends from intent {standing.intents_from} on, in the place of {other.journal_id} on"
             f" {other.host}, {other.place}. NOTHING HERE STOPS THAT ORDER PLANE: while it is cut off from Kafka and"
             " reaches the venue, a kill engaged there goes on closing positions and cancelling orders, so a position"
-            " may be closed twice. See that its process has ended, or end its session at the venue. Then start the"
+            " may be closed twice. See that its process has ended, or end its session at the venue. KILLS GIVEN WHILE"
+            " KAFKA WAS AWAY ARE NOT KNOWN HERE: give them again (algotrade kill on) before you start. Then start the"
             " order plane of this journal, hold the account against the venue, and decide on what it shows in doubt:"
             " algotrade orders in-doubt",
             markup=False,

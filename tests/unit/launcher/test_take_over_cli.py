@@ -43,7 +43,7 @@ def test_it_says_who_is_followed_and_what_to_do_next(take_over, journal, tmp_pat
     old, new = journal("old", claims=True), journal("new")
     result = take_over()
     assert result.exit_code == 0
-    for word in (old, new, str(tmp_path / "old"), "orders in-doubt", "NOTHING HERE STOPS THAT ORDER PLANE"):
+    for word in (old, new, str(tmp_path / "old"), "orders in-doubt", "NOTHING HERE STOPS THAT ORDER PLANE", "algotrade kill on"):
         assert word in result.output
 
 
