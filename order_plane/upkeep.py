@@ -223,7 +223,7 @@ class Upkeep:
         if self._reconciler is None:
             return ()
         said = self._reconciler.run(self._hear)
-        if self._reconciler.holds:
+        if self._desk.halts.held is None:  # the venue gave its account
             self._cancelled = {each for each in self._cancelled if self._desk.knows(each)}
         return said
 

@@ -9,7 +9,7 @@ from venue_double import Venue
 
 from contracts.control import KillAction, KillSwitchCommand
 from contracts.trading import OrderType, Side
-from order_plane.brokers.port import BrokerStateUnknown
+from order_plane.brokers.port import BrokerStateUnknown, Snapshot
 from order_plane.composition import build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.memory import MemoryJournal
@@ -61,7 +61,10 @@ def venue():
 @pytest.fixture
 def stage(venue):
     """An order plane that holds 10 and works an exit of all of them."""
-    stage = build_stage(SETTINGS, MemoryJournal(), venue)
+    return holding_and_selling(build_stage(SETTINGS, MemoryJournal(), venue))
+
+
+def holding_and_selling(stage):
     stage.recover()
     tell(stage, a_bar(), an_intent(1, quantity=10.0))
     exit_order = an_intent(2, 1, quantity=10.0, direction=Side.SELL, order_type=OrderType.LIMIT, limit_price=101.0)
@@ -82,3 +85,17 @@ def test_nothing_is_closed_before_the_venue_says_what_the_cancelled_exit_sold(st
     venue.silent = False
     tell(stage)
     assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)
+
+
+def test_an_account_of_the_venue_tells_what_it_does_not_say_of_the_order(venue):
+    venue.snapshot = lambda: Snapshot((), (), venue.holds)
+    venue.holds = {}
+    stage = build_stage(OrderSettings(limits={"duplicate_window": 0}, guards=[]), MemoryJournal(), venue)
+    holding_and_selling(stage)
+    venue.silent = True
+    tell(stage, KILL)
+    assert venue.closed == []
+    venue.holds = {"AAPL": 4.0}
+    stage.reconcile()
+    tell(stage)
+    assert venue.closed == [(Side.SELL, 4.0)]
