@@ -94,8 +94,15 @@ _TABLE = (
         dead_letter="dlq_execution_reports",
         rebuilds=True,
     ),
+    # Small, and read whole by every order plane that starts: a kill holds until somebody releases it.
     Topic(
-        "control", (KillSwitchCommand, RunMarker), key="none", owner="operator", partitions=1, dead_letter="dlq_control"
+        "control",
+        (KillSwitchCommand, RunMarker),
+        key="none",
+        owner="operator",
+        partitions=1,
+        retention=_FOR_GOOD,
+        dead_letter="dlq_control",
     ),
     Topic(
         "plans",
@@ -140,7 +147,7 @@ _TABLE = (
     _dead_letter_of("market_events", _FOR_GOOD),
     _dead_letter_of("order_intents", _FOR_GOOD),
     _dead_letter_of("execution_reports", _FOR_GOOD),
-    _dead_letter_of("control"),
+    _dead_letter_of("control", _FOR_GOOD),
     # What was handed in again too often waits here for a person.
     replace(_dead_letter_of("parked"), owner="redrive", retention=timedelta(days=365)),
 )

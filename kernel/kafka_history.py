@@ -24,12 +24,13 @@ _CHUNK = 1_000
 class Span:
     """Which part of the logs of its inputs a plane reads again.
 
-    ``newest`` keeps to so many of the newest records of each partition; ``to_end`` goes beyond what the plane has
-    handled, to the ends of the logs.
+    ``newest`` keeps to so many of the newest records of each partition, but for topics named in ``whole``; ``to_end``
+    goes beyond what the plane has handled, to the ends of the logs.
     """
 
     newest: int | None = None
     to_end: bool = False
+    whole: frozenset[str] = frozenset()
 
 
 WHOLE = Span()
@@ -56,7 +57,8 @@ def ranges_of(
         if low and names[partition[0]].rebuilds and span.newest is None:
             raise HistoryLost(*partition, low)
         end = high if span.to_end or partition[0] in own else committed.get(partition, low)
-        ranges[partition] = (low if span.newest is None else max(low, end - span.newest), end)
+        whole = span.newest is None or names[partition[0]].name in span.whole
+        ranges[partition] = (low if whole else max(low, end - (span.newest or 0)), end)
     return ranges
 
 

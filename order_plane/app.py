@@ -9,6 +9,7 @@ from contracts.base import Message
 from contracts.codec import FieldError
 from contracts.control import KillScope, KillSwitchCommand, PlanDecision, RebalancePlan, RiskAlert
 from contracts.market import BarEvent, TickEvent
+from contracts.topics import TOPIC_OF
 from contracts.trading import ExecutionCost, ExecutionReport, OrderIntent, OrderStatus
 from ibkr_client.gateway_note import GatewayNote
 from kernel import kafka_errors
@@ -45,8 +46,8 @@ _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand
 """What the journal does not tell: reference prices, commands that came meanwhile, prices at which intents arrived."""
 _CAUSES = (*performance_guard.CAUSES, *symbol_halts.CAUSES, *OVERRUNS)
 _SAID: tuple[type[Message], ...] = (ExecutionReport, RiskAlert, ExecutionCost, KillSwitchCommand)
-_SPAN = Span(newest=50_000, to_end=True)
-"""A price older than that many records is too old to trade on; a kill switch must be known before the first order."""
+_SPAN = Span(newest=50_000, to_end=True, whole=frozenset({TOPIC_OF[KillSwitchCommand].name}))
+"""A price older than that many records is too old to trade on; a kill holds however old, and before the first order."""
 
 
 def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: Event) -> None:

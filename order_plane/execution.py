@@ -284,12 +284,12 @@ class Execution:
     def _change_and_cancel(self, settlement: Settlement) -> None:
         if self.upkeep.changes:
             self.upkeep.change(settlement, self.uncancelled, self._sending.heed)
-        self.uncancelled = self._router.cancel_each(self.uncancelled, settlement)
+        self.uncancelled = self.upkeep.cancel(self.uncancelled, settlement)
         self._collect(self._desk.cancels.of_found())
 
     def _send(self, settlement: Settlement, heard: int) -> int:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""
-        closing = self.supervision.closing() if self.supervision.alert else []
+        closing = self.supervision.closing(self.upkeep.untold(settlement)) if self.supervision.alert else []
         again = closing
         if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
             again, self._again = [*closing, *self._again], []

@@ -1,6 +1,6 @@
 """Closes what a kill switch wants closed, with market orders of the order plane itself."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
@@ -29,13 +29,16 @@ class Flattening:
         """Whether anything is held that must not be."""
         return next(_unwanted(desk), None) is not None
 
-    def intents(self, desk: Desk) -> list[OrderIntent]:
-        """The orders that may be sent now: nothing outside the session, and nothing twice within a minute."""
+    def intents(self, desk: Desk, untold: Collection[str] = ()) -> list[OrderIntent]:
+        """The orders that may be sent now: nothing outside the session, and nothing twice within a minute.
+
+        In symbols ``untold`` more may have traded than is booked: they wait.
+        """
         now, books = desk.now, desk.books
         found: list[OrderIntent] = []
         for strategy_id, symbol, units in _unwanted(desk):
             tried = self._tried.get((strategy_id, symbol))
-            waits = tried is not None and now - tried < _PATIENCE
+            waits = symbol in untold or (tried is not None and now - tried < _PATIENCE)
             differs = books.differs(symbol)
             waits = waits or (differs and any(each.symbol == symbol for each in found))
             closable = books.closable(symbol, units)

@@ -1,7 +1,7 @@
 """Kill switches at work: commands and guards in, closing orders out, all of it latched in the journal."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import count
 from uuid import UUID
 
@@ -218,9 +218,9 @@ class Supervision:
             command = command.model_copy(update={"command_id": name})
         return ()
 
-    def closing(self) -> list[SubmitOrder]:
-        """Orders of our own that close what must be closed; they count from now on."""
-        wished = self._flattening.intents(self._desk) if self._desk.switch.flattens else ()
+    def closing(self, untold: Collection[str] = ()) -> list[SubmitOrder]:
+        """Orders of our own that close what must be closed, but in symbols ``untold``; they count from now on."""
+        wished = self._flattening.intents(self._desk, untold) if self._desk.switch.flattens else ()
         return [self._desk.admit(intent) for intent in wished if self._journal.recall(intent) is Recall.NEW]
 
     def latch(self) -> Sequence[Message]:

@@ -1,6 +1,6 @@
 """What an order plane does beside sending orders: holding the account against the venue, and policies."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -63,6 +63,7 @@ class Upkeep:
         self._deadlines = Deadlines(timedelta(0) if self._policy is None else self._policy.after)
         self._replaced: set[UUID] = set()
         self._replacing = Replacing(desk, journal, broker, router)
+        self._cancelled: set[UUID] = set()
         self.confirm: Callable[[], bool] = lambda: True
         """Whether this plane may send what no intent asks for; a replacement waits until it may."""
         self.may_replace: Callable[[UUID], bool] = lambda intent_id: True
@@ -124,6 +125,34 @@ class Upkeep:
                 continue
             if not self._replacing.replace(order, settlement) and order.at_market:
                 cancels[intent_id] = self._cancel(intent_id, "", Remainder.MARKET)
+
+    def cancel(self, due: Mapping[UUID, CancelOrder], settlement: Settlement) -> dict[UUID, CancelOrder]:
+        """Ask for the cancels ``due``; returns those to ask for next time."""
+        if self._reconciler is not None or self._desk.switch.flattens:
+            self._cancelled.update(order.intent_id for order in due.values())
+        return self._router.cancel_each(due, settlement)
+
+    def untold(self, settlement: Settlement) -> set[str]:
+        """Symbols of which nothing may be closed yet: the venue does not say what its cancelled orders traded.
+
+        While a kill closes positions it is asked about each that has ended since its newest account, and what it tells
+        is booked: it may list a trade later than the end, or only when it is asked.
+        """
+        ended = [each for each in self._cancelled if not self._desk.knows(each)] if self._desk.switch.flattens else ()
+        symbols: set[str] = set()
+        for intent_id in ended:
+            past = self._journal.past(intent_id)
+            try:
+                told = self._broker.lookup(intent_id) or ()
+            except (BrokerUnavailable, BrokerStateUnknown):
+                symbols |= set() if past is None else {past.intent.symbol}
+                continue
+            self._cancelled.discard(intent_id)
+            known = () if past is None else settlement.completed(past).facts
+            for fact in told:
+                if fact not in known:
+                    self._router.learn(fact, settlement)
+        return symbols
 
     def _goes_to_market(self, past: Past) -> bool:
         """Whether the venue works it as a market order, or is asked now to do so: it is asked only once."""
@@ -191,7 +220,12 @@ class Upkeep:
         self._router.cut_off = False
         if self._clock is not None:
             self._desk.wait(self._clock.now())
-        return () if self._reconciler is None else self._reconciler.run(self._hear)
+        if self._reconciler is None:
+            return ()
+        said = self._reconciler.run(self._hear)
+        if self._desk.halts.held is None:  # the venue gave its account
+            self._cancelled = {each for each in self._cancelled if self._desk.knows(each)}
+        return said
 
     def _hear(self) -> Settlement:
         settlement = Settlement(published=0)

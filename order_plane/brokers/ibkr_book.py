@@ -255,6 +255,9 @@ class Book:
         if order.twins:
             order.held = kind, reason
             return
+        self.release_all(order)  # its end alone would say that nothing of it traded
+        if order.over:
+            return
         at = self._now(order)
         self._tell(order, Fact(order.intent_id, kind, kind.value.lower(), at, str(order.order_id), reason=reason))
 

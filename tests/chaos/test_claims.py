@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from contextlib import closing
 from random import Random
+from time import sleep
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -16,11 +17,14 @@ from lives import begin_plane, end
 from planes_on_kafka import PATIENCE, PlaneInThread
 from typer.testing import CliRunner
 
+from contracts.control import KillScope
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent
 from kernel.clock import monotonic
 from kernel.kafka_bus import KafkaBus
 from launcher.cli import app
+from launcher.order_socket import what_holds
+from order_plane.command_channel import NobodyListens
 from order_plane.journals.port import JournalError
 from order_plane.journals.sqlite import view
 from order_plane.settings import OrderSettings
@@ -96,6 +100,23 @@ def take_over(kafka, directory):
     return CliRunner().invoke(app, ["orders", "take-over", "--operator", "ann", "--reason", "its host is gone", *place])
 
 
+def is_halted(directory):
+    try:
+        return what_holds(directory / "order.sock", KillScope.SYMBOL, "*") is not None
+    except NobodyListens:
+        return False
+
+
+def release(directory):
+    """Let the order plane trade that took over; it must not before."""
+    deadline = monotonic() + PATIENCE
+    while not is_halted(directory) and monotonic() < deadline:
+        sleep(0.05)
+    signed = ["--operator", "ann", "--reason", "looked", "--state", str(directory)]
+    done = CliRunner().invoke(app, ["orders", "release-symbol", "*", *signed])
+    assert done.exit_code == 0, done.output
+
+
 def refused(kafka, directory, holder):
     with PlaneInThread(kafka, directory, SETTINGS) as plane, pytest.raises(JournalError) as refusal:
         plane.ended()
@@ -117,6 +138,9 @@ def test_after_a_death_before_the_report_another_journal_sends_nothing_until_a_p
     done = take_over(kafka, other)
     assert done.exit_code == 0, done.output
     with PlaneInThread(kafka, other, SETTINGS) as plane:
+        market.wish(100, symbols=SYMBOLS[2:])
+        assert [status for status, _ in market.hear(100)[100]] == ["REJECTED"], "nobody has released it"
+        release(other)
         market.wish(101, symbols=SYMBOLS[2:])
         market.wish(7, 8)  # the same wishes once more
         said = market.hear(*range(1, 21), 101)
@@ -164,8 +188,9 @@ def test_an_order_plane_that_wakes_after_the_hand_over_sends_nothing_that_its_su
     market.wish(*range(6, 11))
     refused(kafka, new, first)
     assert take_over(kafka, new).exit_code == 0
-    market.wish(*range(11, 16), symbols=SYMBOLS[2:])
     with PlaneInThread(kafka, new, SETTINGS) as plane:
+        release(new)
+        market.wish(*range(11, 16), symbols=SYMBOLS[2:])
         said = market.hear(*range(6, 16))
         os.kill(life.pid, signal.SIGCONT)
         assert end(life, PATIENCE) not in (0, -signal.SIGKILL)

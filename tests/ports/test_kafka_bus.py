@@ -206,6 +206,8 @@ def test_history_to_the_end_tells_what_arrived_while_the_plane_was_away(kafka_wo
     told = messages(order.history([BarEvent, KillSwitchCommand], (), span=Span(newest=2, to_end=True)))
     assert [each for each in told if isinstance(each, BarEvent)] == [bar(3), bar(4)]
     assert kill in told
+    whole = Span(newest=0, to_end=True, whole=frozenset({"control"}))
+    assert messages(order.history([BarEvent, KillSwitchCommand], (), span=whole)) == [kill], "a kill is never too old"
     assert messages(world.drain(order, 2)) in ([bar(4), kill], [kill, bar(4)]), "it is handled in its turn all the same"
 
 

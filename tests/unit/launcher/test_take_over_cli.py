@@ -3,6 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
+from contracts.codec import decode
+from contracts.control import KillScope, KillSwitchCommand
+from kernel.kafka_history import read_logs
+from kernel.kafka_offsets import watermarks
 from launcher.cli import app
 from order_plane.claim_log import KafkaClaims, claim_of
 from order_plane.holding import Holding
@@ -43,8 +47,25 @@ def test_it_says_who_is_followed_and_what_to_do_next(take_over, journal, tmp_pat
     old, new = journal("old", claims=True), journal("new")
     result = take_over()
     assert result.exit_code == 0
-    for word in (old, new, str(tmp_path / "old"), "orders in-doubt", "NOTHING HERE STOPS THAT ORDER PLANE"):
+    for word in (
+        old,
+        new,
+        str(tmp_path / "old"),
+        "orders in-doubt",
+        "NOTHING HERE STOPS THAT ORDER PLANE",
+        "algotrade kill on",
+        "release-symbol",
+    ):
         assert word in result.output
+
+
+def test_every_symbol_is_halted_until_a_person_releases_it(take_over, journal, embedded_settings):
+    journal("old", claims=True)
+    journal("new")
+    assert take_over().exit_code == 0
+    records = list(read_logs(embedded_settings, watermarks(embedded_settings, ["control"])))
+    (told,) = [decode(record.value(), (KillSwitchCommand,)) for record in records]
+    assert (told.scope, told.target, told.operator, told.engage) == (KillScope.SYMBOL, "*", "ann", True)
 
 
 def test_nothing_is_taken_where_nobody_ever_sent(take_over, journal):

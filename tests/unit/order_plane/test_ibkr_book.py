@@ -185,6 +185,25 @@ def test_a_cancel_of_the_venue_says_why():
     assert heard.facts[1].reason == "IBKR_202: Order Canceled"
 
 
+@pytest.mark.parametrize("end", [progress("Cancelled", 6.0), Notice(5, 202, "Order Canceled"), state("Cancelled")])
+def test_what_an_order_traded_is_told_before_its_end_and_what_that_cost_afterwards(end):
+    heard = Heard()
+    heard.order.cancel_asked = True
+    for message in (state(), execution("a.01", 6.0), end):
+        heard.tell(message)
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL, FactKind.CANCELLED]
+    heard.tell(Commission("a.01", 0.6, "USD"))
+    history = history_of(10.0, heard.facts)
+    assert (history.filled, history.commission, history.status()) == (6.0, 0.6, Status.CANCELLED)
+
+
+def test_the_end_by_size_of_an_order_that_is_cancelled_is_told_once():
+    heard = Heard(wished=10.5)
+    for message in (state(), execution("a.01", 10.0), progress("Cancelled", 10.0)):
+        heard.tell(message)
+    assert heard.kinds == [FactKind.ACK, FactKind.FILL, FactKind.CANCELLED]
+
+
 def test_an_end_that_nobody_explains_is_an_expiry():
     heard = Heard(lapses=True)
     heard.tell(state())

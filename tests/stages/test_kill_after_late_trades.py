@@ -1,0 +1,101 @@
+"""A kill that closes positions while the venue has yet to tell what the cancelled orders traded."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from order_messages import a_bar, an_intent, tell
+from venue_double import Venue
+
+from contracts.control import KillAction, KillSwitchCommand
+from contracts.trading import OrderType, Side
+from order_plane.brokers.port import BrokerStateUnknown, Snapshot
+from order_plane.composition import build_stage
+from order_plane.facts import Fact, FactKind
+from order_plane.journals.memory import MemoryJournal
+from order_plane.settings import OrderSettings
+
+NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
+ENTRY, EXIT = UUID(int=1), UUID(int=2)
+SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None, guards=[])
+KILL = KillSwitchCommand(
+    command_id=UUID(int=99), timestamp=NOON, engage=True, operator="ann", reason="r", action=KillAction.HALT_AND_FLATTEN
+)
+
+
+def fact(name, kind, units=0.0):
+    return Fact(name, kind, kind.value, NOON, str(name.int), units, 100.0 if units else 0.0)
+
+
+class LateVenue(Venue):
+    """Fills what enters and what closes; a sale of 10 trades 6, which it tells of only when it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.closed, self.silent = [], False
+
+    def submit(self, order):
+        name, units = order.intent.intent_id, order.intent.quantity
+        if name == EXIT:
+            return [fact(name, FactKind.ACK)]
+        if name != ENTRY:
+            self.closed.append((order.intent.direction, units))
+        return [fact(name, FactKind.ACK), fact(name, FactKind.FILL, units)]
+
+    def cancel(self, order):
+        return [fact(order.intent_id, FactKind.CANCELLED)]
+
+    def lookup(self, intent_id):
+        if self.silent:
+            raise BrokerStateUnknown("timeout")
+        if intent_id != EXIT:
+            return None
+        return [fact(EXIT, FactKind.ACK), fact(EXIT, FactKind.FILL, 6.0), fact(EXIT, FactKind.CANCELLED)]
+
+
+@pytest.fixture
+def venue():
+    return LateVenue()
+
+
+@pytest.fixture
+def stage(venue):
+    """An order plane that holds 10 and works an exit of all of them."""
+    return holding_and_selling(build_stage(SETTINGS, MemoryJournal(), venue))
+
+
+def holding_and_selling(stage):
+    stage.recover()
+    tell(stage, a_bar(), an_intent(1, quantity=10.0))
+    exit_order = an_intent(2, 1, quantity=10.0, direction=Side.SELL, order_type=OrderType.LIMIT, limit_price=101.0)
+    tell(stage, a_bar(1), exit_order)
+    return stage
+
+
+def test_what_a_cancelled_exit_has_sold_is_not_sold_again(stage, venue):
+    tell(stage, KILL)
+    assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)
+
+
+def test_nothing_is_closed_before_the_venue_says_what_the_cancelled_exit_sold(stage, venue):
+    venue.silent = True
+    tell(stage, KILL)
+    tell(stage, a_bar(2))
+    assert venue.closed == []
+    venue.silent = False
+    tell(stage)
+    assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)
+
+
+def test_an_account_of_the_venue_tells_what_it_does_not_say_of_the_order(venue):
+    venue.snapshot = lambda: Snapshot((), (), venue.holds)
+    venue.holds = {}
+    stage = build_stage(OrderSettings(limits={"duplicate_window": 0}, guards=[]), MemoryJournal(), venue)
+    holding_and_selling(stage)
+    venue.silent = True
+    tell(stage, KILL)
+    assert venue.closed == []
+    venue.holds = {"AAPL": 4.0}
+    stage.reconcile()
+    tell(stage)
+    assert venue.closed == [(Side.SELL, 4.0)]
