@@ -140,11 +140,12 @@ class Upkeep:
         """
         ended = [each for each in self._cancelled if not self._desk.knows(each)] if self._desk.switch.flattens else ()
         symbols: set[str] = set()
+        silent = False  # who has not answered for one is not asked for the others now: each would take as long
         for intent_id in ended:
             past = self._journal.past(intent_id)
-            try:
-                told = self._broker.lookup(intent_id) or ()
-            except (BrokerUnavailable, BrokerStateUnknown):
+            told = None if silent else self._told_of(intent_id)
+            if told is None:
+                silent = True
                 symbols |= set() if past is None else {past.intent.symbol}
                 continue
             self._cancelled.discard(intent_id)
@@ -153,6 +154,13 @@ class Upkeep:
                 if fact not in known:
                     self._router.learn(fact, settlement)
         return symbols
+
+    def _told_of(self, intent_id: UUID) -> Sequence[Fact] | None:
+        """What the venue tells of an order; None when it does not answer."""
+        try:
+            return self._broker.lookup(intent_id) or ()
+        except (BrokerUnavailable, BrokerStateUnknown):
+            return None
 
     def _goes_to_market(self, past: Past) -> bool:
         """Whether the venue works it as a market order, or is asked now to do so: it is asked only once."""

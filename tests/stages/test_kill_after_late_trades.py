@@ -16,7 +16,7 @@ from order_plane.journals.memory import MemoryJournal
 from order_plane.settings import OrderSettings
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
-ENTRY, EXIT = UUID(int=1), UUID(int=2)
+ENTRY, EXIT, OTHER_EXIT = UUID(int=1), UUID(int=2), UUID(int=3)
 SETTINGS = OrderSettings(limits={"duplicate_window": 0}, reconciliation=None, guards=[])
 KILL = KillSwitchCommand(
     command_id=UUID(int=99), timestamp=NOON, engage=True, operator="ann", reason="r", action=KillAction.HALT_AND_FLATTEN
@@ -32,11 +32,11 @@ class LateVenue(Venue):
 
     def __init__(self):
         super().__init__()
-        self.closed, self.silent = [], False
+        self.closed, self.silent, self.asked = [], False, 0
 
     def submit(self, order):
         name, units = order.intent.intent_id, order.intent.quantity
-        if name == EXIT:
+        if name in {EXIT, OTHER_EXIT}:
             return [fact(name, FactKind.ACK)]
         if name != ENTRY:
             self.closed.append((order.intent.direction, units))
@@ -46,6 +46,7 @@ class LateVenue(Venue):
         return [fact(order.intent_id, FactKind.CANCELLED)]
 
     def lookup(self, intent_id):
+        self.asked += 1
         if self.silent:
             raise BrokerStateUnknown("timeout")
         if intent_id != EXIT:
@@ -99,3 +100,10 @@ def test_an_account_of_the_venue_tells_what_it_does_not_say_of_the_order(venue):
     stage.reconcile()
     tell(stage)
     assert venue.closed == [(Side.SELL, 4.0)]
+
+
+def test_a_venue_that_is_silent_on_one_order_is_not_asked_about_the_others_at_once(stage, venue):
+    tell(stage, an_intent(3, 1, quantity=1.0, order_type=OrderType.LIMIT, limit_price=99.0))
+    venue.silent, venue.asked = True, 0
+    tell(stage, KILL)
+    assert (venue.asked, venue.closed) == (1, [])
