@@ -224,12 +224,14 @@ class UpdatedBars(Listener):
     async def _kept(self, connection: Connection, contract: Qualified, series: _Series) -> tuple[int, list[HistoryBar]]:
         """A subscription's number and its bars, with the updates that came before it was known to be one."""
         self._asking += 1
+        late = asyncio.get_running_loop().call_later(PATIENT_SECONDS, setattr, series, "refused", True)
         try:
             number, bars = await connection.keep_bars(
                 contract.contract_id, contract.terms.exchange, self._duration(series), self._size
             )
             return number, [*bars, *self._early.pop(number, ())]
         finally:
+            late.cancel()
             self._asking -= 1
             if not self._asking:
                 self._early.clear()
@@ -272,7 +274,6 @@ class UpdatedBars(Listener):
         return task
 
     async def _resubscribe(self, connection: Connection, series: _Series, asked: int, wait: float) -> None:
-        late = asyncio.get_running_loop().call_later(PATIENT_SECONDS, setattr, series, "refused", True)
         try:
             await asyncio.sleep(wait)
             async with self._room:
@@ -284,7 +285,6 @@ class UpdatedBars(Listener):
         except ConnectionLost:
             _LOG.info("the connection was lost while bars were asked for", symbol=series.symbol)
         finally:
-            late.cancel()
             if asked == series.asked:
                 series.heard_at = asyncio.get_running_loop().time()
 

@@ -259,6 +259,23 @@ def test_a_symbol_whose_answer_takes_long_keeps_no_other_one_waiting(monkeypatch
     asyncio.run(play())
 
 
+def test_a_symbol_that_others_are_asked_for_before_is_waited_for(monkeypatch):
+    monkeypatch.setattr("data_plane.connectors.ibkr_live.PATIENT_SECONDS", 0.06)
+    symbols = tuple("ABCDEFGHIJKLMNOPQRSTU")  # more than are asked for at the same time, twice
+    market, service = of(symbols), Service()
+    market.begin_after(dict.fromkeys(symbols, OPENED - timedelta(minutes=5)))
+    service.seconds = 0.04
+
+    async def play():
+        greeting = asyncio.ensure_future(market.greet(service))
+        await asyncio.sleep(0.1)
+        assert len(service.kept) == 20
+        assert market.horizon == OPENED - timedelta(minutes=5)
+        await greeting
+
+    asyncio.run(play())
+
+
 def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_gateway_forbids():
     market, service = of(("A",), "30s", HistoryPacer(apart=0.0, same_apart=0.05)), Service()
 
