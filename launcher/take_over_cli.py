@@ -55,7 +55,8 @@ def take_over(
             " may be closed twice. See that its process has ended, or end its session at the venue. Then start the"
             " order plane of this journal, which begins with every symbol halted, hold the account against the venue,"
             " and decide on what it shows in doubt: algotrade orders in-doubt. KILLS GIVEN WHILE KAFKA WAS AWAY ARE NOT"
-            " KNOWN HERE: give them again (algotrade kill on). Only then: algotrade orders release-symbol '*'",
+            " KNOWN HERE: give them again (algotrade kill on). Only then: algotrade orders release-symbol '*', and only"
+            " after that send again what is to be sent again",
             markup=False,
             soft_wrap=True,
         )

@@ -104,6 +104,8 @@ class Dispatch:
             self._router.cut_off = True
             self.withhold(order, "BROKER_UNAVAILABLE: the venue cannot be asked whether it has the order", settlement)
             return False
+        if not (facts or self._desk.knows(order.intent.intent_id)):
+            return True  # it has ended, which is a reason of its own not to send it anew
         if facts is None and not self._was_there(order, settlement):
             return True
         if facts and not says_nothing(facts):

@@ -27,8 +27,8 @@ from order_plane.safety.performance_guard import (
 )
 
 _REJECTED = OrderStatus.REJECTED
-_BY_KILL = ("TRADING_HALTED", "REDUCE_ONLY")
-"""The codes of refusals that a kill itself causes; they are no storm."""
+_NO_STORM = ("TRADING_HALTED", "REDUCE_ONLY", "KAFKA_AWAY")
+"""The codes of refusals that a kill itself causes, or an outage."""
 _DISABLED, _FORGIVEN = "guard repeats", "guard forgiven"
 OPERATOR = "guard"
 """Who gives an automatic command."""
@@ -96,7 +96,7 @@ class Guards:
                 continue
             if report.last_quantity or report.status is not _REJECTED:
                 self._book(report)
-            elif not (report.reject_reason or "").startswith(_BY_KILL):
+            elif not (report.reject_reason or "").startswith(_NO_STORM):
                 for guard in self._all:
                     self._storm |= guard.rejected(report.strategy_id, report.timestamp)
 
@@ -118,7 +118,7 @@ class Guards:
         for guard in self._all:
             guard.watch.book(report)
         for fact in facts:
-            if fact.kind is FactKind.REJECT and fact.fact_id != NOT_SENT and not fact.reason.startswith(_BY_KILL):
+            if fact.kind is FactKind.REJECT and fact.fact_id != NOT_SENT and not fact.reason.startswith(_NO_STORM):
                 for guard in self._all:
                     guard.recall_rejection(strategy, fact.timestamp)
             elif fact.kind is FactKind.FILL:

@@ -11,6 +11,7 @@ from order_messages import NOON, as_shown, tell
 from contracts.control import KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import SliceEvent
 from contracts.trading import ExecutionReport, OrderType, Side
+from kernel.kafka_errors import BrokerUnavailable
 from order_plane.brokers.port import BrokerRefused
 from order_plane.composition import build_stage
 from order_plane.controls import LooserLimit
@@ -148,6 +149,19 @@ def test_orders_that_a_kill_kept_from_leaving_are_no_storm_after_a_restart():
     stage.heed(lambda: [kill])
     said = tell(stage, a_bar(), *map(an_intent, (1, 2, 3, 4)))
     assert codes(said) == ["TRADING_HALTED"] * 4
+    assert kills(tell(lives.next(a_bar()), a_bar(1), a_slice(1))) == []
+
+
+def test_orders_that_an_outage_of_kafka_kept_from_leaving_are_no_storm_after_a_restart():
+    lives = Lives(guards=[QUIET | {"rejects": {"count": 2}}])
+    stage = lives.next()
+
+    def silent():
+        raise BrokerUnavailable("127.0.0.1:9092", "timed out")
+
+    stage.heed(silent)
+    with pytest.raises(BrokerUnavailable):
+        tell(stage, a_bar(), *map(an_intent, (1, 2, 3, 4)))
     assert kills(tell(lives.next(a_bar()), a_bar(1), a_slice(1))) == []
 
 

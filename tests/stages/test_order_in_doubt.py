@@ -125,6 +125,20 @@ def test_no_next_attempt_is_sent_of_what_the_venue_had_meanwhile_and_has_forgott
     assert seen(stage.resolve(a_decision(Verdict.NOT_SENT, 2)))[-1][:2] == (1, "CANCELED")
 
 
+@pytest.mark.parametrize("tells", [None, []], ids=["nothing", "no more"])
+def test_no_next_attempt_is_sent_of_what_ended_meanwhile_and_the_plane_lives(world, doubtful, tells):
+    stage, venue = doubtful
+    stage.upkeep.confirm = lambda: False
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    venue.news = [an_ack(), a_fact(FactKind.CANCELLED)]
+    tell(stage)
+    stage, venue = world()
+    venue.known[UUID(int=1)] = tells
+    stage.recover()
+    tell(stage, a_bar(1))
+    assert (venue.sent, stage.desk.in_doubt) == ([(1, 1)], 0)
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_what_was_not_sent_ends_rejected_and_frees_its_symbol(world, doubtful, restart):
     stage, venue = doubtful
