@@ -1,6 +1,6 @@
 """What a stage is told beside its bus, written into its recording where it takes effect."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -31,16 +31,19 @@ class Asides:
         """Write into the recording of ``recorder`` from now on."""
         self._recorders.append(recorder)
 
-    def heeding(self, ask: Callable[[], Iterable[_Kind]]) -> Callable[[], Sequence[_Kind]]:
-        """``ask``, a question that is asked in settlements, with its answers noted: the how-manieth gave which."""
+    def heeding(self, ask: Callable[[], Iterable[_Kind]]) -> Callable[[], Iterator[_Kind]]:
+        """``ask``, a question that is asked in settlements, with its answers noted: the how-manieth gave which.
 
-        def asked() -> Sequence[_Kind]:
+        Each answer is handed on as it is found, since there may be no more than those before the question fails.
+        """
+
+        def asked() -> Iterator[_Kind]:
             self._asked += 1
-            found = tuple(ask())
-            for message in found:
+            number = self._asked
+            for message in ask():
                 for each in self._recorders:
-                    each.heeded(self._asked, message)
-            return found
+                    each.heeded(number, message)
+                yield message
 
         return asked
 

@@ -27,7 +27,6 @@ from order_plane.brokers.port import BrokerUnavailable
 from order_plane.checking import checking_of
 from order_plane.claim_log import KafkaClaims, claim_of, intents_before, running_of
 from order_plane.command_channel import SOCKET, CommandChannel, CommandHandler
-from order_plane.command_fields import kills_among
 from order_plane.composition import build_stage
 from order_plane.departures import CAUSES as OVERRUNS
 from order_plane.execution import Execution
@@ -41,6 +40,7 @@ from order_plane.parting import part
 from order_plane.retelling import AHEAD, OPENED, OVERHEARD, RECONCILED, obeyed_ahead, opened, overheard, told_of
 from order_plane.safety import performance_guard, symbol_halts
 from order_plane.settings import BrokerName, Mode, OrderSettings
+from order_plane.urgent import ways_of
 
 _REMEMBERED: tuple[type[Message], ...] = (BarEvent, TickEvent, KillSwitchCommand, OrderIntent)
 """What the journal does not tell: reference prices, commands that came meanwhile, prices at which intents arrived."""
@@ -86,7 +86,7 @@ def run(settings: OrderSettings, kafka: KafkaSettings, runtime: Runtime, stop: E
             channel = CommandChannel(runtime.state_directory / SOCKET, _commands(stage, publish, asides))
             resources.callback(channel.close)
             outage = KafkaOutage(stage, channel.poll, announcer.said, kafka)
-            stage.heed(asides.heeding(lambda: _urgent(outage, holding, ahead, channel)))
+            stage.heed(*map(asides.heeding, ways_of(channel, outage, holding, ahead)))
             stage.upkeep.confirm = lambda: _holds(outage, holding)
             stage.follow(lambda: bus.durable)
             checking = checking_of(settings.reconciliation, stage, asides.noting(RECONCILED, publish), channel.poll)
@@ -149,16 +149,6 @@ def _overhearing(stage: Execution, asides: Asides) -> Callable[[Message], None]:
         stage.published.overhear(message)
 
     return hear
-
-
-def _urgent(
-    outage: KafkaOutage, holding: Holding, ahead: LookAhead[KillSwitchCommand], channel: CommandChannel
-) -> list[KillSwitchCommand]:
-    """What must be known before the next order leaves: that none may, or which commands somebody waits for."""
-    if outage.lasts:
-        return kills_among(channel.waiting())
-    holding.heed()
-    return [*ahead.read(), *kills_among(channel.waiting())]
 
 
 def _obeying(

@@ -23,7 +23,7 @@ from order_plane.journals.published import PublishedReports
 from order_plane.recovery import resume, take_up, unanswered
 from order_plane.reports import stamped
 from order_plane.router import Router
-from order_plane.sending import Sending
+from order_plane.sending import Sending, Urgent
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 from order_plane.unacceptable import CONFLICTING_INTENT
@@ -90,12 +90,13 @@ class Execution:
         """Ask ``published`` how many reports have reached their readers; else those of earlier settlements count."""
         self._published = published
 
-    def heed(self, urgent: Callable[[], Iterable[KillSwitchCommand]]) -> None:
+    def heed(self, urgent: Urgent, beside: Urgent = tuple) -> None:
         """Ask ``urgent`` before each order leaves which commands somebody waits for: a batch may take long to send.
 
         Of commands that come by one way it must tell all, in their order; they may be handled again in their turn.
+        Once Kafka falls silent in a batch, ``beside`` is asked instead: which of them come by other ways.
         """
-        self._sending.urgent = urgent
+        self._sending.urgent, self._sending.beside = urgent, beside
 
     def yield_at(self, on_mark: Handler) -> None:
         """Hand marks of a hand-over among the intents to ``on_mark``, which raises when what follows is not ours."""

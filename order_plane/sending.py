@@ -20,6 +20,8 @@ from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.supervision import Supervision
 
+Urgent = Callable[[], Iterable[KillSwitchCommand]]
+"""Tells which commands somebody waits for, each of which is carried out before the next one is asked for."""
 _PAUSE_SECONDS = 1.0
 """After so long away even a journal of this process alone is asked whether it still is, and time counts for intents."""
 
@@ -27,9 +29,10 @@ _PAUSE_SECONDS = 1.0
 class Sending:
     """A batch is judged before its first order leaves, and much can happen until the last one would.
 
-    ``urgent`` says which commands somebody waits for, and ``obey`` carries one out. `begin` is to be called before the
-    journal is asked who may send. A journal that another order plane can take over is asked again before each order:
-    what was decided leaves only from the plane that holds it.
+    ``urgent`` says which commands somebody waits for, ``beside`` which of them come by other ways than Kafka, and
+    ``obey`` carries one out. `begin` is to be called before the journal is asked who may send. A journal that another
+    order plane can take over is asked again before each order: what was decided leaves only from the plane that holds
+    it.
 
     When Kafka falls silent meanwhile, what closes a position leaves all the same, and the rest is withheld.
 
@@ -54,7 +57,8 @@ class Sending:
         self._obey = obey
         self._shared = journal.shared
         self._ours_at = self._decided_at = since_boot()
-        self.urgent: Callable[[], Iterable[KillSwitchCommand]] = tuple
+        self.urgent: Urgent = tuple
+        self.beside: Urgent = tuple
 
     def recall(self, past: Past) -> None:
         """Count what an earlier life has sent, or may have: it does not leave again."""
@@ -108,7 +112,7 @@ class Sending:
         return len(settlement.outputs)
 
     def _listen(self, settlement: Settlement, silence: BrokerUnavailable | None) -> BrokerUnavailable | None:
-        """`heed` and return None, or how Kafka did not answer; once it was silent only the journal is asked."""
+        """`heed` and return None, or how Kafka did not answer; once it was silent it is not asked again."""
         try:
             self.heed(settlement, ask=silence is None)
         except BrokerUnavailable as away:
@@ -142,6 +146,6 @@ class Sending:
         if self._shared or now - self._ours_at > _PAUSE_SECONDS:
             self._journal.affirm()
             self._ours_at = now
-        for command in self.urgent() if ask else ():
+        for command in self.urgent() if ask else self.beside():
             with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
                 settlement.outputs += self._obey(command)

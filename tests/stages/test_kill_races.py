@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from threading import Thread
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ from contracts.codec import encode
 from contracts.control import KillAction, KillScope, KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent
 from contracts.trading import ExecutionReport, OrderIntent, OrderType, Side, TimeInForce
+from kernel.asides import Asides
 from kernel.clock import monotonic
 from kernel.kafka_errors import BrokerUnavailable
 from kernel.memory_bus import MemoryBus
@@ -26,6 +28,7 @@ from order_plane.operator_commands import operator_commands
 from order_plane.reports import NO_ORDER
 from order_plane.retelling import obeyed_ahead
 from order_plane.settings import OrderSettings
+from order_plane.urgent import ways_of
 
 NOON = datetime(2024, 1, 2, 17, tzinfo=UTC)
 LIMITS = {"duplicate_window": 0, "max_order_value": 1e9, "max_symbol_notional": 1e9, "max_gross_exposure": 1e9}
@@ -213,6 +216,39 @@ def test_what_has_not_left_when_kafka_falls_silent_is_no_order_and_keeps_no_posi
     (closing,) = stage.desk.open_orders
     assert [*venue.orders] == [UUID(int=1), closing.intent.intent_id]
     assert [journal.past(UUID(int=number)).state for number in (2, 3)] == [RowState.REJECTED] * 2
+
+
+def away():
+    raise BrokerUnavailable("host", "what a pause has missed cannot be read")
+
+
+def asked_of(channel):
+    """What an order plane asks before each order while Kafka does not answer, as its process has it ask."""
+    kafka = SimpleNamespace(lasts=False, heed=away, read=away)
+    return ways_of(channel, kafka, kafka, kafka)
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_kill_by_the_socket_is_heard_though_kafka_falls_silent_in_the_same_moment(venue, recorded):
+    stage = a_plane(venue)
+    tell(stage, an_intent(1))
+    channel = SimpleNamespace(waiting=lambda: [{"command": "kill", "message": encode(a_kill()).decode()}])
+    asides = Asides()
+    stage.heed(*map(asides.heeding, asked_of(channel)) if recorded else asked_of(channel))
+    with pytest.raises(BrokerUnavailable):
+        tell(stage, an_intent(2))
+    assert [each.command_id for each in stage.desk.switch.engaged] == [a_kill().command_id]
+    stage.hold("KAFKA_AWAY: Kafka does not answer")
+    stage.settle()
+    assert (venue.cancelled, [*venue.orders]) == ([UUID(int=1)], [UUID(int=1)])
+
+
+def test_a_kill_by_the_socket_is_heard_in_the_batch_in_which_kafka_has_fallen_silent(at_the_fall):
+    stage, _, _ = at_the_fall
+    stage.heed(away, lambda: [a_kill()])
+    with pytest.raises(BrokerUnavailable):
+        tell(stage, an_intent(2), an_intent(3, quantity=11.0))
+    assert [each.command_id for each in stage.desk.switch.engaged] == [a_kill().command_id]
 
 
 def test_without_a_kill_what_shows_up_works_on(venue):

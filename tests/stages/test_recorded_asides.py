@@ -129,7 +129,7 @@ def test_what_an_operator_did_by_the_socket_is_told_again(life):
 def test_nothing_is_noted_without_a_recorder():
     asides, said = Asides(), []
     asides.publishing(said.extend)([a_command(1, 0, engage=True)])
-    assert asides.heeding(lambda: [a_command(2, 0, engage=True)])() == (a_command(2, 0, engage=True),)
+    assert [*asides.heeding(lambda: [a_command(2, 0, engage=True)])()] == [a_command(2, 0, engage=True)]
     assert [each.command_id.int for each in said] == [1]
 
 
