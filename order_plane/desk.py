@@ -56,6 +56,8 @@ class Desk:
         self.changes = OrderChanges(account, self._orders, self._forbids)
         self.halts = SymbolHalts()
         self.cash = 0.0
+        self.told: dict[UUID, ExecutionReport] = {}
+        """The newest report on intents that were reported on beside this journal, or more often than it counts."""
         self._doubtful: set[UUID] = set()
         self._exposure = Exposure()
         self._books = books = AccountBooks(self._exposure, self._orders, market, watch)
@@ -183,7 +185,7 @@ class Desk:
         alerts = self._alarmed(order, fact.timestamp) if odd else ()
         if kind in SILENT or (status is before and kind is _ACK):
             return alerts
-        return (order.report(reported(status, history), fact.timestamp, fact.reason, fact), *alerts)
+        return (order.report(reported(status, history), fact.timestamp, fact.reason, self.told, fact), *alerts)
 
     def doubt(self, intent_id: UUID, reason: str, *, lost: bool = True) -> tuple[Message, ...]:
         """Record that the outcome of an order is unknown, or if not ``lost`` that of a change of it, until resolved."""
@@ -194,14 +196,14 @@ class Desk:
         order.in_doubt = True
         self._doubtful.add(intent_id)
         at = max(self._market.now, order.intent.timestamp)
-        report = order.report(OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}")
+        report = order.report(OrderStatus.IN_DOUBT, at, f"OUTCOME_UNKNOWN: {reason}", self.told)
         return report, critical("ORDER_IN_DOUBT", reason, at, order.intent.symbol)
 
     def restated(self, intent_id: UUID) -> ExecutionReport:
         """A report of where an open order stands, because the last one said that nobody knows."""
         order = self._orders[intent_id.int]
         at = max(self._market.now, order.intent.timestamp)
-        return order.report(reported(order.status, order.history), at, "")
+        return order.report(reported(order.status, order.history), at, "", self.told)
 
     def doubted_attempt(self, intent_id: UUID) -> int | None:
         """Which attempt of an intent is in doubt, if any."""

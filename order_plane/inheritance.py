@@ -10,6 +10,7 @@ from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Journal, Past, RowState
 from order_plane.journals.published import PublishedReports
 from order_plane.policies import MARKET_REQUEST
+from order_plane.reports import keep_newest
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 
@@ -38,6 +39,7 @@ class Inheritance:
         self._journal = journal
         self._router = router
         self._published = published
+        desk.told = published.newest
         self._count = count
         self._intents: Collection[UUID] = frozenset()
         self._standing = Standing()
@@ -54,9 +56,11 @@ class Inheritance:
         """Take note of an order of an earlier run: one that may have been replaced since is not replaced again.
 
         That is, if it was open or was to be replaced before a hand-over: this journal may be a copy, of which the
-        original went on.
+        original went on. Where reports on it began with those of another journal, they are not as many as they count.
         """
         name = past.intent.intent_id
+        if self._standing.before and past.reports and self._desk.knows(name):
+            keep_newest(self._published.newest, self._journal.reports_of(name)[-1])
         opens = past.state is RowState.INTENDED or self._desk.knows(name)
         if self._new and (opens or any(fact.fact_id == MARKET_REQUEST for fact in past.facts)):
             self._shared.add(str(name))

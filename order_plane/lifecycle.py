@@ -7,7 +7,7 @@ from math import fsum
 from domain.exact_sum import ExactSum
 from order_plane.facts import NOT_SENT, Fact, FactKind
 
-_RELATIVE_TOLERANCE = 1e-9
+RELATIVE_TOLERANCE = 1e-9
 """Filled and ordered quantity count as equal within this fraction: partial fills are binary fractions."""
 
 
@@ -157,7 +157,7 @@ class History:
 
     def status(self) -> Status:
         """Where the order stands, by the first rule that applies."""
-        if self.filled >= self.quantity * (1 - _RELATIVE_TOLERANCE):
+        if self.filled >= self.quantity * (1 - RELATIVE_TOLERANCE):
             return _FILLED
         if self.cancelled:
             return Status.CANCELLED
@@ -180,20 +180,24 @@ class History:
             found.append(Alarm.FILLED_AND_REJECTED)
         if self.unsent and self.there:
             found.append(Alarm.MARKED_NOT_SENT_AND_THERE)
-        if self.filled > self.quantity * (1 + _RELATIVE_TOLERANCE):
+        if self.filled > self.quantity * (1 + RELATIVE_TOLERANCE):
             found.append(Alarm.OVERFILLED)
-        if self.taken_back and self.filled < self.quantity * (1 - _RELATIVE_TOLERANCE):
+        if self.taken_back and self.filled < self.quantity * (1 - RELATIVE_TOLERANCE):
             found.append(Alarm.TAKEN_BACK)
         return tuple(found)
 
     @property
     def taken_back(self) -> bool:
         """Whether all of it had traded by the largest revision of each execution, and so ended at the venue."""
+        return bool(self.lowered) and self.most >= self.quantity * (1 - RELATIVE_TOLERANCE)
+
+    @property
+    def most(self) -> float:
+        """Units traded by the largest revision of each execution."""
         most = self.lowered
         if not most:
-            return False
-        units = fsum(max(each.quantity, most.get(name, 0.0)) for name, each in self._executions.items())
-        return units >= self.quantity * (1 - _RELATIVE_TOLERANCE)
+            return self.filled
+        return fsum(max(each.quantity, most.get(name, 0.0)) for name, each in self._executions.items())
 
     @property
     def there(self) -> bool:

@@ -1,12 +1,13 @@
 """Execution reports built from what the desk knows."""
 
 from datetime import datetime
+from uuid import UUID
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from domain.ids import report_id
 from order_plane.facts import Fact, FactKind
-from order_plane.lifecycle import History, Status
+from order_plane.lifecycle import RELATIVE_TOLERANCE, History, Status
 
 NO_ORDER = "none"
 """The ``order_id`` of an intent that no broker order came of."""
@@ -79,6 +80,26 @@ def execution_report(
             "journal_seq": None,
         }
     )
+
+
+def keep_newest(newest: dict[UUID, ExecutionReport], report: ExecutionReport) -> None:
+    """Have ``newest`` hold ``report``, by its intent, unless a later one is there."""
+    known = newest.get(report.intent_id)
+    if known is None or known.sequence <= report.sequence:
+        newest[report.intent_id] = report
+
+
+def not_behind(report: ExecutionReport, told: ExecutionReport, history: History) -> ExecutionReport:
+    """``report``, which ``history`` led to, with what ``told``, from another journal, says of executions.
+
+    Unless ``history`` has at least as many units: while an execution is not known here it is not taken back for that.
+    """
+    if history.most >= told.filled_quantity * (1 - RELATIVE_TOLERANCE):
+        return report
+    works = report.status is OrderStatus.ACKNOWLEDGED
+    traded = {name: told.__dict__[name] for name in ("filled_quantity", "avg_fill_price", "commission")}
+    status = OrderStatus.PARTIAL_FILL if works else report.status
+    return ExecutionReport.trusted({**report.__dict__, **traded, "status": status})
 
 
 def stamped(message: Message, journal_id: str, sequence: int) -> Message:

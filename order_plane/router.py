@@ -23,6 +23,7 @@ from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import FROM_US, NOT_SENT, Fact, FactKind, can_be, says_nothing
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
 from order_plane.lifecycle import history_of
+from order_plane.reports import keep_newest
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
 
@@ -76,6 +77,9 @@ class Router:
         intent_id = fact.intent_id
         if past.state is RowState.NOT_SENT and fact.kind not in _NO_LIFE:
             settlement.answers.append(Answer(intent_id, past.attempt, _ACKED, fact.order_id))
+        for report in self._journal.reports_of(intent_id)[-1:]:
+            if report.sequence > past.reports:  # the first ones were those of another journal
+                keep_newest(self._desk.told, report)
         self._desk.reopen(past)
         said = self._desk.learn(fact)
         if self._desk.knows(intent_id):

@@ -56,8 +56,8 @@ class Settlement:
         """``past`` with what this settlement has yet to make durable of it."""
         name = past.intent.intent_id
         facts = tuple(fact for fact in self.facts if fact.intent_id == name)
-        reports = sum(report.intent_id == name for report in self.reports)
-        return past._replace(facts=past.facts + facts, reports=past.reports + reports)
+        numbers = [report.sequence for report in self.reports if report.intent_id == name]
+        return past._replace(facts=past.facts + facts, reports=max(numbers, default=past.reports))
 
     def conclude(self, journal: Journal) -> None:
         """Make all of it durable in one transaction; only then may anyone hear of it."""

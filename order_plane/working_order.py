@@ -1,13 +1,15 @@
 """An order that is not known to be finished."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, Side
 from order_plane.alerts import sentence
 from order_plane.effects import CancelOrder
 from order_plane.facts import Fact
 from order_plane.lifecycle import History, Status
-from order_plane.reports import NO_ORDER, execution_report
+from order_plane.reports import NO_ORDER, execution_report, not_behind
 
 EXTERNAL = "EXTERNAL"
 """The strategy of orders that somebody else placed and that were adopted."""
@@ -52,13 +54,22 @@ class WorkingOrder:
         history = self.history
         return (history.value if self.intent.direction is _BUY else -history.value) + history.commission
 
-    def report(self, status: OrderStatus, at: datetime, reason: str, news: Fact | None = None) -> ExecutionReport:
-        """The next report on the order, at event time ``at``."""
-        self.sequence += 1
+    def report(
+        self,
+        status: OrderStatus,
+        at: datetime,
+        reason: str,
+        told: Mapping[UUID, ExecutionReport],
+        news: Fact | None = None,
+    ) -> ExecutionReport:
+        """The next report on the order, at event time ``at``, which goes on from what was ``told`` of its intent."""
+        before = told.get(self.intent.intent_id) if told else None
+        self.sequence = (self.sequence if before is None else max(self.sequence, before.sequence)) + 1
         if status is _REJECTED and not reason:
             reason = "BROKER_REFUSED: the broker gave no reason"
-        told = sentence(reason) if reason else None
-        return execution_report(self.intent, self.order_id, self.sequence, status, self.history, at, told, news)
+        text = sentence(reason) if reason else None
+        report = execution_report(self.intent, self.order_id, self.sequence, status, self.history, at, text, news)
+        return report if before is None else not_behind(report, before, self.history)
 
     def cancel(self, account: str, request_id: str, reason: str = "") -> CancelOrder:
         """The wish to cancel what is open of it, named ``request_id``."""

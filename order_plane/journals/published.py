@@ -6,13 +6,14 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
 from order_plane.journals.port import Journal, JournalError
+from order_plane.reports import keep_newest
 
 
 class PublishedReports:
     """How far each journal was that published reports came from; only ``journal`` and those `accepted` may be there.
 
     ``elsewhere`` are the intents on which another journal has reported, and whether it last said that what became of
-    their order is unknown.
+    their order is unknown; ``newest`` is the newest of their reports on each, which those of this journal go on from.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -20,6 +21,7 @@ class PublishedReports:
         self._newest: dict[str, int] = {}
         self._accepted: Collection[str] = ()
         self.elsewhere: dict[UUID, bool] = {}
+        self.newest: dict[UUID, ExecutionReport] = {}
         self._wished: dict[UUID, OrderIntent] = {}
 
     def accept(self, before: Collection[str]) -> None:
@@ -36,6 +38,7 @@ class PublishedReports:
             self._newest[name] = max(self._newest.get(name, 0), report.journal_seq or 0)
             if name != self._journal.journal_id:
                 self.elsewhere[report.intent_id] = report.status is OrderStatus.IN_DOUBT
+                keep_newest(self.newest, report)
 
     def doubted(self) -> list[OrderIntent]:
         """The intents remembered of which another journal last said so; to be asked once, for they are forgotten."""

@@ -148,12 +148,12 @@ DOUBT, AGAIN = a_report(1, OrderStatus.IN_DOUBT), a_report(1, OrderStatus.ACKNOW
 
 def test_what_the_other_journal_last_said_was_in_doubt_is_in_doubt_here_from_the_first_start(life):
     stage, venue, said = life(1, reports=[an_intent(1), AGAIN, DOUBT])
-    assert seen(said) == [(1, "IN_DOUBT", 1)]
+    assert seen(said) == [(1, "IN_DOUBT", 2)]
     assert (state_of(stage, 1), venue.sent) == (RowState.IN_DOUBT, [])
     refused = tell(stage, a_bar(), an_intent(2))
     assert [each[:2] for each in seen(refused)] == [(2, "REJECTED")], "it blocks its symbol and side"
     stage, venue, said = life(1, reports=[an_intent(1), AGAIN, DOUBT])
-    assert ((1, "IN_DOUBT", 2) in seen(said), stage.desk.in_doubt) == (False, 1)
+    assert ((1, "IN_DOUBT", 3) in seen(said), stage.desk.in_doubt) == (False, 1)
     stage.resolve(Resolution(UUID(int=1), 1, Verdict.NOT_SENT, "ann", "asked the venue", NOON))
     assert (stage.desk.in_doubt, stage.desk.open_orders, venue.sent) == (0, (), [])
 
@@ -161,12 +161,12 @@ def test_what_the_other_journal_last_said_was_in_doubt_is_in_doubt_here_from_the
 def test_what_the_other_journal_said_was_in_doubt_and_the_venue_shows_is_adopted(life):
     life()[1].known[1] = [an_ack(1)]
     stage, _, said = life(1, reports=[an_intent(1), DOUBT])
-    assert (seen(said), stage.desk.in_doubt) == ([(1, "ACKNOWLEDGED", 1)], 0)
+    assert (seen(said), stage.desk.in_doubt) == ([(1, "ACKNOWLEDGED", 2)], 0)
 
 
 def test_what_was_in_doubt_and_is_found_only_when_it_is_told_again_is_in_doubt_as_well(life):
     stage, venue, _ = life(1, reports=[DOUBT])
-    assert seen(tell(stage, a_bar(), an_intent(1))) == [(1, "IN_DOUBT", 1)]
+    assert seen(tell(stage, a_bar(), an_intent(1))) == [(1, "IN_DOUBT", 2)]
     assert venue.sent == []
 
 
