@@ -59,8 +59,8 @@ class Execution:
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
         self._sending = Sending(desk, broker, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
-        self.inheritance = Inheritance(desk, journal, self._router, self.published, self._sending.recall)
-        self.upkeep.may_replace = self.inheritance.may_replace
+        parts = desk, journal, self._router, self.published, self.upkeep, self._sending.recall
+        self.inheritance = Inheritance(*parts)
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}

@@ -13,6 +13,7 @@ from order_plane.policies import MARKET_REQUEST
 from order_plane.reports import keep_newest
 from order_plane.router import Router
 from order_plane.settlement import Settlement
+from order_plane.upkeep import Upkeep
 
 _NOTE = "intents_from"
 _SHARED = "not to be replaced"
@@ -24,7 +25,7 @@ class Inheritance:
     An intent on which another journal has ``published`` a report is that journal's, and what works of it at the venue
     is found when the account is held against it. Any other may have been sent and not been reported, and of what was
     last reported in doubt nobody knows: the venue is asked, and unless it shows the order, that is in doubt until a
-    person decides. ``count`` hears of each: it may have left.
+    person decides. ``count`` hears of each: it may have left. What is found to work is ``upkeep``'s to look after.
     """
 
     def __init__(
@@ -33,13 +34,16 @@ class Inheritance:
         journal: Journal,
         router: Router,
         published: PublishedReports,
+        upkeep: Upkeep,
         count: Callable[[Past], None],
     ) -> None:
         self._desk = desk
         self._journal = journal
         self._router = router
         self._published = published
+        self._upkeep = upkeep
         desk.told = published.newest
+        upkeep.may_replace = self.may_replace
         self._count = count
         self._intents: Collection[UUID] = frozenset()
         self._standing = Standing()
@@ -98,7 +102,10 @@ class Inheritance:
                 self._desk.admit(order.intent)
         strange = [each for each in doubted if each.intent_id in self._intents]
         orders += [self._desk.admit(each) for each in strange if self._journal.past(each.intent_id) is None]
-        self.leave(self._journal.begin(orders, (), settlement.published) if orders else (), settlement)
+        begun = self._journal.begin(orders, (), settlement.published) if orders else ()
+        if self._upkeep.policed:
+            self._upkeep.sent(begun)
+        self.leave(begun, settlement)
         return ()
 
     def settled(self) -> None:

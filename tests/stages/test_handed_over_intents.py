@@ -281,6 +281,20 @@ def test_what_was_handed_over_and_works_is_cancelled_in_time_and_not_replaced():
     assert (venue.asked, venue.sent, stage.desk.open_orders) == ([CANCEL_REQUEST], [], ())
 
 
+def test_what_was_in_doubt_and_is_found_working_at_the_first_start_is_cancelled_in_time_in_that_life():
+    venue = Venue()
+    venue.known[1] = [an_ack(1)]
+    stage = build_stage(SETTINGS.model_copy(update={"unfilled": UnfilledSettings(**POLICY)}), MemoryJournal(), venue)
+    for message in (an_intent(1, **LIMIT), DOUBT):
+        stage.restore(message)
+    stage.inheritance.accept(handed_over(), {UUID(int=1)})
+    stage.published.accept({"old"})
+    stage.recover()
+    for minutes in (4, 5, 6):
+        tell(stage, a_bar(minutes))
+    assert (venue.asked, venue.sent, stage.desk.open_orders) == ([CANCEL_REQUEST], [], ())
+
+
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_change_that_fails_of_an_order_that_was_open_when_a_journal_was_copied_leads_to_no_second_order(copied):
     journal, venue = MemoryJournal(), Venue()
