@@ -28,7 +28,7 @@ from order_plane.facts import Fact
 from order_plane.journals.intent_ledger import End, end_of
 from order_plane.journals.port import Past
 from order_plane.journals.sql import SqlJournal
-from order_plane.lifecycle import TERMINAL, History, Status, history_of
+from order_plane.lifecycle import TERMINAL, History, Status
 
 Reference = Annotated[
     str, typer.Argument(metavar="INTENT", help="The intent's id, or its first digits, as `orders list` says.")
@@ -135,7 +135,7 @@ def book_fill(  # noqa: PLR0913 - one option for each thing that a person must s
 
 def history_with(past: Past) -> History:
     """What is known of an order that the journal holds."""
-    history = history_of(past.intent.quantity, past.facts)
+    history = past.history
     history.submitted = True
     return history
 

@@ -66,7 +66,7 @@ def open_changes(past: Past) -> tuple[str, ...]:
     """The changes of an order that nobody answered, by the names of the requests; none while itself is in doubt."""
     if past.state is not RowState.ACKED:
         return ()
-    history = history_of(past.intent.quantity, past.facts)
+    history = past.history
     names = {*(each.fact_id for each in history.unanswered), *history.cancelling}
     return () if history.status() in TERMINAL else tuple(sorted(names))
 
@@ -86,7 +86,7 @@ def require_shown(past: Past | None, resolution: Resolution) -> None:
 
 
 def _was_there(past: Past) -> bool:
-    return past.intent.strategy_id == EXTERNAL or history_of(past.intent.quantity, past.facts).there
+    return past.intent.strategy_id == EXTERNAL or past.history.there
 
 
 def signed_facts(past: Past, resolution: Resolution) -> list[Fact]:
@@ -96,7 +96,7 @@ def signed_facts(past: Past, resolution: Resolution) -> list[Fact]:
     """
     if past.state is not RowState.ACKED or past.attempt != resolution.attempt:
         return []
-    history = history_of(past.intent.quantity, past.facts)
+    history = past.history
     if history.status() in TERMINAL or resolution.verdict is Verdict.SEND_AGAIN:
         return []
     if resolution.verdict is Verdict.ADOPTED:

@@ -19,7 +19,6 @@ from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.facts import NOT_SENT, Fact, FactKind, says_nothing
 from order_plane.journals.port import Answer, Journal, RowState
-from order_plane.lifecycle import history_of
 from order_plane.risk.port import Refusal
 from order_plane.router import Router
 from order_plane.settlement import Settlement
@@ -119,7 +118,7 @@ class Dispatch:
     def _was_there(self, order: SubmitOrder, settlement: Settlement) -> bool:
         """Whether the venue has said meanwhile that it has an earlier attempt, which it may have forgotten since."""
         past = self._journal.past(order.intent.intent_id)
-        return past is not None and history_of(order.intent.quantity, settlement.completed(past).facts).there
+        return past is not None and settlement.completed(past).history.there
 
     def withhold(self, order: SubmitOrder, reason: str, settlement: Settlement) -> None:
         """``order`` is none; that an earlier attempt never arrived is still only what a person signed."""

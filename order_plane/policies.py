@@ -74,7 +74,7 @@ def replacement(past: Past, after: timedelta) -> OrderIntent | None:
     one. What traded while the cancel was on its way is not ordered again, so the venue must have been asked what that
     is; and it must leave within ``after``.
     """
-    history = history_of(past.intent.quantity, past.facts)
+    history = past.history
     remaining = max(0.0, history.size - history.filled)
     if not history.cancelling == history.requested == {MARKET_REQUEST}:
         return None  # a person or a kill wanted it to end, or what ended it was not this cancel

@@ -9,7 +9,7 @@ from uuid import UUID
 from order_plane.brokers.port import CompletedOrder, OpenOrder, Snapshot
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import TERMINAL, Status, history_of
+from order_plane.lifecycle import TERMINAL, Status
 from order_plane.safety.symbol_halts import EVERY_SYMBOL
 
 _UNITS = 1e-6
@@ -124,7 +124,7 @@ def named(venue: Snapshot) -> frozenset[UUID]:
 
 
 def _own(past: Past) -> _Own:
-    history = history_of(past.intent.quantity, past.facts)
+    history = past.history
     history.submitted = True
     newest: dict[str, Fact] = {}
     for fact in past.facts:

@@ -22,7 +22,6 @@ from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import FROM_US, NOT_SENT, Fact, FactKind, can_be, says_nothing
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
-from order_plane.lifecycle import history_of
 from order_plane.reports import keep_newest
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
@@ -282,7 +281,7 @@ class Router:
 
 def _signed_end(resolution: Resolution, past: Past | None) -> Fact:
     """That there is no such order; one that the venue has had and knows no more has ended there."""
-    had = past is not None and history_of(past.intent.quantity, past.facts).there
+    had = past is not None and past.history.there
     kind, name = (FactKind.CANCELLED, "cancelled") if had else (FactKind.REJECT, NOT_SENT)
     reason = f"{'ENDED' if had else 'NOT_SENT'}: signed by {resolution.operator}: {resolution.reason}"
     return Fact(resolution.intent_id, kind, name, resolution.at, reason=reason)

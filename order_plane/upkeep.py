@@ -8,13 +8,13 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.trading import OrderIntent
 from kernel.ports import Clock
-from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, Remote
+from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, CountsTraded, Remote
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Journal, Past, Recall
-from order_plane.lifecycle import history_of
+from order_plane.lifecycle import RELATIVE_TOLERANCE
 from order_plane.policies import (
     CANCEL_REQUEST,
     MARKET_REQUEST,
@@ -101,7 +101,7 @@ class Upkeep:
             if unknown or intent_id in cancels:
                 self._deadlines.add(intent_id, self._desk.now)
                 continue
-            wish = self._policy.decide(past.intent, history_of(past.intent.quantity, past.facts).filled)
+            wish = self._policy.decide(past.intent, past.history.filled)
             if wish is Remainder.CANCEL or (wish is Remainder.MARKET and not self._goes_to_market(past)):
                 cancels[intent_id] = self._cancel(intent_id, past.order_id, wish)
 
@@ -136,7 +136,8 @@ class Upkeep:
         """Symbols of which nothing may be closed yet: the venue does not say what its cancelled orders traded.
 
         While a kill closes positions it is asked about each that has ended since its newest account, and what it tells
-        is booked: it may list a trade later than the end, or only when it is asked.
+        is booked: it may list a trade later than the end, or only when it is asked. One that knows an order no more
+        has not said that nothing traded: its account does, which is asked for, if it is at all.
         """
         ended = [each for each in self._cancelled if not self._desk.knows(each)] if self._desk.switch.flattens else ()
         symbols: set[str] = set()
@@ -148,12 +149,26 @@ class Upkeep:
                 silent = True
                 symbols |= set() if past is None else {past.intent.symbol}
                 continue
-            self._cancelled.discard(intent_id)
             known = () if past is None else settlement.completed(past).facts
             for fact in told:
                 if fact not in known:
                     self._router.learn(fact, settlement)
+            if past is None or not self._is_short(settlement.completed(past), told):
+                self._cancelled.discard(intent_id)
+            else:
+                self._router.cut_off = True
+                symbols.add(past.intent.symbol)
         return symbols
+
+    def _is_short(self, past: Past, told: Sequence[Fact]) -> bool:
+        """Whether an order may have traded more than is booked, by what the venue has ``told`` of it or not."""
+        forgotten = not told and past.history.there and self._reconciler is not None
+        return forgotten or self._counts_more(past)
+
+    def _counts_more(self, past: Past) -> bool:
+        """Whether the venue says that more of an order has traded than is booked, whatever executions it lists."""
+        counted = self._broker.traded(past.intent.intent_id) if isinstance(self._broker, CountsTraded) else 0.0
+        return counted > past.history.filled * (1 + RELATIVE_TOLERANCE)
 
     def _told_of(self, intent_id: UUID) -> Sequence[Fact] | None:
         """What the venue tells of an order; None when it does not answer."""
@@ -201,7 +216,7 @@ class Upkeep:
             told = self._broker.lookup(past.intent.intent_id)
         except (BrokerUnavailable, BrokerStateUnknown):
             return False
-        return told is not None and agrees(past, replaces.quantity, told)
+        return told is not None and agrees(past, replaces.quantity, told) and not self._counts_more(past)
 
     @property
     def waits(self) -> bool:

@@ -34,6 +34,7 @@ PAPER_PORTS = frozenset({4002, 7497})
 LIVE_PORTS = frozenset({4001, 7496})
 _PAPER_ACCOUNTS = ("DU", "DF")
 _SLACK_SECONDS = 5.0
+_SILENT, _UNANSWERED = "the gateway did not answer in time", "the order was not answered in time"
 Result = TypeVar("Result")
 
 
@@ -226,10 +227,12 @@ class IbkrBroker:
 
     def lookup(self, intent_id: UUID) -> Sequence[Fact] | None:
         """Every fact of an order, from open orders, completed orders and executions of today."""
-        try:
-            return self._loop.call(self._session.lookup(intent_id), self._longest)
-        except TimeoutError:
-            raise BrokerStateUnknown("the gateway did not answer in time") from None
+        return self._waited_for(self._session.lookup(intent_id), _SILENT)
+
+    def traded(self, intent_id: UUID) -> float:
+        """Units traded by the gateway's word, which counts those of earlier days, too."""
+        order = self._venue.book.of_intent(intent_id)
+        return 0.0 if order is None else order.traded
 
     def snapshot(self) -> Snapshot:
         """Orders that work, ours that ended today, today's executions of ours, units by symbol, and cash."""
@@ -237,10 +240,7 @@ class IbkrBroker:
 
     def account(self) -> Account:
         """Everything the gateway lists of the account, cash and completed orders too; raises as `lookup` does."""
-        try:
-            return self._loop.call(self._session.account(), self._longest)
-        except TimeoutError:
-            raise BrokerStateUnknown("the gateway did not answer in time") from None
+        return self._waited_for(self._session.account(), _SILENT)
 
     def execution(self, name: str) -> tuple[str, int]:
         """What an execution shares with its corrections, and the number of this one."""
@@ -269,11 +269,11 @@ class IbkrBroker:
             self._loop.close()
             self._ids.close()
 
-    def _waited_for(self, work: Coroutine[Any, Any, Result]) -> Result:
+    def _waited_for(self, work: Coroutine[Any, Any, Result], silence: str = _UNANSWERED) -> Result:
         try:
             return self._loop.call(work, self._longest)
         except TimeoutError:
-            raise BrokerStateUnknown("the order was not answered in time") from None
+            raise BrokerStateUnknown(silence) from None
 
     async def _witness(self) -> Witness:
         line = self._venue.lifeline

@@ -55,8 +55,7 @@ def _working(told: OrderState, book: Book, symbol_of: SymbolOf) -> OpenOrder:
         return OpenOrder(name, str(number), _symbol(told, symbol_of), 0.0, direction, told.quantity)
     # What the venue's size increment cut off the wish is no difference: the fill of the rest ends the order.
     quantity = ours.wished if told.quantity == ours.sent else told.quantity
-    filled = max(ours.filled, ours.told_filled)
-    return OpenOrder(ours.intent_id, str(told.order_id), ours.symbol, filled, direction, quantity)
+    return OpenOrder(ours.intent_id, str(told.order_id), ours.symbol, ours.traded, direction, quantity)
 
 
 def _symbol(told: OrderState | Position, symbol_of: SymbolOf) -> str:

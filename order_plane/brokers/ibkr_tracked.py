@@ -106,8 +106,13 @@ class Tracked:
 
     @property
     def filled(self) -> float:
-        """Units traded."""
+        """Units traded by its executions."""
         return self._filled.value
+
+    @property
+    def traded(self) -> float:
+        """Units traded by the word of the gateway, too."""
+        return max(self.filled, self.told_filled)
 
 
 def split_execution_id(execution_id: str) -> tuple[str, int]:

@@ -181,6 +181,15 @@ class NamesExecutions(Protocol):
 
 
 @runtime_checkable
+class CountsTraded(Protocol):
+    """A venue that counts what an order has traded apart from the executions that it lists."""
+
+    def traded(self, intent_id: UUID) -> float:
+        """Units traded as far as it has said, by executions of earlier days too; 0 for an order that is unknown."""
+        ...
+
+
+@runtime_checkable
 class Remote(Protocol):
     """A venue behind a connection."""
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from order_plane.journals.port import Past, RowState
-from order_plane.lifecycle import Status, history_of
+from order_plane.lifecycle import Status
 
 
 class End(StrEnum):
@@ -51,7 +51,7 @@ def end_of(past: Past) -> End:
         return End.IN_DOUBT
     if past.state is RowState.INTENDED:
         return End.WAITING
-    status = history_of(past.intent.quantity, past.facts).status()
+    status = past.history.status()
     if past.state in (RowState.REJECTED, RowState.NOT_SENT) and status not in (Status.CANCELLED, Status.FILLED):
         return End.REJECTED
     if status is Status.PENDING_REPLACE:  # in the journal it is that only while nobody knows how the order works

@@ -13,7 +13,7 @@ from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact
-from order_plane.lifecycle import Status, history_of
+from order_plane.lifecycle import History, Status, history_of
 
 NO_NOTES: Mapping[str, str] = MappingProxyType({})
 """Nothing is to be kept beside what a transaction is about."""
@@ -94,6 +94,11 @@ class Past(NamedTuple):
     order_id: str
     facts: tuple[Fact, ...]
     reports: int
+
+    @property
+    def history(self) -> History:
+        """What its facts come to, folded anew each time."""
+        return history_of(self.intent.quantity, self.facts)
 
     @property
     def is_no_order(self) -> bool:

@@ -12,7 +12,6 @@ from contracts.trading import ExecutionReport, OrderStatus
 from domain.ids import kill_id
 from order_plane.facts import NOT_SENT, Fact, FactKind
 from order_plane.journals.port import JournalError, Past
-from order_plane.lifecycle import history_of
 from order_plane.reports import execution_report, reported
 from order_plane.safety.guard_settings import StormSettings
 from order_plane.safety.kill_switch import KillSwitch
@@ -102,7 +101,7 @@ class Guards:
 
     def learn(self, past: Past) -> None:
         """Book what the journal holds of an order of an earlier run."""
-        history = history_of(past.intent.quantity, past.facts)
+        history = past.history
         status = reported(history.status(), history)
         at, number = past.facts[-1].timestamp, max(1, past.reports)
         report = execution_report(past.intent, past.order_id, number, status, history, at, "restored")

@@ -107,3 +107,33 @@ def test_a_venue_that_is_silent_on_one_order_is_not_asked_about_the_others_at_on
     venue.silent, venue.asked = True, 0
     tell(stage, KILL)
     assert (venue.asked, venue.closed) == (1, [])
+
+
+def a_held_stage(venue):
+    venue.snapshot = lambda: Snapshot((), (), venue.holds)
+    venue.holds = {}
+    return holding_and_selling(
+        build_stage(OrderSettings(limits={"duplicate_window": 0}, guards=[]), MemoryJournal(), venue)
+    )
+
+
+def test_a_venue_that_knows_no_more_of_a_cancelled_exit_does_not_say_that_it_sold_nothing(venue):
+    stage = a_held_stage(venue)
+    venue.lookup = lambda intent_id: None
+    tell(stage, KILL)
+    tell(stage, a_bar(2))
+    assert (venue.closed, stage.upkeep.cut_off) == ([], True), "the account is asked for, soon"
+    venue.holds = {"AAPL": 4.0}
+    stage.reconcile()
+    tell(stage)
+    assert venue.closed == [(Side.SELL, 4.0)]
+
+
+def test_nothing_is_closed_while_the_venue_counts_more_of_the_exit_than_it_lists(stage, venue):
+    known, venue.traded = venue.lookup(EXIT), lambda intent_id: 6.0 if intent_id == EXIT else 0.0
+    venue.lookup = lambda intent_id: [fact(EXIT, FactKind.ACK), fact(EXIT, FactKind.CANCELLED)]
+    tell(stage, KILL)
+    assert venue.closed == []
+    venue.lookup = lambda intent_id: known
+    tell(stage)
+    assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)

@@ -373,3 +373,18 @@ def test_nothing_is_sent_while_the_venue_tells_another_story_of_the_order_than_t
     venue.story = None
     tell(stage)
     assert stage._journal.past(SECOND).intent.quantity == 10.0
+
+
+def test_nothing_is_sent_while_the_venue_counts_more_of_the_order_than_it_lists():
+    wanted = settings(unfilled="market")
+    venue = rigid(wanted)
+    venue.traded = lambda intent_id: 6.0
+    stage = build_stage(wanted, MemoryJournal(), venue)
+    stage.recover()
+    lived(stage, *FAR[:2])
+    tell(stage, a_bar(3, 110.0), a_bar(4, 110.0))
+    tell(stage, a_bar(5, 110.0))
+    assert not stage.desk.knows(SECOND)
+    venue.traded = lambda intent_id: 0.0
+    tell(stage)
+    assert stage._journal.past(SECOND).intent.quantity == 10.0

@@ -94,6 +94,7 @@ def test_what_traded_of_an_order_on_an_earlier_day_counts_though_its_executions_
     venue.order_progress(OrderProgress(1, 901, 1, "Submitted", 6.0))
     snapshot = snapshot_of(Account([listed], [], [], []), venue.book, lambda number, symbol, *_: symbol)
     assert [(order.intent_id, order.filled) for order in snapshot.open_orders] == [(FIRST, 6.0)]
+    assert venue.book.of_intent(FIRST).traded == 6.0
 
 
 class Gateway:
