@@ -283,6 +283,10 @@ class Supervision:
         refused = self._journal.noted(f"{_REFUSED}{release.command_id}")
         if refused is not None:
             return refused
+        if not release.reason.strip():
+            return "it gives no reason"
+        if release.scope is KillScope.GLOBAL and release.target != "*":
+            return f"it is for everything and names one target, {release.target}; say which of the two is meant"
         newest = self.newest(release)
         if newest is not None and release.ends != newest.command_id:
             who = f"{newest.cause} by {newest.operator}, {newest.command_id}"

@@ -165,3 +165,18 @@ def test_a_release_that_overtakes_a_backlog_lets_leave_only_what_would_leave_by_
     assert [each.reject_reason.partition(":")[0] for each in said if seen([each]) and each.intent_id.int == 1] == [
         "INTENT_EXPIRED"
     ]
+
+
+ODD = [({"target": "AAPL"}, "one target"), ({"reason": " "}, "no reason")]
+
+
+@pytest.mark.parametrize(("odd", "why"), ODD)
+def test_a_kill_with_odd_fields_is_obeyed_and_a_release_with_them_is_refused(odd, why):
+    stage = build_simulation(SETTINGS)
+    tell(stage, a_command(1, 10, engage=True, **odd))
+    assert engaged(stage) == [1]
+    with pytest.raises(Unprocessable, match=why):
+        tell(stage, as_shown(stage, a_command(2, 11, engage=False, **odd)))
+    assert engaged(stage) == [1]
+    tell(stage, as_shown(stage, a_command(3, 12, engage=False)))
+    assert engaged(stage) == []
