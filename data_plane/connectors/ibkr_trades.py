@@ -268,7 +268,7 @@ class TradeBars(Listener):
 
     async def _missing(self, connection: Connection, tape: Tape) -> Sequence[RawBar] | None:
         wait = self._pacer.due(self._terms.bar_size, tape.symbol)
-        if wait > PATIENT_SECONDS:
+        if wait > PATIENT_SECONDS and not tape.patched:
             tape.refuse(_now())
         await asyncio.sleep(wait)
         days = 1 if tape.given == BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
