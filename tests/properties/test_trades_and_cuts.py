@@ -33,7 +33,7 @@ class Known(Contracts):
 class World:
     """A market with trades, a gateway that loses things, and what the bars of it should be.
 
-    Trades reach a line only while the link, its farm and the line itself are well; the past knows all of them.
+    Trades reach a line only while the link, the farm of its symbol and the line itself are well; the past knows all.
     """
 
     def __init__(self):
@@ -83,7 +83,7 @@ class World:
         minute = (self.now - START) // MINUTE
         self.volumes[symbol][minute] = self.volumes[symbol].get(minute, 0.0) + size
         for number, contract_id in [*self.lines.items()]:
-            well = self.link and not self.market and number not in self.dead
+            well = self.link and FARMS[contract_id] not in self.market and number not in self.dead
             if contract_id == SYMBOLS.index(symbol) and well:
                 self.bars.trade(Trade(number, self.now.replace(microsecond=0), 10.0, size))
 
