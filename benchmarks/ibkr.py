@@ -24,7 +24,7 @@ import structlog
 from benchmarks.simulator import Gateway, simulator
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_terms import LiveTerms
 from ibkr_client.library import load_library
 from ibkr_client.lifeline import Address
 from ibkr_client.loop_thread import LoopThread

@@ -128,7 +128,7 @@ def source_terms(
 ) -> "SourceTerms":
     """What is asked of a gateway, wherever it is; ``unwelcome`` as in `SourceTerms`."""
     from data_plane.connectors.ibkr import SourceTerms  # noqa: PLC0415 - files do without
-    from data_plane.connectors.ibkr_live import LiveTerms  # noqa: PLC0415
+    from data_plane.connectors.ibkr_terms import LiveTerms  # noqa: PLC0415
     from data_plane.connectors.ibkr_trades import Building  # noqa: PLC0415
     from ibkr_client.terms import contract_terms  # noqa: PLC0415
 

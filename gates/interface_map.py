@@ -33,8 +33,8 @@ _LINK = {
     "LINK_DOWN": "the gateway has lost its own link: no new order is sent",
     "LINK_UP": "the link is back: everything is asked for before anything is sent",
     "PORT_RESET": "the gateway changes its port",
-    "DATA_BROKEN": "a data farm is broken",
-    "DATA_BACK": "a data farm is back, or inactive until it is asked: bars are subscribed again",
+    "FARM_BROKEN": "a data farm is broken: no bar is made of what it gives",
+    "FARM_BACK": "a data farm is back, or inactive until it is asked: what needs it is asked for again",
     "BARS_ENDED": "a subscription to bars is dead: it is asked for again",
 }
 

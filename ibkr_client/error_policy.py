@@ -20,6 +20,14 @@ class OnOrder(StrEnum):
     """Anything may be true: ask, and never take the order for dead."""
 
 
+class Farm(StrEnum):
+    """The kinds of servers that the gateway has its data from; of each there may be several, with names."""
+
+    MARKET = "MARKET"
+    HISTORY = "HISTORY"
+    DEFINITIONS = "DEFINITIONS"
+
+
 _REFUSED = (109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293)
 _NOTICES = (399, 404, 10167, 10349)
 _UNCHANGED = (104, 105, 106, 107, 161, 329, 10147, 10148)
@@ -42,8 +50,10 @@ LINK_DOWN = frozenset({1100, 2110, PORT_RESET})
 """The gateway has lost its own link: new orders would wait there."""
 LINK_UP = frozenset({1101, 1102})
 """The link is back; what happened meanwhile was not told."""
-DATA_BROKEN = frozenset({2103, 2105, 2157})
-DATA_BACK = frozenset({2104, 2106, 2107, 2108, 2158})
+FARM_BROKEN: Mapping[int, Farm] = MappingProxyType({2103: Farm.MARKET, 2105: Farm.HISTORY, 2157: Farm.DEFINITIONS})
+FARM_BACK: Mapping[int, Farm] = MappingProxyType(
+    dict.fromkeys((2104, 2108), Farm.MARKET) | dict.fromkeys((2106, 2107), Farm.HISTORY) | {2158: Farm.DEFINITIONS}
+)
 """A farm is connected, or inactive until it is asked for something."""
 BARS_ENDED = frozenset({10182, 10225})
 """A subscription to bars is dead and must be asked for again."""

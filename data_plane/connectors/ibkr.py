@@ -15,8 +15,9 @@ from data_plane.connectors.ibkr_bars import windows
 from data_plane.connectors.ibkr_cache import BarCache, folder
 from data_plane.connectors.ibkr_ears import Ears
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
-from data_plane.connectors.ibkr_live import LiveTerms, UpdatedBars
+from data_plane.connectors.ibkr_live import UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
 from data_plane.connectors.replay import ReplayConnector, SourceFile

@@ -12,12 +12,13 @@ import structlog
 
 from data_plane.connectors.ibkr_bars import row_of
 from data_plane.connectors.ibkr_history import HistoryPacer
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.port import RawBar
-from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
 from ibkr_client.contracts import AmbiguousContract, Contracts, Qualified
-from ibkr_client.error_policy import BARS_ENDED, DATA_BACK, DATA_BROKEN, LINK_DOWN, ends_request
+from ibkr_client.error_policy import BARS_ENDED, LINK_DOWN, Farm, ends_request
+from ibkr_client.farms import Farms
 from ibkr_client.messages import HistoryBar, Listener, Notice
 
 _LOG = structlog.get_logger()
@@ -31,35 +32,6 @@ PATIENT_SECONDS = 20.0
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 REFUSED = (RequestRefused, TimeoutError, AmbiguousContract)
 """What keeps one symbol from being subscribed, and no other."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveTerms:
-    """What is subscribed, and how patiently.
-
-    ``grace`` is how long after its end a bar that was followed by none counts as closed; a symbol of which nothing was
-    heard for ``stale_seconds`` is asked for again, and one that was refused, or ended with an error, after
-    ``again_seconds``. The gateway takes one request for the trades of a symbol in ``apart_seconds``.
-    """
-
-    symbols: tuple[str, ...]
-    bar_size: str
-    grace: timedelta = timedelta(seconds=5)
-    stale_seconds: float = 600.0
-    again_seconds: float = 60.0
-    apart_seconds: float = 15.5
-
-    @property
-    def step(self) -> timedelta:
-        """The length of a bar.
-
-        Raises:
-            ValueError: for daily bars.
-        """
-        step = step_of(self.bar_size)
-        if step is None:
-            raise ValueError("daily bars are history: use an intraday bar_size for live bars")
-        return step
 
 
 @dataclass(slots=True)
@@ -105,6 +77,7 @@ class UpdatedBars(Listener):
         self._series = {symbol: _Series(symbol) for symbol in terms.symbols}
         self._by_number: dict[int, _Series] = {}
         self._connection: Connection | None = None
+        self._farms = Farms(terms.stale_seconds, Farm.MARKET, Farm.HISTORY)
         self._left_over: list[int] = []
         self._asking = 0
         self._early: dict[int, list[HistoryBar]] = {}
@@ -147,22 +120,25 @@ class UpdatedBars(Listener):
         self._take(series, bar)
 
     def notice(self, notice: Notice) -> None:
-        """Ask again for what the gateway says has ended, and for all when its data farms are back."""
+        """Ask again for what the gateway says has ended, and for all when the last broken data farm is back."""
         series = self._by_number.get(notice.number)
         if series is not None and notice.code in BARS_ENDED:
             self._again([series])
         elif series is not None and ends_request(notice.code):
             self._end(series, notice)
-        elif notice.code in DATA_BROKEN | LINK_DOWN:
+        elif notice.code in LINK_DOWN:
+            self._connection = None  # until it is greeted again
             self._suspend()
-        elif notice.code in DATA_BACK:
-            self._again(each for each in self._series.values() if not each.number and each.heard_at < inf)
+        elif self._farms.hear(notice, asyncio.get_running_loop().time()):
+            self._suspend()
+            self._again(self._series.values())
 
     def lost(self) -> None:
         """Nothing comes until the next connection."""
         self._connection = None
         self._suspend()
         self._left_over.clear()
+        self._farms.forget()
 
     def _end(self, series: _Series, notice: Notice) -> None:
         """Nothing comes of a subscription any more: it keeps nobody waiting, and is asked for again later."""
@@ -251,8 +227,9 @@ class UpdatedBars(Listener):
             self._give(row_of(bar, series.symbol, self._terms.bar_size))
 
     def _again(self, which: Iterable[_Series]) -> list[asyncio.Task[None]]:
+        """Ask for series anew; not while a farm is broken, since the answer would have holes, or never come."""
         connection = self._connection
-        if connection is None:
+        if connection is None or self._farms.broken(asyncio.get_running_loop().time()):
             return []
         return [self._ask(connection, series) for series in which]
 

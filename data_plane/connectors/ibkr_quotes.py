@@ -6,11 +6,12 @@ from datetime import datetime
 
 import structlog
 
-from data_plane.connectors.ibkr_live import REFUSED, LiveTerms
+from data_plane.connectors.ibkr_live import REFUSED
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.port import RawQuote
 from ibkr_client.connection import Connection, ConnectionLost
 from ibkr_client.contracts import Contracts
-from ibkr_client.error_policy import DATA_BROKEN, LINK_DOWN, ends_request
+from ibkr_client.error_policy import FARM_BROKEN, LINK_DOWN, Farm, ends_request
 from ibkr_client.messages import Listener, Notice, QuoteChange
 
 _LOG = structlog.get_logger()
@@ -118,7 +119,7 @@ class Quotes(Listener):
                 self._left_over.append(notice.number)
                 self._refused[symbol] = asyncio.get_running_loop().time()
                 self._cut()
-        elif notice.code in DATA_BROKEN | LINK_DOWN:
+        elif notice.code in LINK_DOWN or FARM_BROKEN.get(notice.code) is Farm.MARKET:
             for _, known in self._known.values():  # a quote is not made of numbers from before and after it
                 known.clear()
             self._cut()

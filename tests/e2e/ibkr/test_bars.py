@@ -7,7 +7,7 @@ import pytest
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms, UnknownSymbol
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.ibkr_trades import Building
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
 from data_plane.connectors.replay import ReplayConnector, SourceFile

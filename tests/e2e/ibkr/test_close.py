@@ -7,7 +7,7 @@ import pytest
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.ibkr_trades import Building
 from data_plane.connectors.port import RawBar
 from data_plane.session_grid import SessionGrid

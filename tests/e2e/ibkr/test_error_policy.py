@@ -12,7 +12,7 @@ import pytest
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.ibkr_trades import Building
 from data_plane.connectors.port import RawBar
 from data_plane.session_grid import SessionGrid
@@ -232,12 +232,18 @@ def test_quotes_that_are_refused_stop_neither_bars_nor_orders(desk, simulate, un
     check_undisturbed(rows)
 
 
-def broken_farm(broken, back):
-    return bars_are_asked_for_again({"do": "notice", "code": broken}, {"do": "notice", "code": back})
+def farm(code, name):
+    says = {2103: "broken:", 2105: "broken:", 2157: "broken:", 2107: "inactive, available upon demand."}
+    return {"do": "notice", "code": code, "text": f"The farm connection is {says.get(code, 'OK:')}{name}"}
 
 
-MARKET_FARM, HISTORY_FARM, DEFINITIONS_FARM = broken_farm(2103, 2104), broken_farm(2105, 2106), broken_farm(2157, 2158)
-INACTIVE_MARKET_FARM, INACTIVE_HISTORY_FARM = broken_farm(2103, 2108), broken_farm(2105, 2107)
+HISTORY_FARM = bars_are_asked_for_again(farm(2105, "ushmds"), farm(2106, "euhmds"), farm(2106, "ushmds"))
+DEFINITIONS_FARM = bars_are_asked_for_again(farm(2157, "secdefil"), farm(2158, "secdefil"))
+INACTIVE_HISTORY_FARM = bars_are_asked_for_again(farm(2105, "ushmds"), farm(2107, "ushmds"))
+INACTIVE_MARKET_FARM = bars_are_asked_for_again(farm(2103, "usfarm"), farm(2108, ""))
+BOTH_FARMS = bars_are_asked_for_again(
+    farm(2103, "usfarm"), farm(2105, "ushmds"), farm(2107, "ushmds"), farm(2104, "usfarm")
+)
 KEPT = link_down_and_up(1100, 1102)
 ON_LINKS = {
     error_policy.PACING: too_many_messages,
@@ -247,7 +253,7 @@ ON_LINKS = {
     1102: KEPT,
     2110: link_down_and_up(2110, 1102),
     error_policy.PORT_RESET: link_down_and_up(error_policy.PORT_RESET, None),
-    **dict.fromkeys((2103, 2104), MARKET_FARM),
+    **dict.fromkeys((2103, 2104), BOTH_FARMS),
     **dict.fromkeys((error_policy.HISTORY, 2105, 2106), HISTORY_FARM),
     **dict.fromkeys((2157, 2158), DEFINITIONS_FARM),
     2107: INACTIVE_HISTORY_FARM,
@@ -265,7 +271,8 @@ def test_what_a_code_says_of_the_connection_is_acted_upon(desk, simulate, until,
 def test_every_row_has_a_script():
     assert {code for codes in ON_ORDERS.values() for code in codes} >= set(ORDER_POLICY)
     assert all(ON_ORDERS.values())
-    tables = [value for name, value in vars(error_policy).items() if isinstance(value, frozenset)]
+    farms = [error_policy.FARM_BROKEN, error_policy.FARM_BACK]
+    tables = [*farms, *(value for name, value in vars(error_policy).items() if isinstance(value, frozenset))]
     single = {value for name, value in vars(error_policy).items() if name.isupper() and isinstance(value, int)}
     told_elsewhere = {error_policy.SIMULATOR}  # test_witness.py
     assert set(ON_LINKS) == single.union(*tables) - told_elsewhere

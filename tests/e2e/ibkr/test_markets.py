@@ -11,7 +11,7 @@ import yaml
 
 from data_plane.connectors import ibkr_cache
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_terms import LiveTerms
 from ibkr_client.lifeline import Address, Unusable
 from ibkr_sim.synthetic_bars import minute_bars
 

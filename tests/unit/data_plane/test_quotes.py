@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from data_plane.connectors.ibkr_live import LiveTerms
 from data_plane.connectors.ibkr_quotes import Quotes
+from data_plane.connectors.ibkr_terms import LiveTerms
 from ibkr_client.contracts import Contracts, ContractTerms, Qualified
 from ibkr_client.messages import Notice, QuoteChange
 
@@ -125,3 +125,17 @@ def test_a_quote_after_a_cut_has_no_number_from_before_it(quotes, told, end):
         "cut",
         (10.0, 10.0),
     ]
+
+
+@pytest.mark.parametrize("code", [2105, 2157])
+def test_trouble_of_other_farms_leaves_quotes_alone(quotes, told, code):
+    async def play():
+        await quotes.greet(Gateway())
+        quote(quotes, 1)
+        await asyncio.sleep(0)
+        quotes.notice(Notice(-1, code, "broken"))
+        quotes.quote(QuoteChange(1, "bid", 9.0))
+        await asyncio.sleep(0)
+
+    asyncio.run(play())
+    assert [(each.bid_price, each.ask_price) for each in told] == [(10.0, 10.0), (9.0, 10.0)]

@@ -7,7 +7,7 @@ import pytest
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr_history import HistoryPacer
-from data_plane.connectors.ibkr_live import LiveTerms
+from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawTick
 from data_plane.session_grid import SessionGrid
@@ -68,6 +68,13 @@ class Market:
         self.now = START + timedelta(minutes=minute, seconds=second)
         self.bars.on_time()
         await asyncio.sleep(0.01)
+
+    async def until(self, minute, second=6):
+        """Looks at the time twice a minute."""
+        while self.now < START + timedelta(minutes=minute, seconds=second):
+            self.now += timedelta(seconds=30)
+            self.bars.on_time()
+            await asyncio.sleep(0.001)
 
     def trade(self, gateway, size):
         for number in gateway.taken:
@@ -254,3 +261,149 @@ def test_missing_bars_that_nobody_answered_for_are_asked_for_again_and_keep_no_o
 
     asyncio.run(play())
     assert market.volumes() == [(1, 100.0), (2, 100.0), (3, 100.0), (4, 100.0), (5, 5.0)]
+
+
+PAST_LOST, PAST_BACK = Notice(-1, 2105, "HMDS data farm connection is broken:ushmds"), Notice(-1, 2107, "")
+US_LOST = Notice(-1, 2103, "Market data farm connection is broken:usfarm")
+US_BACK = Notice(-1, 2104, "Market data farm connection is OK:usfarm")
+EU_BACK = Notice(-1, 2108, "Market data farm connection is inactive but should be available upon demand.eufarm")
+WHOLE = [(1, 100.0), (2, 100.0), (3, 100.0), (4, 100.0)]
+
+
+async def whole(market, gateway):
+    """Every symbol is subscribed, and what was before it is fetched."""
+    await market.bars.greet(gateway)
+    await market.at(3, 30)
+    await market.at(4, 6)
+    assert market.volumes() == WHOLE
+
+
+@pytest.mark.parametrize("other", [PAST_BACK, EU_BACK, Notice(-1, 2158, ""), Notice(-1, 2119, "connecting:usfarm")])
+def test_trades_are_not_asked_for_before_the_farm_that_they_come_from_is_back(other):
+    market = Market("AAPL")
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await whole(market, gateway)
+        for notice in (US_LOST, PAST_LOST, other):
+            market.bars.notice(notice)
+            await market.at(4, 10)
+        assert gateway.number == 5
+        market.bars.notice(US_BACK)
+        await market.at(4, 20)
+        assert gateway.taken == [6]
+
+    asyncio.run(play())
+
+
+def test_bars_go_on_while_only_a_farm_of_history_is_broken():
+    market = Market("AAPL")
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await whole(market, gateway)
+        market.trade(gateway, 5.0)
+        market.bars.notice(PAST_LOST)
+        await market.at(4, 30)
+        market.trade(gateway, 6.0)
+        await market.at(5, 6)
+
+    asyncio.run(play())
+    assert (gateway.taken, market.volumes()) == ([5], [*WHOLE, (5, 11.0)])
+
+
+def test_what_is_missing_is_asked_for_when_the_farm_of_history_is_back_and_others_go_on_before():
+    market = Market("AAPL", "IBM", again_seconds=0.0)
+    gateway = Gateway(market, lines=2)
+
+    async def play():
+        await whole(market, gateway)
+        gateway.troubles = [AssertionError("nothing must be asked for")]
+        market.bars.notice(PAST_LOST)
+        market.bars.notice(Notice(gateway.taken[1], 10197, "IBM has no trades"))
+        for second in (10, 20):
+            await market.at(4, second)
+        await market.at(5, 6)
+        assert market.bars.horizon == START + timedelta(minutes=4)  # it may be back at once
+        await market.at(5, 40)
+        assert market.bars.horizon == market.now - market.terms.grace
+        gateway.troubles = []
+        market.bars.notice(PAST_BACK)
+        await market.at(5, 50)
+
+    asyncio.run(play())
+    assert market.volumes("IBM") == [*WHOLE, (5, 100.0)]
+
+
+def test_a_request_that_failed_with_its_farm_is_no_attempt():
+    market = Market("AAPL")
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        await market.bars.greet(gateway)
+        await market.at(3, 30)
+        gateway.troubles = [TimeoutError()]
+        market.now = START + timedelta(minutes=4, seconds=6)
+        market.bars.on_time()
+        market.bars.notice(PAST_LOST)
+        await asyncio.sleep(0.01)
+        assert gateway.troubles == []
+        market.bars.notice(PAST_BACK)
+        await market.at(4, 8)
+
+    asyncio.run(play())
+    assert market.volumes() == WHOLE
+
+
+@pytest.mark.parametrize("dead", [True, False], ids=["dead", "quiet"])
+def test_a_line_that_died_without_a_word_is_replaced_and_one_without_trades_is_not(dead):
+    market = Market("AAPL")
+    gateway, traded = Gateway(market, lines=1), Gateway.history
+
+    async def history(*rest):
+        bars = await traded(gateway, *rest)
+        return bars if dead else bars[:4]
+
+    async def play():
+        await whole(market, gateway)
+        gateway.history = history
+        await market.until(14)
+        assert gateway.number == 5
+        await market.until(17)
+        assert gateway.taken == [6 if dead else 5]
+        market.trade(gateway, 5.0)
+        await market.until(18)
+
+    asyncio.run(play())
+    assert market.volumes() == [*([(minute, 100.0) for minute in range(1, 17)] if dead else WHOLE), (18, 5.0)]
+
+
+def test_what_is_built_is_given_before_anything_later_counts_as_given():
+    market = Market("AAPL")
+    gateway, horizons, answer = Gateway(market, lines=1), [], asyncio.Event()
+
+    def give(row):
+        if isinstance(row, RawBar):
+            assert row.timestamp > max(horizons, default=START)
+            horizons.append(market.bars.horizon)
+            market.given.append(row)
+
+    async def history(*rest):
+        bars = await Gateway.history(gateway, *rest)
+        await answer.wait()
+        return bars
+
+    async def play():
+        gateway.history = history
+        market.bars._give = give
+        await market.bars.greet(gateway)
+        await market.at(3, 30)
+        for minute in (4, 5, 6):
+            await market.at(minute, 6)
+            market.trade(gateway, 5.0)
+        await market.at(7, 6)
+        answer.set()
+        await asyncio.sleep(0.01)
+
+    asyncio.run(play())
+    assert market.volumes() == [*WHOLE, (5, 5.0), (6, 5.0), (7, 5.0)]

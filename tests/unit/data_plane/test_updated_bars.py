@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from data_plane.connectors.ibkr_history import HistoryPacer
-from data_plane.connectors.ibkr_live import LiveTerms, UpdatedBars
+from data_plane.connectors.ibkr_live import UpdatedBars
+from data_plane.connectors.ibkr_terms import LiveTerms
 from ibkr_client.contracts import Contracts, ContractTerms, Qualified
 from ibkr_client.messages import HistoryBar, Notice
 
@@ -172,6 +173,91 @@ def test_a_farm_that_is_inactive_after_it_was_broken_is_back(broken, back):
             market.notice(Notice(-1, code, ""))
             await asyncio.sleep(0.001)
             assert service.number == (2 if code == back else 1)  # 2119: it is being connected to
+
+    asyncio.run(play())
+
+
+BROKEN_US, BROKEN_EU, BROKEN_PAST = (
+    Notice(-1, 2103, "Market data farm connection is broken:usfarm"),
+    Notice(-1, 2103, "Market data farm connection is broken:eufarm"),
+    Notice(-1, 2105, "HMDS data farm connection is broken:ushmds"),
+)
+OK_US, OK_EU, OK_PAST = (
+    Notice(-1, 2104, "Market data farm connection is OK:usfarm"),
+    Notice(-1, 2108, "Market data farm connection is inactive but should be available upon demand.eufarm"),
+    Notice(-1, 2107, "HMDS data farm connection is inactive but should be available upon demand.ushmds"),
+)
+
+
+@pytest.mark.parametrize(
+    "notices",
+    [(BROKEN_US, BROKEN_PAST, OK_PAST, OK_US), (BROKEN_US, BROKEN_PAST, OK_US, OK_PAST), (BROKEN_US, OK_EU, OK_US)],
+    ids=["past first", "market first", "another one"],
+)
+@pytest.mark.parametrize("greeted", [False, True], ids=["", "greeted meanwhile"])
+def test_bars_are_asked_for_when_the_last_farm_that_they_need_is_back_and_not_before(notices, greeted):
+    market, service = of(("AAPL",)), Service()
+
+    async def play():
+        await market.greet(service)
+        for notice in notices[:-1]:
+            market.notice(notice)
+            await asyncio.sleep(0.001)
+        if greeted:
+            await market.greet(service)
+        assert service.number == 1
+        market.notice(notices[-1])
+        await asyncio.sleep(0.001)
+        assert service.number == 2
+
+    asyncio.run(play())
+
+
+def test_bars_are_not_asked_for_while_the_gateway_has_no_link():
+    market, service = of(("AAPL",)), Service()
+
+    async def play():
+        await market.greet(service)
+        for notice in (BROKEN_US, Notice(-1, 1100, ""), OK_US):
+            market.notice(notice)
+        await asyncio.sleep(0.001)
+        assert service.number == 1
+        market.notice(Notice(-1, 1102, ""))
+        await market.greet(service)
+        assert service.number == 2
+
+    asyncio.run(play())
+
+
+def test_a_farm_of_which_no_more_is_said_is_waited_for_no_longer_than_silence():
+    market, service = of(("AAPL",), stale_seconds=0.02), Service()
+
+    async def play():
+        await market.greet(service)
+        market.notice(BROKEN_US)
+        market.on_time()
+        await asyncio.sleep(0.01)
+        assert service.number == 1
+        await asyncio.sleep(0.02)
+        market.on_time()
+        await asyncio.sleep(0.001)
+        assert service.number == 2
+        market.notice(OK_US)  # what was asked for before it was back may have holes
+        await asyncio.sleep(0.001)
+        assert service.number == 3
+
+    asyncio.run(play())
+
+
+def test_farms_of_definitions_do_not_stop_bars():
+    market, service = of(("AAPL",)), Service()
+
+    async def play():
+        await market.greet(service)
+        market.notice(Notice(-1, 2157, "Sec-def data farm connection is broken:secdefil"))
+        market.notice(Notice(-1, 2158, "Sec-def data farm connection is OK:secdefil"))
+        await asyncio.sleep(0.001)
+        assert list(market._by_number) == [1]
 
     asyncio.run(play())
 
