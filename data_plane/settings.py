@@ -12,6 +12,9 @@ from data_plane.session_grid import step_of
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.settings import GatewaySettings
 
+_MOST_KEPT = 50
+"""Requests for past bars that a gateway holds open at once; one that is kept up to date stays open."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -217,6 +220,11 @@ class DataSettings(_Section):
         if self.tables:
             raise ValueError("tables belong to files; a live source has none")
         trades = len(self.symbols) * (ibkr.bars is LiveBarsFrom.TRADES)
+        if not trades and len(self.symbols) > _MOST_KEPT:
+            raise ValueError(
+                f"a gateway keeps {_MOST_KEPT} series of bars up to date and {len(self.symbols)} symbols are named;"
+                " take fewer, or bars: trades if the account has the lines"
+            )
         if trades > ibkr.trade_lines:
             raise ValueError(
                 f"bars from trades need {trades} of ibkr.trade_lines; take bars: updates, or fewer symbols"

@@ -173,7 +173,7 @@ class UpdatedBars(Listener):
         limits = {True: terms.again_seconds, False: terms.stale_seconds}
         self._again(each for each in self._series.values() if now - each.heard_at > limits[each.refused])
         if self._left_over and self._connection is not None:
-            self._start(self._cancel_left_over(self._connection))
+            self._start(self._tidy_up(self._connection))
 
     async def _subscribe(self, connection: Connection, series: _Series) -> None:
         asked = series.asked
@@ -182,6 +182,7 @@ class UpdatedBars(Listener):
             self._by_number.pop(series.number)
             self._left_over.append(series.number)
             series.number = 0
+        await self._cancel_left_over(connection)  # first: the gateway keeps no more than it takes at once
         self._pacer.left(series.symbol)
         number, bars = await self._kept(connection, contract, series)
         if asked == series.asked:
@@ -193,9 +194,12 @@ class UpdatedBars(Listener):
             self._left_over.append(number)
 
     async def _cancel_left_over(self, connection: Connection) -> None:
+        while self._left_over and connection is self._connection:
+            await connection.cancel_bars(self._left_over.pop())
+
+    async def _tidy_up(self, connection: Connection) -> None:
         with suppress(ConnectionLost):
-            while self._left_over and connection is self._connection:
-                await connection.cancel_bars(self._left_over.pop())
+            await self._cancel_left_over(connection)
 
     async def _kept(self, connection: Connection, contract: Qualified, series: _Series) -> tuple[int, list[HistoryBar]]:
         """A subscription's number and its bars, with the updates that came before it was known to be one."""

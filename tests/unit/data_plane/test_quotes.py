@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from virtual_time import run
 
 from data_plane.connectors.ibkr_quotes import Quotes
 from data_plane.connectors.ibkr_terms import LiveTerms
@@ -71,7 +72,7 @@ def test_quotes_that_were_taken_away_are_asked_for_again(quotes, told, code):
         quote(quotes, 3)
         await asyncio.sleep(0)
 
-    asyncio.run(play())
+    run(play())
     assert gateway.taken == [2, 3]
     assert told[0] == "cut"
     assert [row.symbol for row in told[1:]] == ["AAPL"]
@@ -88,7 +89,7 @@ def test_a_greeting_that_meets_another_request_subscribes_each_symbol_once(quote
         await asyncio.sleep(0)
         await quotes.greet(gateway)
 
-    asyncio.run(play())
+    run(play())
     assert len(gateway.taken) == len(SYMBOLS)
     assert sorted(gateway.taken) == sorted(quotes._known)
 
@@ -103,7 +104,7 @@ def test_a_cut_is_told_before_what_follows_it(quotes, told, end):
         else:
             quotes.notice(Notice(-1, end, "gone"))
 
-    asyncio.run(play())
+    run(play())
     assert told == ["cut"]
 
 
@@ -119,7 +120,7 @@ def test_a_quote_after_a_cut_has_no_number_from_before_it(quotes, told, end):
         quote(quotes, 1)
         await asyncio.sleep(0)
 
-    asyncio.run(play())
+    run(play())
     assert [each if each == "cut" else (each.bid_price, each.ask_price) for each in told] == [
         (10.0, 10.0),
         "cut",
@@ -137,5 +138,5 @@ def test_trouble_of_other_farms_leaves_quotes_alone(quotes, told, code):
         quotes.quote(QuoteChange(1, "bid", 9.0))
         await asyncio.sleep(0)
 
-    asyncio.run(play())
+    run(play())
     assert [(each.bid_price, each.ask_price) for each in told] == [(10.0, 10.0), (9.0, 10.0)]

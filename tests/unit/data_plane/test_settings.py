@@ -31,6 +31,10 @@ def test_one_source_is_enough_to_run():
             {"sources": [], "ibkr": {"quotes": True, "lines": 1}, "symbols": ["A", "B"], "bar_size": "1min"},
             "ibkr.lines allows 1",
         ),
+        (
+            {"sources": [], "ibkr": {}, "symbols": [f"S{number}" for number in range(51)], "bar_size": "1min"},
+            "keeps 50 series of bars up to date",
+        ),
         ({"bar_size": "2d"}, "1d for one session"),
         ({"bar_size": "soon"}, "bar_size"),
         ({"order_flow_interval": "3d"}, "1d for one session"),

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from virtual_time import run
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr_history import HistoryPacer
@@ -98,7 +99,7 @@ def test_a_symbol_without_trades_holds_no_other_up(code):
         bars.notice(Notice(5, code, "no"))
         assert bars.horizon == market.now - market.terms.grace
 
-    asyncio.run(play())
+    run(play())
 
 
 async def cut(market, gateway, order):
@@ -140,7 +141,7 @@ def test_after_cuts_each_symbol_has_one_line_and_every_trade_and_bar_counts_once
         market.trade(gateway, 5.0)
         await market.at(5, 6)
 
-    asyncio.run(play())
+    run(play())
     assert sum(row.size for row in market.given if isinstance(row, RawTick)) == 5.0 * len(symbols)
     assert market.volumes() == [(1, 100.0), (2, 100.0), (3, 100.0), (4, 100.0), (5, 5.0)]
 
@@ -161,7 +162,7 @@ def test_trades_are_asked_for_again_when_their_farm_is_back_or_says_nothing_for_
             await asyncio.sleep(0.06)
         await market.at(3, 50)
 
-    asyncio.run(play())
+    run(play())
     assert gateway.taken == [6]
 
 
@@ -176,7 +177,7 @@ def test_trades_of_a_symbol_are_not_asked_for_again_sooner_than_the_gateway_allo
         await asyncio.sleep(0.05)
         await market.at(3, 40)
 
-    asyncio.run(play())
+    run(play())
     assert gateway.taken == [6]
 
 
@@ -196,7 +197,7 @@ def test_a_link_that_is_lost_before_missing_bars_are_asked_for_leaves_the_open_b
         await market.at(4, 30)
         await market.at(5, 6)
 
-    asyncio.run(play())
+    run(play())
     assert market.volumes() == [(minute, 100.0) for minute in range(1, 6)]
 
 
@@ -222,7 +223,7 @@ def test_missing_bars_are_asked_for_once_though_the_time_is_looked_at_with_each_
         await market.at(3, 30)
         await market.at(4, 6)
 
-    asyncio.run(play())
+    run(play())
     assert (len(asked), market.volumes()) == (1, [(minute, 100.0) for minute in range(1, 5)])
 
 
@@ -239,7 +240,7 @@ def test_a_subscription_that_left_while_a_farm_was_broken_is_replaced():
         market.bars.notice(FARM_BACK)
         await market.at(3, 50)
 
-    asyncio.run(play())
+    run(play())
     assert gateway.taken == [6]
 
 
@@ -259,7 +260,7 @@ def test_missing_bars_that_nobody_answered_for_are_asked_for_again_and_keep_no_o
         await asyncio.sleep(0.06)
         await market.at(5, 7)
 
-    asyncio.run(play())
+    run(play())
     assert market.volumes() == [(1, 100.0), (2, 100.0), (3, 100.0), (4, 100.0), (5, 5.0)]
 
 
@@ -293,7 +294,7 @@ def test_trades_are_not_asked_for_before_the_farm_that_they_come_from_is_back(ot
         await market.at(4, 20)
         assert gateway.taken == [6]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_bars_go_on_while_only_a_farm_of_history_is_broken():
@@ -308,7 +309,7 @@ def test_bars_go_on_while_only_a_farm_of_history_is_broken():
         market.trade(gateway, 6.0)
         await market.at(5, 6)
 
-    asyncio.run(play())
+    run(play())
     assert (gateway.taken, market.volumes()) == ([5], [*WHOLE, (5, 11.0)])
 
 
@@ -321,6 +322,7 @@ def test_what_is_missing_is_asked_for_when_the_farm_of_history_is_back_and_other
         gateway.troubles = [AssertionError("nothing must be asked for")]
         market.bars.notice(PAST_LOST)
         market.bars.notice(Notice(gateway.taken[1], 10197, "IBM has no trades"))
+        await asyncio.sleep(0.001)
         for second in (10, 20):
             await market.at(4, second)
         await market.at(5, 6)
@@ -331,7 +333,7 @@ def test_what_is_missing_is_asked_for_when_the_farm_of_history_is_back_and_other
         market.bars.notice(PAST_BACK)
         await market.at(5, 50)
 
-    asyncio.run(play())
+    run(play())
     assert market.volumes("IBM") == [*WHOLE, (5, 100.0)]
 
 
@@ -351,7 +353,7 @@ def test_a_request_that_failed_with_its_farm_is_no_attempt():
         market.bars.notice(PAST_BACK)
         await market.at(4, 8)
 
-    asyncio.run(play())
+    run(play())
     assert market.volumes() == WHOLE
 
 
@@ -374,7 +376,7 @@ def test_a_line_that_died_without_a_word_is_replaced_and_one_without_trades_is_n
         market.trade(gateway, 5.0)
         await market.until(18)
 
-    asyncio.run(play())
+    run(play())
     assert market.volumes() == [*([(minute, 100.0) for minute in range(1, 17)] if dead else WHOLE), (18, 5.0)]
 
 
@@ -405,5 +407,5 @@ def test_what_is_built_is_given_before_anything_later_counts_as_given():
         answer.set()
         await asyncio.sleep(0.01)
 
-    asyncio.run(play())
+    run(play())
     assert market.volumes() == [*WHOLE, (5, 5.0), (6, 5.0), (7, 5.0)]

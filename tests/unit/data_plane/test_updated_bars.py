@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from virtual_time import run
 
 from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_live import UpdatedBars
@@ -53,7 +54,7 @@ def test_an_update_that_comes_with_the_answer_is_not_lost(market, given, updates
         await market.greet(Gateway(market, [bar(0, 50.0), bar(1, 90.0)], updates))
         market.bar_update(5, bar(2, 1.0))
 
-    asyncio.run(play())
+    run(play())
     assert [(row.timestamp, row.volume) for row in given] == [
         (OPENED + timedelta(minutes=1), 50.0),
         (OPENED + timedelta(minutes=2), 100.0),
@@ -66,7 +67,7 @@ def test_updates_of_subscriptions_that_ended_are_forgotten(market, given):
         market.bar_update(4, bar(8, 1.0))
         market.bar_update(5, bar(1, 1.0))
 
-    asyncio.run(play())
+    run(play())
     assert [row.volume for row in given] == [50.0]
     assert market._early == {}
 
@@ -76,10 +77,19 @@ class Service:
 
     def __init__(self):
         self.kept, self.number, self.seconds, self.troubles, self.at = [], 0, 0.0, [], []
+        self.waiting, self.most = 0, 0
 
     async def keep_bars(self, *rest):
         self.number += 1
         number = self.number
+        self.waiting += 1
+        self.most = max(self.most, self.waiting + len(self.kept))
+        try:
+            return await self.answer(number)
+        finally:
+            self.waiting -= 1
+
+    async def answer(self, number):
         self.at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.seconds)
         if self.troubles:
@@ -118,7 +128,7 @@ def test_of_a_symbol_that_is_asked_for_in_vain_nothing_is_left_over():
         market.on_time()
         await asyncio.sleep(0.001)
 
-    asyncio.run(play())
+    run(play())
     assert service.kept == [5]
 
 
@@ -133,8 +143,29 @@ def test_a_symbol_whose_answer_is_waited_for_is_not_asked_for_again():
             market.on_time()
         await greeting
 
-    asyncio.run(play())
+    run(play())
     assert service.number == 1
+
+
+@pytest.mark.parametrize("broken", [True, False], ids=["after a farm", "after a long silence"])
+def test_what_was_kept_is_cancelled_before_more_is_asked_for_since_the_gateway_keeps_no_more_than_fifty(broken):
+    symbols = ("AAPL", "MSFT", "IBM")
+    market, service = of(symbols, stale_seconds=0.01), Service()
+    service.seconds = 0.001
+
+    async def play():
+        await market.greet(service)
+        if broken:
+            market.notice(Notice(-1, 2103, ""))
+            market.notice(Notice(-1, 2104, ""))
+        else:
+            await asyncio.sleep(0.02)
+            market.on_time()
+        await asyncio.sleep(0.01)
+
+    run(play())
+    assert service.number == 2 * len(symbols)
+    assert service.most == len(symbols)
 
 
 @pytest.mark.parametrize("back", [2106, 1102])
@@ -160,7 +191,7 @@ def test_after_a_cut_each_symbol_is_kept_once_even_when_it_was_being_asked_for(b
             assert len(service.kept) == 2
             assert sorted(service.kept) == sorted(market._by_number)
 
-    asyncio.run(play())
+    run(play())
 
 
 @pytest.mark.parametrize(("broken", "back"), [(2103, 2104), (2103, 2108), (2105, 2107)])
@@ -174,7 +205,7 @@ def test_a_farm_that_is_inactive_after_it_was_broken_is_back(broken, back):
             await asyncio.sleep(0.001)
             assert service.number == (2 if code == back else 1)  # 2119: it is being connected to
 
-    asyncio.run(play())
+    run(play())
 
 
 BROKEN_US, BROKEN_EU, BROKEN_PAST = (
@@ -210,7 +241,7 @@ def test_bars_are_asked_for_when_the_last_farm_that_they_need_is_back_and_not_be
         await asyncio.sleep(0.001)
         assert service.number == 2
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_bars_are_not_asked_for_while_the_gateway_has_no_link():
@@ -226,7 +257,7 @@ def test_bars_are_not_asked_for_while_the_gateway_has_no_link():
         await market.greet(service)
         assert service.number == 2
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_a_farm_of_which_no_more_is_said_is_waited_for_no_longer_than_silence():
@@ -246,7 +277,7 @@ def test_a_farm_of_which_no_more_is_said_is_waited_for_no_longer_than_silence():
         await asyncio.sleep(0.001)
         assert service.number == 3
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_farms_of_definitions_do_not_stop_bars():
@@ -259,7 +290,7 @@ def test_farms_of_definitions_do_not_stop_bars():
         await asyncio.sleep(0.001)
         assert list(market._by_number) == [1]
 
-    asyncio.run(play())
+    run(play())
 
 
 @pytest.mark.parametrize("waits", [0.0, 0.02], ids=["asked", "waiting for its turn"])
@@ -274,8 +305,8 @@ def test_what_is_asked_for_since_the_cut_is_not_asked_for_with_each_farm_that_is
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
 
-    asyncio.run(play())
-    assert service.kept == [1, 2]  # the first is cancelled with the next look at the time
+    run(play())
+    assert service.kept == [2]
     assert len(market._pacer._sent) == 2
 
 
@@ -286,7 +317,7 @@ def test_a_turn_that_has_not_come_yet_is_not_taken_twice():
         assert pacer.due("30s", "AAPL") == 0.0
         return [pacer.due("30s", symbol) for symbol in ("AAPL", "AAPL", "MSFT")]
 
-    again, same, other = asyncio.run(play())
+    again, same, other = run(play())
     assert same == pytest.approx(again, abs=0.1)
     assert (again, other) == pytest.approx((15.0, 600.0), abs=0.1)
 
@@ -306,7 +337,7 @@ def test_what_was_asked_for_before_a_cut_and_never_answered_holds_up_nothing_tha
         assert len(service.kept) == len(symbols)
         await greeting
 
-    asyncio.run(play())
+    run(play())
     assert not any(series.refused for series in market._series.values())
 
 
@@ -323,7 +354,7 @@ def test_small_bars_are_asked_for_in_their_turn_and_a_long_turn_keeps_no_other_s
         assert market.horizon == OPENED - market._terms.grace
         greeting.cancel()
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_a_symbol_whose_answer_takes_long_keeps_no_other_one_waiting(monkeypatch):
@@ -342,7 +373,7 @@ def test_a_symbol_whose_answer_takes_long_keeps_no_other_one_waiting(monkeypatch
         assert not market._series["AAPL"].refused
         assert service.kept == [1]
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_a_symbol_that_others_are_asked_for_before_is_waited_for(monkeypatch):
@@ -359,7 +390,7 @@ def test_a_symbol_that_others_are_asked_for_before_is_waited_for(monkeypatch):
         assert market.horizon == OPENED - timedelta(minutes=5)
         await greeting
 
-    asyncio.run(play())
+    run(play())
 
 
 def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_gateway_forbids():
@@ -369,7 +400,7 @@ def test_the_same_small_bars_are_not_asked_for_twice_within_the_time_that_the_ga
         for _ in range(3):
             await market.greet(service)
 
-    asyncio.run(play())
+    run(play())
     assert min(later - earlier for earlier, later in pairwise(service.at)) >= 0.045
 
 
@@ -387,7 +418,7 @@ def test_the_same_small_bars_are_apart_as_they_leave_and_not_as_their_turns_come
         await market.greet(service)
         await market.greet(service)
 
-    asyncio.run(play())
+    run(play())
     assert service.at[1] - service.at[0] >= 0.045
 
 
@@ -402,5 +433,5 @@ def test_updates_of_an_answer_that_came_too_late_are_cancelled():
         market.on_time()
         await asyncio.sleep(0.001)
 
-    asyncio.run(play())
+    run(play())
     assert service.kept == [1]
