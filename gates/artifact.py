@@ -109,7 +109,7 @@ class InterfaceMap(Sheet):
 
 
 class Suites(Sheet):
-    """Stage 4: tests by suite, and how many of all failed or were skipped."""
+    """Stage 4: tests that ran by suite, how many of all failed or ran nowhere, and the names of the reports."""
 
     tests: dict[str, int]
     failed: int
