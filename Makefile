@@ -25,6 +25,7 @@ demo: setup ## trade real daily bars on paper over Kafka (BROKER=kafka for a rea
 
 test: setup ## run the tests (ARGS="-k parity" for some of them, JOBS=0 in one process; COVER=1 asks for coverage)
 	@$(BIN)/pytest -n $(JOBS) --maxprocesses 4 --dist loadscope $(if $(COVER),--cov --cov-report=) $(ARGS)
+	@$(if $(COVER),$(BIN)/coverage json -q -o coverage.json)
 	@$(if $(COVER),$(BIN)/coverage report --include="$$($(BIN)/python .ci/pure_files.py)" --skip-covered --fail-under=85)
 
 chaos: setup ## break everything that can break, for hours if asked (SEEDS="11 12" SCHEDULES=20000)

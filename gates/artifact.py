@@ -109,7 +109,7 @@ class InterfaceMap(Sheet):
 
 
 class Suites(Sheet):
-    """Stage 4: tests by suite, and how many of all failed or were skipped."""
+    """Stage 4: tests that ran by suite, how many of all failed or ran nowhere, and the names of the reports."""
 
     tests: dict[str, int]
     failed: int
@@ -138,7 +138,10 @@ class AccountConfig(Sheet):
 
 
 class PaperLog(Sheet):
-    """Stage 7: what the session did, held against a mock gateway and a backtest of the same bars."""
+    """Stage 7: what the session did, held against a mock gateway and a backtest of the same bars.
+
+    A Sharpe ratio is absent when nothing was there to measure: too few slices, or equity that never moved.
+    """
 
     begun_at: AwareDatetime
     seconds: float
@@ -156,8 +159,8 @@ class PaperLog(Sheet):
     latency: Measured
     mock_latency: Measured
     latency_delta: float
-    sharpe_paper: float
-    sharpe_backtest: float
+    sharpe_paper: float | None
+    sharpe_backtest: float | None
     equity_first: float
     equity_last: float
     flat_at_the_end: bool

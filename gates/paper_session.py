@@ -102,12 +102,7 @@ def _judged(context: Context, plan: SessionPlan, traded: Traded, told: Told) -> 
             f"above {plan.least_fill_rate:.0%}",
             f"{found.fill_rate:.2%}",
         ),
-        check(
-            "Sharpe",
-            found.sharpe_paper >= plan.least_sharpe_share * found.sharpe_backtest,
-            f"at least {plan.least_sharpe_share:g} of the backtest's {found.sharpe_backtest:.2f}",
-            f"{found.sharpe_paper:.2f}",
-        ),
+        like_its_backtest(plan, found.sharpe_paper, found.sharpe_backtest),
         check("nothing is held at the end", traded.flat, "flat", "flat" if traded.flat else "positions are left"),
     ]
     documents = {
@@ -128,6 +123,18 @@ def few_refused(plan: SessionPlan, taken: Set[UUID], refused: Set[UUID]) -> Chec
     sent = len(taken | refused)
     passed = len(refused) <= plan.largest_refused_share * sent
     return check("refused orders", passed, f"at most {plan.largest_refused_share:.0%}", f"{len(refused)} of {sent}")
+
+
+def like_its_backtest(plan: SessionPlan, paper: float | None, backtest: float | None) -> Check:
+    """Whether a session's Sharpe ratio is near its backtest's; one that is missing or not above zero is no measure.
+
+    A share of a loss would be asked of a session that lost: such a strategy does not go live on it.
+    """
+    share = plan.least_sharpe_share
+    passed = paper is not None and backtest is not None and backtest > 0.0 and paper >= share * backtest
+    ratio, other = ("none" if each is None else f"{each:.2f}" for each in (paper, backtest))
+    required = f"at least {share:g} of the backtest's, which is above 0"
+    return check("Sharpe", passed, required, f"{ratio}, the backtest {other}")
 
 
 def on_paper(order: OrderSettings) -> OrderSettings:
@@ -221,7 +228,7 @@ def _backtest(context: Context, market: list[Message]) -> Tables:
     return record.tables()
 
 
-def _log(traded: Traded, plan: SessionPlan, sharpe_backtest: float) -> PaperLog:
+def _log(traded: Traded, plan: SessionPlan, sharpe_backtest: float | None) -> PaperLog:
     equity, orders = traded.tables.equity, traded.tables.orders
     times, worth = equity.column("timestamp").to_pylist(), equity.column("equity").to_pylist()
     statuses = orders.column("status").to_pylist()

@@ -1,6 +1,6 @@
 """Starts one stage, with a simulator when that is wanted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ class Choices(NamedTuple):
     """What the stages are told: reports to read, the length of a session, whom a decision is for."""
 
     coverage: Path = Path("coverage.json")
-    junit: Path | None = None
+    junit: Sequence[Path] = ()
     hours: float | None = None
     account: str | None = None
     days: int = 90

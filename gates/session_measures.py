@@ -57,8 +57,10 @@ def pacing(heard: Counter[int]) -> int:
     return sum(heard[code] for code in PACING_CODES)
 
 
-def sharpe_of(tables: Tables) -> float:
-    """Annualised Sharpe ratio of the returns from slice to slice, taken as minutes; -1e9 when there is none."""
-    returns = simple_returns(tables.equity.column("equity").to_numpy())
-    found = sharpe(returns, TRADING_DAYS * MINUTES_A_DAY)
-    return round(found, 6) if isfinite(found) else -1e9
+def sharpe_of(tables: Tables) -> float | None:
+    """Annualised Sharpe ratio of the returns from slice to slice, taken as minutes; None when there is none."""
+    equity = tables.equity.column("equity").to_numpy()
+    if not (equity > 0.0).all():
+        return None
+    found = sharpe(simple_returns(equity), TRADING_DAYS * MINUTES_A_DAY)
+    return round(found, 6) if isfinite(found) else None

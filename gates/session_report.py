@@ -36,7 +36,8 @@ def report_html(found: PaperLog, checks: Sequence[Check], paper: Tables, backtes
     why = f" ({'; '.join(source[1])})" if source[1] else ""
     results = [(each.name, "passed" if each.passed else "FAILED", each.required, each.found) for each in checks]
     speeds = [("gateway", *_figures(found.latency)), ("mock", *_figures(found.mock_latency))]
-    figures = [(name, value) for name, value in found.model_dump(mode="json").items() if not isinstance(value, dict)]
+    told = found.model_dump(mode="json").items()
+    figures = [(name, "none" if value is None else value) for name, value in told if not isinstance(value, dict)]
     parts = [
         "<h1>Paper session</h1>",
         f"<p>Where this evidence comes from: <b>{escape(source[0].value)}</b>{escape(why)}</p>",

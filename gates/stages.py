@@ -60,8 +60,15 @@ STAGES = (
     Stage(
         4,
         "Implementation",
-        ("a JUnit report of unit and port suites (--junit; else it runs them)",),
-        ("unit suite", "port suite", "every file of tests was run", "nothing failed", "the report is of this code"),
+        ("JUnit reports of unit and port suites (--junit for each; else it runs them)", "a client library in one"),
+        (
+            "unit suite",
+            "ports suite",
+            "every file of tests was run",
+            "the port suite ran over Interactive Brokers",
+            "nothing failed",
+            "the reports are of this code",
+        ),
         "IBKR_IMPLEMENTATION_REPORT.json",
         (),
         _WEEK,

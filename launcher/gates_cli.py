@@ -63,7 +63,7 @@ def status(config: Config = _PRELIVE, evidence: Evidence = None) -> None:
         from gates.go_live import live_problems, standing  # noqa: PLC0415 - loads numbers and tables
         from gates.ladder import Standing  # noqa: PLC0415
 
-        context = _context(config, evidence)
+        context = context_of(config, evidence)
         table = Table(header_style="bold")
         for heading in ("stage", "name", "standing", "evidence", "why"):
             table.add_column(heading, overflow="fold")
@@ -91,7 +91,9 @@ def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command 
     evidence: Evidence = None,
     sim: Annotated[bool, typer.Option("--sim", help="Start a simulator for it; its evidence is simulated.")] = False,
     coverage: Annotated[Path, typer.Option(help="Stage 1: the report of coverage json.")] = Path("coverage.json"),
-    junit: Annotated[Path | None, typer.Option(help="Stage 4: a JUnit report; default: run the suites.")] = None,
+    junit: Annotated[
+        list[Path] | None, typer.Option(help="Stage 4: a JUnit report, once for each; default: run the suites.")
+    ] = None,
     hours: Annotated[float | None, typer.Option(min=0.001, help="Stage 7: default 6, and less passes nothing.")] = None,
     account: Annotated[str | None, typer.Option(help="Stage 8: the live account; default: the configured one.")] = None,
     days: Annotated[int, typer.Option(min=1, max=365, help="Stage 8: how long the decision holds.")] = 90,
@@ -100,8 +102,8 @@ def run(  # noqa: PLR0913, PLR0917 - each parameter is an option of the command 
     with _told():
         from gates.running import Choices, run_stage  # noqa: PLC0415 - loads numbers and tables
 
-        choices = Choices(coverage, junit, hours, account, days, sim)
-        _show(run_stage(_context(config, evidence), stage, choices))
+        choices = Choices(coverage, junit or (), hours, account, days, sim)
+        _show(run_stage(context_of(config, evidence), stage, choices))
 
 
 @app.command()
@@ -129,7 +131,7 @@ def govern(
         from gates.governance import govern as write_down  # noqa: PLC0415
 
         holders = {Role.RISK_OFFICER: risk_officer, Role.CTO: cto, Role.LEAD_TRADER: lead_trader}
-        write_down(_context(config, evidence), holders, policy.read_text("utf-8"), SystemClock().now())
+        write_down(context_of(config, evidence), holders, policy.read_text("utf-8"), SystemClock().now())
         console.print("written; to be signed by all three")
 
 
@@ -149,7 +151,7 @@ def sign(
 
         if not key.exists():
             raise KeyRefused(f"there is no key {key}; make one with algotrade gates keygen")
-        context = _context(config, evidence)
+        context = context_of(config, evidence)
         signing = {
             Document.GOVERNANCE: governance.sign_governance,
             Document.RECORD: governance.sign_record,
@@ -172,7 +174,7 @@ def review(
     with _told():
         from gates.governance import propose_review  # noqa: PLC0415
 
-        signed = propose_review(_context(config, evidence), findings, SystemClock().now())
+        signed = propose_review(context_of(config, evidence), findings, SystemClock().now())
         step = signed.record.scale_up[signed.reviews[-1].review.step - 1]
         console.print(
             f"to be signed by all three: {step.capital_fraction:.0%} of capital until {step.review_by:%Y-%m-%d}"
@@ -185,7 +187,7 @@ def verify(config: Config = _PRELIVE, evidence: Evidence = None) -> None:
     with _told():
         from gates.go_live import record_problems  # noqa: PLC0415
 
-        problems = record_problems(_context(config, evidence))
+        problems = record_problems(context_of(config, evidence))
         for problem in problems:
             _plain.print(problem, markup=False)
         if problems:
@@ -213,7 +215,8 @@ def export(
         console.print("schemas and interface map are as the code says")
 
 
-def _context(config: Path, evidence: Path | None) -> "Context":
+def context_of(config: Path, evidence: Path | None) -> "Context":
+    """What the stages know of settings; artifacts go to ``evidence``, by default ``gates`` in the state directory."""
     from gates.context import Context  # noqa: PLC0415
     from gates.shelf import Shelf  # noqa: PLC0415
 

@@ -33,8 +33,10 @@ def test_a_paper_session_reaches_what_it_must(ladder):
     assert [(each.name, each.found) for each in made.checks if not each.passed] == []
     assert made.evidence is (Evidence.SIMULATED if ladder.choices.sim else Evidence.PAPER)
     found = made.findings
-    assert found.latency.count == found.mock_latency.count == found.orders
-    assert found.bars > 500
+    assert found.latency.count == found.mock_latency.count > 0
+    if ladder.choices.sim:  # on a gateway our own controls may have refused some, and symbols may be few
+        assert found.latency.count == found.orders
+        assert found.bars > 500
 
 
 def test_the_session_leaves_its_log_its_metrics_and_a_report(ladder):

@@ -1,6 +1,7 @@
 """Stage 8: the decision; with simulated evidence everything may pass, and nothing goes live."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from gates import governance
 from gates.go_live import live_problems, record_problems, standing, write_decision
 from gates.ladder import Standing
 from gates.schema_export import SCHEMAS
+from gates.shelf import Shelf
 from gates.stages import STAGES
 from order_plane.composition import build_stage
 from order_plane.gates import LiveTradingRefused
@@ -28,7 +30,7 @@ OPEN = {"LIVE_API": "1", "CONFIRM_LIVE": "YES", "ENABLE_LIVE_TRADING": "true"}
 @pytest.fixture(scope="module")
 def decided(ladder):
     for number in range(1, 9):
-        made = ladder.stage(number)
+        made = ladder.counting(number) if number < 8 else ladder.stage(number)
         assert [(each.name, each.found) for each in made.checks if not each.passed] == [], number
     if ladder.choices.sim:
         ladder.sign("record")
@@ -103,19 +105,18 @@ def test_a_changed_strategy_invalidates_what_the_order_plane_cannot_see(decided)
     assert "the configuration has changed" in record_problems(other)
 
 
-def test_a_changed_document_or_artifact_no_longer_counts(decided):
-    metrics = decided.directory / "PAPER_TRADING_METRICS.csv"
-    log = decided.directory / "PAPER_TRADING_LOG.json"
-    kept = metrics.read_bytes(), log.read_text("utf-8")
-    try:
-        metrics.write_bytes(kept[0] + b"\n")
-        assert standing(decided.context)[6].why == ("PAPER_TRADING_METRICS.csv was changed",)
-        metrics.write_bytes(kept[0])
-        log.write_text(kept[1].replace('"simulated"', '"IBKR paper"', 1), "utf-8")
-        assert "the artifact of stage 7 is not the one that was decided on" in record_problems(decided.context)
-    finally:
-        metrics.write_bytes(kept[0])
-        log.write_text(kept[1], "utf-8")
+def test_a_changed_document_or_artifact_no_longer_counts(decided, tmp_path):
+    shutil.copytree(decided.directory, tmp_path / "copy")
+    copy = replace(decided.context, shelf=Shelf(tmp_path / "copy"))
+    metrics, log = (copy.shelf.directory / name for name in ("PAPER_TRADING_METRICS.csv", "PAPER_TRADING_LOG.json"))
+    kept = metrics.read_bytes()
+    metrics.write_bytes(kept + b"\n")
+    assert standing(copy)[6].why == ("PAPER_TRADING_METRICS.csv was changed",)
+    metrics.write_bytes(kept)
+    told = f'"evidence": "{decided.counting(7).evidence.value}"'
+    assert told in log.read_text("utf-8")
+    log.write_text(log.read_text("utf-8").replace(told, '"evidence": "IBKR live"', 1), "utf-8")
+    assert "the artifact of stage 7 is not the one that was decided on" in record_problems(copy)
 
 
 def test_a_key_signs_in_one_role_only(decided):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backtest.tables import Tables
-from gates.paper_session import long_enough
+from gates.paper_session import like_its_backtest, long_enough
 from gates.session_measures import fill_rate, filled_orders, latencies, pacing, relative, sharpe_of
 from gates.session_plan import STEPPED, SessionPlan
 
@@ -58,7 +58,30 @@ def test_the_sharpe_ratio_is_that_of_the_returns_from_slice_to_slice():
     assert sharpe_of(tables(equity)) == pytest.approx(
         returns.mean() / returns.std(ddof=1) * np.sqrt(252 * 390), rel=1e-6
     )
-    assert sharpe_of(tables([100.0, 100.0, 100.0])) == -1e9
+
+
+@pytest.mark.parametrize("equity", [[], [100.0], [100.0, 100.0, 100.0], [100.0, 0.0, 100.0], [100.0, -5.0, 100.0]])
+def test_a_session_without_returns_that_vary_has_no_sharpe_ratio(equity):
+    assert sharpe_of(tables(equity)) is None
+
+
+@pytest.mark.parametrize(
+    ("paper", "backtest", "passes", "told"),
+    [
+        (3.0, 6.0, True, "3.00, the backtest 6.00"),
+        (2.99, 6.0, False, "2.99, the backtest 6.00"),
+        (9.0, None, False, "9.00, the backtest none"),
+        (None, 6.0, False, "none, the backtest 6.00"),
+        (None, None, False, "none, the backtest none"),
+        (-1.0, -6.0, False, "-1.00, the backtest -6.00"),
+        (5.0, -6.0, False, "5.00, the backtest -6.00"),
+        (0.0, 0.0, False, "0.00, the backtest 0.00"),
+    ],
+)
+def test_a_session_is_held_against_a_backtest_that_gained(paper, backtest, passes, told):
+    made = like_its_backtest(SessionPlan(), paper, backtest)
+    assert (made.passed, made.found) == (passes, told)
+    assert made.required == "at least 0.5 of the backtest's, which is above 0"
 
 
 @pytest.mark.parametrize(

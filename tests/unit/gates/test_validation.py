@@ -1,4 +1,4 @@
-"""Stages 1 to 5 as far as they need no gateway."""
+"""Stages 1 to 3 as far as they need no gateway."""
 
 import json
 import os
@@ -9,10 +9,9 @@ from hashlib import sha256
 
 import pytest
 
-from gates import artifact_validation, generated, integration_flow, interface_map, suites
+from gates import artifact_validation, generated, integration_flow, interface_map
 from gates.artifact_validation import coverage_of, fixtures_of, recordings_of
-from gates.suites import NoReport, read_junit
-from kernel.code_version import PACKAGES, ROOT, source_digest
+from kernel.code_version import PACKAGES
 
 
 @pytest.fixture
@@ -145,63 +144,3 @@ def test_drift_of_map_and_schemas_is_told(tmp_path):
     (tmp_path / "account_config.schema.json").write_text("{}", "utf-8")
     (tmp_path / "old.schema.json").write_text("{}", "utf-8")
     assert len(schema_export.check(tmp_path)) == 2
-
-
-def junit(tmp_path, project):
-    """A real report of pytest, over two suites of a small project."""
-    text = "import pytest\n\ndef test_good():\n    pass\n\n@pytest.mark.skip\ndef test_later():\n    pass\n"
-    for suite in ("unit", "ports"):
-        (tmp_path / "tests" / suite).mkdir(parents=True)
-        (tmp_path / "tests" / suite / f"test_{suite}.py").write_text(text, "utf-8")
-    (tmp_path / "tests" / "conftest.py").write_text(project, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "--junitxml=j.xml"]
-    subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, timeout=60)
-    return tmp_path / "j.xml"
-
-
-CODE_PROPERTY = """
-import pytest
-
-@pytest.fixture(scope="session", autouse=True)
-def code(record_testsuite_property):
-    record_testsuite_property("code_digest", "{}")
-"""
-
-
-def test_a_real_junit_report_of_this_code_passes_stage_4(context, tmp_path):
-    path = junit(tmp_path, CODE_PROPERTY.format(source_digest()))
-    tests, failed, skipped, code = read_junit(path)
-    assert (dict(tests), failed, skipped) == ({"tests.unit": 1, "tests.ports": 1}, 0, 2)
-    assert code == source_digest()
-    assert suites.run_suites(replace(context, root=tmp_path), path).passed
-
-
-def test_a_report_in_which_a_file_of_tests_is_missing_does_not(context, tmp_path):
-    path = junit(tmp_path, CODE_PROPERTY.format(source_digest()))
-    (tmp_path / "tests" / "ports" / "test_more.py").write_text("def test_it():\n    pass\n", "utf-8")
-    made = suites.run_suites(replace(context, root=tmp_path), path)
-    assert [(each.name, each.found) for each in made.checks if not each.passed] == [
-        ("every file of tests was run", "tests.ports.test_more")
-    ]
-
-
-@pytest.mark.parametrize(
-    ("conftest", "failing"),
-    [
-        (CODE_PROPERTY.format("0" * 64), {"the report is of this code"}),
-        ("", {"the report is of this code"}),
-        (CODE_PROPERTY.format(source_digest()) + "\n    assert False\n", {"nothing failed"}),
-    ],
-)
-def test_a_report_of_other_code_or_with_failures_does_not(context, tmp_path, conftest, failing):
-    made = suites.run_suites(replace(context, root=tmp_path), junit(tmp_path, conftest))
-    assert failing <= {each.name for each in made.checks if not each.passed}
-
-
-def test_what_is_no_junit_report_is_said(tmp_path):
-    with pytest.raises(NoReport, match="junitxml"):
-        read_junit(tmp_path / "none.xml")
-
-
-def test_this_run_says_which_code_it_tests(request):
-    assert source_digest() == source_digest(ROOT)
