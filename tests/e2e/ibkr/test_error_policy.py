@@ -9,6 +9,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from ibkr_codes import CERTAIN, FALSE_CANCELS, NOTICES, REFUSED, UNCHANGED, UNKNOWN
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
@@ -18,9 +19,10 @@ from data_plane.connectors.port import RawBar
 from data_plane.session_grid import SessionGrid
 from domain.exchange_sessions import load_calendar
 from ibkr_client import error_policy
-from ibkr_client.error_policy import ORDER_POLICY, OnOrder, on_order
+from ibkr_client.error_policy import ORDER_POLICY, OnOrder
 from ibkr_client.lifeline import Address
-from order_plane.brokers.port import BrokerRefused, BrokerUnavailable
+from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.facts import FactKind
 
 pytestmark = [
@@ -29,13 +31,16 @@ pytestmark = [
 ]
 
 OPENED = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
-NOTICES = (2100, 2109, 2161, 2198)
-UNKNOWN = (103, 135, 463, 10149, 10268, 10311, 99_999)
-SUBSCRIPTIONS = (101, 162, 200, 321, 354, 420, 10089, 10186, 10189, 10190, 10197)
+SUBSCRIPTIONS = (101, 102, 162, 200, 321, 322, 354, 420, 10089, 10186, 10189, 10190, 10197)
 """What may be said of a subscription that there will be nothing of."""
 ON_ORDERS = {
-    verdict: [code for code in (*ORDER_POLICY, *NOTICES, *UNKNOWN) if on_order(code) is verdict] for verdict in OnOrder
+    OnOrder.REFUSED: REFUSED,
+    OnOrder.CANCELLED: (202,),
+    OnOrder.NOTICE: (*NOTICES, 2100, 2109, 2161, 2198),
+    OnOrder.UNCHANGED: UNCHANGED,
+    OnOrder.UNKNOWN: UNKNOWN,
 }
+NEVER_A_REFUSAL = sorted({*NOTICES, *UNCHANGED, *UNKNOWN, *FALSE_CANCELS} - {382})
 
 
 def works(broker, simulator, count):
@@ -70,6 +75,48 @@ def test_nothing_but_the_gateways_own_list_ends_an_order_that_works(desk, orders
         facts.facts += broker.submit(desk.resting(number))
     works(broker, simulator, len(codes))
     assert facts.kinds() == ["ACK"] * len(codes)
+
+
+@pytest.mark.parametrize("more", [[], [{"do": "silent_ack"}]], ids=["then it is seen", "and nothing more is said"])
+def test_what_is_no_refusal_never_ends_an_order_that_was_not_seen_alive_yet(desk, simulate, told, more):
+    simulator = simulate("--active-orders", "0")
+    broker = desk.broker(simulator, answer_seconds=0.3)
+    facts = told(broker)
+    for number, code in enumerate(NEVER_A_REFUSAL, start=1):
+        for fault in ({"do": "early_error", "code": code, "text": "order message"}, *more):
+            simulator.fault(**fault)
+        facts.facts += broker.submit(desk.resting(number))
+    works(broker, simulator, len(NEVER_A_REFUSAL))
+    assert facts.kinds() == ["ACK"] * len(NEVER_A_REFUSAL)
+
+
+def test_what_is_no_refusal_leaves_an_order_that_is_nowhere_in_doubt(desk, simulate):
+    simulator = simulate()
+    broker = desk.broker(simulator, answer_seconds=0.3)
+    for number, code in enumerate(NEVER_A_REFUSAL, start=1):
+        simulator.fault(do="request_error", on="placeOrder", code=code, text="order message")
+        with pytest.raises(BrokerStateUnknown):
+            broker.submit(desk.resting(number))
+        with pytest.raises(BrokerStateUnknown, match="never sent twice"):
+            broker.submit(desk.resting(number))
+    assert list(broker.drain()) == []
+    assert simulator.state()["orders"] == []
+
+
+def test_a_number_that_another_order_had_leaves_the_new_order_in_doubt(desk, simulator, monkeypatch):
+    first = desk.broker(simulator)
+    first.submit(desk.resting(1))
+    first.cancel(desk.a_cancel(1))
+    first.close()
+    desk.path = desk.path.with_name("lost.sqlite")
+    monkeypatch.setattr(OrderIds, "begin_at", lambda ids, order_id: None)  # a gateway that tells too low a number
+    second = desk.broker(simulator)
+    with pytest.raises(BrokerStateUnknown):
+        second.submit(desk.resting(2))
+    assert second.heard[103] == 1
+    assert second.lookup(desk.order(2).intent.intent_id) is None
+    assert list(second.drain()) == []
+    assert [order["status"] for order in simulator.state()["orders"]] == ["Cancelled"]
 
 
 def test_unchanged_is_the_answer_to_a_cancel_that_was_refused(desk, orders):
@@ -173,7 +220,7 @@ def check_undisturbed(rows):
     assert mine == [OPENED + timedelta(minutes=1 + place) for place in range(len(mine))]
 
 
-@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[:4], SUBSCRIPTIONS[4:8], SUBSCRIPTIONS[8:]])
+@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[:5], SUBSCRIPTIONS[5:9], SUBSCRIPTIONS[9:]])
 def test_a_symbol_whose_trades_are_refused_holds_no_other_up_and_is_asked_for_again(desk, simulate, until, codes):
     (simulator, by_symbol), rows = every_symbol(simulate, codes), []
     for symbol, code in by_symbol.items():
@@ -263,8 +310,8 @@ def test_what_a_code_says_of_the_connection_is_acted_upon(desk, simulate, until,
 
 
 def test_every_row_has_a_script():
-    assert {code for codes in ON_ORDERS.values() for code in codes} >= set(ORDER_POLICY)
-    assert all(ON_ORDERS.values())
+    assert ORDER_POLICY == CERTAIN
+    assert {code for codes in ON_ORDERS.values() for code in codes} >= set(CERTAIN)
     tables = [value for name, value in vars(error_policy).items() if isinstance(value, frozenset)]
     single = {value for name, value in vars(error_policy).items() if name.isupper() and isinstance(value, int)}
     told_elsewhere = {error_policy.SIMULATOR}  # test_witness.py
