@@ -3,6 +3,7 @@
 A code that is added to the policy without a script fails the last test.
 """
 
+import asyncio
 import time
 from collections import Counter
 from contextlib import closing
@@ -220,7 +221,7 @@ def check_undisturbed(rows):
     assert mine == [OPENED + timedelta(minutes=1 + place) for place in range(len(mine))]
 
 
-@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[:5], SUBSCRIPTIONS[5:9], SUBSCRIPTIONS[9:]])
+@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[place : place + 4] for place in range(0, len(SUBSCRIPTIONS), 4)])
 def test_a_symbol_whose_trades_are_refused_holds_no_other_up_and_is_asked_for_again(desk, simulate, until, codes):
     (simulator, by_symbol), rows = every_symbol(simulate, codes), []
     for symbol, code in by_symbol.items():
@@ -279,6 +280,20 @@ def test_quotes_that_are_refused_stop_neither_bars_nor_orders(desk, simulate, un
     check_undisturbed(rows)
 
 
+def test_a_cancel_of_what_has_ended_by_itself_disturbs_nothing(desk, simulate, until):
+    simulator, rows = simulate("--speed", "60", "--message-rate", "0", "--symbol", "MSFT"), []
+    with closing(subscribed(desk, simulator, (), quotes=True)) as source:
+        until(lambda: come(source, rows, ["MSFT"], 1), 30)
+        simulator.fault(do="connectivity", seconds=0.5, data="lost")
+        until(lambda: come(source, rows, ["MSFT"], 2) and source.heard[300], 30)
+        simulator.fault(do="end_bars")
+        until(lambda: come(source, rows, ["MSFT"], 3) and source.heard[366], 30)
+        goal = len(rows) + 2
+        until(lambda: come(source, rows, ["MSFT"], goal), 30)
+        assert source.connects == 1
+    check_undisturbed(rows)
+
+
 def broken_farm(broken, back):
     return bars_are_asked_for_again({"do": "notice", "code": broken}, {"do": "notice", "code": back})
 
@@ -302,6 +317,28 @@ ON_LINKS = {
     10182: bars_are_asked_for_again({"do": "end_bars", "code": 10182}),
     10225: bars_are_asked_for_again({"do": "end_bars", "code": 10225}),
 }
+
+
+def test_a_client_id_that_was_taken_during_a_cut_is_waited_for(desk, simulator, ibkr_library, until):
+    broker = desk.broker(simulator, first_wait=2.0, longest_wait=2.0)
+    broker.submit(desk.resting(1))
+
+    async def take():
+        simulator.fault(do="drop_link", seconds=1.0)
+        await asyncio.sleep(1.05)  # before the broker tries again
+        other = ibkr_library.IB()
+        await other.connectAsync("127.0.0.1", simulator.port, clientId=1, timeout=5)
+        while not broker.heard[error_policy.CLIENT_ID_IN_USE]:
+            await asyncio.sleep(0.01)
+        with pytest.raises(BrokerUnavailable):
+            broker.submit(desk.resting(2))
+        other.disconnect()
+
+    asyncio.run(asyncio.wait_for(take(), 15.0))
+    until(lambda: broker.ready)
+    assert [fact.kind for fact in broker.submit(desk.resting(2))] == [FactKind.ACK]
+    works(broker, simulator, 2)
+    assert simulator.state()["clients"] == [1]
 
 
 @pytest.mark.parametrize("case", dict.fromkeys(ON_LINKS.values()))
