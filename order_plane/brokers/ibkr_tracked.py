@@ -63,6 +63,7 @@ class Tracked:
         self.held: tuple[FactKind, str] | None = None
         """How it ended and why, not to be told while a twin works."""
         self.refusal = ""
+        """The newest error that may say why it ends, if it does; nothing follows from it."""
         self.facts: dict[tuple[FactKind, str], Fact] = {}
         self.executions: dict[str, tuple[int, Execution]] = {}
         self.told_filled = 0.0

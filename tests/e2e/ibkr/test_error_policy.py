@@ -91,6 +91,12 @@ def test_what_is_no_refusal_never_ends_an_order_that_was_not_seen_alive_yet(desk
     assert facts.kinds() == ["ACK"] * len(NEVER_A_REFUSAL)
 
 
+def test_an_order_that_ended_for_an_unknown_reason_is_refused_with_that_reason(desk, simulator):
+    simulator.fault(do="reject", code=463, text="no such thing")
+    with pytest.raises(BrokerRefused, match="IBKR_463: no such thing"):
+        desk.broker(simulator).submit(desk.order())
+
+
 def test_what_is_no_refusal_leaves_an_order_that_is_nowhere_in_doubt(desk, simulate):
     simulator = simulate()
     broker = desk.broker(simulator, answer_seconds=0.3)

@@ -224,6 +224,34 @@ def test_an_order_that_is_inactive_is_not_dead_until_the_venue_lists_it_as_compl
     assert heard.kinds == [FactKind.ACK, FactKind.REJECT]
 
 
+@pytest.mark.parametrize("code", [463, 104, 201])
+def test_the_reason_of_an_order_that_ended_inactive_is_what_was_said_of_it(code):
+    heard = Heard()
+    if code in REFUSED:
+        heard.tell(state())
+    heard.tell(Notice(5, code, "no such thing"))
+    assert heard.questions == [code]
+    heard.tell(state("Inactive"))
+    heard.book.completed(state("Inactive"))
+    assert heard.kinds[-1:] == [FactKind.REJECT]
+    assert heard.facts[-1].reason == f"IBKR_{code}: no such thing"
+
+
+def test_a_refused_cancel_is_not_why_an_order_ended_and_a_reason_names_no_account():
+    heard = Heard()
+    heard.tell(Notice(5, 463, "account DU1234567 or U7654321 may not"))
+    heard.tell(Notice(5, 10148, "cannot be cancelled, state: Inactive"))
+    heard.book.completed(state("Inactive"))
+    assert heard.facts[-1].reason == "IBKR_463: account (account) or (account) may not"
+
+
+def test_what_was_said_of_an_order_that_was_cancelled_is_not_why():
+    heard = Heard()
+    for message in (Notice(5, 463, "whatever"), state(), progress("Cancelled")):
+        heard.tell(message)
+    assert heard.facts[-1].reason == "CANCELLED: the venue cancelled the order"
+
+
 def test_a_rounded_order_ends_when_what_was_sent_is_filled():
     heard = Heard(wished=10.5)
     heard.tell(execution("a.01", 10.0))
