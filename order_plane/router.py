@@ -8,7 +8,7 @@ from contracts.base import Message
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
 from kernel.clock import monotonic
-from order_plane.alerts import critical, warning
+from order_plane.alerts import all_clear, critical, warning
 from order_plane.brokers.port import (
     Broker,
     BrokerRefused,
@@ -110,7 +110,15 @@ class Router:
         if attempt is not None and not self._desk.changes.pending(fact.intent_id, fact):
             state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
             settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
-            self._desk.resolve(fact.intent_id)
+            self._settle_doubt(fact.intent_id, settlement)
+
+    def _settle_doubt(self, intent_id: UUID, settlement: Settlement) -> None:
+        """The venue has said what became of an order; whoever was alarmed of the doubt is told that it is over."""
+        past = self._journal.past(intent_id) if intent_id in self._doubtful else None
+        self._desk.resolve(intent_id)
+        if past is not None:
+            detail, at = "the venue has said what became of the order", self._desk.as_of()
+            settlement.outputs.append(all_clear("DOUBT_SETTLED", detail, at, past.intent.symbol))
 
     def cancel_untold(self, due: Iterable[CancelOrder]) -> None:
         """Ask for the cancels ``due`` while nothing can be written down; what becomes of them the next life asks."""
@@ -196,7 +204,7 @@ class Router:
             order_id = facts[0].order_id if facts else ""
             settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
         if not self._desk.changes.pending(intent_id):
-            self._desk.resolve(intent_id)
+            self._settle_doubt(intent_id, settlement)
         said = len(settlement.reports)
         self._learn_news(past, facts, settlement)
         if self._doubt_change(intent_id, settlement):

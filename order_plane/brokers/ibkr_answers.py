@@ -1,17 +1,15 @@
 """Answers of the gateway, and what stands for them when there are none."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ibkr_client.connection import ConnectionLost, RequestRefused
-from ibkr_client.messages import Notice, OrderState
+from ibkr_client.messages import OrderState
 from order_plane.brokers.port import BrokerStateUnknown, BrokerUnavailable
 
 NO_ANSWER = (ConnectionLost, RequestRefused, TimeoutError)
-_ACCOUNT_NUMBERS = re.compile(r"\b(?:DU|DF|DI|U|F|I)\d{4,}\b")
 Result = TypeVar("Result")
 
 
@@ -70,8 +68,3 @@ async def clear(asked: Awaitable[Result]) -> Result:
 def named(error: BaseException) -> str:
     """What went wrong; a timeout has no words of its own."""
     return str(error) or type(error).__name__
-
-
-def reason_of(notice: Notice) -> str:
-    """Code and text of an error as a report may hold them: 512 characters at most, and no account numbers."""
-    return f"IBKR_{notice.code}: {_ACCOUNT_NUMBERS.sub('(account)', notice.text)}"[:512]

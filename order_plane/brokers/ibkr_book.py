@@ -6,8 +6,7 @@ from uuid import UUID
 
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
-from order_plane.brokers.ibkr_answers import reason_of
-from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked, fill_number, split_execution_id
+from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked, fill_number, reason_of, split_execution_id
 from order_plane.facts import Fact, FactKind
 
 _ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})

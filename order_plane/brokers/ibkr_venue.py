@@ -17,10 +17,10 @@ from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.lifeline import Address, Lifeline
 from ibkr_client.messages import Commission, Execution, Hello, Listener, Notice, OrderProgress, OrderState
 from order_plane.brokers.ibkr_account import Account
-from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, SharedQuestion, clear, named, reason_of
+from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, SharedQuestion, clear, named
 from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
-from order_plane.brokers.ibkr_tracked import ENDS, Tracked
+from order_plane.brokers.ibkr_tracked import ENDS, Tracked, reason_of
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.facts import Fact, FactKind
 
