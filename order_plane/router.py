@@ -51,13 +51,16 @@ class Router:
         self.cut_off = False
         """Whether the venue did not answer since this was last put back."""
 
-    def learn(self, fact: Fact, settlement: Settlement) -> None:
-        """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol."""
+    def learn(self, fact: Fact, settlement: Settlement, *, signed: bool = False) -> None:
+        """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol.
+
+        ``signed`` says that a person told it, who need not be told that a doubt is over.
+        """
         if fact.kind is _FILL and not can_be(fact):
             self._refuse(fact, settlement)
             return
         if self._doubtful and fact.kind not in FROM_US:
-            self._end_doubt(fact, settlement)
+            self._end_doubt(fact, settlement, signed)
         said = self._desk.learn(fact)
         if said is None:
             past = self._journal.past(fact.intent_id)
@@ -104,17 +107,17 @@ class Router:
         if self._desk.halts.halt(symbol, detail, at, f"{fact.intent_id} {fact.fact_id} {fact.revision}", ODD_FACTS):
             settlement.outputs.append(critical(ODD_FACTS, detail, at, symbol))
 
-    def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
+    def _end_doubt(self, fact: Fact, settlement: Settlement, signed: bool) -> None:
         """A venue that reports on an order has it, or says that it has not; how it works is another matter."""
         attempt = self._desk.doubted_attempt(fact.intent_id)
         if attempt is not None and not self._desk.changes.pending(fact.intent_id, fact):
             state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
             settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
-            self._settle_doubt(fact.intent_id, settlement)
+            self._settle_doubt(fact.intent_id, settlement, signed)
 
-    def _settle_doubt(self, intent_id: UUID, settlement: Settlement) -> None:
-        """The venue has said what became of an order; whoever was alarmed of the doubt is told that it is over."""
-        past = self._journal.past(intent_id) if intent_id in self._doubtful else None
+    def _settle_doubt(self, intent_id: UUID, settlement: Settlement, signed: bool = False) -> None:
+        """It is known what became of an order; unless a person ``signed`` it, who was alarmed of the doubt is told."""
+        past = self._journal.past(intent_id) if intent_id in self._doubtful and not signed else None
         self._desk.resolve(intent_id)
         if past is not None:
             detail, at = "the venue has said what became of the order", self._desk.as_of()
@@ -227,11 +230,11 @@ class Router:
             return
         self._learn_news(past, self.facts_at_broker(past.intent.intent_id), settlement)
 
-    def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement) -> None:
+    def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement, *, signed: bool = False) -> None:
         known = set(past.facts)
         for fact in facts:
             if fact not in known:
-                self.learn(fact, settlement)
+                self.learn(fact, settlement, signed=signed)
 
     def _reconcile_unasked(self, past: Past, settlement: Settlement) -> None:
         """The broker could not be asked."""
@@ -266,7 +269,7 @@ class Router:
     def answer(self, past: Past, told: Sequence[Fact], settlement: Settlement) -> None:
         """Book what a person ``told`` of a change of an order, whose outcome is known then."""
         intent_id = past.intent.intent_id
-        self._learn_news(past, told, settlement)
+        self._learn_news(past, told, settlement, signed=True)
         self._uncancelled.discard(intent_id)
         if not self._desk.changes.pending(intent_id):
             self._desk.resolve(intent_id)
