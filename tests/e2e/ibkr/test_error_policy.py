@@ -138,7 +138,6 @@ def test_unchanged_is_the_answer_to_a_cancel_that_was_refused(desk, orders):
 
 def test_cancelled_ends_an_order_whether_it_was_seen_alive_or_not(desk, orders, told):
     broker, simulator = orders
-    assert ON_ORDERS[OnOrder.CANCELLED] == [202]
     facts = told(broker, broker.submit(desk.resting(1)))
     facts.facts += broker.cancel(desk.a_cancel(1))
     facts.wait("ACK", "CANCELLED")
