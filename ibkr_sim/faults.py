@@ -23,6 +23,7 @@ ON_LINKS = ("drop_link", "nightly_reset", "connectivity", "notice", "slow_answer
 
 ON_ORDERS = (
     "order_error",
+    "early_error",
     "reject",
     "silent_ack",
     "lose_request",
@@ -52,6 +53,7 @@ class Fault(BaseModel):
         "halt",
         "end_bars",
         "order_error",
+        "early_error",
         "reject",
         "silent_ack",
         "lose_request",

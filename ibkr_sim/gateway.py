@@ -191,7 +191,10 @@ class Gateway:
         faults = [] if what_if else self._faults.happened(name, symbol)
         if any(fault.do == "lose_request" for fault in faults):
             return
-        if name == "placeOrder":
+        error = next((fault for fault in faults if fault.do == "request_error"), None)
+        if error is not None:
+            self._board.error(session, request.request_id, error.code, error.text)
+        elif name == "placeOrder":
             self.orders.place(session, request, faults)
         elif name == "modifyOrder":
             self.orders.modify(session, request, faults)

@@ -22,6 +22,7 @@ _KEPT = "kept"
 _EPOCH = "2"
 _MOST_TICKS = 1000
 _KEPT_BARS = 1 << 16
+_MOST_OPEN = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +45,22 @@ class _Dates:
 
 
 class HistoryDesk:
-    """Historical data of every session; ``paced`` enforces the gateway's rules for small bars."""
+    """Historical data of every session; ``paced`` enforces the gateway's rules for small bars.
+
+    At most 50 requests for bars are open at once, those that are kept up to date too.
+    """
 
     def __init__(self, board: Switchboard, market: Market, paced: bool) -> None:
         self._board = board
         self._market = market
         self._paces: dict[int, HistoryPace] | None = {} if paced else None
+        self._waiting: list[tuple[int, float]] = []  # links, and when the answer to their request leaves
         self.streams = Streams(board)
 
     def forget(self, session: Session) -> None:
         """End the subscriptions of a session that is gone."""
         self.streams.forget(session.link)
+        self._waiting = [each for each in self._waiting if each[0] != session.link]
 
     def lose(self) -> None:
         """Bars are no longer kept up to date, as after any loss of the link."""
@@ -79,6 +85,10 @@ class HistoryDesk:
             end = self._end(asked["endDateTime"], keep)
         except (InvalidHistoryRequestError, ValueError) as error:
             self._board.error(session, number, 321, f"Error validating request.-'bO' : cause - {error}")
+            return
+        if self._open() >= _MOST_OPEN:
+            text = f"cause - Only {_MOST_OPEN} simultaneous API historical data requests allowed."
+            self._board.error(session, number, 322, f"Error processing request.-'wd' : {text}")
             return
         if not self._admitted(session, asked, wanted, faults):
             text = f"{_SERVICE}Historical data request pacing violation"
@@ -136,6 +146,10 @@ class HistoryDesk:
             raise InvalidHistoryRequestError("keepUpToDate needs an empty end date")
         return min(parse(text), self._board.market_now)
 
+    def _open(self) -> int:
+        self._waiting = [each for each in self._waiting if each[1] > self._board.now]
+        return len(self._waiting) + len(self.streams.keys(_KEPT))
+
     def _admitted(
         self, session: Session, asked: dict[str, str], wanted: HistoryRequest, faults: tuple[Fault, ...]
     ) -> bool:
@@ -169,7 +183,9 @@ class HistoryDesk:
         texts = [text for bar in found for text in _bar_texts(bar, dates)]
         dated: dict[str, object] = {"reqId": number, "start": stamp(first), "end": stamp(end)}
         self._board.send_values(session, "historicalData", dated | {"count": len(found), "bars": texts})
-        if keep:
+        if not keep:
+            self._waiting.append((session.link, session.not_before))
+        else:
             emit = partial(self._update, session, number, listing, wanted, dates)
             due = partial(next_boundary, self._market, listing.symbol)
             self.streams.start(session, number, Stream(_KEPT, due, emit))

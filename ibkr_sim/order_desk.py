@@ -173,6 +173,9 @@ class OrderDesk:
         if rejected is not None:
             self.book.reject(order, self._board.market_now, *rejected)
             return
+        early = order.faults.get("early_error")
+        if early is not None:
+            self.reports.error(order, early.code, early.text or "Order message")
         family = self.book.transmit_with(order)
         if not self.linked:
             self._kept.append(partial(self._send_to_exchange, order))

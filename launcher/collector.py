@@ -12,7 +12,7 @@ from backtest.run_record import RunRecord
 from contracts.base import Message
 from contracts.claims import IntentsHandedOver
 from contracts.codec import ContractViolation, decode
-from contracts.control import AlertSeverity, RiskAlert, RunMarker, RunState
+from contracts.control import RiskAlert, RunMarker, RunState
 from contracts.dead_letter import NotADeadLetter, parse_dead_letter
 from contracts.topics import TOPICS, Topic
 from contracts.trading import ExecutionReport, OrderIntent
@@ -25,6 +25,7 @@ from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings, reader_config
 from launcher.consumed_intents import WHILE_IT_RAN, IntentWitness, committed_positions
 from launcher.trouble import Trouble
+from order_plane.alerts import is_told
 
 FOLLOWED = ("market_events", "order_intents", "execution_reports", "control", "risk_alerts")
 _BATCH = 2000
@@ -47,8 +48,8 @@ class Collector:
         self.missing: Counter[str] = Counter()
         """Records by topic that were dropped before they were read, as the embedded broker does."""
         self.fills = 0
-        self.critical: list[RiskAlert] = []
-        """Critical alerts that nobody has taken out yet."""
+        self.untold: list[RiskAlert] = []
+        """Alerts for a person that nobody has taken out yet."""
         self.trouble = Trouble()
         self._valuation = Valuation(record.initial_cash, record.currencies)
         self._buried: set[str] = set()
@@ -146,8 +147,8 @@ class Collector:
             self.marker = message
         if isinstance(message, ExecutionReport) and message.last_quantity:
             self.fills += 1
-        if isinstance(message, RiskAlert) and message.severity is AlertSeverity.CRITICAL:
-            self.critical.append(message)
+        if isinstance(message, RiskAlert) and is_told(message):
+            self.untold.append(message)
         self.trouble.take(message)
         self._record.observe(message)
         self._valuation.take(message)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.control import RiskAlert
+from contracts.control import AlertSeverity, RiskAlert
 from kernel.process import ExitCode
 from launcher import progress
 from launcher.endings import RunRefused, end, reported
@@ -289,7 +289,8 @@ def _verdict(kafka: "Digests", memory: "Digests") -> bool:
 
 def _tell_alert(alert: RiskAlert) -> None:
     symbol = f" {alert.symbol}" if alert.symbol else ""
-    console.print(f"{alert.code}{symbol}: {alert.detail}", style="bold red", markup=False, soft_wrap=True)
+    style = "bold red" if alert.severity is AlertSeverity.CRITICAL else "green"
+    console.print(f"{alert.code}{symbol}: {alert.detail}", style=style, markup=False, soft_wrap=True)
 
 
 def _tell(plane: str, event: str) -> None:

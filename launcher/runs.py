@@ -85,7 +85,7 @@ def watch(
 ) -> NoReturn:
     """Keep the planes running, whether their source ends or not, until an exception ends it.
 
-    ``on_alert`` is told each critical alert.
+    ``on_alert`` is told each critical alert, and that it is over.
 
     Raises:
         ChildFailed: when a plane must not be started again.
@@ -95,8 +95,8 @@ def watch(
     with _collected(run, supervisor, record) as collector:
         while True:
             collector.collect(0.5)
-            while collector.critical:
-                on_alert(collector.critical.pop(0))
+            while collector.untold:
+                on_alert(collector.untold.pop(0))
             supervisor.check()
             seen = counts(record, collector)
             on_progress(

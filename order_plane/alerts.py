@@ -5,6 +5,7 @@ from datetime import datetime
 from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
 
 _NO_WORDS = "no reason was given"
+_ALL_CLEAR = frozenset({"RECONCILIATION_RESUMED", "DOUBT_SETTLED"})
 
 
 def sentence(text: str) -> str:
@@ -20,6 +21,16 @@ def critical(code: str, detail: str, at: datetime, symbol: str | None = None) ->
 def warning(code: str, detail: str, at: datetime) -> RiskAlert:
     """Something that a person must look at soon."""
     return RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code=code, detail=sentence(detail))
+
+
+def all_clear(code: str, detail: str, at: datetime, symbol: str | None = None) -> RiskAlert:
+    """Something that a person was alarmed of is over; ``code`` is one that `is_told`."""
+    return RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code=code, detail=detail, symbol=symbol)
+
+
+def is_told(alert: RiskAlert) -> bool:
+    """Whether a person is told of it at once: it is critical, or says that something critical is over."""
+    return alert.severity is AlertSeverity.CRITICAL or alert.code in _ALL_CLEAR
 
 
 def kill_alert(command: KillSwitchCommand) -> RiskAlert:

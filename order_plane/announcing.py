@@ -8,12 +8,13 @@ from contracts.base import Message
 from contracts.codec import FieldError
 from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
 from kernel.ports import Received
+from order_plane.alerts import is_told
 
 _LOG = structlog.get_logger()
 
 
 class Announcer:
-    """Logs every critical alert and every kill switch command that is said; an `Observer` of the pump."""
+    """Logs every critical alert, that one is over, and every kill switch command; an `Observer` of the pump."""
 
     def handled(self, received: Received, outputs: Sequence[Message], seconds: float) -> None:
         """What a message led to."""
@@ -39,6 +40,8 @@ class Announcer:
                     operator=each.operator,
                     reason=each.reason,
                 )
-            elif isinstance(each, RiskAlert) and each.severity is AlertSeverity.CRITICAL:
-                _LOG.warning("critical alert", code=each.code, symbol=each.symbol, detail=each.detail)
+            elif isinstance(each, RiskAlert) and is_told(each):
+                critical = each.severity is AlertSeverity.CRITICAL
+                tell, event = (_LOG.warning, "critical alert") if critical else (_LOG.info, "all clear")
+                tell(event, code=each.code, symbol=each.symbol, detail=each.detail)
         return messages

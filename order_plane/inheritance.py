@@ -8,9 +8,8 @@ from order_plane.claims import Standing
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.journals.port import Journal, Past, RowState
-from order_plane.journals.published import PublishedReports
+from order_plane.journals.published import PublishedReports, recall_newest
 from order_plane.policies import MARKET_REQUEST
-from order_plane.reports import keep_newest
 from order_plane.router import Router
 from order_plane.settlement import Settlement
 from order_plane.upkeep import Upkeep
@@ -63,8 +62,8 @@ class Inheritance:
         original went on. Where reports on it began with those of another journal, they are not as many as they count.
         """
         name = past.intent.intent_id
-        if self._standing.before and past.reports and self._desk.knows(name):
-            keep_newest(self._published.newest, self._journal.reports_of(name)[-1])
+        if self._standing.before and self._desk.knows(name):
+            recall_newest(self._published.newest, self._journal, past)
         opens = past.state is RowState.INTENDED or self._desk.knows(name)
         if self._new and (opens or any(fact.fact_id == MARKET_REQUEST for fact in past.facts)):
             self._shared.add(str(name))

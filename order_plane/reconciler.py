@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.control import AlertSeverity, RiskAlert
 from contracts.trading import OrderIntent, OrderType, Side, TimeInForce
-from order_plane.alerts import critical
+from order_plane.alerts import all_clear, critical
 from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, OpenOrder, Snapshot
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
@@ -61,7 +61,7 @@ class Reconciler:
         self._options = options
         self._matched: frozenset[object] = frozenset()
         self._standing: tuple[UUID, ...] = ()
-        self._answered = False
+        self._answered = self._alarmed = False
         self._there = Snapshot((), (), {})
         desk.halts.held = _NOT_YET
         desk.books.beyond = None
@@ -79,12 +79,16 @@ class Reconciler:
             found = self._compare(begin, outputs, self._mend(first, outputs)) if first else first
         except (BrokerUnavailable, BrokerStateUnknown):
             if self._answered:
+                self._alarmed = True
                 outputs.append(critical("RECONCILIATION_FAILED", "the venue gave no account", self._desk.as_of()))
             self._answered = False
             self._desk.halts.held = _NOT_YET
             return outputs
         self._answered = True
         self._desk.halts.held = None
+        if self._alarmed:
+            self._alarmed = False
+            outputs.append(all_clear("RECONCILIATION_RESUMED", "the venue gives its account again", self._desk.as_of()))
         self._weigh(found)
         self._halt([finding for finding in found if finding in first], found, outputs)
         return outputs

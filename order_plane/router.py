@@ -8,7 +8,7 @@ from contracts.base import Message
 from contracts.control import RiskAlert
 from contracts.trading import OrderStatus
 from kernel.clock import monotonic
-from order_plane.alerts import critical, warning
+from order_plane.alerts import all_clear, critical, warning
 from order_plane.brokers.port import (
     Broker,
     BrokerRefused,
@@ -22,7 +22,7 @@ from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, SubmitOrder
 from order_plane.facts import FROM_US, NOT_SENT, Fact, FactKind, can_be, says_nothing
 from order_plane.journals.port import Answer, Journal, Past, Resolution, RowState, Verdict
-from order_plane.reports import keep_newest
+from order_plane.journals.published import recall_newest
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
 
@@ -51,13 +51,16 @@ class Router:
         self.cut_off = False
         """Whether the venue did not answer since this was last put back."""
 
-    def learn(self, fact: Fact, settlement: Settlement) -> None:
-        """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol."""
+    def learn(self, fact: Fact, settlement: Settlement, *, signed: bool = False) -> None:
+        """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol.
+
+        ``signed`` says that a person told it, who need not be told that a doubt is over.
+        """
         if fact.kind is _FILL and not can_be(fact):
             self._refuse(fact, settlement)
             return
         if self._doubtful and fact.kind not in FROM_US:
-            self._end_doubt(fact, settlement)
+            self._end_doubt(fact, settlement, signed)
         said = self._desk.learn(fact)
         if said is None:
             past = self._journal.past(fact.intent_id)
@@ -76,9 +79,7 @@ class Router:
         intent_id = fact.intent_id
         if past.state is RowState.NOT_SENT and fact.kind not in _NO_LIFE:
             settlement.answers.append(Answer(intent_id, past.attempt, _ACKED, fact.order_id))
-        for report in self._journal.reports_of(intent_id)[-1:]:
-            if report.sequence > past.reports:  # the first ones were those of another journal
-                keep_newest(self._desk.told, report)
+        recall_newest(self._desk.told, self._journal, past)
         self._desk.reopen(past)
         said = self._desk.learn(fact)
         if self._desk.knows(intent_id):
@@ -107,13 +108,21 @@ class Router:
         if self._desk.halts.halt(symbol, detail, at, f"{fact.intent_id} {fact.fact_id} {fact.revision}", ODD_FACTS):
             settlement.outputs.append(critical(ODD_FACTS, detail, at, symbol))
 
-    def _end_doubt(self, fact: Fact, settlement: Settlement) -> None:
+    def _end_doubt(self, fact: Fact, settlement: Settlement, signed: bool) -> None:
         """A venue that reports on an order has it, or says that it has not; how it works is another matter."""
         attempt = self._desk.doubted_attempt(fact.intent_id)
         if attempt is not None and not self._desk.changes.pending(fact.intent_id, fact):
             state = RowState.REJECTED if fact.kind is FactKind.REJECT else _ACKED
             settlement.answers.append(Answer(fact.intent_id, attempt, state, fact.order_id))
-            self._desk.resolve(fact.intent_id)
+            self._settle_doubt(fact.intent_id, settlement, signed)
+
+    def _settle_doubt(self, intent_id: UUID, settlement: Settlement, signed: bool = False) -> None:
+        """It is known what became of an order; unless a person ``signed`` it, who was alarmed of the doubt is told."""
+        past = self._journal.past(intent_id) if intent_id in self._doubtful and not signed else None
+        self._desk.resolve(intent_id)
+        if past is not None:
+            detail, at = "the venue has said what became of the order", self._desk.as_of()
+            settlement.outputs.append(all_clear("DOUBT_SETTLED", detail, at, past.intent.symbol))
 
     def cancel_untold(self, due: Iterable[CancelOrder]) -> None:
         """Ask for the cancels ``due`` while nothing can be written down; what becomes of them the next life asks."""
@@ -199,7 +208,7 @@ class Router:
             order_id = facts[0].order_id if facts else ""
             settlement.answers.append(Answer(intent_id, past.attempt, RowState.ACKED, order_id))
         if not self._desk.changes.pending(intent_id):
-            self._desk.resolve(intent_id)
+            self._settle_doubt(intent_id, settlement)
         said = len(settlement.reports)
         self._learn_news(past, facts, settlement)
         if self._doubt_change(intent_id, settlement):
@@ -222,11 +231,11 @@ class Router:
             return
         self._learn_news(past, self.facts_at_broker(past.intent.intent_id), settlement)
 
-    def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement) -> None:
+    def _learn_news(self, past: Past, facts: Sequence[Fact], settlement: Settlement, *, signed: bool = False) -> None:
         known = set(past.facts)
         for fact in facts:
             if fact not in known:
-                self.learn(fact, settlement)
+                self.learn(fact, settlement, signed=signed)
 
     def _reconcile_unasked(self, past: Past, settlement: Settlement) -> None:
         """The broker could not be asked."""
@@ -261,7 +270,7 @@ class Router:
     def answer(self, past: Past, told: Sequence[Fact], settlement: Settlement) -> None:
         """Book what a person ``told`` of a change of an order, whose outcome is known then."""
         intent_id = past.intent.intent_id
-        self._learn_news(past, told, settlement)
+        self._learn_news(past, told, settlement, signed=True)
         self._uncancelled.discard(intent_id)
         if not self._desk.changes.pending(intent_id):
             self._desk.resolve(intent_id)

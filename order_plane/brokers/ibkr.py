@@ -77,8 +77,9 @@ def require_agreement(terms: IbkrTerms) -> None:
             (paper_account, "the account is one of paper trading (DU or DF)"),
         ]
     else:
+        where = "4002, 7497; order.ibkr.paper_ports may name one of a simulator or container"
         problems = [
-            (port not in PAPER_PORTS | terms.paper_ports, f"port {port} is not one of paper trading (4002, 7497)"),
+            (port not in PAPER_PORTS | terms.paper_ports, f"port {port} is not one of paper trading ({where})"),
             (not paper_account, "the account is not one of paper trading (DU or DF)"),
         ]
     if terms.go_live is not None and terms.go_live.account != terms.account:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ibkr_client.error_policy import OnOrder, on_order
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
-from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked, fill_number, split_execution_id
+from order_plane.brokers.ibkr_tracked import DUST, ENDS, Tracked, fill_number, reason_of, split_execution_id
 from order_plane.facts import Fact, FactKind
 
 _ENDED_BY_CANCEL = frozenset({"Cancelled", "ApiCancelled"})
@@ -188,7 +188,7 @@ class Book:
     def error(self, order: Tracked, notice: Notice) -> None:
         """An error that names an order: only what is certain ends it, and only before it was ever seen alive."""
         verdict = on_order(notice.code)
-        reason = f"IBKR_{notice.code}: {notice.text}"[:512]
+        reason = reason_of(notice)
         if verdict is OnOrder.NOTICE:
             return
         if verdict is OnOrder.CANCELLED:
@@ -199,7 +199,7 @@ class Book:
         elif verdict is OnOrder.REFUSED and not order.acked:
             self._end(order, FactKind.REJECT, reason)
         else:
-            if verdict is OnOrder.REFUSED:
+            if verdict is not OnOrder.UNCHANGED or not order.refusal:  # which may speak of a cancel alone
                 order.refusal = reason
             self._ask(order, notice)
 

@@ -1,16 +1,18 @@
 """What was sent to Interactive Brokers for one attempt of an intent, and what is known of it."""
 
+import re
 from datetime import datetime
 from uuid import UUID
 
 from domain.exact_sum import ExactSum
-from ibkr_client.messages import Execution
+from ibkr_client.messages import Execution, Notice
 from order_plane.facts import Fact, FactKind
 
 ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
 """After these nothing more trades."""
 DUST = 1e-9
 """An order is filled when less than this fraction of it is left."""
+_ACCOUNT_NUMBERS = re.compile(r"\b(?:DU|DF|DI|U|F|I)\d{4,}\b")
 _OF_A_CORRECTION = 1_000
 """Numbers that a fill may have under one name of its execution: the later its commission is from, the higher."""
 
@@ -63,6 +65,7 @@ class Tracked:
         self.held: tuple[FactKind, str] | None = None
         """How it ended and why, not to be told while a twin works."""
         self.refusal = ""
+        """The newest error that may say why it ends, if it does; nothing follows from it."""
         self.facts: dict[tuple[FactKind, str], Fact] = {}
         self.executions: dict[str, tuple[int, Execution]] = {}
         self.told_filled = 0.0
@@ -125,3 +128,8 @@ def fill_number(execution_id: str) -> tuple[str, int]:
     """Name and revision of the fill of an execution whose commission is not known."""
     name, revision = split_execution_id(execution_id)
     return name, _OF_A_CORRECTION * revision
+
+
+def reason_of(notice: Notice) -> str:
+    """Code and text of an error as a report may hold them: 512 characters at most, and no account numbers."""
+    return f"IBKR_{notice.code}: {_ACCOUNT_NUMBERS.sub('(account)', notice.text)}"[:512]

@@ -20,7 +20,7 @@ from order_plane.brokers.ibkr_account import Account
 from order_plane.brokers.ibkr_answers import NO_ANSWER, Change, SharedQuestion, clear, named
 from order_plane.brokers.ibkr_book import Book
 from order_plane.brokers.ibkr_ids import OrderIds
-from order_plane.brokers.ibkr_tracked import ENDS, Tracked
+from order_plane.brokers.ibkr_tracked import ENDS, Tracked, reason_of
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.facts import Fact, FactKind
 
@@ -262,7 +262,7 @@ class Venue(Listener):
         task.add_done_callback(self._tasks.discard)
 
     async def _settle_question(self, order: Tracked, notice: Notice) -> None:
-        said = f"IBKR_{notice.code}: {notice.text}"[:512]
+        said = reason_of(notice)
         asked = asyncio.get_running_loop().time()
         try:
             await self.question.since(asked)

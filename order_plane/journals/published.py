@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.base import Message
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus
-from order_plane.journals.port import Journal, JournalError
+from order_plane.journals.port import Journal, JournalError, Past
 from order_plane.reports import keep_newest
 
 
@@ -75,3 +75,10 @@ class PublishedReports:
         if isinstance(message, ExecutionReport):
             self.remember(message)
             self.refuse_others()
+
+
+def recall_newest(newest: dict[UUID, ExecutionReport], journal: Journal, past: Past) -> None:
+    """Have ``newest`` hold what ``journal`` last reported on an order of which another one had reported before."""
+    for report in journal.reports_of(past.intent.intent_id)[-1:]:
+        if report.sequence > past.reports:
+            keep_newest(newest, report)

@@ -70,6 +70,30 @@ def test_a_doubt_that_goes_on_is_alarmed_again_at_each_start(world, doubtful):
         assert [each.code for each in stage.recover() if isinstance(each, RiskAlert)] == ["ORDER_IN_DOUBT"]
 
 
+def alerts(said):
+    return [(each.code, each.symbol) for each in said if isinstance(each, RiskAlert)]
+
+
+@pytest.mark.parametrize("kind", [FactKind.ACK, FactKind.REJECT])
+def test_a_doubt_that_the_venue_settles_is_said_to_be_over_once(doubtful, kind):
+    stage, venue = doubtful
+    venue.news = [a_fact(kind)]
+    assert alerts(tell(stage)) == [("DOUBT_SETTLED", "AAPL")]
+    venue.news = [a_fact(kind)]
+    assert alerts(tell(stage)) == []
+
+
+def test_a_doubt_that_is_over_at_the_next_start_is_said_to_be(world, doubtful):
+    stage, venue = world()
+    venue.known[UUID(int=1)] = [an_ack()]
+    assert alerts(stage.recover()) == [("DOUBT_SETTLED", "AAPL")]
+
+
+def test_a_doubt_that_a_person_settles_is_no_news(doubtful):
+    stage, _ = doubtful
+    assert alerts(stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))) == []
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_adopted_order_works_on(world, doubtful, restart):
     stage, venue = doubtful

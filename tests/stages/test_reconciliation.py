@@ -404,8 +404,11 @@ def test_nothing_is_sent_while_the_venue_gives_no_account_and_trading_goes_on_wh
     world.hear(world.stage.reconcile())
     assert (world.alerts(), world.stage.upkeep.reconciled) == (["RECONCILIATION_FAILED"], False)
     assert last_status(world.tell(an_intent())) == [("REJECTED", "TRADING_HALTED")]
+    world.hear(world.stage.reconcile())
     world.venue.silent = False
-    world.stage.reconcile()
+    for _ in range(2):
+        world.hear(world.stage.reconcile())
+    assert world.alerts() == ["RECONCILIATION_FAILED", "RECONCILIATION_RESUMED"]
     assert last_status(world.tell(an_intent(2))) == [("ACKNOWLEDGED", "")]
 
 

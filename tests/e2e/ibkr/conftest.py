@@ -23,7 +23,8 @@ class Desk:
         self.library, self.path, self.made = library, path, []
 
     def broker(self, simulator, **changes):
-        address = Address("127.0.0.1", simulator.port, changes.pop("client_id", 1), first_wait=0.05, patience=3.0)
+        waits = {"first_wait": changes.pop("first_wait", 0.05), "longest_wait": changes.pop("longest_wait", 30.0)}
+        address = Address("127.0.0.1", simulator.port, changes.pop("client_id", 1), patience=3.0, **waits)
         terms = {"paper_ports": frozenset({simulator.port}), "answer_seconds": 1.0}
         broker = IbkrBroker(IbkrTerms(address, ACCOUNT, self.path, **{**terms, **changes}), {}, self.library)
         self.made.append(broker)

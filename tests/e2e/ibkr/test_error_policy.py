@@ -3,12 +3,14 @@
 A code that is added to the policy without a script fails the last test.
 """
 
+import asyncio
 import time
 from collections import Counter
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from ibkr_codes import CERTAIN, FALSE_CANCELS, NOTICES, REFUSED, UNCHANGED, UNKNOWN
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr import LiveSource, SourceTerms
@@ -18,9 +20,10 @@ from data_plane.connectors.port import RawBar
 from data_plane.session_grid import SessionGrid
 from domain.exchange_sessions import load_calendar
 from ibkr_client import error_policy
-from ibkr_client.error_policy import ORDER_POLICY, OnOrder, on_order
+from ibkr_client.error_policy import ORDER_POLICY, OnOrder
 from ibkr_client.lifeline import Address
-from order_plane.brokers.port import BrokerRefused, BrokerUnavailable
+from order_plane.brokers.ibkr_ids import OrderIds
+from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.facts import FactKind
 
 pytestmark = [
@@ -29,13 +32,16 @@ pytestmark = [
 ]
 
 OPENED = datetime(2024, 7, 10, 13, 30, tzinfo=UTC)
-NOTICES = (2100, 2109, 2161, 2198)
-UNKNOWN = (103, 135, 463, 10149, 10268, 10311, 99_999)
-SUBSCRIPTIONS = (101, 162, 200, 321, 354, 420, 10089, 10186, 10189, 10190, 10197)
+SUBSCRIPTIONS = (101, 102, 162, 200, 321, 322, 354, 420, 10089, 10186, 10189, 10190, 10197)
 """What may be said of a subscription that there will be nothing of."""
 ON_ORDERS = {
-    verdict: [code for code in (*ORDER_POLICY, *NOTICES, *UNKNOWN) if on_order(code) is verdict] for verdict in OnOrder
+    OnOrder.REFUSED: REFUSED,
+    OnOrder.CANCELLED: (202,),
+    OnOrder.NOTICE: (*NOTICES, 2100, 2109, 2161, 2198),
+    OnOrder.UNCHANGED: UNCHANGED,
+    OnOrder.UNKNOWN: UNKNOWN,
 }
+NEVER_A_REFUSAL = sorted({*NOTICES, *UNCHANGED, *UNKNOWN, *FALSE_CANCELS} - {382})
 
 
 def works(broker, simulator, count):
@@ -72,6 +78,54 @@ def test_nothing_but_the_gateways_own_list_ends_an_order_that_works(desk, orders
     assert facts.kinds() == ["ACK"] * len(codes)
 
 
+@pytest.mark.parametrize("more", [[], [{"do": "silent_ack"}]], ids=["then it is seen", "and nothing more is said"])
+def test_what_is_no_refusal_never_ends_an_order_that_was_not_seen_alive_yet(desk, simulate, told, more):
+    simulator = simulate("--active-orders", "0")
+    broker = desk.broker(simulator, answer_seconds=0.3)
+    facts = told(broker)
+    for number, code in enumerate(NEVER_A_REFUSAL, start=1):
+        for fault in ({"do": "early_error", "code": code, "text": "order message"}, *more):
+            simulator.fault(**fault)
+        facts.facts += broker.submit(desk.resting(number))
+    works(broker, simulator, len(NEVER_A_REFUSAL))
+    assert facts.kinds() == ["ACK"] * len(NEVER_A_REFUSAL)
+
+
+def test_an_order_that_ended_for_an_unknown_reason_is_refused_with_that_reason(desk, simulator):
+    simulator.fault(do="reject", code=463, text="no such thing")
+    with pytest.raises(BrokerRefused, match="IBKR_463: no such thing"):
+        desk.broker(simulator).submit(desk.order())
+
+
+def test_what_is_no_refusal_leaves_an_order_that_is_nowhere_in_doubt(desk, simulate):
+    simulator = simulate()
+    broker = desk.broker(simulator, answer_seconds=0.3)
+    for number, code in enumerate(NEVER_A_REFUSAL, start=1):
+        simulator.fault(do="request_error", on="placeOrder", code=code, text="order message")
+        with pytest.raises(BrokerStateUnknown):
+            broker.submit(desk.resting(number))
+        with pytest.raises(BrokerStateUnknown, match="never sent twice"):
+            broker.submit(desk.resting(number))
+    assert list(broker.drain()) == []
+    assert simulator.state()["orders"] == []
+
+
+def test_a_number_that_another_order_had_leaves_the_new_order_in_doubt(desk, simulator, monkeypatch):
+    first = desk.broker(simulator)
+    first.submit(desk.resting(1))
+    first.cancel(desk.a_cancel(1))
+    first.close()
+    desk.path = desk.path.with_name("lost.sqlite")
+    monkeypatch.setattr(OrderIds, "begin_at", lambda ids, order_id: None)  # a gateway that tells too low a number
+    second = desk.broker(simulator)
+    with pytest.raises(BrokerStateUnknown):
+        second.submit(desk.resting(2))
+    assert second.heard[103] == 1
+    assert second.lookup(desk.order(2).intent.intent_id) is None
+    assert list(second.drain()) == []
+    assert [order["status"] for order in simulator.state()["orders"]] == ["Cancelled"]
+
+
 def test_unchanged_is_the_answer_to_a_cancel_that_was_refused(desk, orders):
     broker, simulator = orders
     for number, code in enumerate(ON_ORDERS[OnOrder.UNCHANGED], start=1):
@@ -84,7 +138,6 @@ def test_unchanged_is_the_answer_to_a_cancel_that_was_refused(desk, orders):
 
 def test_cancelled_ends_an_order_whether_it_was_seen_alive_or_not(desk, orders, told):
     broker, simulator = orders
-    assert ON_ORDERS[OnOrder.CANCELLED] == [202]
     facts = told(broker, broker.submit(desk.resting(1)))
     facts.facts += broker.cancel(desk.a_cancel(1))
     facts.wait("ACK", "CANCELLED")
@@ -173,7 +226,7 @@ def check_undisturbed(rows):
     assert mine == [OPENED + timedelta(minutes=1 + place) for place in range(len(mine))]
 
 
-@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[:4], SUBSCRIPTIONS[4:8], SUBSCRIPTIONS[8:]])
+@pytest.mark.parametrize("codes", [SUBSCRIPTIONS[place : place + 4] for place in range(0, len(SUBSCRIPTIONS), 4)])
 def test_a_symbol_whose_trades_are_refused_holds_no_other_up_and_is_asked_for_again(desk, simulate, until, codes):
     (simulator, by_symbol), rows = every_symbol(simulate, codes), []
     for symbol, code in by_symbol.items():
@@ -232,6 +285,20 @@ def test_quotes_that_are_refused_stop_neither_bars_nor_orders(desk, simulate, un
     check_undisturbed(rows)
 
 
+def test_a_cancel_of_what_has_ended_by_itself_disturbs_nothing(desk, simulate, until):
+    simulator, rows = simulate("--speed", "60", "--message-rate", "0", "--symbol", "MSFT"), []
+    with closing(subscribed(desk, simulator, (), quotes=True)) as source:
+        until(lambda: come(source, rows, ["MSFT"], 1), 30)
+        simulator.fault(do="connectivity", seconds=0.5, data="lost")
+        until(lambda: come(source, rows, ["MSFT"], 2) and source.heard[300], 30)
+        simulator.fault(do="end_bars")
+        until(lambda: come(source, rows, ["MSFT"], 3) and source.heard[366], 30)
+        goal = len(rows) + 2
+        until(lambda: come(source, rows, ["MSFT"], goal), 30)
+        assert source.connects == 1
+    check_undisturbed(rows)
+
+
 def farm(code, name):
     says = {2103: "broken:", 2105: "broken:", 2157: "broken:", 2107: "inactive, available upon demand."}
     return {"do": "notice", "code": code, "text": f"The farm connection is {says.get(code, 'OK:')}{name}"}
@@ -263,14 +330,36 @@ ON_LINKS = {
 }
 
 
+def test_a_client_id_that_was_taken_during_a_cut_is_waited_for(desk, simulator, ibkr_library, until):
+    broker = desk.broker(simulator, first_wait=2.0, longest_wait=2.0)
+    broker.submit(desk.resting(1))
+
+    async def take():
+        simulator.fault(do="drop_link", seconds=1.0)
+        await asyncio.sleep(1.05)  # before the broker tries again
+        other = ibkr_library.IB()
+        await other.connectAsync("127.0.0.1", simulator.port, clientId=1, timeout=5)
+        while not broker.heard[error_policy.CLIENT_ID_IN_USE]:
+            await asyncio.sleep(0.01)
+        with pytest.raises(BrokerUnavailable):
+            broker.submit(desk.resting(2))
+        other.disconnect()
+
+    asyncio.run(asyncio.wait_for(take(), 15.0))
+    until(lambda: broker.ready)
+    assert [fact.kind for fact in broker.submit(desk.resting(2))] == [FactKind.ACK]
+    works(broker, simulator, 2)
+    assert simulator.state()["clients"] == [1]
+
+
 @pytest.mark.parametrize("case", dict.fromkeys(ON_LINKS.values()))
 def test_what_a_code_says_of_the_connection_is_acted_upon(desk, simulate, until, case):
     case(desk, simulate("--speed", "60"), until)
 
 
 def test_every_row_has_a_script():
-    assert {code for codes in ON_ORDERS.values() for code in codes} >= set(ORDER_POLICY)
-    assert all(ON_ORDERS.values())
+    assert ORDER_POLICY == CERTAIN
+    assert {code for codes in ON_ORDERS.values() for code in codes} >= set(CERTAIN)
     farms = [error_policy.FARM_BROKEN, error_policy.FARM_BACK]
     tables = [*farms, *(value for name, value in vars(error_policy).items() if isinstance(value, frozenset))]
     single = {value for name, value in vars(error_policy).items() if name.isupper() and isinstance(value, int)}

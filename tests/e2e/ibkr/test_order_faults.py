@@ -4,6 +4,7 @@ from contextlib import suppress
 from uuid import UUID
 
 import pytest
+from ibkr_codes import FALSE_CANCELS
 
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.effects import ReplaceOrder
@@ -12,15 +13,14 @@ from order_plane.lifecycle import history_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
-FALSE_CANCELS = (103, 104, 106, 135, 161, 382, 463, 10147, 10148, 10149, 10268, 10311, 10349)
-NOTICES = (105, 107, 110, 321, 329, 399, 404, 434, 2109, 2161, 10167, 99999)
+OTHERS = (105, 107, 110, 321, 329, 399, 404, 434, 2109, 2161, 10167, 99999)
 
 
 def test_an_error_on_a_living_order_never_ends_it(desk, simulate, told, until):
     simulator = simulate("--active-orders", "0")
     broker = desk.broker(simulator)
     facts = told(broker)
-    codes = (*FALSE_CANCELS, *NOTICES)
+    codes = (*FALSE_CANCELS, *OTHERS)
     for number, code in enumerate(codes, start=1):
         simulator.fault(do="order_error", code=code, text="order message")
         facts.facts += broker.submit(desk.resting(number))

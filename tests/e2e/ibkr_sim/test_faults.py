@@ -251,6 +251,40 @@ def test_pacing_of_history_is_enforced_by_rule_and_on_request(clients, simulator
     run(scenario())
 
 
+def test_at_most_fifty_requests_for_history_are_open_those_kept_up_to_date_too(clients, simulate, run):
+    simulator = simulate("--message-rate", "0")
+
+    def ask(ib, *, keep=False):
+        end = "" if keep else "20240709 12:00:00 US/Eastern"
+        return ib.reqHistoricalDataAsync(clients.stock(), end, "600 S", "1 min", "TRADES", True, 2, keepUpToDate=keep)
+
+    async def check_refused(ib, *, keep=False):
+        with pytest.raises(clients.library.wrapper.RequestError, match="50 simultaneous") as refusal:
+            await ask(ib, keep=keep)
+        assert refusal.value.code == 322
+
+    async def scenario():
+        async with clients.connected(simulator) as ib:
+            ib.client.MaxRequests = 0
+            kept = [await ask(ib, keep=True) for _ in range(49)]
+            simulator.fault(do="slow_answers", seconds=0.5)
+            last = asyncio.ensure_future(ask(ib))  # open until it is answered
+            await asyncio.sleep(0)
+            await check_refused(ib)
+            assert await last
+            simulator.fault(do="slow_answers", seconds=0)
+            kept.append(await ask(ib, keep=True))
+            await check_refused(ib)
+            await check_refused(ib, keep=True)
+            ib.cancelHistoricalData(kept.pop())
+            assert await ask(ib)
+        async with clients.connected(simulator) as ib:  # those of a client that is gone are open no more
+            await ask(ib, keep=True)
+            assert await ask(ib)
+
+    run(scenario())
+
+
 def test_more_than_fifty_messages_in_a_second_are_an_error_and_the_third_time_the_end(clients, simulator, run, until):
     async def scenario():
         async with clients.connected(simulator) as ib:

@@ -9,6 +9,7 @@ from contracts.control import AlertSeverity, RiskAlert, RunMarker, RunState
 from launcher.collector import Collector
 from launcher.endings import RunIncomplete
 from launcher.runs import refuse_gaps
+from order_plane.alerts import all_clear
 
 
 def test_records_that_strangers_wrote_do_not_stop_it(embedded_settings):
@@ -31,14 +32,15 @@ def test_alerts_of_all_planes_are_collected(embedded_settings):
     at = datetime(2024, 1, 1, tzinfo=UTC)
     alert = RiskAlert(timestamp=at, severity=AlertSeverity.WARNING, code="OPTIMIZER_KEPT", detail="net")
     grave = RiskAlert(timestamp=at, severity=AlertSeverity.CRITICAL, code="ORDER_IN_DOUBT", detail="x")
-    for each in (alert, alert, grave):
+    over = all_clear("DOUBT_SETTLED", "x", at)
+    for each in (alert, alert, grave, over):
         producer.produce(embedded_settings.topic("risk_alerts"), encode(each))
     assert producer.flush(10) == 0
     record = RunRecord(1.0)
     with Collector(embedded_settings, record) as collector:
         collector.drain()
     assert record.alerts.by_code()["OPTIMIZER_KEPT"]["count"] == 1
-    assert collector.critical == [grave]
+    assert collector.untold == [grave, over]
 
 
 def test_what_the_broker_dropped_before_it_was_read_is_counted_by_topic(embedded_settings):

@@ -86,6 +86,7 @@ def test_a_gateway_that_hangs_up_is_told_from_one_that_keeps_silent(up, monkeypa
     ("port", "order", "problem"),
     [
         (4001, {"ibkr": {"port": 4001}}, "port 4001 is not one of paper trading"),
+        (4003, {"ibkr": {"port": 4003}}, "order.ibkr.paper_ports may name one of a simulator or container"),
         (4002, {"account": "U1234567"}, "the account is not one of paper trading"),
     ],
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ibkr_codes import REFUSED
 
 from ibkr_client.messages import Commission, Execution, Notice, OrderProgress, OrderState
 from order_plane.brokers.ibkr_book import Book
@@ -145,7 +146,7 @@ def test_a_correction_that_a_person_books_is_newer_than_the_execution_and_older_
     assert heard.facts[-1].revision > by_hand
 
 
-@pytest.mark.parametrize("code", [109, 110, 200, 201, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293])
+@pytest.mark.parametrize("code", REFUSED)
 def test_a_refusal_ends_only_an_order_that_was_never_seen_alive(code):
     fresh, alive = Heard(), Heard()
     fresh.tell(Notice(5, code, "no"))
@@ -166,12 +167,14 @@ def test_no_error_ever_ends_an_order_that_was_seen_alive(code, partly_filled):
     assert set(heard.kinds) <= {FactKind.ACK, FactKind.FILL}
 
 
-@given(st.integers(min_value=-1, max_value=20_000))
-def test_an_unknown_code_never_ends_an_order(code):
-    certain = {109, 110, 200, 201, 202, 203, 321, 382, 383, 387, 434, 435, 451, 10243, 10289, 10293}
-    heard = Heard()
-    heard.tell(Notice(5, code, "whatever"))
-    assert code in certain or heard.kinds == []
+def test_no_code_but_those_that_are_certain_ends_an_order():
+    ended = []
+    for code in range(-1, 20_001):
+        heard = Heard()
+        heard.tell(Notice(5, code, "whatever"))
+        if heard.kinds:
+            ended.append(code)
+    assert ended == sorted([*REFUSED, 202])
 
 
 def test_a_cancel_of_the_venue_says_why():
@@ -219,6 +222,34 @@ def test_an_order_that_is_inactive_is_not_dead_until_the_venue_lists_it_as_compl
     assert heard.kinds == [FactKind.ACK]
     heard.book.completed(state("Inactive"))
     assert heard.kinds == [FactKind.ACK, FactKind.REJECT]
+
+
+@pytest.mark.parametrize("code", [463, 104, 201])
+def test_the_reason_of_an_order_that_ended_inactive_is_what_was_said_of_it(code):
+    heard = Heard()
+    if code in REFUSED:
+        heard.tell(state())
+    heard.tell(Notice(5, code, "no such thing"))
+    assert heard.questions == [code]
+    heard.tell(state("Inactive"))
+    heard.book.completed(state("Inactive"))
+    assert heard.kinds[-1:] == [FactKind.REJECT]
+    assert heard.facts[-1].reason == f"IBKR_{code}: no such thing"
+
+
+def test_a_refused_cancel_is_not_why_an_order_ended_and_a_reason_names_no_account():
+    heard = Heard()
+    heard.tell(Notice(5, 463, "account DU1234567 or U7654321 may not"))
+    heard.tell(Notice(5, 10148, "cannot be cancelled, state: Inactive"))
+    heard.book.completed(state("Inactive"))
+    assert heard.facts[-1].reason == "IBKR_463: account (account) or (account) may not"
+
+
+def test_what_was_said_of_an_order_that_was_cancelled_is_not_why():
+    heard = Heard()
+    for message in (Notice(5, 463, "whatever"), state(), progress("Cancelled")):
+        heard.tell(message)
+    assert heard.facts[-1].reason == "CANCELLED: the venue cancelled the order"
 
 
 def test_a_rounded_order_ends_when_what_was_sent_is_filled():
