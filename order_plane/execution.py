@@ -163,7 +163,8 @@ class Execution:
             self._router.learn(fact, settlement)
         self._collect(self._desk.cancels.of_found())
         heard = self._supervise(settlement) if alert else 0
-        self._change_and_cancel(settlement)
+        if self.upkeep.changes or self.uncancelled:
+            self._change_and_cancel(settlement)
         if self._pending or self._again or self.supervision.alert:
             heard = self._send(settlement, heard)
         if self.supervision.watches:
@@ -172,15 +173,17 @@ class Execution:
             settlement.repeat([each for name in self._repeated for each in self._journal.reports_of(name)])
             self._repeated.clear()
         settlement.conclude(self._journal)
-        settlement.outputs.extend(self.supervision.latch())
+        if self._desk.halts.ordered:
+            settlement.outputs.extend(self.supervision.latch())
         crash_point("after_acked")
         return settlement.outputs
 
     @property
     def dormant(self) -> bool:
         """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
-        waits = self._pending or self._repeated or self.uncancelled or self._again or self.upkeep.waits
-        return not waits and self.supervision.idle and self._broker.dormant
+        if self._pending or self._repeated or self.uncancelled or self._again or not self._broker.dormant:
+            return False
+        return self.supervision.idle and not self.upkeep.waits
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
@@ -295,5 +298,6 @@ class Execution:
             again, self._again = [*closing, *self._again], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
-        self._collect(self._desk.cancels.due() if self._desk.troubled else ())
+        if self._desk.troubled:
+            self._collect(self._desk.cancels.due())
         return heard

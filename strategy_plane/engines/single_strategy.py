@@ -205,9 +205,10 @@ class SingleStrategyEngine:
             return (alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
         except InvalidTargetError as fault:
             return (alert(moment, Alarm("INVALID_TARGET", str(fault))),)
-        placed = self._place(moment, found)
-        alarms = [alert(moment, alarm) for alarm in (targets.alarm, broken) if alarm]
-        return [*placed, *alarms] if alarms else placed
+        placed = self._place(moment, found) if found else ()
+        if targets.alarm is None and broken is None:
+            return placed
+        return [*placed, *(alert(moment, alarm) for alarm in (targets.alarm, broken) if alarm)]
 
     def _decide_on_rates(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
         unrated = self.book.unrated(moment.symbols) if ask is self._ask else None
@@ -229,8 +230,8 @@ class SingleStrategyEngine:
 
     def _place(self, moment: SliceEvent, found: Sequence[Gap]) -> Sequence[Message]:
         placed: list[Message] = []
-        for intent in intents(moment, found, self.book, self._rules) if found else ():
-            logged = self._logged.get(intent.intent_id)
+        for intent in intents(moment, found, self.book, self._rules):
+            logged = self._logged.get(intent.intent_id) if self._logged else None
             if logged is None:
                 self.book.work(intent)
             elif encode(logged) != encode(intent):
