@@ -47,22 +47,30 @@ class MovingAveragePair:
         if len(prices) < slow:
             prices.append(price)
             return self._exactly() if len(prices) == slow else None
-        left_fast, left_slow = prices[self._fast_start], prices[0]
-        prices.append(price)
-        lead = self._lead = self._lead + (price - left_fast) / self._fast - (price - left_slow) / slow
-        size = lead if lead > 0.0 else -lead
-        bound = self._bound = self._bound + (price + left_fast + left_slow + size) * _ROUNDING
-        return lead > 0.0 if size > bound else self._exactly()
+        return not self.push_until((price,), 0, 1, above=True)[1]
 
     def push_until(self, prices: Sequence[float], begin: int, end: int, above: bool) -> tuple[int, bool]:
         """`push` each of ``prices`` from ``begin`` until it does not answer ``above``, after ``slow`` prices were seen.
 
         Returns the place after the last price taken, and whether its answer was the other one.
         """
-        push = self.push
+        known, fast, slow, start = self._prices, self._fast, self._slow, self._fast_start
+        lead, bound = self._lead, self._bound
         for place in range(begin, end):
-            if push(prices[place]) is not above:
+            price, left_fast, left_slow = prices[place], known[start], known[0]
+            known.append(price)
+            lead += (price - left_fast) / fast - (price - left_slow) / slow
+            size = lead if lead > 0.0 else -lead
+            bound += (price + left_fast + left_slow + size) * _ROUNDING
+            if size > bound:
+                is_above = lead > 0.0
+            else:
+                is_above = self._exactly()
+                lead, bound = self._lead, self._bound
+            if is_above is not above:
+                self._lead, self._bound = lead, bound
                 return place + 1, True
+        self._lead, self._bound = lead, bound
         return end, False
 
     def _exactly(self) -> bool:
