@@ -200,7 +200,8 @@ class RunRecord:
         lengths = [part.stop - part.start for _, part in stretches]
         times = _micros([bar["timestamp"] for bar in bars])
         at = np.concatenate([times, *(run.micros[part] for run, part in stretches)])
-        series = np.array([*map(self._series.__getitem__, map(_SERIES, bars)), *np.repeat(codes, lengths)], np.int32)
+        single = np.array(list(map(self._series.__getitem__, map(_SERIES, bars))), np.int32)
+        series = np.concatenate([single, np.repeat(np.array(codes, np.int32), lengths)])
         rows = np.array([[bar[name] for bar in bars] for name in _VALUES])
         values = np.concatenate([rows, *(run.numbers[:, part] for run, part in stretches)], axis=1)
         self._bar_at.frombytes(at.tobytes())

@@ -1,7 +1,7 @@
 """Regular bars of one symbol with their slices, kept in columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, overload
 
 import numpy as np
@@ -17,15 +17,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Moments(Sequence[datetime]):
-    """UTC moments kept as microseconds since 1970 and made when they are asked for, exactly: few ever are."""
+    """UTC moments kept as times since 1970 (microseconds) and made when they are asked for, exactly: few ever are."""
 
-    __slots__ = ("_micros",)
+    __slots__ = ("_since",)
 
-    def __init__(self, micros: NDArray[np.int64]) -> None:
-        self._micros = micros
+    def __init__(self, since: NDArray[np.timedelta64]) -> None:
+        self._since = since
 
     def __len__(self) -> int:
-        return len(self._micros)
+        return len(self._since)
 
     @overload
     def __getitem__(self, place: int) -> datetime: ...
@@ -33,11 +33,13 @@ class Moments(Sequence[datetime]):
     def __getitem__(self, place: slice) -> "Moments": ...
     def __getitem__(self, place: int | slice) -> "datetime | Moments":
         if isinstance(place, slice):
-            return Moments(self._micros[place])
-        return _EPOCH + timedelta(microseconds=self._micros.item(place))
+            return Moments(self._since[place])
+        since: Any = self._since.item(place)
+        moment: datetime = _EPOCH + since
+        return moment
 
     def __iter__(self) -> Iterator[datetime]:
-        return map(_EPOCH.__add__, self._micros.astype("m8[us]").tolist())  # the fastest way to many aware datetimes
+        return map(_EPOCH.__add__, self._since.tolist())
 
 
 class BarRun(Sequence[Message]):

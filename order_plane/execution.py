@@ -173,8 +173,7 @@ class Execution:
             settlement.repeat([each for name in self._repeated for each in self._journal.reports_of(name)])
             self._repeated.clear()
         settlement.conclude(self._journal)
-        if self._desk.halts.ordered:
-            settlement.outputs.extend(self.supervision.latch())
+        settlement.outputs.extend(self.supervision.latch())
         crash_point("after_acked")
         return settlement.outputs
 

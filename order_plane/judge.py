@@ -71,7 +71,7 @@ class Judge:
         self._books.worth = None
         before, after = exposure.largest(symbol, quantity if direction is _BUY else -quantity)
         return RiskView(
-            at if at > now else now,
+            max(at, now),
             reference,
             priced_at,
             worst_price(intent, reference),

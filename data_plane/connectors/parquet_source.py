@@ -98,4 +98,4 @@ def _stamps(source: SourceFile, column: pa.Array) -> tuple[Sequence[Any], Keys]:
             source.zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent="shift_forward"
         ).asi8
     moments = moments + source.shift // timedelta(microseconds=1)
-    return Moments(moments), moments
+    return Moments(moments.view("m8[us]")), moments
