@@ -68,8 +68,8 @@ def _chunk(source: SourceFile, columns: dict[str, pa.Array], line: int, length: 
 def _texts(column: pa.Array | None, default: str, length: int) -> list[str]:
     if column is None:
         return [default] * length
-    coded = column.cast(pa.string()).dictionary_encode()  # a text that repeats is made once
-    texts = ["", *coded.dictionary.to_pylist()]
+    coded = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+    texts = ["", *(text or "" for text in coded.dictionary.cast(pa.string()).to_pylist())]  # each is made once
     places: list[int] = pc.add(pc.fill_null(coded.indices, -1), 1).to_numpy(zero_copy_only=False).tolist()
     return list(map(texts.__getitem__, places))
 

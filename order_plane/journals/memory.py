@@ -128,7 +128,8 @@ class MemoryJournal:
                 won.append(order)
         for each in refused:
             self._rows.setdefault(each.intent.intent_id.int, _Row(each.intent, each.account, 1, RowState.REJECTED))
-        self._append([each.report for each in refused])
+        if refused:
+            self._append([each.report for each in refused])
         self._publish(published)
         return won
 

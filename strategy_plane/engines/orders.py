@@ -132,8 +132,12 @@ def unit_gaps_within(
 
 def _weights_of(wanted: Mapping[str, float], moment: SliceEvent, book: Book, equity: float) -> dict[str, float]:
     """Units as fractions of equity, of symbols that can be traded now."""
-    worths = {symbol: book.worth(symbol) for symbol in wanted.keys() & set(moment.symbols)}
-    return {s: units * worths[s] / equity for s, units in wanted.items() if worths.get(s, 0.0) > 0.0}
+    listed = frozenset(moment.symbols)
+    return {
+        symbol: units * worth / equity
+        for symbol, units in wanted.items()
+        if symbol in listed and (worth := book.worth(symbol)) > 0.0
+    }
 
 
 def _kept(

@@ -18,6 +18,8 @@ _UNIT = 2.0**64
 """A price times this is a whole number: every price of 2**-12 or more keeps all its bits."""
 _ROUNDING = 1e-15
 """More than all roundings of one step, as a fraction of the numbers that go into it."""
+_BLOCK = 64
+"""Prices that are looked at together: about as many as lie between two crosses of usual averages."""
 
 
 class MovingAveragePair:
@@ -47,30 +49,36 @@ class MovingAveragePair:
         if len(prices) < slow:
             prices.append(price)
             return self._exactly() if len(prices) == slow else None
-        return not self.push_until((price,), 0, 1, above=True)[1]
+        left_fast, left_slow = prices[self._fast_start], prices[0]
+        prices.append(price)
+        lead = self._lead = self._lead + (price - left_fast) / self._fast - (price - left_slow) / slow
+        size = lead if lead > 0.0 else -lead
+        bound = self._bound = self._bound + (price + left_fast + left_slow + size) * _ROUNDING
+        return lead > 0.0 if size > bound else self._exactly()
 
     def push_until(self, prices: Sequence[float], begin: int, end: int, above: bool) -> tuple[int, bool]:
         """`push` each of ``prices`` from ``begin`` until it does not answer ``above``, after ``slow`` prices were seen.
 
         Returns the place after the last price taken, and whether its answer was the other one.
         """
-        known, fast, slow, start = self._prices, self._fast, self._slow, self._fast_start
-        lead, bound = self._lead, self._bound
-        for place in range(begin, end):
-            price, left_fast, left_slow = prices[place], known[start], known[0]
-            known.append(price)
-            lead += (price - left_fast) / fast - (price - left_slow) / slow
-            size = lead if lead > 0.0 else -lead
-            bound += (price + left_fast + left_slow + size) * _ROUNDING
-            if size > bound:
-                is_above = lead > 0.0
-            else:
-                is_above = self._exactly()
-                lead, bound = self._lead, self._bound
-            if is_above is not above:
-                self._lead, self._bound = lead, bound
-                return place + 1, True
-        self._lead, self._bound = lead, bound
+        known, place = self._prices, begin
+        sign = 1.0 if above else -1.0
+        fast, slow = sign * self._fast, sign * self._slow
+        while place < end:
+            start, block = place, prices[place : min(end, place + _BLOCK)]
+            window = [*known, *block]
+            lead = sign * self._lead
+            # One bound on the error for all of the block: no lead is larger than the largest price.
+            bound = self._bound = self._bound + 4.0 * len(block) * max(window) * _ROUNDING
+            for price, left_fast, left_slow in zip(block, window[self._fast_start :], window, strict=False):
+                place += 1
+                lead += (price - left_fast) / fast - (price - left_slow) / slow
+                if lead <= bound:
+                    break
+            known.extend(prices[start:place])
+            self._lead = sign * lead
+            if lead < -bound or (lead <= bound and self._exactly() is not above):
+                return place, True
         return end, False
 
     def _exactly(self) -> bool:

@@ -88,9 +88,10 @@ class Bound:
 
 def beyond_in_words(bounds: Iterable[Bound], weights: Mapping[str, float]) -> list[str]:
     """The bounds that ``weights`` are beyond, by more than rounding, each with how far."""
-    far = ((bound, bound.over(weights)) for bound in bounds)
     return [
-        f"{each.name} would be {over + each.limit:.4f} of at most {each.limit:.4f}" for each, over in far if over > 1e-9
+        f"{bound.name} would be {over + bound.limit:.4f} of at most {bound.limit:.4f}"
+        for bound in bounds
+        if (over := bound.over(weights)) > 1e-9
     ]
 
 
