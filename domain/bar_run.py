@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Moments(Sequence[datetime]):
-    """UTC moments kept as times since 1970 (microseconds) and made when they are asked for, exactly: few ever are."""
+    """UTC moments kept as microseconds since the epoch and made when they are asked for, exactly: few ever are."""
 
     __slots__ = ("_since",)
 
