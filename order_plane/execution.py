@@ -180,9 +180,8 @@ class Execution:
     @property
     def dormant(self) -> bool:
         """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
-        if self._pending or self._repeated or self.uncancelled or self._again or not self._broker.dormant:
-            return False
-        return self.supervision.idle and not self.upkeep.waits
+        waits = self._pending or self._repeated or self.uncancelled or self._again or not self._broker.dormant
+        return not (waits or self.upkeep.waits) and self.supervision.idle
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""
