@@ -296,6 +296,5 @@ class Execution:
             again, self._again = [*closing, *self._again], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
         heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
-        if self._desk.troubled:
-            self._collect(self._desk.cancels.due())
+        self._collect(self._desk.cancels.due() if self._desk.troubled else ())
         return heard
