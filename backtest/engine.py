@@ -47,7 +47,6 @@ def _no_garbage_pauses() -> Iterator[None]:
     Messages hold no cycles, so reference counts free them; the collector still runs, more rarely.
     """
     thresholds = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:

@@ -28,7 +28,9 @@ from kernel.ports import Handler
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NONE = float("nan")
 _AT_ONCE = 400
-"""Market events taken in together: enough to spread the cost of the arrays, few enough to stay in the cache."""
+"""Stretches or single market events taken in together: enough to spread the cost of the arrays."""
+_MESSAGES_AT_ONCE = 10_000
+"""Messages of runs taken in together: they are kept until then."""
 _INTENT_TEXTS = ("strategy_id", "symbol", "direction", "order_type")
 _REPORT_TEXTS = ("strategy_id", "symbol", "direction", "status", "reject_reason")
 _VALUES = ("open", "high", "low", "close", "volume")
@@ -37,8 +39,8 @@ _SERIES = itemgetter("symbol", "bar_size")
 Key = TypeVar("Key")
 
 
-_Stretch = tuple[BarRun, int, int, int, int]
-"""A run, and from where to before where its bars and its slices were seen."""
+_Stretch = tuple[BarRun, int, int]
+"""A run, and from where to before where its messages were seen."""
 
 
 class _Codes(dict[Key, int]):
@@ -79,6 +81,7 @@ class RunRecord:
         self._orders: _Codes[int] = _Codes()  # by the number of the intent id
         self._market: list[Message] = []
         self._stretches: list[_Stretch] = []
+        self._noted = 0
         self._wishes: list[OrderIntent] = []
         self._answers: list[ExecutionReport] = []
         self._bar_at, self._bar_series, self._closes = array("q"), array("i"), array("d")
@@ -122,10 +125,10 @@ class RunRecord:
         return {
             "bars": len(self._bar_at)
             + sum(type(event) is BarEvent for event in self._market)
-            + sum(stretch[2] - stretch[1] for stretch in self._stretches),
+            + sum(_bars(stretch).stop - _bars(stretch).start for stretch in self._stretches),
             "slices": len(self._slices)
             + sum(type(event) is SliceEvent for event in self._market)
-            + sum(stretch[4] - stretch[3] for stretch in self._stretches),
+            + sum(_slices(stretch).stop - _slices(stretch).start for stretch in self._stretches),
             "intents": len(self._intents) + len(self._wishes),
             "reports": len(self._reports) + len(self._answers),
         }
@@ -164,13 +167,19 @@ class RunRecord:
     def note(self, messages: Sequence[Message], begin: int, end: int) -> None:
         """`observe` for the messages from ``begin`` to before ``end``; what is not recorded is passed over."""
         if isinstance(messages, BarRun):
-            self._stretches.append((messages, (begin + 1) // 2, (end + 1) // 2, begin // 2, end // 2))
-            full = len(self._stretches) >= _AT_ONCE and end % 2 == 0
+            self._note_run(messages, begin, end)
+            full = (len(self._stretches) >= _AT_ONCE or self._noted >= _MESSAGES_AT_ONCE) and end % 2 == 0
         else:
             self._market += messages[begin:end]
             full = len(self._market) >= _AT_ONCE and type(messages[end - 1]) is SliceEvent
         if full:
             self._take_in()
+
+    def _note_run(self, run: BarRun, begin: int, end: int) -> None:
+        self._noted += end - begin
+        if self._stretches and self._stretches[-1][0] is run and self._stretches[-1][2] == begin:
+            begin = self._stretches.pop()[1]
+        self._stretches.append((run, begin, end))
 
     def _on_bar(self, bar: BarEvent) -> tuple[()]:
         self._market.append(bar)  # taken in many at a time: bar by bar it would cost five times as much
@@ -186,14 +195,15 @@ class RunRecord:
     def _take_in(self) -> None:
         """Move what has arrived since the last time into the columns, and bars into the file if there is one."""
         bars = [event.__dict__ for event in self._market if type(event) is BarEvent]
-        stretches = [(run, first, last) for run, first, last, _, _ in self._stretches]
-        codes = [self._series[run.symbol, run.bar_size] for run, _, _ in stretches]
-        lengths = [last - first for _, first, last in stretches]
+        stretches = [(each[0], _bars(each)) for each in self._stretches]
+        codes = [self._series[run.symbol, run.bar_size] for run, _ in stretches]
+        lengths = [part.stop - part.start for _, part in stretches]
         times = _micros([bar["timestamp"] for bar in bars])
-        at = np.concatenate([times, *(run.micros[first:last] for run, first, last in stretches)])
-        series = np.array([*map(self._series.__getitem__, map(_SERIES, bars)), *np.repeat(codes, lengths)], np.int32)
+        at = np.concatenate([times, *(run.micros[part] for run, part in stretches)])
+        single = np.array(list(map(self._series.__getitem__, map(_SERIES, bars))), np.int32)
+        series = np.concatenate([single, np.repeat(np.array(codes, np.int32), lengths)])
         rows = np.array([[bar[name] for bar in bars] for name in _VALUES])
-        values = np.concatenate([rows, *(run.numbers[:, first:last] for run, first, last in stretches)], axis=1)
+        values = np.concatenate([rows, *(run.numbers[:, part] for run, part in stretches)], axis=1)
         self._bar_at.frombytes(at.tobytes())
         self._bar_series.frombytes(series.tobytes())
         self._closes.frombytes(values[3].tobytes())
@@ -202,14 +212,15 @@ class RunRecord:
         self._take_in_slices()
         self._market.clear()
         self._stretches.clear()
+        self._noted = 0
         self._take_in_intents()
         self._take_in_reports()
 
     def _take_in_slices(self) -> None:
         moments = [event.__dict__["timestamp"] for event in self._market if type(event) is SliceEvent]
         self._slices.frombytes(_micros(moments).tobytes())
-        for run, _, _, first, last in self._stretches:
-            self._slices.frombytes(run.micros[first:last].tobytes())
+        for stretch in self._stretches:
+            self._slices.frombytes(stretch[0].micros[_slices(stretch)].tobytes())
 
     def _on_intent(self, intent: OrderIntent) -> tuple[()]:
         if self._strategies is None or intent.strategy_id in self._strategies:
@@ -250,6 +261,16 @@ class RunRecord:
         facts.last_quantity.fromlist([row["last_quantity"] for row in rows])
         facts.last_price.fromlist(_prices(rows, "last_price"))
         self._answers.clear()
+
+
+def _bars(stretch: _Stretch) -> slice:
+    """The places of its bars in the columns of the run."""
+    return slice((stretch[1] + 1) // 2, (stretch[2] + 1) // 2)
+
+
+def _slices(stretch: _Stretch) -> slice:
+    """The places of its slices."""
+    return slice(stretch[1] // 2, stretch[2] // 2)
 
 
 def _prices(rows: Sequence[dict[str, Any]], name: str) -> list[float]:

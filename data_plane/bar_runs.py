@@ -1,7 +1,7 @@
 """Runs of bars that no gate could object to, found in columns and published together."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ class BarRuns:
         last: Any = run.row(len(run.symbols) - 1)
         self._bars.took(last, last.timestamp, history)
         moment = self._slices.take_alone(last.timestamp)
-        stamps: list[datetime] = list(run.columns[1])
+        stamps: Any = run.columns[1]
         return BarRun(history.template, moment, stamps, run.moments, numbers)
 
 

@@ -1,7 +1,7 @@
 """Regular bars of one symbol with their slices, kept in columns."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, overload
 
 import numpy as np
@@ -13,6 +13,33 @@ from contracts.market import BarEvent, SliceEvent, TickEvent
 _AT_ONCE = 128
 """Bars that are made together: enough to be quick, few enough to stay in the processor's cache."""
 NUMBERS = ("open", "high", "low", "close", "volume")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moments(Sequence[datetime]):
+    """UTC moments kept as microseconds since the epoch and made when they are asked for, exactly: few ever are."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self, since: NDArray[np.timedelta64]) -> None:
+        self._since = since
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    @overload
+    def __getitem__(self, place: int) -> datetime: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Moments": ...
+    def __getitem__(self, place: int | slice) -> "datetime | Moments":
+        if isinstance(place, slice):
+            return Moments(self._since[place])
+        since: Any = self._since.item(place)
+        moment: datetime = _EPOCH + since
+        return moment
+
+    def __iter__(self) -> Iterator[datetime]:
+        return map(_EPOCH.__add__, self._since.tolist())
 
 
 class BarRun(Sequence[Message]):
@@ -31,7 +58,7 @@ class BarRun(Sequence[Message]):
         self,
         bar: Mapping[str, Any],
         moment: Mapping[str, Any],
-        moments: list[datetime],
+        moments: Sequence[datetime],
         micros: NDArray[np.int64],
         numbers: NDArray[np.float64],
     ) -> None:
@@ -60,15 +87,14 @@ class BarRun(Sequence[Message]):
     @overload
     def __getitem__(self, place: slice) -> list[Message]: ...
     def __getitem__(self, place: int | slice) -> Message | list[Message]:
-        places = range(len(self))[place]
-        if isinstance(places, range):
-            return [self[each] for each in places]
-        number, is_slice = divmod(places, 2)
+        if isinstance(place, slice):
+            return [self[each] for each in range(len(self))[place]]
+        number, is_slice = divmod(place, 2)
         return self.moment(number) if is_slice else self.bar(number)
 
     def __iter__(self) -> Iterator[Message]:
         for begin in range(0, len(self.moments), _AT_ONCE):
-            moments = self.moments[begin : begin + _AT_ONCE]
+            moments = list(self.moments[begin : begin + _AT_ONCE])
             rows = self.numbers[:, begin : begin + _AT_ONCE].T.tolist()
             bars = BarEvent.trusted_each([self._bar_fields(*each) for each in zip(moments, rows, strict=True)])
             slices = SliceEvent.trusted_each([{**self._moment, "timestamp": at} for at in moments])

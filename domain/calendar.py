@@ -5,7 +5,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import chain
+from operator import attrgetter
 
+_zone = attrgetter("tzinfo")
 ALWAYS_OPEN = "24/7"
 """The name of a market that never closes."""
 
@@ -33,8 +36,8 @@ class SessionCalendar:
     def __post_init__(self) -> None:
         if not self.days or not len(self.days) == len(self.opens) == len(self.closes):
             raise ValueError(f"calendar {self.name} needs at least one session, and an open and a close for each")
-        moments = [moment for session in zip(self.opens, self.closes, strict=True) for moment in session]
-        if any(moment.tzinfo is not UTC for moment in moments) or moments != sorted(moments):
+        moments = list(chain.from_iterable(zip(self.opens, self.closes, strict=True)))
+        if {*map(_zone, moments)} != {UTC} or moments != sorted(moments):
             raise ValueError(f"calendar {self.name}: opens and closes must be UTC and ascending without overlap")
 
     def corrected(self, closed: Collection[date], early_closes: Mapping[date, time]) -> "SessionCalendar":
@@ -122,8 +125,8 @@ class SessionCalendar:
 @cache
 def always_open(first: date = date(1990, 1, 1), last: date = date(2100, 12, 31)) -> SessionCalendar:
     """A market that never closes; its sessions are the UTC days from ``first`` to ``last``."""
-    days = tuple(first + timedelta(days=n) for n in range((last - first).days + 1))
-    edges = tuple(_midnight(first) + timedelta(days=n) for n in range(len(days) + 1))
+    days = tuple(map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1)))
+    edges = tuple(map(_midnight(first).__add__, map(timedelta, range(len(days) + 1))))
     return SessionCalendar(ALWAYS_OPEN, first, last, days, edges[:-1], edges[1:])
 
 

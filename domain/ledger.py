@@ -66,22 +66,23 @@ class Ledger:
                 return 0.0
             booked = _NOTHING
         sequence, quantity, spent, units = booked
-        if (report.sequence, filled) <= (sequence, quantity):
+        if (fields["sequence"], filled) <= (sequence, quantity):
             return 0.0
-        direction, price = report.direction, report.avg_fill_price
+        direction, price, symbol = fields["direction"], fields["avg_fill_price"], fields["symbol"]
         if filled and (direction is None or price is None):
             raise UnknownDirectionError("an execution report with a fill must name its direction")
         signed_quantity = filled if direction is _BUY else -filled
-        total = to_micros(signed_quantity * (price or 0.0) + report.commission)
+        total = to_micros(signed_quantity * (price or 0.0) + fields["commission"])
         signed = _to_billionths(signed_quantity)
-        currency = self._currency_of.get(report.symbol) if self._currency_of else None
+        currency = self._currency_of.get(symbol) if self._currency_of else None
         if currency is None:
             self._cash -= total - spent
         else:
             self._foreign[currency] = self._foreign.get(currency, 0) - (total - spent)
-        self._booked[name] = (report.sequence, filled, total, signed)
-        if signed != units:
-            self._move(report.symbol, signed - units)
+        self._booked[name] = (fields["sequence"], filled, total, signed)
+        if signed == units:
+            return 0.0
+        self._move(symbol, signed - units)
         return (signed - units) / _BILLION
 
     def equity(self, marks: Mapping[str, float]) -> float:

@@ -11,9 +11,9 @@ from kernel.ports import Handler, Received, Stage, Sweeper, nothing_to_settle
 Settle = Callable[[], Sequence[Message]]
 Note = Callable[[Sequence[Message], int, int], None]
 """Takes note of the messages from a first place to before a second one."""
-Route = tuple[tuple[Handler, ...], tuple[Settle, ...]]
-"""Who hears a kind of message, and who is asked to settle after it."""
-_NOWHERE: Route = ((), ())
+Route = tuple[tuple[Handler, ...], tuple[Settle, ...], tuple[Handler, ...]]
+"""Who hears a kind of message, who is asked to settle after it, and who watches what is said."""
+_NOWHERE: Route = ((), (), ())
 
 
 class MemoryBus:
@@ -30,8 +30,8 @@ class MemoryBus:
 
     def subscribe(self, message_type: type[Message], handler: Handler) -> None:
         """Call ``handler`` with each message of ``message_type``; what it returns is published."""
-        handlers, settles = self._routes.get(message_type, _NOWHERE)
-        self._routes[message_type] = (*handlers, handler), settles
+        handlers, settles, watchers = self._routes.get(message_type, _NOWHERE)
+        self._routes[message_type] = (*handlers, handler), settles, watchers
         self._one_by_one += 1
 
     def attach(self, stage: Stage) -> None:
@@ -41,19 +41,21 @@ class MemoryBus:
         if stage.settle is not nothing_to_settle:
             self._all_settles = (*self._all_settles, stage.settle)
             for message_type in stage.handlers:
-                handlers, settles = self._routes[message_type]
-                self._routes[message_type] = handlers, (*settles, stage.settle)
+                handlers, settles, watchers = self._routes[message_type]
+                self._routes[message_type] = handlers, (*settles, stage.settle), watchers
         if isinstance(stage, Sweeper):
             self._sweepers = (*self._sweepers, stage)
             self._one_by_one -= len(stage.handlers)
 
-    def watch(self, handlers: Mapping[type[Message], Handler], note: Note | None = None) -> None:
-        """Subscribe ``handlers``, which say nothing; ``note`` does the same for many messages of any kind."""
+    def watch(self, handlers: Mapping[type[Message], Handler], note: Note) -> None:
+        """Let ``note`` hear what is fed, many messages of any kind at a time, and ``handlers`` the rest.
+
+        They say nothing, and hear a message after the stages and before anything that it leads to.
+        """
         for message_type, handler in handlers.items():
-            self.subscribe(message_type, handler)
-        if note is not None:
-            self._notes = (*self._notes, note)
-            self._one_by_one -= len(handlers)
+            heard, settles, watchers = self._routes.get(message_type, _NOWHERE)
+            self._routes[message_type] = heard, settles, (*watchers, handler)
+        self._notes = (*self._notes, note)
 
     def publish(self, message: Message) -> None:
         """Queue ``message`` behind all others."""
@@ -65,7 +67,7 @@ class MemoryBus:
         The same as `publish` and `drain` for each. But while all stages except one are dormant, that one is let run
         ahead to where it says something, and only then do the others hear what it heard.
         """
-        place, end = 0, len(messages)
+        place, noted, end = 0, 0, len(messages)
         while place < end:
             awake = self._only_one_awake()
             if awake is None:
@@ -73,7 +75,10 @@ class MemoryBus:
                 place += 1
             else:
                 place = self._feed_ahead(awake, messages, place)
-            if self._queue:
+            if self._queue or place == end:
+                for note in self._notes:
+                    note(messages, noted, place)
+                noted = place
                 self.drain()
 
     def _only_one_awake(self) -> Sweeper | None:
@@ -92,14 +97,12 @@ class MemoryBus:
         for stage in self._sweepers:
             if stage is not awake:
                 stage.sweep(messages, begin, end)
-        for note in self._notes:
-            note(messages, begin, end)
         self._queue.extend(outputs)
         return end
 
     def _feed_one(self, message: Message) -> None:
         queue = self._queue
-        handlers, settles = self._routes.get(type(message), _NOWHERE)
+        handlers, settles, _ = self._routes.get(type(message), _NOWHERE)
         for handler in handlers:
             outputs = handler(message)
             if outputs:
@@ -116,12 +119,14 @@ class MemoryBus:
         while queue:
             while queue:
                 message = queue.popleft()
-                handlers, settles = routes.get(type(message), _NOWHERE)
+                handlers, settles, watchers = routes.get(type(message), _NOWHERE)
                 told.update(settles)
                 for handler in handlers:
                     outputs = handler(message)
                     if outputs:
                         queue.extend(outputs)
+                for watcher in watchers:
+                    watcher(message)
             for settle in self._all_settles:
                 if settle in told:
                     queue.extend(settle())

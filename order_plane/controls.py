@@ -56,7 +56,7 @@ class Controls:
             not_expired,
             market_hours(calendar),
             *(() if self.plans is None else (approved_plan(self.plans.objection),)),
-            ticks_and_lots(instruments_of(settings)),
+            *((ticks_and_lots(instruments_of(settings)),) if settings.instruments else ()),
             *allowed,
         )
         self._rate = message_rate(self.bucket)

@@ -55,7 +55,7 @@ class Departures:
 
         That may take long, so it comes before the last look for a kill, and `leave` after it.
         """
-        left = self._beside(order.intent)
+        left = {} if order.intent.plan_id is None else self._beside(order.intent)
         if left and fsum(left.values()) > self._most(order.intent):
             self._answers = order.intent.intent_id, {name: self._ordered(name, each) for name, each in left.items()}
 
@@ -64,7 +64,7 @@ class Departures:
         intent = order.intent
         if self.has_left(order):
             return Refusal("LEFT_BEFORE", f"attempt {order.attempt} of the intent has left before")
-        refusal = self._beyond(intent)
+        refusal = None if intent.plan_id is None else self._beyond(intent)
         if refusal is None:
             self._count(intent, order.attempt)
         return refusal

@@ -105,7 +105,7 @@ class Desk:
 
     def decide(self, intent: OrderIntent) -> SubmitOrder | ExecutionReport:
         """Let ``intent`` become an order, which counts from now on, or report which control refused it."""
-        refusal = self._judge.refusal(intent, self._blocked())
+        refusal = self._judge.refusal(intent, self._blocked() if self._doubtful else _NOTHING)
         if refusal is not None:
             return self.refuse(intent, max(intent.timestamp, self._market.now), str(refusal))
         return self.admit(intent)
@@ -113,9 +113,9 @@ class Desk:
     def admit(self, intent: OrderIntent) -> SubmitOrder:
         """Let ``intent`` become an order, whatever the controls say of it."""
         order = self._orders[intent.intent_id.int] = WorkingOrder(intent)
-        order.working = intent.quantity
+        order.working = quantity = order.history.quantity
         self._books.admitted += 1
-        self._exposure.work(intent.symbol, intent.quantity, buying=intent.direction is _BUY)
+        self._exposure.work(intent.symbol, quantity, buying=intent.direction is _BUY)
         return SubmitOrder(intent, self._account)
 
     @staticmethod

@@ -59,8 +59,7 @@ class Execution:
         supervision.unlatched = lambda: self._router.cancel_untold(desk.cancels.due())
         self._sending = Sending(desk, broker, self._router, supervision, journal, self._on_command)
         self.upkeep = Upkeep(desk, journal, broker, self._router, account, options)
-        parts = desk, journal, self._router, self.published, self.upkeep, self._sending.recall
-        self.inheritance = Inheritance(*parts)
+        self.inheritance = Inheritance(desk, journal, self._router, self.published, self.upkeep, self._sending.recall)
         self._admission = Admission(desk, journal, account, self.upkeep, self.inheritance, self._sending.begin)
         self._pending: dict[UUID, OrderIntent] = {}
         self._repeated: dict[UUID, None] = {}
@@ -164,7 +163,8 @@ class Execution:
             self._router.learn(fact, settlement)
         self._collect(self._desk.cancels.of_found())
         heard = self._supervise(settlement) if alert else 0
-        self._change_and_cancel(settlement)
+        if self.upkeep.changes or self.uncancelled:
+            self._change_and_cancel(settlement)
         if self._pending or self._again or self.supervision.alert:
             heard = self._send(settlement, heard)
         if self.supervision.watches:
@@ -180,8 +180,8 @@ class Execution:
     @property
     def dormant(self) -> bool:
         """Whether no market event can make the plane say anything: it has no order, at the broker or in hand."""
-        waits = self._pending or self._repeated or self.uncancelled or self._again or self.upkeep.waits
-        return not waits and self.supervision.idle and self._broker.dormant
+        waits = self._pending or self._repeated or self.uncancelled or self._again or not self._broker.dormant
+        return not (waits or self.upkeep.waits) and self.supervision.idle
 
     def sweep(self, messages: Sequence[Message], begin: int, end: int) -> tuple[int, Sequence[Message]]:
         """Hear market events while `dormant`: only the newest of each symbol leaves a trace then."""

@@ -63,26 +63,28 @@ class Judge:
     def _view(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> RiskView:
         symbol, quantity, direction = intent.symbol, intent.quantity, intent.direction
         market, exposure = self._market, self._exposure
-        reference = market.price_of(symbol)
+        reference, priced_at, rate, rated_at = market.quote_of(symbol)
+        kill, now = self._kill, market.now
+        strategy_id, at = intent.strategy_id, intent.timestamp
         if market.moved:
             market.moved, exposure.stale = False, True
         self._books.worth = None
         before, after = exposure.largest(symbol, quantity if direction is _BUY else -quantity)
         return RiskView(
-            max(intent.timestamp, market.now),
+            max(at, now),
             reference,
-            market.priced_at(symbol),
+            priced_at,
             worst_price(intent, reference),
             before,
             after,
             exposure.gross(market.worth_of),
-            self._halt_reason(intent),
+            self._halt_reason(intent) if kill.engaged else self._halts.reason(symbol),
             bool(blocked) and (symbol, direction) in blocked,
             self._books,
-            market.rate_of(symbol),
-            market.rated_at(symbol),
-            market.now,
-            self._kill.narrows(intent.strategy_id),
+            rate,
+            rated_at,
+            now,
+            kill.narrows(strategy_id) if kill.engaged else (),
         )
 
     def _halt_reason(self, intent: OrderIntent) -> str | None:

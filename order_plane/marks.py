@@ -52,6 +52,17 @@ class Marks:
         """The time to date with what has no time of its own: event time as soon as there is one."""
         return self.now if self._newest else self._told
 
+    def quote_of(self, symbol: str) -> tuple[float, datetime | None, float, datetime | None]:
+        """`price_of`, `priced_at`, `rate_of` and `rated_at` the symbol."""
+        mark = self._newest.get(symbol)
+        if mark is None:
+            price, at = nan, None
+        else:
+            price, at = mark.close if isinstance(mark, BarEvent) else mark.price, mark.timestamp
+        if not self._currencies.of:
+            return price, at, 1.0, None
+        return price, at, self.rate_of(symbol), self.rated_at(symbol)
+
     def price_of(self, symbol: str) -> float:
         """The newest price in the symbol's currency per unit, not-a-number when none was seen."""
         mark = self._newest.get(symbol)

@@ -57,13 +57,14 @@ def execution_report(
     ``news`` is the fact that made it; ``reason`` is ``CODE: sentence``.
     """
     fill = news if news is not None and news.kind is _FILL else None
-    intent_id = intent.intent_id
+    wish = intent.__dict__  # a model's attributes cost four times as much as a dictionary's keys
+    intent_id = wish["intent_id"]
     return ExecutionReport.trusted(
         {
             "event_type": "execution_report",
             "intent_id": intent_id,
             "order_id": order_id or NO_ORDER,
-            "symbol": intent.symbol,
+            "symbol": wish["symbol"],
             "status": status,
             "filled_quantity": history.filled,
             "avg_fill_price": history.average_price,
@@ -71,11 +72,11 @@ def execution_report(
             "reject_reason": reason,
             "report_id": report_id(intent_id, sequence),
             "sequence": sequence,
-            "direction": intent.direction,
+            "direction": wish["direction"],
             "last_quantity": 0.0 if fill is None else fill.quantity,
             "last_price": (None if fill is None else fill.price) or None,
             "commission": history.commission,
-            "strategy_id": intent.strategy_id,
+            "strategy_id": wish["strategy_id"],
             "journal_id": None,
             "journal_seq": None,
         }

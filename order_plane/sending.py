@@ -74,16 +74,16 @@ class Sending:
         ``exempt`` are intents that close a position and that nothing holds back. The guards have heard so many of the
         outputs of ``settlement``; returns how many they have heard then.
         """
-        desk, dispatch = self._desk, self._dispatch
+        desk, dispatch, watched = self._desk, self._dispatch, self._supervision.guards is not None
         silence: BrokerUnavailable | None = None
         withheld = 0
         for order in orders:
             said = len(settlement.outputs)
             ready = dispatch.make_way(order, settlement)  # a venue may take long to say so
-            heard = self._overhear(settlement, heard, said)
+            heard = self._overhear(settlement, heard, said) if watched else heard
             ready = ready and (order.attempt == 1 or dispatch.is_absent(order, settlement))
             silence = self._listen(settlement, silence)
-            closes = order.intent.intent_id in exempt
+            closes = bool(exempt) and order.intent.intent_id in exempt
             if silence is not None and not closes:
                 withheld += 1
                 if ready:
@@ -94,10 +94,10 @@ class Sending:
                 dispatch.send_if_allowed(order, settlement)
             elif ready:
                 dispatch.send(order, settlement)
-            heard = self._overhear(settlement, heard)
+            heard = self._overhear(settlement, heard) if watched else heard
         said = len(settlement.outputs)
         dispatch.conclude(settlement)
-        heard = self._overhear(settlement, heard, said)
+        heard = self._overhear(settlement, heard, said) if watched else heard
         if silence is not None and withheld:
             settlement.write_down(self._journal)
             raise silence
@@ -105,7 +105,7 @@ class Sending:
 
     def _overhear(self, settlement: Settlement, heard: int, said: int = -1) -> int:
         """Let the guards judge, unless nothing was said since there were ``said`` outputs."""
-        if self._supervision.guards is None or said == len(settlement.outputs):
+        if said == len(settlement.outputs):
             return heard
         if self._supervision.overhear(settlement.outputs[heard:]):
             settlement.outputs += self._supervision.act(())
@@ -125,7 +125,13 @@ class Sending:
         When that cannot be known nothing more leaves, and what the venue has said so far is made durable.
         """
         try:
-            self._heed(settlement, ask=ask)
+            now = since_boot()
+            if self._shared or now - self._ours_at > _PAUSE_SECONDS:
+                self._journal.affirm()
+                self._ours_at = now
+            for command in self.urgent() if ask else self.beside():
+                with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
+                    settlement.outputs += self._obey(command)
         except Exception:
             self._dispatch.conclude(settlement)
             settlement.write_down(self._journal)
@@ -140,12 +146,3 @@ class Sending:
         if intent.valid_until is None or waited < _PAUSE_SECONDS:
             return False
         return self._desk.now + timedelta(seconds=waited) > intent.valid_until
-
-    def _heed(self, settlement: Settlement, *, ask: bool) -> None:
-        now = since_boot()
-        if self._shared or now - self._ours_at > _PAUSE_SECONDS:
-            self._journal.affirm()
-            self._ours_at = now
-        for command in self.urgent() if ask else self.beside():
-            with suppress(Unprocessable):  # a release that is refused is told so when its turn comes
-                settlement.outputs += self._obey(command)

@@ -71,11 +71,6 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
     )
 
 
-def datetimes(moments: Keys) -> list[datetime]:
-    """UTC moments from microseconds since 1970, exactly; the fastest way from numpy to aware datetimes."""
-    return [_EPOCH + delta for delta in moments.astype("m8[us]").tolist()]
-
-
 def moment_of(stamp: datetime | date) -> int:
     """Microseconds from 1970 to ``stamp``, exactly; to the beginning of the UTC day for a date."""
     if isinstance(stamp, datetime):
@@ -86,11 +81,11 @@ def moment_of(stamp: datetime | date) -> int:
 def chunk_of(
     source: SourceFile,
     symbols: list[str],
-    stamps: list[Any],
+    stamps: Sequence[Any],
     moments: Keys,
     numbers: Sequence[Values],
     tick_types: list[TickType],
-    lines: list[int],
+    lines: Sequence[int],
 ) -> Chunk:
     """A chunk of the source's kind of rows from its columns, all of one length."""
     name = [source.path.name] * len(symbols)

@@ -1,6 +1,6 @@
 """Rows of a Parquet file, a chunk of columns at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,10 +17,10 @@ from data_plane.connectors.layout import (
     SourceFile,
     UnreadableSourceError,
     chunk_of,
-    datetimes,
 )
 from data_plane.connectors.port import BadRow, Chunk, Keys, Values
 from data_plane.settings import RowKind
+from domain.bar_run import Moments
 
 _TICK_TYPES = {kind.value: kind for kind in TickType}
 
@@ -61,15 +61,17 @@ def _chunk(source: SourceFile, columns: dict[str, pa.Array], line: int, length: 
         reason = "tick_type is not TRADE, BID, ASK or LAST"
         bad |= {i: BadRow(name, line + i, reason) for i, kind in enumerate(found) if kind is None}
         kinds = [kind or TickType.TRADE for kind in found]
-    lines = list(range(line, line + length))
+    lines = range(line, line + length)
     return chunk_of(source, symbols, stamps, moments, numbers, kinds, lines).with_bad_rows(bad)
 
 
 def _texts(column: pa.Array | None, default: str, length: int) -> list[str]:
     if column is None:
         return [default] * length
-    texts: list[str] = pc.fill_null(column.cast(pa.string()), "").to_pylist()
-    return texts
+    coded = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+    texts = ["", *(text or "" for text in coded.dictionary.cast(pa.string()).to_pylist())]  # each is made once
+    places: list[int] = pc.add(pc.fill_null(coded.indices, -1), 1).to_numpy(zero_copy_only=False).tolist()
+    return list(map(texts.__getitem__, places))
 
 
 def _floats(source: SourceFile, name: str, column: pa.Array) -> Values:
@@ -80,7 +82,7 @@ def _floats(source: SourceFile, name: str, column: pa.Array) -> Values:
     return values
 
 
-def _stamps(source: SourceFile, column: pa.Array) -> tuple[list[Any], Keys]:
+def _stamps(source: SourceFile, column: pa.Array) -> tuple[Sequence[Any], Keys]:
     if pa.types.is_date(column.type):
         days: list[date | None] = column.to_pylist()
         ordinals = pc.fill_null(column.cast(pa.date32()).cast(pa.int32()), 0).to_numpy(zero_copy_only=False)
@@ -96,4 +98,4 @@ def _stamps(source: SourceFile, column: pa.Array) -> tuple[list[Any], Keys]:
             source.zone, ambiguous=np.ones(len(local), dtype=bool), nonexistent="shift_forward"
         ).asi8
     moments = moments + source.shift // timedelta(microseconds=1)
-    return datetimes(moments), moments
+    return Moments(moments.view("m8[us]")), moments

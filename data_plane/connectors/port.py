@@ -1,6 +1,6 @@
 """What a source of market data gives: plain rows in the order they became known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import compress, repeat
@@ -13,7 +13,7 @@ from contracts.market import TickType
 
 Keys = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
-Column = list[Any] | Values
+Column = Sequence[Any] | Values
 AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 UNKNOWN_MOMENT = -(2**63)
 """Moment of a row whose time could not be read; it keeps its place in the file."""

@@ -181,12 +181,12 @@ class PaperBroker:
         self._store.close()
 
     def _match(self, bar: BarEvent, book: list[PaperOrder]) -> None:
-        symbol = bar.symbol
+        symbol, at = bar.symbol, bar.timestamp
         available = inf if self._volume_cap is None else bar.volume * self._volume_cap
         pricing = self._pricing.get(symbol, self._any_price)
         finished = False
         for order in book:
-            if order.accepted_at < bar.timestamp:
+            if order.accepted_at < at:
                 available -= self._trade(order, bar, available, pricing)
                 finished = finished or order.finished
         if finished:
@@ -228,15 +228,16 @@ class PaperBroker:
         total = self._commission(order.filled, order.value)
         fee, order.commission = total - order.commission, total
         intent = order.intent
+        symbol, size = intent.symbol, intent.quantity
         fact = Fact(intent.intent_id, _FILL, str(order.executions), at, order.order_id, quantity, price, fee)
         self._news.append(fact)
         signed = order.signed(quantity)
-        self._positions[intent.symbol] = self._positions.get(intent.symbol, 0.0) + signed
+        self._positions[symbol] = self._positions.get(symbol, 0.0) + signed
         self._cash -= signed * price + fee
-        if intent.quantity - order.filled <= intent.quantity * _DUST:
+        if size - order.filled <= size * _DUST:
             order.finished = True
         self._record(order, fact)
-        if order.finished and order.wished > intent.quantity:
+        if order.finished and order.wished > size:
             self._news.append(self._finish(order, FactKind.CANCELLED, at))
 
     def _end_if_due(self, order: PaperOrder, at: datetime) -> None:

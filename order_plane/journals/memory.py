@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
+from operator import itemgetter
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -25,6 +26,7 @@ from order_plane.journals.port import (
 )
 
 _numbers = count(1)
+_WANTED = itemgetter("symbol", "direction", "quantity", "limit_price", "stop_price")
 # Looking a member up by name costs more than comparing it.
 _NEW, _KNOWN, _CONFLICT = Recall.NEW, Recall.KNOWN, Recall.CONFLICT
 _INTENDED, _SUBMITTING = RowState.INTENDED, RowState.SUBMITTING
@@ -33,7 +35,7 @@ _IN_DOUBT = RowState.IN_DOUBT
 
 def _content(intent: OrderIntent) -> int:
     """A number that changes with what the intent wants traded; to hash all of it takes five times as long."""
-    return hash((intent.symbol, intent.direction, intent.quantity, intent.limit_price, intent.stop_price))
+    return hash(_WANTED(intent.__dict__))
 
 
 class _Row:
@@ -126,7 +128,8 @@ class MemoryJournal:
                 won.append(order)
         for each in refused:
             self._rows.setdefault(each.intent.intent_id.int, _Row(each.intent, each.account, 1, RowState.REJECTED))
-        self._append([each.report for each in refused])
+        if refused:
+            self._append([each.report for each in refused])
         self._publish(published)
         return won
 
@@ -231,9 +234,10 @@ class MemoryJournal:
 
     def _append(self, reports: Sequence[ExecutionReport]) -> None:
         for report in reports:
-            self._row(report.intent_id).reports.append(report)
+            name = report.intent_id
+            self._row(name).reports.append(report)
             if report.status in TERMINAL_STATUSES:
-                self._finished.append(report.intent_id.int)
+                self._finished.append(name.int)
         self._outbox += reports
         self._appended += len(reports)
 

@@ -1,11 +1,13 @@
 """The control against sending the same order again."""
 
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from contracts.trading import OrderIntent
 from order_plane.risk.port import Refusal, RiskView
 
 _Terms = tuple[object, ...]
+_TERMS = itemgetter("strategy_id", "symbol", "direction", "quantity", "limit_price", "stop_price")
 _FEW = 1_000
 """How many terms are remembered before old ones are looked for."""
 
@@ -24,7 +26,7 @@ class RepeatedOrder:
 
     def __call__(self, intent: OrderIntent, view: RiskView) -> Refusal | None:
         """The control."""
-        terms = _terms(intent)
+        terms: _Terms = _TERMS(intent.__dict__)
         earlier = self._sent_at.get(terms)
         if earlier is not None and view.now - earlier < self._window:
             return Refusal("DUPLICATE", f"the same order was sent within {self._window}")
@@ -35,7 +37,7 @@ class RepeatedOrder:
 
     def recall(self, intent: OrderIntent, at: datetime) -> None:
         """An order left ``at`` some time before a restart."""
-        terms = _terms(intent)
+        terms: _Terms = _TERMS(intent.__dict__)
         self._sent_at[terms] = max(at, self._sent_at.get(terms, at))
 
     def widen(self, window: timedelta) -> None:
@@ -45,14 +47,3 @@ class RepeatedOrder:
     def _forget_before(self, moment: datetime) -> None:
         self._sent_at = {terms: at for terms, at in self._sent_at.items() if at > moment}
         self._crowded = _FEW + 2 * len(self._sent_at)
-
-
-def _terms(intent: OrderIntent) -> _Terms:
-    return (
-        intent.strategy_id,
-        intent.symbol,
-        intent.direction,
-        intent.quantity,
-        intent.limit_price,
-        intent.stop_price,
-    )

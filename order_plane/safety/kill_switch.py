@@ -17,13 +17,17 @@ class KillSwitch:
     investigation, that stays asked for.
     """
 
-    __slots__ = ("_account", "_engaged", "_investigated", "_newest", "reduces_only")
+    __slots__ = ("_account", "_engaged", "_investigated", "_newest", "engaged", "flattens", "reduces_only")
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._engaged: dict[tuple[KillScope, str], KillSwitchCommand] = {}
         self._newest: dict[tuple[KillScope, str], KillSwitchCommand] = {}
         self._investigated: set[tuple[KillScope, str]] = set()
+        self.engaged: tuple[KillSwitchCommand, ...] = ()
+        """The command that engaged each switch, oldest first."""
+        self.flattens = False
+        """Whether any of them wants positions closed."""
         self.reduces_only = False
         """Whether any of them lets positions only be reduced."""
 
@@ -36,7 +40,9 @@ class KillSwitch:
             self._engaged.pop(key, None)
             self._newest.pop(key, None)
             self._investigated.discard(key)
-        self.reduces_only = any(each.action is _REDUCE_ONLY for each in self._engaged.values())
+        self.engaged = tuple(self._engaged.values())
+        self.flattens = any(map(_flattens, self.engaged))
+        self.reduces_only = any(each.action is _REDUCE_ONLY for each in self.engaged)
 
     def _engage(self, key: tuple[KillScope, str], command: KillSwitchCommand) -> None:
         if command.action is KillAction.HALT_AND_INVESTIGATE:
@@ -44,16 +50,6 @@ class KillSwitch:
         self._newest[key] = command
         if key not in self._engaged or _STRICTER[command.action] > _STRICTER[self._engaged[key].action]:
             self._engaged[key] = command
-
-    @property
-    def engaged(self) -> tuple[KillSwitchCommand, ...]:
-        """The command that engaged each switch, oldest first."""
-        return tuple(self._engaged.values())
-
-    @property
-    def flattens(self) -> bool:
-        """Whether any of them wants positions closed."""
-        return any(map(_flattens, self._engaged.values()))
 
     def holds(self, scope: KillScope, target: str, action: KillAction) -> bool:
         """Whether this very switch is engaged and no less strict than ``action``."""

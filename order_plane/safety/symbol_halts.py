@@ -23,11 +23,13 @@ class SymbolHalts:
     when a restart finds the same evidence.
     """
 
-    __slots__ = ("_engaged", "_known", "held", "ordered")
+    __slots__ = ("_engaged", "_known", "engaged", "held", "ordered")
 
     def __init__(self) -> None:
         self._engaged: dict[str, dict[UUID, KillSwitchCommand]] = {}
         self._known: set[UUID] = set()
+        self.engaged: tuple[KillSwitchCommand, ...] = ()
+        """Every halt that stands."""
         self.held: str | None = None
         """Why nothing at all may pass for now; it ends with the process."""
         self.ordered: list[KillSwitchCommand] = []
@@ -42,6 +44,7 @@ class SymbolHalts:
             self._engaged.setdefault(command.target, {})[command.command_id] = command
         else:
             self._engaged.pop(command.target, None)
+        self.engaged = tuple(each for halts in self._engaged.values() for each in halts.values())
 
     def halt(self, symbol: str, reason: str, at: datetime, evidence: str, cause: str) -> bool:
         """Halt ``symbol``, ``*`` for all, until a person releases it; False when this ``evidence`` halted it before."""
@@ -55,11 +58,6 @@ class SymbolHalts:
     def stands(self, command_id: UUID) -> bool:
         """Whether that halt is engaged."""
         return any(command_id in halts for halts in self._engaged.values())
-
-    @property
-    def engaged(self) -> tuple[KillSwitchCommand, ...]:
-        """Every halt that stands."""
-        return tuple(command for halts in self._engaged.values() for command in halts.values())
 
     def newest(self, symbol: str) -> KillSwitchCommand | None:
         """The last of the halts of ``symbol``, if there is any."""

@@ -40,10 +40,11 @@ class Book:
     currency, and among them those of pairs, which are the exchange rates.
     """
 
-    __slots__ = ("_coming", "_ledger", "_orders", "_working", "currencies", "logged", "marks", "version")
+    __slots__ = ("_coming", "_held", "_ledger", "_orders", "_working", "currencies", "logged", "marks", "version")
 
     def __init__(self, cash: float, currencies: Currencies = ONE_CURRENCY) -> None:
         self._ledger = Ledger(cash, currencies)
+        self._held = self._ledger.positions  # the ledger's own, as it is at any moment
         self.currencies = currencies
         self._orders: dict[int, _Order | None] = {}  # by the number of the intent id, quicker to hash; None: ended
         self._working: dict[str, list[_Order]] = {}
@@ -55,7 +56,7 @@ class Book:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols held or worked, sorted."""
-        return tuple(sorted(self._ledger.positions.keys() | self._coming.keys()))
+        return tuple(sorted(self._held.keys() | self._coming.keys()))
 
     @property
     def cash(self) -> float:
@@ -65,11 +66,11 @@ class Book:
     @property
     def positions(self) -> Mapping[str, float]:
         """Units held by symbol; flat symbols are absent."""
-        return self._ledger.positions
+        return self._held
 
     def holding(self, symbol: str) -> float:
         """Signed units held, plus what is still to come from working intents."""
-        held = self._ledger.positions.get(symbol, 0.0)
+        held = self._held.get(symbol, 0.0)
         return held + self._coming[symbol] if symbol in self._coming else held
 
     def equity(self) -> float:
@@ -135,7 +136,8 @@ class Book:
         order = self._orders.setdefault(intent.intent_id.int, _Order(symbol, 0.0, 0.0))
         if order is None or order.signed:
             return
-        order.signed = intent.quantity if intent.direction is _BUY else -intent.quantity
+        quantity = intent.quantity
+        order.signed = quantity if intent.direction is _BUY else -quantity
         self._working.setdefault(symbol, []).append(order)
         self._sum(symbol)
 
@@ -143,15 +145,16 @@ class Book:
         """Book what ``report`` says; raises `UnknownDirectionError` for a fill without direction."""
         if self._ledger.apply(report):
             self.version += 1
-        name, filled = report.intent_id.int, report.filled_quantity
-        if report.status in TERMINAL_STATUSES:
+        fields = report.__dict__
+        name, filled = fields["intent_id"].int, fields["filled_quantity"]
+        if fields["status"] in TERMINAL_STATUSES:
             order = self._orders.get(name)
             self._orders[name] = None
             if order is not None and order.signed:
                 self._working[order.symbol].remove(order)
                 self._sum(order.symbol)
         elif filled:
-            order = self._orders.setdefault(name, _Order(report.symbol, 0.0, 0.0))
+            order = self._orders.setdefault(name, _Order(fields["symbol"], 0.0, 0.0))
             if order is not None and filled > order.filled:
                 order.filled = filled
                 self._sum(order.symbol)

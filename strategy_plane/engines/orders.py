@@ -25,7 +25,7 @@ MAX_QUANTITY = 1e15
 """The largest quantity the contract allows, in units."""
 Gap = tuple[bool, str, float]
 """What is to be traded: is it a buy, the symbol, signed units."""
-_BUY, _SELL = Side.BUY, Side.SELL  # looking a member up by name costs more than using it
+_BUY, _SELL, _UNITS = Side.BUY, Side.SELL, Basis.UNITS  # looking a member up by name costs more than using it
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +132,12 @@ def unit_gaps_within(
 
 def _weights_of(wanted: Mapping[str, float], moment: SliceEvent, book: Book, equity: float) -> dict[str, float]:
     """Units as fractions of equity, of symbols that can be traded now."""
-    worths = {symbol: book.worth(symbol) for symbol in wanted.keys() & set(moment.symbols)}
-    return {s: units * worths[s] / equity for s, units in wanted.items() if worths.get(s, 0.0) > 0.0}
+    listed = frozenset(moment.symbols)
+    return {
+        symbol: units * worth / equity
+        for symbol, units in wanted.items()
+        if symbol in listed and (worth := book.worth(symbol)) > 0.0
+    }
 
 
 def _kept(
@@ -207,7 +211,7 @@ def intents(
 
 def _wanted(targets: Targets, book: Book, rules: TradingRules) -> Mapping[str, float]:
     """The targets in units, not yet in lots; those without a worth are left out of weights."""
-    if targets.basis is Basis.UNITS or not targets.values:
+    if targets.basis is _UNITS or not targets.values:
         return targets.values
     equity = positive_equity(book)
     weights = invested(targets.values, rules.cash_buffer)

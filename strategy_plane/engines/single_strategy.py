@@ -40,6 +40,7 @@ from strategy_plane.strategies.port import (
 )
 
 _symbol = attrgetter("symbol")
+_UNITS, _WEIGHTS = Basis.UNITS, Basis.WEIGHTS  # looking a member up by name costs more than comparing it
 
 
 class SingleStrategyEngine:
@@ -103,7 +104,9 @@ class SingleStrategyEngine:
             return self._slices.sweep(self._act_on, messages, begin, end)
         place = begin
         while place < end:
-            place, said = self._skim_run(self._skim, messages, place, end)
+            said: Sequence[Message] = ()
+            if not place % 2:
+                place, said = self._skim_run(self._skim, messages, place, end)
             if not said and place < end:
                 next_bar = place + 2 - place % 2
                 place, said = self._slices.sweep(self._act_on, messages, place, min(next_bar, end))
@@ -119,15 +122,16 @@ class SingleStrategyEngine:
         As long as the strategy wants what it wanted, and that is met, asking it anew says nothing.
         """
         first, last = begin // 2, end // 2
-        if begin % 2 or first == last or not self._is_quiet() or not self._slices.takes(run, first):
+        if first == last or not self._is_quiet() or not self._slices.takes(run, first):
             return begin, ()
         taken = skim(run.symbol, run.closes, first, last)
         if taken == first:
             return begin, ()
+        moment = run.moment(taken - 1)
         self._marks[run.symbol] = run.closes[taken - 1]
-        self._decided = run.moments[taken - 1]
+        self._decided = moment.timestamp
         self._slices.pass_over(self._decided)
-        return 2 * taken, self._decide(run.moment(taken - 1), self._ask)
+        return 2 * taken, self._decide(moment, self._ask)
 
     def _is_quiet(self) -> bool:
         """Whether each moment is one of decision, and what the strategy wanted at the last one is met."""
@@ -205,9 +209,10 @@ class SingleStrategyEngine:
             return (alert(moment, Alarm("PORTFOLIO_UNKNOWN", str(fault))),)
         except InvalidTargetError as fault:
             return (alert(moment, Alarm("INVALID_TARGET", str(fault))),)
-        placed = self._place(moment, found)
-        alarms = [alert(moment, alarm) for alarm in (targets.alarm, broken) if alarm]
-        return [*placed, *alarms] if alarms else placed
+        placed = self._place(moment, found) if found else ()
+        if targets.alarm is None and broken is None:
+            return placed
+        return [*placed, *(alert(moment, alarm) for alarm in (targets.alarm, broken) if alarm)]
 
     def _decide_on_rates(self, moment: SliceEvent, ask: Ask) -> Sequence[Message]:
         unrated = self.book.unrated(moment.symbols) if ask is self._ask else None
@@ -216,21 +221,21 @@ class SingleStrategyEngine:
 
     def _compare(self, targets: Targets, moment: SliceEvent) -> tuple[Sequence[Gap], Alarm | None]:
         """What is to be traded now, and an alarm when that leaves a bound broken."""
-        if targets.bounds and targets.basis is Basis.WEIGHTS:
+        if targets.bounds and targets.basis is _WEIGHTS:
             return gaps_within(targets, moment, self.book, self._rules)
         wanted = unmet(targets, self.book, self._rules)
         if wanted and targets.bounds:
             return unit_gaps_within(targets.bounds, wanted, moment, self.book, self._rules)
         if wanted:
             return gaps(wanted, moment, self.book, self._rules), None
-        if targets.basis is Basis.UNITS and targets.alarm is None:
+        if targets.basis is _UNITS and targets.alarm is None:
             self._met, self._met_version = targets, self.book.version
         return (), None
 
     def _place(self, moment: SliceEvent, found: Sequence[Gap]) -> Sequence[Message]:
         placed: list[Message] = []
-        for intent in intents(moment, found, self.book, self._rules) if found else ():
-            logged = self._logged.get(intent.intent_id)
+        for intent in intents(moment, found, self.book, self._rules):
+            logged = self._logged.get(intent.intent_id) if self._logged else None
             if logged is None:
                 self.book.work(intent)
             elif encode(logged) != encode(intent):

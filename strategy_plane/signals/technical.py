@@ -18,6 +18,8 @@ _UNIT = 2.0**64
 """A price times this is a whole number: every price of 2**-12 or more keeps all its bits."""
 _ROUNDING = 1e-15
 """More than all roundings of one step, as a fraction of the numbers that go into it."""
+_BLOCK = 64
+"""Prices that are looked at together: about as many as lie between two crosses of usual averages."""
 
 
 class MovingAveragePair:
@@ -59,10 +61,24 @@ class MovingAveragePair:
 
         Returns the place after the last price taken, and whether its answer was the other one.
         """
-        push = self.push
-        for place in range(begin, end):
-            if push(prices[place]) is not above:
-                return place + 1, True
+        known, place = self._prices, begin
+        sign = 1.0 if above else -1.0
+        fast, slow = sign * self._fast, sign * self._slow
+        while place < end:
+            start, block = place, prices[place : min(end, place + _BLOCK)]
+            window = [*known, *block]
+            lead = sign * self._lead
+            # One bound on the error for all of the block: no lead is larger than the largest price.
+            bound = self._bound = self._bound + 4.0 * len(block) * max(window) * _ROUNDING
+            for price, left_fast, left_slow in zip(block, window[self._fast_start :], window, strict=False):
+                place += 1
+                lead += (price - left_fast) / fast - (price - left_slow) / slow
+                if lead <= bound:
+                    break
+            known.extend(prices[start:place])
+            self._lead = sign * lead
+            if lead < -bound or (lead <= bound and self._exactly() is not above):
+                return place, True
         return end, False
 
     def _exactly(self) -> bool:

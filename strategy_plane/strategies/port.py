@@ -50,6 +50,10 @@ class Measure(StrEnum):
     SHORT = "SHORT"
 
 
+# Looking a member up by name costs more than comparing it.
+_GROSS, _NET_LONG, _SHORT = Measure.GROSS, Measure.NET_LONG, Measure.SHORT
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """The most, in fractions of equity, that may be held of ``symbols`` together; of everything when there are none."""
@@ -65,15 +69,16 @@ class Bound:
 
     def amount(self, weights: Iterable[float]) -> float:
         """What it is on, of ``weights``."""
-        if self.measure is Measure.GROSS:
+        measure = self.measure
+        if measure is _GROSS:
             return math.fsum(map(abs, weights))
-        if self.measure is Measure.SHORT:
-            return math.fsum(-weight for weight in weights if weight < 0.0)
-        return math.fsum(weights) if self.measure is Measure.NET_LONG else -math.fsum(weights)
+        if measure is _SHORT:
+            return math.fsum([-weight for weight in weights if weight < 0.0])
+        return math.fsum(weights) if measure is _NET_LONG else -math.fsum(weights)
 
     def over(self, weights: Mapping[str, float]) -> float:
         """By how much what is held at ``weights`` is beyond it; negative while it is within."""
-        return self.amount(self.among(weights).values()) - self.limit
+        return self.amount((self.among(weights) if self.symbols else weights).values()) - self.limit
 
     def cut(self, weights: Mapping[str, float]) -> list[str]:
         """Symbols that are cut, in proportion, when ``weights`` are beyond it."""
@@ -83,9 +88,10 @@ class Bound:
 
 def beyond_in_words(bounds: Iterable[Bound], weights: Mapping[str, float]) -> list[str]:
     """The bounds that ``weights`` are beyond, by more than rounding, each with how far."""
-    far = ((bound, bound.over(weights)) for bound in bounds)
     return [
-        f"{each.name} would be {over + each.limit:.4f} of at most {each.limit:.4f}" for each, over in far if over > 1e-9
+        f"{bound.name} would be {over + bound.limit:.4f} of at most {bound.limit:.4f}"
+        for bound in bounds
+        if (over := bound.over(weights)) > 1e-9
     ]
 
 

@@ -1,6 +1,6 @@
 """What the record of a run says, whatever order its facts came in."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,11 +11,14 @@ from backtest.run_record import RunRecord
 from contracts.control import AlertSeverity, RiskAlert
 from contracts.market import BarEvent, SliceEvent, TickEvent, TickType
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
+from data_plane.connectors.layout import moment_of
+from domain.bar_run import BarRun, Moments
 from domain.ledger import Ledger
 from domain.valuation import Valuation
 from kernel.memory_bus import MemoryBus
 
 DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rows(table):
@@ -255,3 +258,33 @@ def test_alerts_are_counted_by_code_with_the_first_whatever_order_they_came_in(r
 def test_alerts_change_nothing_of_what_runs_are_compared_by(market, recorded):
     said = [kept(message.timestamp, "net") for message in market.messages[:5]]
     assert content_digests(recorded([*said, *market.messages])) == content_digests(recorded(market.messages))
+
+
+@pytest.mark.parametrize("longest", [1, 2, 7, 30_000])
+def test_a_run_of_bars_noted_piece_by_piece_is_what_its_messages_are_one_by_one(tmp_path, scenario, longest):
+    minutes, first = 12_000, moment_of(scenario.start)
+    micros = first + 60_000_000 * np.arange(minutes, dtype=np.int64)
+    numbers = np.full((5, minutes), 100.0) + np.arange(minutes) % 9
+    fields = {**scenario.bar("AAA", scenario.start, 1.0, "1min").__dict__}
+    run = BarRun(
+        fields, scenario.moment(scenario.start, "AAA").__dict__, Moments(micros.view("m8[us]")), micros, numbers
+    )
+    noted, observed = (RunRecord(1.0, bars_to=tmp_path / name) for name in ("noted", "observed"))
+    for begin in range(0, len(run), longest):
+        noted.note(run, begin, min(len(run), begin + longest))
+    for message in run:
+        observed.observe(message)
+    assert noted.counts == observed.counts
+    assert content_digests(noted) == content_digests(observed)
+    assert noted.bar_file().read_bytes() == observed.bar_file().read_bytes()
+
+
+def test_moments_of_a_column_are_exact_however_they_are_asked_for():
+    micros = np.array([-1, 0, 1_577_836_800_000_001, 253_402_300_799_999_999], dtype=np.int64)
+    column = Moments(micros.view("m8[us]"))
+    expected = [EPOCH + timedelta(microseconds=each) for each in micros.tolist()]
+    assert [*column] == [column[place] for place in range(4)] == expected
+    assert [*column[1:3]] == expected[1:3]
+    assert (column[-1], len(column)) == (expected[-1], 4)
+    with pytest.raises(IndexError):
+        column[4]

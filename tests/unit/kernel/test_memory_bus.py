@@ -166,3 +166,21 @@ def test_a_dead_letter_is_kept_with_its_reason():
     endpoint.dead_letter(received, error)
 
     assert endpoint.dead_letters == [(received, error)]
+
+
+def test_who_watches_hears_what_is_fed_after_the_stages_and_before_anything_it_leads_to():
+    heard: list[str] = []
+    bus = MemoryBus()
+    bus.attach(Journal("a", heard))
+    bus.watch(
+        {RiskAlert: lambda message: heard.append(f"watcher alert {message.code}") or (), BarEvent: lambda message: ()},
+        lambda messages, begin, end: heard.extend(
+            f"watcher bar {each.timestamp.minute}" for each in messages[begin:end]
+        ),
+    )
+
+    bus.feed([bar(1), bar(2)])
+
+    assert heard[:4] == ["a bar 1", "watcher bar 1", "a alert a1", "watcher alert a1"]
+    assert [line for line in heard if line.startswith("watcher bar")] == ["watcher bar 1", "watcher bar 2"]
+    assert heard.index("watcher alert a-end") < heard.index("a bar 2")

@@ -116,6 +116,25 @@ def true_answers(prices: list[float], fast: int, slow: int) -> list[bool | None]
     return [None] * (slow - 1) + [sum(window[-fast:]) * slow > sum(window) * fast for window in windows]
 
 
+def answers_in_stretches(prices: list[float], fast: int, slow: int, longest: int) -> list[bool | None]:
+    """The same, with as many prices at once as pass without a cross, at most ``longest``."""
+    pair = MovingAveragePair(fast, slow)
+    found = [pair.push(price) for price in prices[:slow]]
+    while len(found) < len(prices):
+        above, begin = found[-1], len(found)
+        place, crossed = pair.push_until(prices, begin, min(len(prices), begin + longest), above)
+        found += [above] * (place - begin - crossed) + [not above] * crossed
+    return found
+
+
+@pytest.mark.parametrize("longest", [1, 63, 500])
+@pytest.mark.parametrize("spread", [0.0, 1e-14, 1e-9, 0.01, 50.0])
+def test_prices_taken_in_stretches_give_the_true_answers_too(spread: float, longest: int):
+    prices = np.random.default_rng(5).uniform(100.0 - spread, 100.0 + spread, 600).tolist()
+    rising = [*prices, *(100.0 * 1.001**place for place in range(300)), *prices]
+    assert answers_in_stretches(rising, 7, 30, longest) == true_answers(rising, 7, 30)
+
+
 @pytest.mark.parametrize("spread", [1e-14, 1e-9, 0.01, 50.0])
 def test_the_answer_is_that_of_the_true_means_however_close_they_are(spread: float):
     prices = np.random.default_rng(4).uniform(100.0 - spread, 100.0 + spread, 2000).tolist()
