@@ -1,20 +1,23 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from typer.testing import CliRunner
 
 from contracts.codec import encode
 from contracts.control import KillScope, KillSwitchCommand
 from contracts.trading import OrderStatus
-from kernel.audit_trail import entries, verify
+from kernel.audit_trail import AuditTrail, entries, verify
 from kernel.ports import Unprocessable
 from kernel.signing import public_key_at
+from launcher.audit_cli import app as audit_app
 from order_plane.command_channel import CommandRefused
 from order_plane.composition import build_stage, durable_journal
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact, FactKind
-from order_plane.journals.audited import AuditedJournal
+from order_plane.journals.audited import AuditedJournal, gaps
 from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import Answer, Refused, Resolution, RowState, Verdict
 from order_plane.lifecycle import History
@@ -176,3 +179,44 @@ def test_a_release_that_is_refused_is_in_the_chain_once_however_often_it_is_hear
     (entry,) = refusals(settings)
     assert (entry["operator"], entry["reason"], entry["command"]) == ("mallory", "let me trade", "kill")
     assert "newest command" in entry["refusal"]
+
+
+class Killed(BaseException):
+    """What ends a life between the journal's commit and the log."""
+
+
+@pytest.mark.parametrize("lost", ["SUBMIT", "ANSWER", None])
+def test_what_a_kill_kept_from_the_log_is_named_and_the_chain_still_holds(
+    tmp_path, monkeypatch, lost, make_bar, make_intent
+):
+    write = AuditTrail.write
+
+    def killed(trail, told):
+        if lost is not None and any(each["event"] == lost for each in told):
+            raise Killed
+        write(trail, told)
+
+    settings, stage = a_plane(tmp_path)
+    monkeypatch.setattr(AuditTrail, "write", killed)
+    with suppress(Killed):
+        for message in (make_bar(), make_intent(1)):
+            stage.handlers[type(message)](message)
+        stage.settle()
+    with suppress(Killed):
+        stage.close()
+    monkeypatch.undo()
+    a_plane(tmp_path)[1].close()
+    found = [*gaps(entries(settings.audit_path))]
+    assert len(found) == (lost is not None)
+    assert all(gap.first <= gap.last for gap in found)
+    assert verify(settings.audit_path, public_key_at(settings.audit_path.with_suffix(".pub"))).unanchored == 0
+    shown = CliRunner().invoke(audit_app, ["verify", str(settings.audit_path)])
+    assert (shown.exit_code, shown.output.count("have no entry")) == (0, len(found))
+
+
+def test_a_log_that_begins_after_its_journal_says_so_and_another_journal_begins_anew():
+    def opened(name, number):
+        return {"event": "OPENED", "journal": name, "transaction": number}
+
+    told = [opened("a", 3), {"event": "SUBMIT", "transaction": 4}, opened("a", 4), opened("b", 0), opened("b", 2)]
+    assert [*gaps(told)] == [("a", 1, 3), ("b", 1, 2)]
