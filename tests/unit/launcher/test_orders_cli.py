@@ -100,7 +100,11 @@ def test_a_decision_without_a_plane_waits_in_the_journal(state, command, after):
     (resolution,) = journal.resolutions()
     assert (resolution.operator, resolution.reason) == ("ann", "asked the desk of the venue")
     journal.close()
-    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == ["OPENED", "RESOLUTION", "CLOSED"]
+    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == [
+        "OPENED",
+        "RESOLUTION",
+        "CLOSED",
+    ]
     again = orders(*command, *SIGNED, "--state", state)
     assert again.exit_code == 1
 
