@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from kernel.audit_log import AuditBroken
-from kernel.audit_trail import verify
+from kernel.audit_trail import entries, verify
 from kernel.signing import KeyRefused, public_key_at
 from launcher.kafka_options import NOTHING, USAGE, console, errors, state_directory
+from order_plane.journals.audited import gaps
 
 app = typer.Typer(name="audit", help="The chained log of every decision of the order plane.", no_args_is_help=True)
 
@@ -47,6 +48,14 @@ def verify_command(
         markup=False,
         soft_wrap=True,
     )
+    for gap in gaps(entries(path)):
+        console.print(
+            f"transactions {gap.first} to {gap.last} of journal {gap.journal} have no entry: a kill kept them from the"
+            " log, they were written without it, or there was nothing to tell; the journal has them",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _log(run: str) -> Path:

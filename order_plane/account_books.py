@@ -1,6 +1,7 @@
 """What only some controls ask for: worked out when it is asked, so that it costs nothing otherwise."""
 
 from collections.abc import Collection, Mapping
+from datetime import timedelta
 from math import copysign, fsum, isnan, nan
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class AccountBooks:
     ) -> None:
         self._exposure = exposure
         self._orders = orders
+        self._market = market
         self._worth_of = market.worth_of
         self._price_of = market.price_of
         self._watch = watch
@@ -97,9 +99,12 @@ class AccountBooks:
             return {*self._exposure.positions, *(order.intent.symbol for order in self._orders.values())}
         return (kill.target,)
 
-    def net(self) -> tuple[float, float]:
-        """The lowest and the highest net exposure that working orders can lead to, in currency units."""
-        return self._exposure.net(self._worth_of)
+    def net(self, max_age: timedelta) -> tuple[float, float]:
+        """The lowest and the highest net exposure that working orders can lead to, in currency units.
+
+        Not-a-number when a price that is needed is missing, or older than ``max_age``.
+        """
+        return self._exposure.net(self._market.fresh_worth_of(max_age))
 
     def lowest(self, symbol: str) -> float:
         """The position (units, short negative) if every sale that works or is in doubt trades, and no purchase."""
@@ -149,15 +154,15 @@ class AccountBooks:
         after = max(before, long + order if order > 0.0 else short - order)
         return gross, gross + (after - before) * worth_of(symbol)
 
-    def equity(self) -> float:
-        """Cash and positions at the newest prices, not-a-number when nobody counts or a price is missing.
+    def equity(self, max_age: timedelta) -> float:
+        """Cash and positions at prices no older than ``max_age``, not-a-number when nobody counts or one is missing.
 
         Worked out once for each order that is judged: whoever judges the next one clears ``worth``.
         """
         if self.worth is None:
-            self.worth = nan if self._watch is None else self._watch.value(self._price_of)
+            self.worth = nan if self._watch is None else self._watch.value(self._market.fresh_price_of(max_age))
         return self.worth
 
-    def day_result(self) -> float:
+    def day_result(self, max_age: timedelta) -> float:
         """Equity less that at the start of the day, in currency units."""
-        return nan if self._watch is None else self.equity() - self._watch.day_start
+        return nan if self._watch is None else self.equity(max_age) - self._watch.day_start

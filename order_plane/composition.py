@@ -124,7 +124,7 @@ def guards_of(settings: OrderSettings) -> Guards | None:
     for each in settings.active_guards:
         targets = {KillScope.GLOBAL: "*", KillScope.ACCOUNT: settings.account}
         target = targets.get(each.scope, each.strategy_id or "*")
-        made.append(PerformanceGuard(each, target, settings.capital, currencies))
+        made.append(PerformanceGuard(each, target, settings.capital, currencies, settings.limits.reference_max_age))
     if not (made or settings.limits.needs_equity or settings.repeat_executions):
         return None
     account = next((guard for guard in made if guard.scope is not KillScope.STRATEGY), None)

@@ -1,6 +1,7 @@
 """The controls before every order, put together from their limits; a limit that is not set costs nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf
 
 from contracts.market import BarEvent, TickEvent
@@ -168,13 +169,14 @@ def instruments_of(settings: OrderSettings) -> dict[str, Instrument]:
 
 
 def _optional(limits: LimitSettings) -> list[RiskCheck]:
-    checks = {
-        exposure.max_net_exposure: limits.max_net_exposure,
+    max_age = limits.reference_max_age
+    checks: dict[Callable[[float], RiskCheck], float | None] = {
+        partial(exposure.max_net_exposure, max_age=max_age): limits.max_net_exposure,
         exposure.max_strategy_notional: limits.max_strategy_notional,
         exposure.max_position: limits.max_position,
-        funds.max_concentration: limits.max_concentration,
-        funds.buying_power: limits.max_leverage,
-        funds.max_daily_loss: limits.max_daily_loss,
+        partial(funds.max_concentration, max_age=max_age): limits.max_concentration,
+        partial(funds.buying_power, max_age=max_age): limits.max_leverage,
+        partial(funds.max_daily_loss, max_age=max_age): limits.max_daily_loss,
     }
     found = [control(limit) for control, limit in checks.items() if limit is not None]
     if limits.max_orders_per_execution is not None:

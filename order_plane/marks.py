@@ -1,11 +1,11 @@
 """The newest market prices, in the currency of each symbol and in the account's."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import nan
 
 from contracts.market import BarEvent, TickEvent
-from domain.currency import ONE_CURRENCY, Currencies
+from domain.currency import ONE_CURRENCY, Currencies, PriceOf
 
 _BEFORE_ALL_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -74,6 +74,18 @@ class Marks:
         """The event time of that price."""
         mark = self._newest.get(symbol)
         return None if mark is None else mark.timestamp
+
+    def fresh_price_of(self, max_age: timedelta) -> PriceOf:
+        """`price_of` as it is now, and not-a-number for a price that is older than ``max_age`` in event time."""
+        now, newest, price_of = self.now, self._newest, self.price_of
+        return lambda symbol: (
+            price_of(symbol) if symbol in newest and now - newest[symbol].timestamp <= max_age else nan
+        )
+
+    def fresh_worth_of(self, max_age: timedelta) -> PriceOf:
+        """`worth_of` of prices and rates that are no older than ``max_age``, not-a-number of others."""
+        price_of, rate_of = self.fresh_price_of(max_age), self._currencies.rate_of
+        return lambda symbol: price_of(symbol) * rate_of(symbol, price_of)
 
     def rate_of(self, symbol: str) -> float:
         """Account currency for one unit of the symbol's currency, not-a-number when unknown."""

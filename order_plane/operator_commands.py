@@ -22,6 +22,7 @@ from order_plane.effects import CancelOrder
 from order_plane.facts import Fact
 from order_plane.journals.port import Resolution
 from order_plane.limit_settings import LimitSettings
+from order_plane.refusals import refused
 from order_plane.safety.kill_switch import switch_name
 from order_plane.safety.kill_targets import unmet
 from order_plane.safety.performance_guard import PerformanceGuard
@@ -30,6 +31,10 @@ from order_plane.unacceptable import NotBookable, NotInDoubt, NotOpen, NotReplac
 from order_plane.upkeep import Upkeep
 
 Publish = Callable[[Iterable[Message]], None]
+
+
+class _Witnessed(CommandRefused):
+    """A refusal that the audit log holds already."""
 
 
 class OrderPlane(Protocol):
@@ -92,8 +97,7 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
 
     A kill is journaled and its cancels have been sent when it is answered, whether or not Kafka is there.
     """
-    return {
-        "status": lambda fields: _status(stage),
+    handlers: dict[str, CommandHandler] = {
         "kill": lambda fields: _kill(stage, publish, command_of(fields)),
         "release": lambda fields: _release(stage, publish, command_of(fields)),
         "resolve": lambda fields: _resolve(stage, publish, resolution_of(fields)),
@@ -102,6 +106,26 @@ def operator_commands(stage: OrderPlane, publish: Publish) -> dict[str, CommandH
         "replace": lambda fields: _replace(stage, publish, fields),
         "limits": lambda fields: _tighten(stage, fields),
     }
+    witnessed = {name: _told(name, handler, stage) for name, handler in handlers.items()}
+    return {"status": lambda fields: _status(stage), **witnessed}
+
+
+def _told(name: str, handler: CommandHandler, stage: OrderPlane) -> CommandHandler:
+    """``handler`` with an entry in the audit log on whatever it refuses."""
+
+    def carry_out(fields: Fields) -> dict[str, JsonValue]:
+        try:
+            return handler(fields)
+        except _Witnessed:
+            raise
+        except CommandRefused as refusal:
+            asked: Mapping[str, object] = fields
+            with suppress(CommandRefused):  # of a kill switch command, what it says
+                asked = command_of(fields).model_dump(mode="json", exclude_none=True)
+            stage.supervision.witness(refused(name, asked, str(refusal)))
+            raise
+
+    return carry_out
 
 
 def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:
@@ -115,7 +139,7 @@ def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> di
     try:
         said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
     except Unprocessable as verdict:
-        raise CommandRefused(verdict.error.rule) from None
+        raise _Witnessed(verdict.error.rule) from None
     publish([command, *said])
     return {**_status(stage), "messages": len(said), "unmet": unmet(command, stage.desk.books.known(command))}
 
@@ -244,7 +268,7 @@ def _tighten(stage: OrderPlane, fields: Fields) -> dict[str, JsonValue]:
         names = ", ".join(sorted({".".join(map(str, each["loc"])) for each in error.errors()}))
         raise CommandRefused(f"these limits are wrong: {names or 'all'}") from None
     except LooserLimit as error:
-        raise CommandRefused(str(error)) from None
+        raise _Witnessed(str(error)) from None
     return {"changed": [*changed]}
 
 

@@ -159,7 +159,7 @@ class Reconciler:
             if past is not None:
                 self._router.catch_up(past, settlement)
         if self._options.unknown_orders is UnknownOrders.ADOPT and strange:
-            for order in self._broker.snapshot().open_orders:
+            for order in self._there.open_orders:
                 if order.intent_id in strange:
                     self._adopt(order, settlement)
         names = sorted({finding.difference.value for finding in found if finding.difference in REPAIRABLE})

@@ -21,6 +21,7 @@ from order_plane.flattening import Flattening
 from order_plane.journals.port import Journal, Past, Recall
 from order_plane.last_start import Running, compared
 from order_plane.limit_settings import LimitSettings, changes
+from order_plane.refusals import refused, why_not_released
 from order_plane.safety.guards import Guards
 from order_plane.safety.kill_targets import unmet
 from order_plane.settlement import NOTHING, Measured
@@ -46,6 +47,7 @@ class Supervision:
     ) -> None:
         self._desk = desk
         self._journal = journal
+        self.witness = journal.witness
         self._flattening = flattening or Flattening(always_open())
         self.guards = guards
         self.controls = controls
@@ -102,7 +104,6 @@ class Supervision:
             return ()
         refusal = None if command.engage else self._refusal(command)
         if refusal is not None:
-            self._journal.note({f"{_REFUSED}{command.command_id}": refusal})
             raise Unprocessable(FieldError("/engage", f"the kill switch stays engaged: {refusal}", _POLICY))
         return self._obey(command) if self._latched(command) else ()
 
@@ -280,19 +281,12 @@ class Supervision:
 
     def _refusal(self, release: KillSwitchCommand) -> str | None:
         """Why ``release`` is not allowed; what was refused once stays so, however often it is heard."""
-        refused = self._journal.noted(f"{_REFUSED}{release.command_id}")
-        if refused is not None:
-            return refused
-        if not release.reason.strip():
-            return "it gives no reason"
-        if release.scope is KillScope.GLOBAL and release.target != "*":
-            return f"it is for everything and names one target, {release.target}; say which of the two is meant"
-        newest = self.newest(release)
-        if newest is not None and release.ends != newest.command_id:
-            who = f"{newest.cause} by {newest.operator}, {newest.command_id}"
-            return (
-                f"it does not name the newest command that holds it ({who}); look at that, and repeat it if it is meant"
-            )
-        if self._desk.switch.asks_for_investigation(release) and not release.two_persons:
-            return "it asks for an investigation; name the second operator who confirms it"
-        return None if self.guards is None else self.guards.forbids(release)
+        name = f"{_REFUSED}{release.command_id}"
+        before = self._journal.noted(name)
+        if before is not None:
+            return before
+        why = why_not_released(release, self.newest(release), self._desk.switch, self.guards)
+        if why is not None:
+            self.witness(refused("kill", release.model_dump(mode="json", exclude_none=True), why))
+            self._journal.note({name: why})
+        return why

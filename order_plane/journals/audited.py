@@ -1,7 +1,7 @@
 """A journal that also tells an audit log what was decided, sent, heard and ordered by people."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -33,15 +33,26 @@ class AuditSink(Protocol):
         ...
 
 
+class Gap(NamedTuple):
+    """Transactions of a journal, from the first to the last of them."""
+
+    journal: str
+    first: int
+    last: int
+
+
 class AuditedJournal:
     """The journal port around another journal; after each of its transactions the log gets one batch of entries.
 
-    Each batch names the transaction, so that one which a crash kept from the log leaves a gap in the numbers.
+    Each batch names the transaction. Opening names the journal's last one and closing the last that was told, so that
+    what a crash kept from the log shows (`gaps`).
     """
 
     def __init__(self, journal: Journal, log: AuditSink) -> None:
         self._journal = journal
         self._log = log
+        self._told = journal.sequence
+        self._closed = False
         log.write([{"event": "OPENED", "journal": journal.journal_id, "transaction": journal.sequence}])
 
     @property
@@ -121,8 +132,8 @@ class AuditedJournal:
     def record_command(self, command: KillSwitchCommand) -> bool:
         """Write a kill switch command."""
         new = self._journal.record_command(command)
-        if new:
-            self._tell([{"event": "KILL_SWITCH", **command.model_dump(mode="json", exclude={"event_type"})}])
+        entry: Entry = {"event": "KILL_SWITCH", **command.model_dump(mode="json", exclude={"event_type"})}
+        self._tell([entry] if new else [])
         return new
 
     def commands(self) -> Sequence[KillSwitchCommand]:
@@ -143,7 +154,7 @@ class AuditedJournal:
 
     def witness(self, entry: Mapping[str, JsonValue]) -> None:
         """Write what a person did."""
-        self._tell([dict(entry)])
+        self._log.write([{"transaction": self._told, **entry}])
 
     def rest(self) -> None:
         """Let log and journal do what has to be done at some time."""
@@ -151,16 +162,41 @@ class AuditedJournal:
         self._journal.rest()
 
     def close(self) -> None:
-        """Close log and journal."""
+        """Close log and journal; without a last entry, whoever checks the log is told what may be missing."""
         try:
-            self._log.close()
+            if not self._closed:
+                self._closed = True
+                self._log.write([{"event": "CLOSED", "transaction": self._told}])
         finally:
-            self._journal.close()
+            try:
+                self._log.close()
+            finally:
+                self._journal.close()
 
     def _tell(self, entries: list[Entry]) -> None:
+        number = self._journal.sequence
         if entries:
-            number = self._journal.sequence
             self._log.write([{"transaction": number, **entry} for entry in entries])
+        self._told = number
+
+
+def gaps(entries: Iterable[Mapping[str, JsonValue]]) -> Iterator[Gap]:
+    """Transactions that a log, oldest entry first, holds nothing of though its journal had them when it was opened.
+
+    A kill between the journal's commit and the log leaves one. So do lives without this log, and what a life that was
+    killed did last when there was nothing to tell of it.
+    """
+    name, newest = "", 0
+    for entry in entries:
+        number = entry.get("transaction")
+        if not isinstance(number, int):
+            continue
+        if entry.get("event") == "OPENED":
+            journal = str(entry.get("journal"))
+            name, newest = journal, newest if journal == name else 0
+            if number > newest:
+                yield Gap(name, newest + 1, number)
+        newest = number
 
 
 def _verdict(intent: OrderIntent, verdict: str, attempt: int) -> Entry:

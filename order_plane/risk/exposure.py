@@ -1,7 +1,11 @@
 """Limits on what position, working and in-doubt orders can add up to."""
 
+from datetime import timedelta
+from math import isnan
+
 from contracts.trading import OrderIntent, Side
 from order_plane.risk.port import Refusal, RiskCheck, RiskView
+from order_plane.risk.reducing import only_reduces
 
 _BUY = Side.BUY
 
@@ -40,17 +44,18 @@ def max_gross_exposure(limit: float) -> RiskCheck:
     return check
 
 
-def max_net_exposure(limit: float) -> RiskCheck:
+def max_net_exposure(limit: float, max_age: timedelta) -> RiskCheck:
     """Refuse a purchase that could make the account longer, or a sale that could make it shorter, than ``limit``.
 
-    In units of account currency, supposing that of all working orders only those on the same side trade.
+    In units of account currency, supposing that of all working orders only those on the same side trade. While
+    something that counts has no price younger than ``max_age``, only what reduces a position passes.
     """
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        lowest, highest = view.books.net()
+        lowest, highest = view.books.net(max_age)
         value = intent.quantity * view.worth
         after = highest + value if intent.direction is _BUY else value - lowest
-        if after <= limit:
+        if after <= limit or (isnan(after) and only_reduces(intent, view.books)):
             return None
         return Refusal("NET_EXPOSURE_EXCEEDED", f"net exposure of the account would not be within {limit:g}")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import nan
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -22,7 +22,10 @@ class Refusal(NamedTuple):
 
 
 class Books(Protocol):
-    """What only some controls ask for; a number that cannot be known is not-a-number."""
+    """What only some controls ask for; a number that cannot be known is not-a-number.
+
+    So is what the account is worth while something that counts has no price, or one older than ``max_age``.
+    """
 
     @property
     def admitted(self) -> int:
@@ -34,7 +37,7 @@ class Books(Protocol):
         """Executions since the start, and orders that had traded before it."""
         ...
 
-    def net(self) -> tuple[float, float]:
+    def net(self, max_age: timedelta) -> tuple[float, float]:
         """The lowest and the highest net exposure that working orders can lead to, in currency units."""
         ...
 
@@ -54,11 +57,11 @@ class Books(Protocol):
         """Units of a plan that were filled or may still be, in all orders that name it."""
         ...
 
-    def equity(self) -> float:
-        """Cash and positions at the newest prices, in currency units."""
+    def equity(self, max_age: timedelta) -> float:
+        """Cash and positions, in currency units."""
         ...
 
-    def day_result(self) -> float:
+    def day_result(self, max_age: timedelta) -> float:
         """Equity less that at the start of the day, in currency units."""
         ...
 
@@ -69,7 +72,7 @@ class NoBooks:
     admitted = 0
     executions = 0
 
-    def net(self) -> tuple[float, float]:
+    def net(self, max_age: timedelta) -> tuple[float, float]:
         """Unknown."""
         return nan, nan
 
@@ -89,11 +92,11 @@ class NoBooks:
         """Unknown."""
         return nan
 
-    def equity(self) -> float:
+    def equity(self, max_age: timedelta) -> float:
         """Unknown."""
         return nan
 
-    def day_result(self) -> float:
+    def day_result(self, max_age: timedelta) -> float:
         """Unknown."""
         return nan
 

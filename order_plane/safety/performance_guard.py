@@ -94,15 +94,26 @@ class Storm:
 
 
 class PerformanceGuard:
-    """Judges one `EquityWatch` at each moment; a cause trips once, until it is released."""
+    """Judges one `EquityWatch` at each moment; a cause trips once, until it is released.
+
+    Losses are measured at the newest prices however old: a guard that stopped there would miss what else is lost. That
+    one of them is older than ``fresh_for`` in event time is told.
+    """
 
     def __init__(
-        self, settings: GuardSettings, target: str, capital: float, currencies: Currencies = ONE_CURRENCY
+        self,
+        settings: GuardSettings,
+        target: str,
+        capital: float,
+        currencies: Currencies = ONE_CURRENCY,
+        fresh_for: timedelta = timedelta.max,
     ) -> None:
         self.scope: KillScope = settings.scope
         self.target = target
         sharpe = settings.sharpe
         self._settings = settings
+        self._currencies = currencies
+        self._fresh_for = fresh_for
         self.watch = EquityWatch(
             settings.capital or capital, settings.strategy_id, 1 if sharpe is None else sharpe.window, currencies
         )
@@ -228,16 +239,23 @@ class PerformanceGuard:
             yield _Condition(MARKET_DATA_LOSS, settings.market_data.action, broken, near=False, detail=detail)
         elif (loss or fall or ratio) is not None:
             detail = "what is held cannot be valued, so no loss is measured: a price or an exchange rate is unknown"
-            yield _Condition(MARKET_DATA_LOSS, KillAction.HALT, broken=False, near=self.watch.blind, detail=detail)
+            if not self.watch.blind:
+                detail = f"losses are measured at a price or exchange rate of long ago: {self._blind}"
+            near = self.watch.blind or self._blind is not None
+            yield _Condition(MARKET_DATA_LOSS, KillAction.HALT, broken=False, near=near, detail=detail)
 
     def _unpriced(self, now: datetime, prices: Prices) -> str | None:
-        """A symbol held whose price is missing or too old."""
-        if self._settings.market_data is None:
-            return None
-        for symbol in sorted(self.watch.positions):
+        """A symbol held whose price is missing or too old; where that trips nothing, its exchange rate counts too."""
+        trips = self._settings.market_data
+        max_age = self._fresh_for if trips is None else trips.max_age
+
+        def fresh(symbol: str) -> bool:
             at = prices.priced_at(symbol)
-            fresh = at is not None and now - at <= self._settings.market_data.max_age
-            if not fresh or isnan(prices.price_of(symbol)):
+            return at is not None and now - at <= max_age and not isnan(prices.price_of(symbol))
+
+        for symbol in sorted(self.watch.positions):
+            currency = self._currencies.of.get(symbol) if trips is None else None
+            if not fresh(symbol) or not (currency is None or any(map(fresh, self._currencies.pairs_of(currency)))):
                 return symbol
         return None
 

@@ -1,15 +1,24 @@
 """Ways to send an intent once: the order plane's, and the common ones that do not."""
 
-from hostile_world import Interrupted, Line, OverlappingLine, World, consume
+from collections.abc import Callable
+from contextlib import suppress
 
+from hostile_world import NOON, Interrupted, Line, OverlappingLine, World, consume
+
+from contracts.base import Message
 from contracts.trading import ExecutionReport, OrderIntent
 from order_plane.brokers.port import BrokerRefused, BrokerStateUnknown, BrokerUnavailable
 from order_plane.desk import Desk
 from order_plane.effects import SubmitOrder
 from order_plane.execution import Execution
 from order_plane.journals.memory import MemoryJournal
+from order_plane.journals.port import Resolution, RowState, Verdict
 from order_plane.risk.halt import not_halted, not_in_doubt
 from order_plane.throttle import TokenBucket
+from order_plane.unacceptable import NotInDoubt
+
+Person = Callable[[Execution], list[Message]]
+SIGNS = 0.3
 
 
 def order_plane(world: World, journal: object, *, fenced: bool = True) -> Execution:
@@ -19,8 +28,8 @@ def order_plane(world: World, journal: object, *, fenced: bool = True) -> Execut
     return Execution(desk, Interrupted(journal, world, fenced=fenced), line, "ACC")
 
 
-def life(world: World, journal: object, *, fenced: bool = True) -> None:
-    """One life of the real order plane: recover, then consume."""
+def life(world: World, journal: object, *, fenced: bool = True, person: Person | None = None) -> None:
+    """One life of the real order plane: recover, then consume, with a ``person`` who looks after each batch."""
     stage = order_plane(world, journal, fenced=fenced)
     said = stage.recover()
     world.point()
@@ -29,7 +38,8 @@ def life(world: World, journal: object, *, fenced: bool = True) -> None:
     def handle(batch: list[OrderIntent]) -> list[object]:
         for intent in batch:
             stage.handlers[OrderIntent](intent)
-        return [each for each in stage.settle() if isinstance(each, ExecutionReport)]
+        said = [*stage.settle(), *(() if person is None else person(stage))]
+        return [each for each in said if isinstance(each, ExecutionReport)]
 
     consume(world, handle)
 
@@ -37,6 +47,34 @@ def life(world: World, journal: object, *, fenced: bool = True) -> None:
 def shared(world: World, journal: object) -> list[object]:
     """Two order planes on one journal, of which the newer one takes over."""
     return [lambda: life(world, journal)] * 2
+
+
+def signing(world: World, journal: object) -> Person:
+    """Signs now and then, rightly or not, whatever is in doubt by then: adopt it, not sent, or send it again.
+
+    What was shown may be old when it is signed: he may have gone for lunch, and another plane may have taken over.
+    """
+
+    def look(stage: Execution) -> list[Message]:
+        said: list[Message] = []
+        for past in [] if world.calm else [*journal.pasts()]:
+            if past.state is not RowState.IN_DOUBT or world.chance.random() >= SIGNS:
+                continue
+            verdict = world.chance.choice(list(Verdict))
+            world.point()
+            name = f"v-{past.intent.intent_id.int}" if verdict is Verdict.ADOPTED else ""
+            decision = Resolution(past.intent.intent_id, past.attempt, verdict, "ann", "drill", NOON, name)
+            with suppress(NotInDoubt):
+                said += stage.resolve(decision)
+            world.point()
+        return said
+
+    return look
+
+
+def signed(world: World, journal: object) -> list[object]:
+    """Two order planes on one journal, and a person at each who signs while they are killed and take over."""
+    return [lambda: life(world, journal, person=signing(world, journal))] * 2
 
 
 def unfenced(world: World, journal: object) -> list[object]:

@@ -6,7 +6,18 @@ ALGOTRADE_CHAOS_SCHEDULES sets how many are tried for each kind of venue, ALGOTR
 from collections import Counter
 
 import pytest
-from designs import NoJournal, QueryThenResend, ResendAfterCrash, life, naive, order_plane, replicas, shared, unfenced
+from designs import (
+    NoJournal,
+    QueryThenResend,
+    ResendAfterCrash,
+    life,
+    naive,
+    order_plane,
+    replicas,
+    shared,
+    signed,
+    unfenced,
+)
 from drills import FIRST, SCHEDULES
 from hostile_world import NOON, Worker, World
 
@@ -24,6 +35,8 @@ TOLD = {
     RowState.IN_DOUBT: (OrderStatus.IN_DOUBT,),
 }
 """What is said of an intent that no order came of, by the state of its row."""
+ENDS = {RowState.ACKED, *TOLD}
+"""The states in which the row of an intent may be left."""
 
 
 def played(seed, key_life, design, journal):
@@ -133,6 +146,29 @@ def test_what_is_left_in_doubt_a_person_can_end(verdict):
         check_reports(world, journal, seed)
         assert not ends[RowState.IN_DOUBT]
     assert decided
+
+
+@pytest.mark.fault("P1 P2: a person who signs, rightly or not, while planes are killed and take over")
+@pytest.mark.parametrize("key_life", list(KeyLife))
+def test_no_intent_makes_more_orders_than_were_signed_for_whenever_a_person_signs(key_life):
+    ends, verdicts, twice = Counter(), Counter(), 0
+    for seed in range(FIRST, FIRST + SCHEDULES):
+        journal = MemoryJournal()
+        world = World(seed, key_life, WORKERS)
+        world.run(signed(world, journal), STEPS + 30)
+        settle(world, journal)
+        again = Counter(each.intent_id for each in journal.resolutions() if each.verdict is Verdict.SEND_AGAIN)
+        verdicts.update(each.verdict for each in journal.resolutions())
+        for intent in world.intents:
+            where = f"seed {seed}, {key_life}, intent {intent.intent_id.int}"
+            orders, past = world.orders_of(intent), journal.past(intent.intent_id)
+            assert past is not None, f"{where}: forgotten"
+            assert orders <= past.attempt <= 1 + again[intent.intent_id], f"{where}: {orders} orders"
+            assert past.state in ENDS, f"{where}: left {past.state}"
+            ends[past.state] += 1
+            twice += orders > 1
+    assert (set(verdicts), set(ends)) == (set(Verdict), ENDS), "the schedules are too kind"
+    assert bool(twice) == (key_life is not KeyLife.LIFETIME), "what was signed wrongly doubles where the venue lets it"
 
 
 @pytest.mark.fault("P1: the designs that do double, on the same schedules")

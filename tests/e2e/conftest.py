@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 from backtest.artifacts import Digests, content_digests
 from backtest.run_record import RunRecord
 from backtest.simulation import simulate

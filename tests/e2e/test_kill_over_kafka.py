@@ -95,9 +95,12 @@ class Plane:
                 return result.exit_code, result.output
             self.others.poll(0.2)
 
-    def metrics(self) -> str:
+    def port(self) -> int:
         (port,) = re.findall(r"health is served.*?port\D+(\d+)", self.log.read_text())[-1:]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return int(port)
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}/metrics", timeout=10) as answer:
             return str(answer.read().decode())
 
     def shown(self, line: str) -> None:

@@ -165,7 +165,7 @@ def refused(limits):
 class Flat(NoBooks):
     """Books of an account that holds nothing."""
 
-    def net(self):
+    def net(self, max_age):
         return 0.0, 0.0
 
     def strategy_notional(self, strategy_id, symbol, order):

@@ -85,6 +85,56 @@ def test_an_account_whose_worth_cannot_be_known_denies(limit, worth):
     assert denied(stage, a_bar(), an_intent()) != ""
 
 
+WORTH = {"max_concentration": 10.0, "max_leverage": 10.0, "max_daily_loss": 1e6, "max_net_exposure": 1e6}
+
+
+def a_stage_that_holds_msft(limit, later, restarted=False):
+    """Ten MSFT were bought; then a bar of ``later`` symbols, two hours on."""
+    settings, journal = OrderSettings(limits=LIMITS | {limit: WORTH[limit]}), MemoryJournal()
+    venue = paper_broker(settings, MemoryPaperStore())
+    stage = build_stage(settings, journal, venue)
+    stage.recover()
+    assert denied(stage, a_bar(), a_bar(symbol="MSFT"), an_intent(symbol="MSFT", intent_id=UUID(int=9))) == ""
+    stage.handlers[BarEvent](a_bar(1, symbol="MSFT"))
+    stage.settle()
+    if restarted:
+        stage = build_stage(settings, journal, venue)
+        stage.recover()
+    for symbol in later:
+        stage.handlers[BarEvent](a_bar(121, symbol=symbol))
+    assert stage.desk.positions == {"MSFT": 10.0}
+    return stage
+
+
+@pytest.mark.parametrize("limit", [*WORTH])
+@pytest.mark.parametrize(
+    ("later", "restarted", "passes"),
+    [
+        pytest.param(("MSFT", "AAPL"), False, True, id="in place"),
+        pytest.param(("AAPL",), False, False, id="stale"),
+        pytest.param(("AAPL",), True, False, id="missing"),
+    ],
+)
+def test_a_price_of_something_else_that_is_held_and_cannot_be_relied_on_denies(limit, later, restarted, passes):
+    stage = a_stage_that_holds_msft(limit, later, restarted)
+    later_on = NOON + timedelta(minutes=121)
+    assert (denied(stage, an_intent(timestamp=later_on)) == "") == passes
+
+
+@pytest.mark.parametrize("limit", [*WORTH])
+def test_what_is_held_is_closed_though_something_else_that_is_held_has_no_fresh_price(limit):
+    stage = a_stage_that_holds_msft(limit, ("MSFT", "AAPL"))
+    assert denied(stage, an_intent(timestamp=NOON + timedelta(minutes=121))) == ""
+    for minutes in (122, 250):
+        stage.handlers[BarEvent](a_bar(minutes))
+        stage.settle()
+    assert stage.desk.positions == {"MSFT": 10.0, "AAPL": 10.0}
+    sale = an_intent(intent_id=UUID(int=2), direction=Side.SELL, timestamp=NOON + timedelta(minutes=250))
+    assert denied(stage, sale) == ""
+    more = an_intent(intent_id=UUID(int=3), timestamp=NOON + timedelta(minutes=250))
+    assert denied(stage, more) != ""
+
+
 def days_of(*volumes):
     """A bar a day, the last of them today's."""
     return [unchecked(a_bar(24 * 60 * (day - len(volumes) + 1)), volume=each) for day, each in enumerate(volumes)]

@@ -190,6 +190,22 @@ def test_a_loss_that_cannot_be_measured_is_told_once_each_time():
     assert alerts(moment(stage, 4, 99.0)) == []
 
 
+def test_a_loss_measured_at_a_price_of_long_ago_is_told_once_each_time():
+    stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
+    said = [tell(stage, a_bar(number, symbol="MSFT"), a_slice(number, "MSFT")) for number in (30, 62, 63)]
+    assert [alerts(each) for each in said] == [[], ["NEAR_MARKET_DATA_LOSS"], []]
+    assert alerts(moment(stage, 64, 99.0)) == []
+    (alert,) = [each for each in said[1] if isinstance(each, RiskAlert)]
+    assert "AAPL" in alert.detail
+
+
+def test_a_weekend_without_prices_is_no_loss_of_them():
+    stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
+    monday = 60 * 24 * 3
+    both = [a_bar(monday, symbol="MSFT"), a_bar(monday), a_slice(monday, "AAPL", "MSFT")]
+    assert alerts(tell(stage, *both)) == []
+
+
 def test_a_strategy_that_trades_too_often_is_disabled_until_a_person_lets_it_go_on():
     stage = build_simulation(settings(repeat_executions={"count": 2, "window": 3600, "action": "HALT"}))
     for number in range(1, 4):

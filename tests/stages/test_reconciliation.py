@@ -455,6 +455,27 @@ def test_an_order_that_nobody_asked_for_is_adopted_if_that_is_the_policy():
     assert world.journal.past(UUID(int=77)).order_id == "v-77"
 
 
+def test_a_comparison_cut_in_the_middle_of_a_mend_books_what_it_asked_for_once():
+    world = World(reconciliation={"unknown_orders": "adopt"})
+    world.tell(a_bar(), an_intent())
+    world.venue._broker.observe(a_bar(1))
+    world.venue._broker.drain()  # what the venue reports of the trade is lost
+    asked = []
+
+    def answers_once(seen):
+        asked.append(seen)
+        if len(asked) == 2:
+            raise BrokerUnavailable
+        return a_stranger(seen) if len(asked) == 1 else seen
+
+    world.venue.change = answers_once
+    world.stage.reconcile()
+    world.stage.reconcile()
+    there = world.venue.snapshot()
+    assert dict(world.stage.desk.positions) == dict(there.positions)
+    assert world.stage.desk.cash == pytest.approx(there.cash)
+
+
 def test_an_adopted_order_is_neither_sent_again_nor_cancelled_by_a_policy_for_our_own():
     policy = {"after": timedelta(minutes=1), "unfilled": "cancel"}
     world = World(reconciliation={"unknown_orders": "adopt"}, unfilled=policy, change=a_stranger, extra=ACKED)

@@ -73,7 +73,11 @@ def test_the_next_start_is_under_a_kill_that_nobody_but_the_journal_heard(state)
     assert "Kafka could not be told" in text
     (latched,) = commands(state)
     assert (latched.operator, latched.reason, latched.scope) == ("ann", "drill", KillScope.GLOBAL)
-    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == ["OPENED", "KILL_SWITCH"]
+    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == [
+        "OPENED",
+        "KILL_SWITCH",
+        "CLOSED",
+    ]
     code, text = kill("status", "--state", state)
     assert (code, "ENGAGED GLOBAL * HALT for MANUAL by ann" in text) == (1, True)
 

@@ -100,7 +100,11 @@ def test_a_decision_without_a_plane_waits_in_the_journal(state, command, after):
     (resolution,) = journal.resolutions()
     assert (resolution.operator, resolution.reason) == ("ann", "asked the desk of the venue")
     journal.close()
-    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == ["OPENED", "RESOLUTION"]
+    assert [each["event"] for each in entries(state / "order_journal.audit.jsonl")] == [
+        "OPENED",
+        "RESOLUTION",
+        "CLOSED",
+    ]
     again = orders(*command, *SIGNED, "--state", state)
     assert again.exit_code == 1
 
@@ -241,7 +245,7 @@ def test_an_audit_log_is_verified_and_an_edit_is_found(state):
     assert orders("mark-not-sent", UUID(int=1), *SIGNED, "--state", state).exit_code == 0
     checked = CliRunner().invoke(app, ["audit", "verify", str(state)])
     assert checked.exit_code == 0, checked.output
-    assert "2 entries in order" in checked.output
+    assert "3 entries in order" in checked.output
     log = state / "order_journal.audit.jsonl"
     log.write_text(log.read_text().replace("ann", "bob"))
     checked = CliRunner().invoke(app, ["audit", "verify", str(state)])

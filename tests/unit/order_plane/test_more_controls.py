@@ -1,6 +1,6 @@
 """The controls that are only there when their limit is set: under, at and over it, and with each input broken."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from math import inf, isnan, nan
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from order_plane.risk.port import NO_BOOKS
 from order_plane.risk.traffic import max_orders_per_execution
 from order_plane.settings import OrderSettings
 
+HOUR = timedelta(hours=1)
+
 
 class Books:
     """What a test says."""
@@ -36,11 +38,11 @@ class Books:
         reach=(0.0, 0.0),
     ):
         self.reach = lambda symbol, strategy_id: reach
-        self.net = lambda: net
+        self.net = lambda max_age: net
         self.strategy_notional = lambda strategy_id, symbol, order: strategy
-        self.equity = lambda: equity
+        self.equity = lambda max_age: equity
         self.ordered = lambda plan_id, symbol, side: ordered
-        self.day_result = lambda: result
+        self.day_result = lambda max_age: result
         self.admitted, self.executions = admitted, executions
 
 
@@ -62,7 +64,7 @@ def code_of(refusal):
     ],
 )
 def test_net_exposure(make_intent, make_view, side, net, refused):
-    found = max_net_exposure(1_000.0)(make_intent(direction=side), make_view(books=Books(net=net)))
+    found = max_net_exposure(1_000.0, HOUR)(make_intent(direction=side), make_view(books=Books(net=net)))
     assert code_of(found) == ("NET_EXPOSURE_EXCEEDED" if refused else None)
 
 
@@ -86,8 +88,8 @@ def test_position(make_intent, make_view, before, after, refused):
 @pytest.mark.parametrize(
     ("control", "code", "at", "over"),
     [
-        (max_concentration(0.5), "CONCENTRATION_EXCEEDED", 2_000.0, 1_999.0),
-        (buying_power(2.0), "BUYING_POWER_EXCEEDED", 500.0, 499.0),
+        (max_concentration(0.5, HOUR), "CONCENTRATION_EXCEEDED", 2_000.0, 1_999.0),
+        (buying_power(2.0, HOUR), "BUYING_POWER_EXCEEDED", 500.0, 499.0),
     ],
 )
 def test_limits_by_equity(make_intent, make_view, control, code, at, over):
@@ -103,11 +105,11 @@ def test_limits_by_equity(make_intent, make_view, control, code, at, over):
     ("result", "refused"), [(-99.9, False), (-100.0, False), (-100.1, True), (nan, True), (inf, True)]
 )
 def test_daily_loss(make_intent, make_view, result, refused):
-    found = max_daily_loss(100.0)(make_intent(), make_view(books=Books(result=result)))
+    found = max_daily_loss(100.0, HOUR)(make_intent(), make_view(books=Books(result=result)))
     assert code_of(found) == ("DAILY_LOSS_EXCEEDED" if refused else None)
     for held, reduces in [(-10.0, True), (-9.9, False), (nan, False)]:
         view = make_view(units_before=10.0, units_after=10.0, books=Books(result=result, reach=(held, held)))
-        found = max_daily_loss(100.0)(make_intent(), view)
+        found = max_daily_loss(100.0, HOUR)(make_intent(), view)
         assert code_of(found) == (None if reduces or not refused else "DAILY_LOSS_EXCEEDED")
 
 
@@ -231,7 +233,8 @@ def test_a_corrected_calendar():
 
 
 def test_books_that_nobody_keeps_know_nothing():
-    unknown = [*NO_BOOKS.net(), *NO_BOOKS.strategy_notional("s", "A", 1.0), NO_BOOKS.equity(), NO_BOOKS.day_result()]
+    worth = NO_BOOKS.equity(HOUR), NO_BOOKS.day_result(HOUR)
+    unknown = [*NO_BOOKS.net(HOUR), *NO_BOOKS.strategy_notional("s", "A", 1.0), *worth]
     unknown += [NO_BOOKS.lowest("A"), *NO_BOOKS.reach("A")]
     unknown.append(NO_BOOKS.ordered(UUID(int=1), "A", Side.BUY))
     assert all(map(isnan, unknown))
