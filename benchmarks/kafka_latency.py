@@ -2,9 +2,10 @@
 
 This process publishes bars at a fixed rate as the data plane does and reads execution reports as the strategy plane
 does; a real strategy process and a real order process stand between. Each bar makes the strategy trade, so each
-bar has a report. The relay is two processes that only poll, produce and flush; the second one syncs a file to disk as
-often per message as the order plane's journal does. Rounds alternate, on one broker, in one run; the first of each is
-not counted, since a new Java broker compiles itself meanwhile.
+bar has a report; with ``--every 10`` one bar in ten does, and the relay passes on as many. The relay is two processes
+that only poll, produce and flush; the second one syncs a file to disk as often per message as the order plane's journal
+does. Rounds alternate, on one broker, in one run; the first of each is not counted, since a new Java broker compiles
+itself meanwhile.
 """
 
 import argparse
@@ -61,15 +62,20 @@ def config() -> dict:
     }
 
 
-def pair(number: int) -> tuple[BarEvent, SliceEvent]:
-    """Bar ``number`` and its slice; closes alternate, so the averages cross each time."""
+def pair(number: int, every: int) -> tuple[BarEvent, SliceEvent]:
+    """Bar ``number`` and its slice; closes alternate after each ``every`` bars, and the averages cross then."""
     at = START + timedelta(minutes=number)
-    close = 100.0 + number % 2
+    close = 100.0 + number // every % 2
     bar = BarEvent(symbol="S0", timestamp=at, open=close, high=close, low=close, close=close, volume=1e6)
     return bar, SliceEvent(timestamp=at, bar_size="1min", symbols=("S0",))
 
 
-def through_planes(kafka: KafkaSettings, messages: int, rate: float, folder: Path) -> list[float]:
+def trades(number: int, every: int) -> bool:
+    """Whether the strategy trades on bar ``number``: it buys on a rise and sells when the averages meet again."""
+    return every == 1 or number % (2 * every) in {every, every + 1}
+
+
+def through_planes(kafka: KafkaSettings, messages: int, rate: float, every: int, folder: Path) -> list[float]:
     """Milliseconds from each bar's publication to the first report on the intent it caused."""
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config()))
@@ -93,7 +99,7 @@ def through_planes(kafka: KafkaSettings, messages: int, rate: float, folder: Pat
         heard: dict[UUID, float] = {}
 
         def send(number: int) -> None:
-            bar, moment = pair(number)
+            bar, moment = pair(number, every)
             sent[intent_id("default", bar.symbol, bar.timestamp)] = time.perf_counter()
             bus.publish(bar)
             bus.publish(moment)
@@ -102,16 +108,21 @@ def through_planes(kafka: KafkaSettings, messages: int, rate: float, folder: Pat
             for received in bus.poll(seconds):
                 heard.setdefault(received.message.intent_id, time.perf_counter())
 
-        _paced(messages, rate, send, listen, lambda: len(heard) >= messages - 5)
-    return [1000 * (heard[each] - at) for each, at in sent.items() if each in heard][WARM_UP:]
+        _paced(messages, rate, send, listen, lambda: len(heard) >= answers(messages, every) - 5)
+    return [1000 * (heard[each] - at) for each, at in sent.items() if each in heard][WARM_UP // every :]
 
 
-def through_relay(kafka: KafkaSettings, messages: int, rate: float, folder: Path) -> list[float]:
+def answers(messages: int, every: int) -> int:
+    """On how many of the bars the strategy trades."""
+    return sum(trades(number, every) for number in range(1, messages + 1))
+
+
+def through_relay(kafka: KafkaSettings, messages: int, rate: float, every: int, folder: Path) -> list[float]:
     """Milliseconds for the same bytes over the same topics through two processes that do nothing."""
     from contracts.codec import encode
 
     hops = [("market_events", "order_intents", 0), ("order_intents", "execution_reports", SYNCS_PER_ORDER)]
-    with _relays(kafka, hops, folder):
+    with _relays(kafka, hops, every, folder):
         producer = Producer(producer_config(kafka))
         consumer = Consumer(reader_config(kafka, "bench-relay"))
         topic = kafka.topic("execution_reports")
@@ -120,7 +131,7 @@ def through_relay(kafka: KafkaSettings, messages: int, rate: float, folder: Path
         heard: dict[int, float] = {}
 
         def send(number: int) -> None:
-            bar, _ = pair(number)
+            bar, _ = pair(number, every)
             sent[number] = time.perf_counter()
             producer.produce(kafka.topic("market_events"), encode(bar), str(number).encode())
             producer.poll(0)
@@ -131,18 +142,13 @@ def through_relay(kafka: KafkaSettings, messages: int, rate: float, folder: Path
                 heard.setdefault(int(record.key()), time.perf_counter())
 
         time.sleep(3)
-        _paced(messages, rate, send, listen, lambda: len(heard) >= messages - 5)
+        _paced(messages, rate, send, listen, lambda: len(heard) >= answers(messages, every) - 5)
         consumer.close()
-    return [1000 * (heard[number] - sent[number]) for number in sorted(heard)][WARM_UP:]
+    return [1000 * (heard[number] - sent[number]) for number in sorted(heard)][WARM_UP // every :]
 
 
-def relay(
-    servers: str, prefix: str, source: str, target: str, syncs: int, folder: str, wait_ms: int, embedded: bool
-) -> None:
-    """Forward records from one topic to another until killed."""
-    kafka = KafkaSettings(
-        bootstrap_servers=servers, topic_prefix=prefix, linger_ms=0, fetch_wait_max_ms=wait_ms, embedded=embedded
-    )
+def relay(kafka: KafkaSettings, source: str, target: str, syncs: int, every: int, folder: str) -> None:
+    """Forward the records of bars that are traded on from one topic to another until killed."""
     producer = Producer(producer_config(kafka))
     consumer = Consumer({**reader_config(kafka, f"relay-{source}"), "auto.offset.reset": "earliest"})
     consumer.assign(
@@ -154,7 +160,8 @@ def relay(
             if first is None:
                 continue
             batch = [first, *consumer.consume(499, 0)]
-            for _ in range(syncs):
+            batch = [record for record in batch if trades(int(record.key()), every)]
+            for _ in range(syncs if batch else 0):
                 file.write(b"".join(record.value() for record in batch))
                 os.fdatasync(file.fileno())
             for record in batch:
@@ -177,12 +184,12 @@ def _await_heartbeats(kafka: KafkaSettings) -> None:
 
 
 @contextmanager
-def _relays(kafka: KafkaSettings, hops, folder: Path):
+def _relays(kafka: KafkaSettings, hops, every: int, folder: Path):
     processes = [
         subprocess.Popen(
             [
                 sys.executable, __file__, "--relay", kafka.bootstrap_servers, kafka.topic_prefix, source, target,
-                str(syncs), str(folder), str(kafka.fetch_wait_max_ms), str(int(kafka.embedded)),
+                str(syncs), str(every), str(folder), str(kafka.fetch_wait_max_ms), str(int(kafka.embedded)),
             ]
         )
         for source, target, syncs in hops
@@ -212,7 +219,7 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure(broker: str, rounds: int, messages: int, rate: float) -> dict:
+def measure(broker: str, rounds: int, messages: int, rate: float, every: int) -> dict:
     """Alternate rounds of relay and planes on one broker."""
     results: dict[str, list[tuple[float, float]]] = {"relay": [], "planes": []}
     with _broker(broker) as settings, tempfile.TemporaryDirectory() as folder:
@@ -220,8 +227,10 @@ def measure(broker: str, rounds: int, messages: int, rate: float) -> dict:
             for name, through in (("relay", through_relay), ("planes", through_planes)):
                 kafka, place = settings(f"{name}{number}."), Path(folder) / f"{name}{number}"
                 place.mkdir()
-                times = through(kafka, messages, rate, place)
-                assert len(times) >= 0.98 * (messages - WARM_UP) - 5, f"{name}: only {len(times)} answers"
+                times = through(kafka, messages, rate, every, place)
+                assert len(times) >= 0.98 * (answers(messages, every) - WARM_UP // every) - 5, (
+                    f"{name}: only {len(times)} answers"
+                )
                 if number:
                     results[name].append((percentile(times, 0.5), percentile(times, 0.99)))
     bare, ours = (
@@ -229,7 +238,7 @@ def measure(broker: str, rounds: int, messages: int, rate: float) -> dict:
     )
     ratios = [ours[0] / bare[0], ours[1] / bare[1]]
     return {
-        "broker": broker,
+        "broker": broker, "every": every,
         "relay_p50_ms": round(bare[0], 2), "relay_p99_ms": round(bare[1], 2),
         "planes_p50_ms": round(ours[0], 2), "planes_p99_ms": round(ours[1], 2),
         "ratio_p50": round(ratios[0], 2), "ratio_p99": round(ratios[1], 2),
@@ -266,17 +275,25 @@ def _broker(name: str):
 def main() -> None:
     """Measure on the brokers named and print one JSON line each."""
     if sys.argv[1:2] == ["--relay"]:
-        servers, prefix, source, target, syncs, folder, wait, embedded = sys.argv[2:]
-        relay(servers, prefix, source, target, int(syncs), folder, int(wait), embedded == "1")
+        servers, prefix, source, target, syncs, every, folder, wait, embedded = sys.argv[2:]
+        kafka = KafkaSettings(
+            bootstrap_servers=servers,
+            topic_prefix=prefix,
+            linger_ms=0,
+            fetch_wait_max_ms=int(wait),
+            embedded=embedded == "1",
+        )
+        relay(kafka, source, target, int(syncs), int(every), folder)
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--broker", choices=["embedded", "kafka"], action="append")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=2200)
     parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--every", type=int, default=1, help="trade on one bar in so many")
     arguments = parser.parse_args()
     for name in arguments.broker or ["embedded", "kafka"]:
-        print(json.dumps(measure(name, arguments.rounds, arguments.messages, arguments.rate)))
+        print(json.dumps(measure(name, arguments.rounds, arguments.messages, arguments.rate, arguments.every)))
 
 
 if __name__ == "__main__":

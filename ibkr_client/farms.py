@@ -1,6 +1,7 @@
 """Which data farms are broken, from what the gateway says of them."""
 
 import re
+from math import inf
 
 from ibkr_client.error_policy import FARM_BACK, FARM_BROKEN, LINK_UP, Farm
 from ibkr_client.messages import Notice
@@ -14,33 +15,39 @@ _NOT_CONNECTED = "farms are not connected:"
 class Farms:
     """The farms of the ``needed`` kinds that are broken.
 
-    A farm counts as broken for ``patience`` seconds after the gateway last said so, whatever it says later on: nobody
-    waits for ever because a text was not understood. One without a name stands for its whole kind.
+    A farm counts as broken for ``patience`` seconds after the gateway first said so, however often it repeats that:
+    nobody waits for ever because a text was not understood, or for a farm that no data come from. What is said again
+    after a silence as long is news. A farm without a name stands for its whole kind.
     """
 
     def __init__(self, patience: float, *needed: Farm) -> None:
         self._patience = patience
         self._needed = frozenset(needed)
-        self._broken_at: dict[tuple[Farm, str], float] = {}
+        self._broken: dict[tuple[Farm, str], tuple[float, float]] = {}
+        """When the gateway said it first, and last."""
 
     def hear(self, notice: Notice, now: float) -> bool:
         """Whether data before and after ``notice`` are apart: a farm is broken, or the last broken one is back."""
         kind = FARM_BROKEN.get(notice.code)
         if kind is not None:
-            if kind in self._needed:
-                self._broken_at[kind, _name(notice.text)] = now
-            return kind in self._needed
-        broken = {farm: at for farm, at in self._broken_at.items() if not _ends(notice, *farm)}
-        ended, self._broken_at = len(broken) < len(self._broken_at), broken
+            return kind in self._needed and self._breaks((kind, _name(notice.text)), now)
+        broken = {farm: times for farm, times in self._broken.items() if not _ends(notice, *farm)}
+        ended, self._broken = len(broken) < len(self._broken), broken
         return ended and not self.broken(now)
 
     def broken(self, now: float) -> bool:
         """Whether any is broken."""
-        return any(now - at < self._patience for at in self._broken_at.values())
+        return any(now - first < self._patience for first, _ in self._broken.values())
 
     def forget(self) -> None:
         """Know of none any more: a new connection is told anew."""
-        self._broken_at.clear()
+        self._broken.clear()
+
+    def _breaks(self, farm: tuple[Farm, str], now: float) -> bool:
+        first, last = self._broken.get(farm, (now, -inf))
+        news = now - last >= self._patience
+        self._broken[farm] = now if news else first, now
+        return news
 
 
 def _ends(notice: Notice, kind: Farm, name: str) -> bool:

@@ -59,7 +59,7 @@ def book_fill(told: Fact, broker: Broker, journal: Journal, router: Router, sett
         raise NotBookable(
             f"that cannot be true: the order would have traded {history.filled:g} of {history.quantity:g}"
         )
-    router.learn(fill, settlement)
+    router.learn(fill, settlement, signed=True)
 
 
 def open_changes(past: Past) -> tuple[str, ...]:

@@ -290,7 +290,7 @@ class Execution:
 
     def _send(self, settlement: Settlement, heard: int) -> int:
         """Close what must be closed and send what may be sent; returns how many outputs the guards have heard."""
-        closing = self.supervision.closing(self.upkeep.untold(settlement)) if self.supervision.alert else []
+        closing = self.supervision.closing(self.upkeep.late.untold(settlement)) if self.supervision.alert else []
         again = closing
         if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
             again, self._again = [*closing, *self._again], []

@@ -22,6 +22,7 @@ from order_plane.journals.port import Journal, Past, Recall
 from order_plane.last_start import Running, compared
 from order_plane.limit_settings import LimitSettings, changes
 from order_plane.refusals import refused, why_not_released
+from order_plane.risk.port import RiskCheck
 from order_plane.safety.guards import Guards
 from order_plane.safety.kill_targets import unmet
 from order_plane.settlement import NOTHING, Measured
@@ -122,10 +123,15 @@ class Supervision:
         except LooserLimit as error:
             self._journal.witness({**told, "done": False, "refusal": str(error)})
             raise
-        self._desk.tighten(checks)
+        self._judge_by(limits, checks)
         self._journal.note(note_of(self.controls.configured, limits))
         self._journal.witness({**told, "done": True})
         return [name for name in LimitSettings.model_fields if getattr(before, name) != getattr(limits, name)]
+
+    def _judge_by(self, limits: LimitSettings, checks: Sequence[RiskCheck]) -> None:
+        self._desk.tighten(checks)
+        for guard in () if self.guards is None else self.guards.all:
+            guard.fresh_for = limits.reference_max_age
 
     def forget_limits(self, operator: str, reason: str) -> None:
         """Let the next start go by its configuration, at the wish of ``operator``; until then nothing changes."""
@@ -175,7 +181,7 @@ class Supervision:
         controls.restore(notes)
         limits, told = in_force(notes, controls.configured)
         if limits is not controls.configured:
-            self._desk.tighten(controls.tighten(limits))
+            self._judge_by(limits, controls.tighten(limits))
         self._journal.note(note_of(controls.configured, limits))
         return () if told is None else [warning("LIMITS_IN_FORCE", told, self._desk.as_of())]
 

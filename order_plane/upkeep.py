@@ -8,13 +8,13 @@ from uuid import UUID
 from contracts.base import Message
 from contracts.trading import OrderIntent
 from kernel.ports import Clock
-from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, CountsTraded, Remote
+from order_plane.brokers.port import Broker, BrokerStateUnknown, BrokerUnavailable, Remote
 from order_plane.changes import AT_MARKET_REQUEST
 from order_plane.desk import Desk
 from order_plane.effects import CancelOrder, ReplaceOrder, SubmitOrder
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.port import Journal, Past, Recall
-from order_plane.lifecycle import RELATIVE_TOLERANCE
+from order_plane.late_trades import LateTrades
 from order_plane.policies import (
     CANCEL_REQUEST,
     MARKET_REQUEST,
@@ -63,7 +63,7 @@ class Upkeep:
         self._deadlines = Deadlines(timedelta(0) if self._policy is None else self._policy.after)
         self._replaced: set[UUID] = set()
         self._replacing = Replacing(desk, journal, broker, router)
-        self._cancelled: set[UUID] = set()
+        self.late = LateTrades(desk, journal, broker, router, reconciled=wanted is not None)
         self.confirm: Callable[[], bool] = lambda: True
         """Whether this plane may send what no intent asks for; a replacement waits until it may."""
         self.may_replace: Callable[[UUID], bool] = lambda intent_id: True
@@ -128,54 +128,8 @@ class Upkeep:
 
     def cancel(self, due: Mapping[UUID, CancelOrder], settlement: Settlement) -> dict[UUID, CancelOrder]:
         """Ask for the cancels ``due``; returns those to ask for next time."""
-        if self._reconciler is not None or self._desk.switch.flattens:
-            self._cancelled.update(order.intent_id for order in due.values())
+        self.late.watch(order.intent_id for order in due.values())
         return self._router.cancel_each(due, settlement)
-
-    def untold(self, settlement: Settlement) -> set[str]:
-        """Symbols of which nothing may be closed yet: the venue does not say what its cancelled orders traded.
-
-        While a kill closes positions it is asked about each that has ended since its newest account, and what it tells
-        is booked: it may list a trade later than the end, or only when it is asked. One that knows an order no more
-        has not said that nothing traded: its account does, which is asked for, if it is at all.
-        """
-        ended = [each for each in self._cancelled if not self._desk.knows(each)] if self._desk.switch.flattens else ()
-        symbols: set[str] = set()
-        silent = False  # who has not answered for one is not asked for the others now: each would take as long
-        for intent_id in ended:
-            past = self._journal.past(intent_id)
-            told = None if silent else self._told_of(intent_id)
-            if told is None:
-                silent = True
-                symbols |= set() if past is None else {past.intent.symbol}
-                continue
-            known = () if past is None else settlement.completed(past).facts
-            for fact in told:
-                if fact not in known:
-                    self._router.learn(fact, settlement)
-            if past is None or not self._is_short(settlement.completed(past), told):
-                self._cancelled.discard(intent_id)
-            else:
-                self._router.cut_off = True
-                symbols.add(past.intent.symbol)
-        return symbols
-
-    def _is_short(self, past: Past, told: Sequence[Fact]) -> bool:
-        """Whether an order may have traded more than is booked, by what the venue has ``told`` of it or not."""
-        forgotten = not told and past.history.there and self._reconciler is not None
-        return forgotten or self._counts_more(past)
-
-    def _counts_more(self, past: Past) -> bool:
-        """Whether the venue says that more of an order has traded than is booked, whatever executions it lists."""
-        counted = self._broker.traded(past.intent.intent_id) if isinstance(self._broker, CountsTraded) else 0.0
-        return counted > past.history.filled * (1 + RELATIVE_TOLERANCE)
-
-    def _told_of(self, intent_id: UUID) -> Sequence[Fact] | None:
-        """What the venue tells of an order; None when it does not answer."""
-        try:
-            return self._broker.lookup(intent_id) or ()
-        except (BrokerUnavailable, BrokerStateUnknown):
-            return None
 
     def _goes_to_market(self, past: Past) -> bool:
         """Whether the venue works it as a market order, or is asked now to do so: it is asked only once."""
@@ -216,7 +170,7 @@ class Upkeep:
             told = self._broker.lookup(past.intent.intent_id)
         except (BrokerUnavailable, BrokerStateUnknown):
             return False
-        return told is not None and agrees(past, replaces.quantity, told) and not self._counts_more(past)
+        return told is not None and agrees(past, replaces.quantity, told) and not self.late.counts_more(past)
 
     @property
     def waits(self) -> bool:
@@ -247,7 +201,7 @@ class Upkeep:
             return ()
         said = self._reconciler.run(self._hear)
         if self._desk.halts.held is None:  # the venue gave its account
-            self._cancelled = {each for each in self._cancelled if self._desk.knows(each)}
+            self.late.accounted()
         return said
 
     def _hear(self) -> Settlement:

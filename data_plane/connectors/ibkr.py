@@ -219,11 +219,11 @@ class LiveSource:
         else:
             self._bars = TradeBars(terms.live, terms.building, contracts, self._take, told, pacer)
         self._bars.begin_after(newest)
-        self._ears.all.append(self._bars)
+        self._ears.add(self._bars)
         if terms.quotes:
             clock = line.clock.now
             self._quotes = Quotes(terms.live, contracts, self._take, self._cut, clock, delayed=terms.delayed)
-            self._ears.all.append(self._quotes)
+            self._ears.add(self._quotes)
         connection = await line.ready()
         with suppress(ConnectionLost):  # the next connection is greeted, too
             await self._greet(connection)

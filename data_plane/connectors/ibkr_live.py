@@ -130,6 +130,7 @@ class UpdatedBars(Listener):
             self._connection = None  # until it is greeted again
             self._suspend()
         elif self._farms.hear(notice, asyncio.get_running_loop().time()):
+            _LOG.warning("bars wait for a data farm, or it is back", code=notice.code, text=notice.text)
             self._suspend()
             self._again(self._series.values())
 
@@ -195,7 +196,12 @@ class UpdatedBars(Listener):
 
     async def _cancel_left_over(self, connection: Connection) -> None:
         while self._left_over and connection is self._connection:
-            await connection.cancel_bars(self._left_over.pop())
+            number = self._left_over.pop()
+            try:
+                await connection.cancel_bars(number)
+            except asyncio.CancelledError:  # whoever asks next has to
+                self._left_over.append(number)
+                raise
 
     async def _tidy_up(self, connection: Connection) -> None:
         with suppress(ConnectionLost):

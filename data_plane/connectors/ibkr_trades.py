@@ -123,8 +123,10 @@ class TradeBars(Listener):
             self._connection = None  # until it is greeted again
             self._suspend()
         else:
-            self._past.hear(notice, _now())
-            if self._live.hear(notice, _now()):
+            past, live = self._past.hear(notice, _now()), self._live.hear(notice, _now())
+            if past or live:
+                _LOG.warning("bars wait for a data farm, or it is back", code=notice.code, text=notice.text)
+            if live:
                 self._suspend()
 
     def lost(self) -> None:

@@ -12,7 +12,7 @@ ENDS = frozenset({FactKind.CANCELLED, FactKind.EXPIRED, FactKind.REJECT})
 """After these nothing more trades."""
 DUST = 1e-9
 """An order is filled when less than this fraction of it is left."""
-_ACCOUNT_NUMBERS = re.compile(r"\b(?:DU|DF|DI|U|F|I)\d{4,}\b")
+_ACCOUNT_NUMBERS = re.compile(r"\b(?:D[UFI][A-Z]?|[UFI])\d{4,}\b")
 _OF_A_CORRECTION = 1_000
 """Numbers that a fill may have under one name of its execution: the later its commission is from, the higher."""
 

@@ -113,7 +113,7 @@ class PerformanceGuard:
         sharpe = settings.sharpe
         self._settings = settings
         self._currencies = currencies
-        self._fresh_for = fresh_for
+        self.fresh_for = fresh_for
         self.watch = EquityWatch(
             settings.capital or capital, settings.strategy_id, 1 if sharpe is None else sharpe.window, currencies
         )
@@ -247,7 +247,7 @@ class PerformanceGuard:
     def _unpriced(self, now: datetime, prices: Prices) -> str | None:
         """A symbol held whose price is missing or too old; where that trips nothing, its exchange rate counts too."""
         trips = self._settings.market_data
-        max_age = self._fresh_for if trips is None else trips.max_age
+        max_age = self.fresh_for if trips is None else trips.max_age
 
         def fresh(symbol: str) -> bool:
             at = prices.priced_at(symbol)

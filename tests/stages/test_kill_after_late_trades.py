@@ -7,7 +7,7 @@ import pytest
 from order_messages import a_bar, an_intent, tell
 from venue_double import Venue
 
-from contracts.control import KillAction, KillSwitchCommand
+from contracts.control import KillAction, KillSwitchCommand, RiskAlert
 from contracts.trading import OrderType, Side
 from order_plane.brokers.port import BrokerStateUnknown, Snapshot
 from order_plane.composition import build_stage
@@ -135,5 +135,57 @@ def test_nothing_is_closed_while_the_venue_counts_more_of_the_exit_than_it_lists
     tell(stage, KILL)
     assert venue.closed == []
     venue.lookup = lambda intent_id: known
+    tell(stage)
+    assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)
+
+
+def counts_more_than_it_lists(venue):
+    """Six units of the exit have traded, and no execution is ever listed."""
+    venue.traded = lambda intent_id: 6.0 if intent_id == EXIT else 0.0
+    venue.lookup = lambda intent_id: [fact(EXIT, FactKind.ACK), fact(EXIT, FactKind.CANCELLED)]
+
+
+def test_an_account_that_may_be_as_late_as_the_list_of_trades_must_agree_twice(venue):
+    stage = a_held_stage(venue)
+    counts_more_than_it_lists(venue)
+    venue.holds = {"AAPL": 10.0}
+    tell(stage, KILL)
+    stage.reconcile()
+    tell(stage)
+    assert venue.closed == []
+    stage.reconcile()
+    tell(stage)
+    assert venue.closed == [(Side.SELL, 10.0)]
+
+
+def test_an_account_that_shows_the_trade_decides_at_once(venue):
+    stage = a_held_stage(venue)
+    counts_more_than_it_lists(venue)
+    venue.holds = {"AAPL": 4.0}
+    tell(stage, KILL)
+    stage.reconcile()
+    tell(stage)
+    assert venue.closed == [(Side.SELL, 4.0)]
+
+
+def test_an_exit_that_was_cancelled_before_the_kill_is_waited_for_too(venue):
+    stage = a_held_stage(venue)
+    counts_more_than_it_lists(venue)
+    venue.holds = {"AAPL": 10.0}
+    stage.cancel(EXIT, "request", "a person wants it")
+    tell(stage)
+    stage.reconcile()
+    tell(stage, KILL)
+    assert venue.closed == []
+
+
+def test_a_person_is_told_once_what_is_counted_and_not_listed_and_ends_the_wait_by_booking_it(stage, venue):
+    counts_more_than_it_lists(venue)
+    said = [*tell(stage, KILL), *tell(stage, a_bar(2)), *tell(stage, a_bar(3))]
+    assert [each.symbol for each in said if isinstance(each, RiskAlert) and each.code == "TRADES_NOT_LISTED"] == [
+        "AAPL"
+    ]
+    assert venue.closed == []
+    stage.book(Fact(EXIT, FactKind.FILL, "e-1", NOON, "2", 6.0, 100.0))
     tell(stage)
     assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)

@@ -199,6 +199,13 @@ def test_a_loss_measured_at_a_price_of_long_ago_is_told_once_each_time():
     assert "AAPL" in alert.detail
 
 
+def test_the_age_at_which_a_price_is_too_old_to_measure_a_loss_by_is_tightened_with_the_limits():
+    stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
+    limits = stage.supervision.controls.limits.model_copy(update={"reference_max_age": timedelta(minutes=5)})
+    stage.supervision.tighten(limits, "ann", "feeds are poor today")
+    assert alerts(tell(stage, a_bar(30, symbol="MSFT"), a_slice(30, "MSFT"))) == ["NEAR_MARKET_DATA_LOSS"]
+
+
 def test_a_weekend_without_prices_is_no_loss_of_them():
     stage = invested(build_simulation(settings(QUIET | {"daily_loss": {}})))
     monday = 60 * 24 * 3

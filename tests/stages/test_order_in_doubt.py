@@ -94,6 +94,11 @@ def test_a_doubt_that_a_person_settles_is_no_news(doubtful):
     assert alerts(stage.resolve(a_decision(Verdict.ADOPTED, order_id="o-1"))) == []
 
 
+def test_that_a_person_books_an_execution_of_it_is_no_word_of_the_venue(doubtful):
+    stage, _ = doubtful
+    assert alerts(stage.book(a_fact(FactKind.FILL, quantity=1.0, price=100.0))) == []
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_adopted_order_works_on(world, doubtful, restart):
     stage, venue = doubtful

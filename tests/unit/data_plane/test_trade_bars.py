@@ -7,6 +7,7 @@ import pytest
 from virtual_time import run
 
 from data_plane.bars import TickAggregator
+from data_plane.connectors.ibkr_ears import Ears
 from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_terms import LiveTerms
 from data_plane.connectors.ibkr_trades import Building, TradeBars
@@ -409,3 +410,22 @@ def test_what_is_built_is_given_before_anything_later_counts_as_given():
 
     run(play())
     assert market.volumes() == [*WHOLE, (5, 5.0), (6, 5.0), (7, 5.0)]
+
+
+@pytest.mark.parametrize(("lost", "asked"), [(False, []), (True, [5])])
+def test_what_was_said_of_farms_before_bars_were_wanted_counts_unless_that_connection_is_lost(lost, asked):
+    market, ears = Market("AAPL"), Ears()
+    gateway = Gateway(market, lines=1)
+
+    async def play():
+        ears.notice(US_LOST)
+        if lost:
+            ears.lost()
+        ears.add(market.bars)
+        await market.bars.greet(gateway)
+        assert gateway.taken == asked
+        ears.notice(US_BACK)
+        await market.at(3, 40)
+        assert len(gateway.taken) == 1
+
+    run(play())

@@ -168,6 +168,26 @@ def test_what_was_kept_is_cancelled_before_more_is_asked_for_since_the_gateway_k
     assert service.most == len(symbols)
 
 
+def test_of_cancels_that_were_interrupted_by_another_cut_none_is_forgotten():
+    symbols = tuple("ABCDEFGHIJ")
+    market, service = of(symbols), Service()
+
+    async def slowly(number, cancel=service.cancel_bars):
+        await asyncio.sleep(0.1)
+        await cancel(number)
+
+    async def play():
+        await market.greet(service)
+        service.cancel_bars = slowly
+        for code, seconds in ((2103, 0.0), (2104, 0.05), (2103, 0.0), (2104, 5.0)):
+            market.notice(Notice(-1, code, ""))
+            await asyncio.sleep(seconds)
+
+    run(play())
+    assert sorted(service.kept) == sorted(market._by_number)
+    assert service.most == len(symbols)
+
+
 @pytest.mark.parametrize("back", [2106, 1102])
 def test_after_a_cut_each_symbol_is_kept_once_even_when_it_was_being_asked_for(back):
     market, service = of(("AAPL", "MSFT")), Service()

@@ -76,6 +76,14 @@ def test_nobody_waits_longer_than_the_patience_and_what_is_back_later_is_news(fa
     assert not farms.hear(told(2104, "it is OK:hfarm"), 93.0)
 
 
+def test_a_farm_that_is_told_broken_again_and_again_is_waited_for_once_and_what_breaks_after_a_silence_is_news(farms):
+    broken = told(2103, "it is broken:cashfarm")
+    assert [farms.hear(broken, at) for at in (1.0, 31.0, 62.0, 93.0)] == [True, False, False, False]
+    assert not farms.broken(62.0)
+    assert farms.hear(broken, 153.0)
+    assert farms.broken(154.0)
+
+
 def test_farms_that_nobody_needs_are_no_news():
     farms = Farms(60.0, Farm.MARKET)
     assert not any(farms.hear(told(code), 1.0) for code in (2105, 2157, 2106, 2107, 2158, 1102))
