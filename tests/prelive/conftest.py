@@ -18,7 +18,7 @@ from gates.ladder import Standing
 from gates.running import Choices, run_stage
 from gates.shelf import Shelf
 from gates.suites import ADAPTER, CODE, SUITES
-from ibkr_client.library import LIBRARIES
+from ibkr_client.library import LIBRARIES, find_library
 from kernel.code_version import PACKAGES, ROOT, source_digest, source_files
 from kernel.signing import Signer, signer_at
 from launcher.gates_cli import context_of
@@ -154,7 +154,7 @@ def junit(place: Path, *, adapter: bool = True) -> Path:
     paths = [path for name in SUITES for path in (ROOT / name.replace(".", "/")).rglob("test_*.py")]
     names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
     cases = "".join(f'<testcase classname="{name}" name="t"/>' for name in names)
-    cases += f'<testcase classname="{ADAPTER}" name="t[ib_async]">{"" if adapter else "<skipped/>"}</testcase>'
+    cases += f'<testcase classname="{ADAPTER}" name="t[{find_library()}]">{"" if adapter else "<skipped/>"}</testcase>'
     said = f'<properties><property name="{CODE}" value="{source_digest()}"/></properties>'
     (place / "junit.xml").write_text(f"<testsuites><testsuite>{said}{cases}</testsuite></testsuites>", "utf-8")
     return place / "junit.xml"
