@@ -26,6 +26,7 @@ from launcher.settings import load_settings
 
 GATEWAY = "ALGOTRADE_PRELIVE_CONFIG"
 """Names the settings of a real gateway, whose stages are those of `algotrade gates`; without it all is simulated."""
+WORKER = "PYTEST_XDIST_WORKER"
 COVERAGE, JUNIT = "ALGOTRADE_COVERAGE_JSON", "ALGOTRADE_JUNIT_XML"
 """Reports of a whole test run, of JUnit several as in a PATH. Without them stages 1 and 4 have stand-ins on the
 simulator, and fail on a gateway."""
@@ -100,6 +101,8 @@ def library() -> Iterator[str]:
 def ladder(library: str, tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     """The ladder of the given settings, where `algotrade gates` has it, else one whose governance is signed."""
     if given := os.environ.get(GATEWAY):
+        if WORKER in os.environ:
+            pytest.fail(f"{GATEWAY} names one gateway, on which stages go one after the other: run them without -n")
         return Ladder(context_of(Path(given), None), named_reports(sim=False), {})
     place = tmp_path_factory.mktemp("prelive")
     keys = {role: signer_at(place / f"{role.name}.key") for role in Role}
