@@ -30,8 +30,10 @@ def run(context: Context, account: str, days: int) -> AnyArtifact:
 
     Raises:
         NoPaperSession: when the settings are not those of a paper session.
+        RecordSigned: when a record is in force, or may be; nothing was touched then.
         RehearsalFailed: when there was nothing to rehearse with.
     """
+    context.shelf.require_unsigned()
     on_paper(context.order)
     folder = context.shelf.directory / f"rehearsal-{SystemClock().now():%Y%m%d-%H%M%S-%f}"
     rehearsals, seen = rehearse(context, folder)
@@ -51,11 +53,7 @@ def run(context: Context, account: str, days: int) -> AnyArtifact:
         weakest_evidence=_weaker(weakest(rungs), source[0]),
     )
     made = context.finish(8, checks, found, {"ROLLBACK_PROCEDURE.md": rollback_page(rehearsals)}, source)
-    record = drafted(context, made, found, account, days)
-    if record is not None:
-        context.shelf.draft(record)
-    else:
-        (context.shelf.directory / RECORD).unlink(missing_ok=True)
+    context.shelf.draft(drafted(context, made, found, account, days))
     write_decision(context)
     return made
 

@@ -14,6 +14,7 @@ from gates.artifact import MODELS, AnyArtifact
 from gates.ladder import Found
 from gates.stages import LOG, RECORD, STAGES, stage
 from kernel.audit_log import AuditLog
+from kernel.clock import SystemClock
 
 _RECORD = "record"
 Model = TypeVar("Model", bound=Sheet)
@@ -21,6 +22,10 @@ Model = TypeVar("Model", bound=Sheet)
 
 class UnreadableDocument(ValueError):
     """A file is missing or does not follow its schema; the text names file and field."""
+
+
+class RecordSigned(ValueError):
+    """A record that is signed, or cannot be read, is in the way of a new one; the text says what to do."""
 
 
 class Shelf:
@@ -51,8 +56,41 @@ class Shelf:
         digest = self.write(stage(artifact.stage).artifact, artifact)
         self._note(str(artifact.stage), digest, artifact.created_at)
 
-    def draft(self, record: GoLiveRecord) -> None:
-        """Write the record that people are to sign, and note it like an artifact; raises as `finish` does."""
+    def require_unsigned(self) -> None:
+        """Return only when there is no record, or one without signatures and reviews.
+
+        Raises:
+            RecordSigned: otherwise, or when nobody can say.
+        """
+        path = self.directory / RECORD
+        if not path.exists():
+            return
+        try:
+            signed = self.read(RECORD, SignedRecord)
+        except UnreadableDocument:
+            why = "cannot be read"
+        else:
+            if not signed.signatures and not signed.reviews:
+                return
+            why = "has signatures or reviews"
+        kept = path.with_stem(f"{path.stem}-{SystemClock().now():%Y%m%d-%H%M%S-%f}")
+        raise RecordSigned(
+            f"{path} {why}, and stage 8 does not replace it: live trading may stand on it. Move it to {kept}, and run "
+            "stage 8 again; until all have signed the new one, live trading starts only with order.go_live.record_path "
+            "there"
+        )
+
+    def draft(self, record: GoLiveRecord | None) -> None:
+        """Write the record that people are to sign, and note it like an artifact; None leaves none to be signed.
+
+        Raises:
+            AuditBroken: when the log was changed.
+            RecordSigned: as `require_unsigned` does.
+        """
+        self.require_unsigned()
+        if record is None:
+            (self.directory / RECORD).unlink(missing_ok=True)
+            return
         self.write(RECORD, SignedRecord(record=record))
         self._note(_RECORD, record.fingerprint, record.decided_at)
 

@@ -60,7 +60,10 @@ STAGES = (
     Stage(
         4,
         "Implementation",
-        ("JUnit reports of unit and port suites (--junit for each; else it runs them)", "a client library in one"),
+        (
+            "JUnit reports of unit and port suites (--junit for each; else it runs them)",
+            "the client library that trades here in one",
+        ),
         (
             "unit suite",
             "ports suite",

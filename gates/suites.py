@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from gates.artifact import AnyArtifact, Collected, Suites
 from gates.context import Context, check
-from ibkr_client.library import LIBRARIES
+from ibkr_client.library import LIBRARIES, find_library
 from kernel.code_version import source_digest
 
 SUITES = ("tests.unit", "tests.ports")
@@ -42,11 +42,16 @@ class Report(NamedTuple):
 
 
 def run_suites(context: Context, junit: Sequence[Path] = ()) -> AnyArtifact:
-    """Judge JUnit reports together, or run unit and port suites here to get one; raises NoReport for an unreadable one.
+    """Judge JUnit reports together, or run unit and port suites here to get one.
 
     A test ran if it did in one of them and failed if it did in any: client libraries exclude each other, so that each
-    needs an environment, and a report, of its own.
+    needs an environment, and a report, of its own. Over the adapter must be tested with the one that trades here.
+
+    Raises:
+        LibraryMissing: when it is not known which one that is.
+        NoReport: for an unreadable one.
     """
+    trades = find_library()
     if not junit:
         junit = (context.shelf.directory / "junit.xml",)
         context.shelf.directory.mkdir(parents=True, exist_ok=True)
@@ -63,8 +68,8 @@ def run_suites(context: Context, junit: Sequence[Path] = ()) -> AnyArtifact:
         check("every file of tests was run", not absent, "all of both suites", ", ".join(absent) or "all"),
         check(
             "the port suite ran over Interactive Brokers",
-            any(over.values()),
-            f"tests of {ADAPTER} with a client library",
+            over[trades] > 0,
+            f"tests of {ADAPTER} with {trades}, which trades here",
             ", ".join(f"{library}: {count}" for library, count in over.items()),
         ),
         check("nothing failed", not failed, "no failure and no error", len(failed)),

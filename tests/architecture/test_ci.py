@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 LIBRARIES = ("ib_insync", "ib_async")
-TOLD = ("ALGOTRADE_COVERAGE_JSON", "ALGOTRADE_JUNIT_XML", "ALGOTRADE_REQUIRE_IBKR")
+GATEWAY = "ALGOTRADE_PRELIVE_CONFIG"
+TOLD = (GATEWAY, "ALGOTRADE_COVERAGE_JSON", "ALGOTRADE_JUNIT_XML", "ALGOTRADE_REQUIRE_IBKR")
 RECORD = f"""#!/bin/sh
 echo "$(basename "$0") $*{"".join(f" {name}=${name}" for name in TOLD)}" >> "$CALLS"
 """
@@ -103,6 +104,12 @@ def test_the_stages_judge_the_run_over_the_adapter_too(checkout, library):
 def test_without_the_report_of_a_whole_run_none_is_named(checkout):
     *_, stages = checkout.run(".ci/apart", "ib_async")
     assert "ALGOTRADE_JUNIT_XML= " in stages
+
+
+def test_the_stages_of_several_workers_never_meet_a_gateway_that_was_named(checkout):
+    *_, stages = checkout.run(".ci/apart", "ib_async", **{GATEWAY: "/home/live.yaml"})
+    assert "tests/prelive" in stages
+    assert f" {GATEWAY}= " in stages
 
 
 def test_the_official_client_is_installed_somewhere_and_asked_for_there(checkout):

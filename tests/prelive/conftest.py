@@ -18,7 +18,7 @@ from gates.ladder import Standing
 from gates.running import Choices, run_stage
 from gates.shelf import Shelf
 from gates.suites import ADAPTER, CODE, SUITES
-from ibkr_client.library import LIBRARIES
+from ibkr_client.library import LIBRARIES, find_library
 from kernel.code_version import PACKAGES, ROOT, source_digest, source_files
 from kernel.signing import Signer, signer_at
 from launcher.gates_cli import context_of
@@ -26,6 +26,7 @@ from launcher.settings import load_settings
 
 GATEWAY = "ALGOTRADE_PRELIVE_CONFIG"
 """Names the settings of a real gateway, whose stages are those of `algotrade gates`; without it all is simulated."""
+WORKER = "PYTEST_XDIST_WORKER"
 COVERAGE, JUNIT = "ALGOTRADE_COVERAGE_JSON", "ALGOTRADE_JUNIT_XML"
 """Reports of a whole test run, of JUnit several as in a PATH. Without them stages 1 and 4 have stand-ins on the
 simulator, and fail on a gateway."""
@@ -100,6 +101,8 @@ def library() -> Iterator[str]:
 def ladder(library: str, tmp_path_factory: pytest.TempPathFactory) -> Ladder:
     """The ladder of the given settings, where `algotrade gates` has it, else one whose governance is signed."""
     if given := os.environ.get(GATEWAY):
+        if WORKER in os.environ:
+            pytest.fail(f"{GATEWAY} names one gateway, on which stages go one after the other: run them without -n")
         return Ladder(context_of(Path(given), None), named_reports(sim=False), {})
     place = tmp_path_factory.mktemp("prelive")
     keys = {role: signer_at(place / f"{role.name}.key") for role in Role}
@@ -154,7 +157,7 @@ def junit(place: Path, *, adapter: bool = True) -> Path:
     paths = [path for name in SUITES for path in (ROOT / name.replace(".", "/")).rglob("test_*.py")]
     names = (".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths)
     cases = "".join(f'<testcase classname="{name}" name="t"/>' for name in names)
-    cases += f'<testcase classname="{ADAPTER}" name="t[ib_async]">{"" if adapter else "<skipped/>"}</testcase>'
+    cases += f'<testcase classname="{ADAPTER}" name="t[{find_library()}]">{"" if adapter else "<skipped/>"}</testcase>'
     said = f'<properties><property name="{CODE}" value="{source_digest()}"/></properties>'
     (place / "junit.xml").write_text(f"<testsuites><testsuite>{said}{cases}</testsuite></testsuites>", "utf-8")
     return place / "junit.xml"

@@ -24,6 +24,7 @@ pytestmark = [
 ]
 PEOPLE = {"risk-officer": "Rita", "cto": "Carl", "lead-trader": "Lena"}
 ROLES = {"Risk Officer": "risk-officer", "CTO": "cto", "Lead Trader": "lead-trader"}
+WORKER = "PYTEST_XDIST_WORKER"
 REPORTS = ("ALGOTRADE_COVERAGE_JSON", "ALGOTRADE_JUNIT_XML")
 
 
@@ -53,13 +54,17 @@ class Desk:
         """Write the governance, which all three sign."""
         names = [word for role, name in PEOPLE.items() for word in (f"--{role}", name)]
         assert self.gates("govern", *names, "--policy", str(self.place / "policy.txt")).exit_code == 0
-        for role, name in PEOPLE.items():
-            key = ("--key", str(self.place / f"{role}.key"))
-            assert self.gates("sign", "governance", "--role", role, "--name", name, *key).exit_code == 0
+        for role in PEOPLE:
+            self.sign("governance", role)
+
+    def sign(self, document, role):
+        """One of them signs."""
+        who = ("--role", role, "--name", PEOPLE[role], "--key", str(self.place / f"{role}.key"))
+        assert self.gates("sign", document, *who).exit_code == 0
 
     def pytest(self, marker, **reports):
         """The tests of a stage, as somebody with these settings runs them."""
-        kept = {name: value for name, value in os.environ.items() if name not in REPORTS}
+        kept = {name: value for name, value in os.environ.items() if name not in {*REPORTS, WORKER}}
         environment = {**kept, "ALGOTRADE_PRELIVE_CONFIG": str(self.place / "settings.yaml"), **reports}
         command = [sys.executable, "-m", "pytest", "-vv", "-p", "no:cacheprovider", "-m", marker, "tests/prelive"]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -67,6 +72,10 @@ class Desk:
     def stage_of(self, name):
         """An artifact in the evidence directory."""
         return json.loads((self.evidence / name).read_text("utf-8"))
+
+    def files(self):
+        """All of the evidence, as it is."""
+        return {path: path.read_bytes() for path in self.evidence.rglob("*") if path.is_file()}
 
 
 @pytest.fixture
@@ -80,6 +89,13 @@ def test_a_stage_leaves_its_artifact_where_the_ladder_looks(desk):
     assert desk.stage_of("ACCOUNT_CONFIG.json")["evidence"] == "simulated"
     (rung,) = [line for line in desk.gates("status").output.splitlines() if "Account probe" in line]
     assert "passed" in rung
+
+
+def test_several_workers_do_not_share_a_gateway(desk):
+    done = desk.pytest("stage6", **{WORKER: "gw1"})
+    assert done.returncode == 1
+    assert "run them without -n" in done.stdout
+    assert not desk.evidence.exists()
 
 
 def test_a_decision_is_not_taken_on_stand_ins_for_the_reports(desk, coverage_report):
@@ -116,3 +132,9 @@ def test_the_ladder_is_climbed_to_its_end_with_the_session_that_was_traded_befor
     told = desk.gates("status").output
     assert "next: algotrade gates run" not in told
     assert "its evidence is simulated, which never allows live trading" in told
+    desk.sign("record", "cto")
+    evidence = desk.files()
+    again = desk.pytest("stage8", **named)
+    assert again.returncode == 1
+    assert "GO_LIVE_RECORD.json has signatures" in again.stdout
+    assert desk.files() == evidence

@@ -1,12 +1,24 @@
 import json
+import re
+from datetime import timedelta
 
 import pytest
 
-from domain.go_live import SignedGovernance
+from domain.go_live import (
+    Evidence,
+    GoLiveRecord,
+    Review,
+    Role,
+    Signature,
+    SignedGovernance,
+    SignedRecord,
+    SignedReview,
+    Step,
+)
 from gates.artifact import Breakdown, Collected
 from gates.context import check
-from gates.shelf import UnreadableDocument
-from gates.stages import LOG, stage
+from gates.shelf import RecordSigned, UnreadableDocument
+from gates.stages import LOG, RECORD, STAGES, stage
 from kernel.audit_log import AuditBroken
 from kernel.code_version import Code
 
@@ -103,3 +115,62 @@ def test_an_artifact_names_the_code_as_it_was_when_its_stage_began(context, monk
     monkeypatch.setattr("gates.context.code_version", lambda: Code("9.9", "", True, "cd" * 32))
     made = context.finish(5, [check("it", True, "so", "so")], Collected(tests={}))
     assert made.code == began
+
+
+@pytest.fixture
+def record(context, now):
+    subject = context.subject()
+    return GoLiveRecord(
+        account="U1",
+        configuration=subject.configuration,
+        order_configuration=subject.order_configuration,
+        limits=subject.limits,
+        code=subject.code,
+        evidence=Evidence.PAPER,
+        evidence_account=subject.account,
+        artifacts={str(each.number): "ab" * 32 for each in STAGES},
+        passed=True,
+        decided_at=now,
+        expires_at=now + timedelta(days=9),
+        capital=1.0,
+        scale_up=(Step(capital_fraction=0.1, position_cap=1.0, review_by=now + timedelta(days=9)),),
+    )
+
+
+def with_a_signature(record):
+    given = Signature(role=Role.CTO, name="Carl", public_key="ab" * 32, signature="ab" * 64)
+    return SignedRecord(record=record, signatures=(given,)).model_dump_json()
+
+
+def with_a_review(record):
+    review = Review(record=record.fingerprint, step=2, reviewed_at=record.decided_at, findings="fine")
+    return SignedRecord(record=record, reviews=(SignedReview(review=review),)).model_dump_json()
+
+
+def of_another_schema(record):
+    return '{"more": 1}'
+
+
+@pytest.mark.parametrize("kind", [with_a_signature, with_a_review, of_another_schema])
+@pytest.mark.parametrize("drafted", [True, False])
+def test_a_draft_never_takes_the_place_of_what_people_may_have_signed(context, record, kind, drafted):
+    context.shelf.draft(record)
+    path = context.shelf.directory / RECORD
+    path.write_text(kind(record), "utf-8")
+    before = path.read_bytes()
+    with pytest.raises(RecordSigned, match="Move it to") as refusal:
+        context.shelf.draft(record if drafted else None)
+    assert path.read_bytes() == before
+    path.rename(re.search(r"Move it to (\S+\.json)", str(refusal.value))[1])
+    context.shelf.draft(record)
+    assert context.shelf.record() == (SignedRecord(record=record), "")
+
+
+def test_an_unsigned_draft_gives_way_to_the_next_or_to_none(context, record):
+    context.shelf.draft(record)
+    other = record.model_copy(update={"capital": 2.0})
+    context.shelf.draft(other)
+    assert context.shelf.record()[0].record == other
+    context.shelf.draft(None)
+    assert not (context.shelf.directory / RECORD).exists()
+    context.shelf.draft(None)

@@ -8,6 +8,7 @@ import pytest
 
 from gates import suites
 from gates.suites import NoReport, read_junit
+from ibkr_client.library import CHOICE, LibraryMissing
 from kernel.code_version import ROOT, source_digest
 
 CODE = """
@@ -44,8 +45,9 @@ ADAPTER = "the port suite ran over Interactive Brokers"
 
 
 @pytest.fixture
-def checkout(context, tmp_path):
+def checkout(context, tmp_path, monkeypatch):
     """A small project with both suites, in which a client library may be installed."""
+    monkeypatch.setenv(CHOICE, "ib_async")
     root = tmp_path / "checkout"
     for name, text in (("unit/test_unit.py", TESTS), ("ports/test_any_broker.py", BROKERS), ("conftest.py", "")):
         (root / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -85,9 +87,20 @@ def test_without_a_client_library_the_adapter_is_not_tested_whatever_else_passes
 @pytest.mark.parametrize("library", ["ib_insync", "ib_async"])
 def test_what_one_environment_skips_another_may_run(checkout, monkeypatch, library):
     main = report(checkout, monkeypatch)
+    monkeypatch.setenv(CHOICE, library)
     apart = report(checkout, monkeypatch, library, library, ["tests/ports/test_any_broker.py"])
     assert failing(checkout, main, apart) == {}
     assert "every file of tests was run" in failing(checkout, apart)
+
+
+def test_the_library_that_trades_here_is_the_one_that_must_have_been_tested(checkout, monkeypatch):
+    path = report(checkout, monkeypatch, installed="ib_insync")
+    assert failing(checkout, path) == {ADAPTER: "ib_insync: 1, ib_async: 0"}
+    monkeypatch.setenv(CHOICE, "ib_insync")
+    assert failing(checkout, path) == {}
+    monkeypatch.setenv(CHOICE, "another")
+    with pytest.raises(LibraryMissing, match=CHOICE):
+        suites.run_suites(checkout, [path])
 
 
 def test_a_failure_in_any_environment_counts_also_where_another_skips_or_passes_it(checkout, monkeypatch):

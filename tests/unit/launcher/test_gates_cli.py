@@ -158,6 +158,16 @@ def a_live_record(place, settings, days=5):
         assert f"code cccccccccccc, record {record.fingerprint[:16]}" in done.output
 
 
+def test_a_new_decision_leaves_a_signed_record_alone_and_says_what_to_do(place):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    before = {path.name: path.read_bytes() for path in (place / "gates").iterdir()}
+    done = gates(place, "run", "8", "--sim")
+    assert done.exit_code == 2
+    assert "GO_LIVE_RECORD.json has signatures" in done.output
+    assert "order.go_live.record_path" in done.output
+    assert {path.name: path.read_bytes() for path in (place / "gates").iterdir()} == before
+
+
 def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(place):
     environment = {
         "ALGOTRADE_ORDER__MODE": "live",
