@@ -18,7 +18,7 @@ class LateTrades:
 
     A venue may list a trade later than the end of its order, or only when it is asked. One that knows an order no more
     has not said that nothing traded, and one may count more than it lists. Then its account decides, if it is
-    ``reconciled``: one that differs caps what is closed; one that does not may be as late, so that it must agree twice.
+    ``reconciled``, which caps what is closed; it may be as late as the list, so that a second one is waited for.
     """
 
     def __init__(self, desk: Desk, journal: Journal, broker: Broker, router: Router, *, reconciled: bool) -> None:
@@ -29,7 +29,7 @@ class LateTrades:
         self._reconciled = reconciled
         self._cancelled: set[UUID] = set()
         self._short: set[UUID] = set()
-        self._agreed: set[UUID] = set()
+        self._agreed: dict[UUID, float] = {}
 
     def watch(self, cancelled: Iterable[UUID]) -> None:
         """Orders are about to be cancelled."""
@@ -71,20 +71,19 @@ class LateTrades:
         for intent_id in [each for each in self._cancelled if not self._desk.knows(each)]:
             past = self._journal.past(intent_id)
             if past is not None and self._may_lag(past):
-                self._agreed.add(intent_id)
+                self._agreed[intent_id] = past.history.filled
             else:
                 self._forget(intent_id)
 
     def _may_lag(self, past: Past) -> bool:
-        """Whether an account that agreed with the journal may be as late as the list of trades: the first one may."""
+        """Whether the account may be as late as the list of trades: it is the first one since so much was booked."""
         name = past.intent.intent_id
-        if past.intent.symbol in (self._desk.books.beyond or ()) or name in self._agreed:
-            return False
-        return name in self._short or self.counts_more(past)
+        return self._agreed.get(name) != past.history.filled and (name in self._short or self.counts_more(past))
 
     def _forget(self, intent_id: UUID) -> None:
-        for each in (self._cancelled, self._short, self._agreed):
-            each.discard(intent_id)
+        self._cancelled.discard(intent_id)
+        self._short.discard(intent_id)
+        self._agreed.pop(intent_id, None)
 
     def _is_short(self, past: Past, told: Sequence[Fact]) -> bool:
         """Whether an order may have traded more than is booked, by what the venue has ``told`` of it or not."""

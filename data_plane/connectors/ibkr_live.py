@@ -138,7 +138,7 @@ class UpdatedBars(Listener):
         """Nothing comes until the next connection."""
         self._connection = None
         self._suspend()
-        self._left_over.clear()
+        self._left_over = []
         self._farms.forget()
 
     def _end(self, series: _Series, notice: Notice) -> None:
@@ -195,12 +195,13 @@ class UpdatedBars(Listener):
             self._left_over.append(number)
 
     async def _cancel_left_over(self, connection: Connection) -> None:
-        while self._left_over and connection is self._connection:
-            number = self._left_over.pop()
+        left_over = self._left_over  # of this connection: numbers begin anew with each
+        while left_over and connection is self._connection:
+            number = left_over.pop()
             try:
                 await connection.cancel_bars(number)
             except asyncio.CancelledError:  # whoever asks next has to
-                self._left_over.append(number)
+                left_over.append(number)
                 raise
 
     async def _tidy_up(self, connection: Connection) -> None:

@@ -188,6 +188,26 @@ def test_of_cancels_that_were_interrupted_by_another_cut_none_is_forgotten():
     assert service.most == len(symbols)
 
 
+def test_cancels_that_the_end_of_a_connection_interrupts_are_not_those_of_the_next_one():
+    market, service = of(("AAPL", "MSFT")), Service()
+
+    async def play():
+        await market.greet(service)
+        cancelled, service.cancel_bars = [], lambda number: asyncio.sleep(0.1, cancelled.append(number))
+        market.notice(Notice(-1, 2103, ""))
+        market.notice(Notice(-1, 2104, ""))
+        await asyncio.sleep(0.05)
+        market.lost()
+        await asyncio.sleep(0.2)
+        cancelled.clear()
+        await market.greet(service)
+        market.on_time()
+        await asyncio.sleep(0.2)
+        assert cancelled == []
+
+    run(play())
+
+
 @pytest.mark.parametrize("back", [2106, 1102])
 def test_after_a_cut_each_symbol_is_kept_once_even_when_it_was_being_asked_for(back):
     market, service = of(("AAPL", "MSFT")), Service()
