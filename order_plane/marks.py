@@ -54,11 +54,7 @@ class Marks:
 
     def quote_of(self, symbol: str) -> tuple[float, datetime | None, float, datetime | None]:
         """`price_of`, `priced_at`, `rate_of` and `rated_at` the symbol."""
-        mark = self._newest.get(symbol)
-        if mark is None:
-            price, at = nan, None
-        else:
-            price, at = mark.close if isinstance(mark, BarEvent) else mark.price, mark.timestamp
+        price, at = self.price_of(symbol), self.priced_at(symbol)
         if not self._currencies.of:
             return price, at, 1.0, None
         return price, at, self.rate_of(symbol), self.rated_at(symbol)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from data_plane.connectors.ibkr_ears import Ears
 from data_plane.connectors.ibkr_history import HistoryLoader, HistoryPacer, Step, Wanted
 from data_plane.connectors.ibkr_live import UpdatedBars
 from data_plane.connectors.ibkr_quotes import Quotes
-from data_plane.connectors.ibkr_terms import LiveTerms
+from data_plane.connectors.ibkr_terms import BEFORE_ALL, LiveTerms
 from data_plane.connectors.ibkr_trades import Building, TradeBars
 from data_plane.connectors.port import RawBar, RawQuote, RawTick
 from data_plane.connectors.replay import ReplayConnector, SourceFile
@@ -32,7 +32,6 @@ from ibkr_client.messages import Hello
 
 _SLACK_SECONDS = 60.0
 _STEP_SECONDS = 0.25
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class UnknownSymbol(GatewayRefused):
@@ -208,7 +207,7 @@ class LiveSource:
 
     async def _subscribe(self, newest: Mapping[str, datetime]) -> None:
         terms, line = self._terms, self._lifeline
-        self._order = InOrder(min(newest.get(symbol, _BEFORE_ALL) for symbol in terms.live.symbols))
+        self._order = InOrder(min(newest.get(symbol, BEFORE_ALL) for symbol in terms.live.symbols))
         contracts, pacer = self._contracts, self._pacer
 
         def told() -> datetime:

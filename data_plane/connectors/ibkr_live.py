@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import filterfalse
 from math import inf
 
@@ -12,7 +12,7 @@ import structlog
 
 from data_plane.connectors.ibkr_bars import row_of
 from data_plane.connectors.ibkr_history import HistoryPacer
-from data_plane.connectors.ibkr_terms import LiveTerms
+from data_plane.connectors.ibkr_terms import BEFORE_ALL, LiveTerms, duration
 from data_plane.connectors.port import RawBar
 from ibkr_client.bar_sizes import size_name
 from ibkr_client.connection import Connection, ConnectionLost, RequestRefused
@@ -22,14 +22,12 @@ from ibkr_client.farms import Farms
 from ibkr_client.messages import HistoryBar, Listener, Notice
 
 _LOG = structlog.get_logger()
-_DAY = timedelta(days=1)
 _AT_ONCE = 10
 """Requests for history that are open at the same time; the gateway takes fifty."""
 _GREETING_SECONDS = 30.0
 """How long a new connection waits for its bars before other things go on."""
 PATIENT_SECONDS = 20.0
 """A symbol that pacing rules hold back for longer, or of which there is no answer, keeps nobody waiting."""
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 REFUSED = (RequestRefused, TimeoutError, AmbiguousContract)
 """What keeps one symbol from being subscribed, and no other."""
 
@@ -46,7 +44,7 @@ class _Series:
     asked: int = 0
     asking: asyncio.Task[None] | None = None
     open: HistoryBar | None = None
-    given: datetime = _BEFORE_ALL
+    given: datetime = BEFORE_ALL
     heard_at: float = 0.0
     refused: bool = False
 
@@ -214,7 +212,7 @@ class UpdatedBars(Listener):
         late = asyncio.get_running_loop().call_later(PATIENT_SECONDS, setattr, series, "refused", True)
         try:
             number, bars = await connection.keep_bars(
-                contract.contract_id, contract.terms.exchange, self._duration(series), self._size
+                contract.contract_id, contract.terms.exchange, duration(series.given, self._told()), self._size
             )
             return number, [*bars, *self._early.pop(number, ())]
         finally:
@@ -275,12 +273,6 @@ class UpdatedBars(Listener):
         finally:
             if asked == series.asked:
                 series.heard_at = asyncio.get_running_loop().time()
-
-    def _duration(self, series: _Series) -> str:
-        """As much of the past as is missing, a day at least."""
-        if series.given == _BEFORE_ALL:
-            return "1 D"
-        return f"{max(1, -(-(self._told() - series.given) // _DAY)) + 1} D"
 
     def _close(self, bar: HistoryBar) -> datetime:
         return datetime.fromtimestamp(int(bar.start), UTC) + self._terms.step

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from operator import attrgetter
 
+from data_plane.connectors.ibkr_terms import BEFORE_ALL
 from data_plane.connectors.port import RawBar
 from data_plane.session_grid import SessionGrid
 
-BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 _MARGIN = timedelta(seconds=1)
 

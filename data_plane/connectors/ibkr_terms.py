@@ -1,9 +1,12 @@
 """What is subscribed at Interactive Brokers, and how patiently."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from data_plane.session_grid import step_of
+
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,10 @@ class LiveTerms:
         if step is None:
             raise ValueError("daily bars are history: use an intraday bar_size for live bars")
         return step
+
+
+def duration(given: datetime, told: datetime) -> str:
+    """Whole days of the past to ask for at ``told``: all since the close ``given``, one when there is none."""
+    if given == BEFORE_ALL:
+        return "1 D"
+    return f"{max(1, -(-(told - given) // _DAY)) + 1} D"

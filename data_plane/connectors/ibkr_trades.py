@@ -11,8 +11,8 @@ from contracts.market import TickType
 from data_plane.connectors.ibkr_bars import row_of
 from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_live import PATIENT_SECONDS, REFUSED
-from data_plane.connectors.ibkr_tape import BEFORE_ALL, Tape, close_of
-from data_plane.connectors.ibkr_terms import LiveTerms
+from data_plane.connectors.ibkr_tape import Tape, close_of
+from data_plane.connectors.ibkr_terms import LiveTerms, duration
 from data_plane.connectors.port import RawBar, RawTick
 from data_plane.session_grid import SessionGrid
 from ibkr_client.bar_sizes import size_name
@@ -23,7 +23,6 @@ from ibkr_client.farms import Farms
 from ibkr_client.messages import Listener, Notice, Trade
 
 _LOG = structlog.get_logger()
-_DAY = timedelta(days=1)
 _PATIENCE = timedelta(seconds=PATIENT_SECONDS)
 _MOST_PATCHES = 5  # so often missing bars are asked for before they are given up
 
@@ -273,10 +272,10 @@ class TradeBars(Listener):
         if wait > PATIENT_SECONDS and not tape.patched:
             tape.refuse(_now())
         await asyncio.sleep(wait)
-        days = 1 if tape.given == BEFORE_ALL else max(1, -(-(self._told() - tape.given) // _DAY)) + 1
+        wanted = duration(tape.given, self._told())
         try:
             contract = await self._contracts.qualified(connection, tape.symbol)
-            asked = connection.history(contract.contract_id, contract.terms.exchange, "", f"{days} D", self._size)
+            asked = connection.history(contract.contract_id, contract.terms.exchange, "", wanted, self._size)
             bars = await asyncio.wait_for(asked, PATIENT_SECONDS)  # others wait for it
         except REFUSED as error:
             _LOG.warning("missing bars were refused", symbol=tape.symbol, reason=str(error) or type(error).__name__)

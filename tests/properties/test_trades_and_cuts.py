@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from market_scripts import happen, let_pass
 
 from data_plane.bars import TickAggregator
 from data_plane.connectors.ibkr_history import HistoryPacer
@@ -137,13 +138,7 @@ class World:
         await self.bars.greet(self)
 
     async def passes(self, seconds):
-        """Time goes on; it is looked at every few seconds."""
-        until = self.now + timedelta(seconds=seconds)
-        while self.now < until:
-            self.now += timedelta(seconds=7)
-            self.bars.on_time()
-            for _ in range(6):
-                await asyncio.sleep(0)
+        await let_pass(self, seconds, 6)
 
     async def well(self, minutes):
         """Everything is told to be back, and both symbols trade every minute."""
@@ -173,11 +168,7 @@ def test_every_bar_comes_once_and_never_in_part(script):
     async def play():
         await world.bars.greet(world)
         await world.well(3)
-        for what, which, seconds in script:
-            done = what(world, which)
-            if done is not None:
-                await done
-            await world.passes(seconds)
+        await happen(world, script)
         await world.well(14)  # longer than a line that died stays unmissed
 
     asyncio.run(play())

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from market_scripts import happen, let_pass
 
 from data_plane.connectors.ibkr_history import HistoryPacer
 from data_plane.connectors.ibkr_live import UpdatedBars
@@ -105,12 +106,7 @@ class World:
         self.trade(2.0)
 
     async def passes(self, seconds):
-        until = self.now + timedelta(seconds=seconds)
-        while self.now < until:
-            self.now += timedelta(seconds=7)
-            self.bars.on_time()
-            for _ in range(8):
-                await asyncio.sleep(0)
+        await let_pass(self, seconds, 8)
 
     async def well(self, minutes):
         """Everything is back, and the symbol trades every minute."""
@@ -137,11 +133,7 @@ def test_every_bar_comes_once_and_never_in_part(script):
     async def play():
         await world.bars.greet(world)
         await world.well(2)
-        for what, code, seconds in script:
-            done = what(world, code)
-            if done is not None:
-                await done
-            await world.passes(seconds)
+        await happen(world, script)
         await world.well(4)
 
     asyncio.run(play())
