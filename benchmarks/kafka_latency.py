@@ -126,7 +126,7 @@ def through_relay(kafka: KafkaSettings, messages: int, rate: float, every: int, 
         producer = Producer(producer_config(kafka))
         consumer = Consumer(reader_config(kafka, "bench-relay"))
         topic = kafka.topic("execution_reports")
-        consumer.assign([TopicPartition(topic, number, 0) for number in range(4)])
+        consumer.assign([TopicPartition(topic, 0, 0)])
         sent: dict[int, float] = {}
         heard: dict[int, float] = {}
 
@@ -151,9 +151,7 @@ def relay(kafka: KafkaSettings, source: str, target: str, syncs: int, every: int
     """Forward the records of bars that are traded on from one topic to another until killed."""
     producer = Producer(producer_config(kafka))
     consumer = Consumer({**reader_config(kafka, f"relay-{source}"), "auto.offset.reset": "earliest"})
-    consumer.assign(
-        [TopicPartition(kafka.topic(source), number, 0) for number in range(4 if source != "order_intents" else 1)]
-    )
+    consumer.assign([TopicPartition(kafka.topic(source), 0, 0)])
     with (Path(folder) / f"{source}.log").open("ab", buffering=0) as file:
         while True:
             first = consumer.poll(1.0)

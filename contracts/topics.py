@@ -45,7 +45,7 @@ class Topic:
     messages: tuple[type[Message], ...]
     key: str
     owner: str
-    partitions: int = 4
+    partitions: int = 1
     retention: timedelta = timedelta(days=7)
     cleanup_policy: str = "delete"
     dead_letter: str | None = None
@@ -80,7 +80,6 @@ _TABLE = (
         (OrderIntent, IntentsHandedOver),
         key="symbol",
         owner="strategy",
-        partitions=1,
         retention=_FOR_GOOD,
         dead_letter="dlq_order_intents",
         rebuilds=True,
@@ -100,7 +99,6 @@ _TABLE = (
         (KillSwitchCommand, RunMarker),
         key="none",
         owner="operator",
-        partitions=1,
         retention=_FOR_GOOD,
         dead_letter="dlq_control",
     ),
@@ -109,19 +107,17 @@ _TABLE = (
         (RebalancePlan, PlanDecision, PlanProgress),
         key="strategy",
         owner="strategy",
-        partitions=1,
         retention=_FOR_GOOD,
         dead_letter="dlq_control",
     ),
     # Small, and read whole by every order plane that starts: the first claim of all counts as much as the newest.
-    Topic("journal_claims", (JournalClaim,), key="none", owner="order", partitions=1, retention=_FOR_GOOD),
-    Topic("risk_alerts", (RiskAlert,), key="none", owner="order", partitions=1, dead_letter="dlq_control"),
+    Topic("journal_claims", (JournalClaim,), key="none", owner="order", retention=_FOR_GOOD),
+    Topic("risk_alerts", (RiskAlert,), key="none", owner="order", dead_letter="dlq_control"),
     Topic(
         "execution_costs",
         (ExecutionCost,),
         key="symbol",
         owner="order",
-        partitions=1,
         cleanup_policy="compact",
         dead_letter="dlq_control",
     ),
@@ -130,7 +126,6 @@ _TABLE = (
         (PortfolioState,),
         key="strategy",
         owner="strategy",
-        partitions=1,
         cleanup_policy="compact",
         dead_letter="dlq_control",
     ),
@@ -139,7 +134,6 @@ _TABLE = (
         (Heartbeat,),
         key="plane",
         owner="every plane",
-        partitions=1,
         retention=timedelta(days=1),
         cleanup_policy="compact,delete",
         dead_letter="dlq_control",

@@ -60,8 +60,11 @@ class MockCluster:
     def create_topics(self, prefix: str = "") -> None:
         """Make every topic of the table under ``prefix``; existing ones stay as they are."""
         for topic in TOPICS.values():
-            name = qualified(topic.name, prefix).encode()
-            self._library.rd_kafka_mock_topic_create(self._cluster, name, topic.partitions, 1)
+            self.create_topic(qualified(topic.name, prefix), topic.partitions)
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Make one topic, of any name and width; an existing one stays as it is."""
+        self._library.rd_kafka_mock_topic_create(self._cluster, name.encode(), partitions, 1)
 
     def refuse_topic(self, name: str, error_code: int) -> None:
         """Answer every request for topic ``name`` with ``error_code`` of the protocol; 0 ends it."""

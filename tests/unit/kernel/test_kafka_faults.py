@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from contracts.codec import encode
-from contracts.control import KillSwitchCommand
+from contracts.control import AlertSeverity, KillSwitchCommand, RiskAlert
 from contracts.market import BarEvent
 from kernel.clock import monotonic
 from kernel.embedded_broker import MockCluster, start_embedded_broker
@@ -28,6 +28,9 @@ PRODUCE = 0
 NOBODY = "127.0.0.1:9"
 KILL = KillSwitchCommand(
     command_id=UUID(int=1), timestamp=datetime(2024, 1, 2, tzinfo=UTC), engage=True, operator="ada", reason="drill"
+)
+ALERT = RiskAlert(
+    timestamp=datetime(2024, 1, 2, tzinfo=UTC), severity=AlertSeverity.WARNING, code="DRILL", detail="nothing happened"
 )
 
 
@@ -94,13 +97,13 @@ def test_a_missing_topic_is_said_with_the_command_that_makes_it(cluster, setting
 
 
 def test_a_dead_letter_topic_with_too_few_partitions_is_refused(cluster, settings):
-    library, handle = cluster._library, cluster._cluster
-    library.rd_kafka_mock_topic_create(handle, b"narrow.market_events", 4, 1)
-    library.rd_kafka_mock_topic_create(handle, b"narrow.dlq_market_events", 2, 1)
+    cluster.create_topic("narrow.market_events", 4)
+    cluster.create_topic("narrow.dlq_market_events", 2)
     narrow = settings.model_copy(update={"topic_prefix": "narrow."})
     with pytest.raises(TopicMismatch, match="2 partitions"):
         check_topics(narrow, ["market_events"])
-    assert {state.topic.name: state.verdict for state in topic_states(narrow)}["market_events"] == "ok"
+    verdicts = {state.topic.name: state.verdict for state in topic_states(narrow)}
+    assert verdicts["market_events"] == "has 4 partitions, the table says 1"
 
 
 def test_a_dead_letter_topic_that_refuses_stops_the_plane_and_the_message_comes_again(cluster, settings):
@@ -280,12 +283,12 @@ def test_progress_that_is_refused_for_good_stops_the_plane(cluster, settings):
 
 
 def test_a_storm_of_dead_letters_never_pauses_the_kill_switch(cluster, settings):
-    with KafkaBus(settings, "strategy", [BarEvent, KillSwitchCommand]) as bus:
+    with KafkaBus(settings, "strategy", [BarEvent, RiskAlert, KillSwitchCommand]) as bus:
         assert bus.wait_ready(60.0)
         foreign(settings, [b"poison"] * 30)
         poll_until(bus, lambda _: bus.storm)
         foreign(settings, [b"poison too", encode(KILL)], topic="control")
-        foreign(settings, [encode(bar(1))], partition=1)
+        foreign(settings, [encode(ALERT)], topic="risk_alerts")
         assert [each.message for each in poll_until(bus, bool)] == [KILL]
         assert bus.dead_lettered["control", "NOT_JSON"] == 1
         assert poll_until(bus, bool, seconds=0.5) == []
