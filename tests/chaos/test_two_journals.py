@@ -9,15 +9,28 @@ from planes_on_kafka import FOREIGN_REPORT, PATIENCE, PlaneInHand, PlaneInThread
 
 from contracts.codec import encode
 from contracts.market import BarEvent
+from contracts.topics import TOPICS
 from contracts.trading import OrderIntent
 from kernel.clock import monotonic
+from kernel.embedded_broker import MockCluster
 from kernel.kafka_bus import KafkaBus
+from kernel.kafka_settings import KafkaSettings
 from order_plane.brokers.paper_store import MemoryPaperStore
 from order_plane.composition import paper_broker
 from order_plane.journals.port import JournalError
 from order_plane.journals.sqlite import SqliteJournal
 
 INTENTS = "order_intents/0"
+WIDE = 4
+
+
+@pytest.fixture
+def kafka():
+    """A broker whose topics have partitions enough for two members of a group; one partition goes to one of them."""
+    with closing(MockCluster()) as cluster:
+        for name in TOPICS:
+            cluster.create_topic(name, WIDE if name.endswith("market_events") else 1)
+        yield KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
 
 
 class Line:
