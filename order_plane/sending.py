@@ -76,18 +76,21 @@ class Sending:
         """
         desk, dispatch, watched = self._desk, self._dispatch, self._supervision.guards is not None
         silence: BrokerUnavailable | None = None
-        withheld = 0
+        withheld = False
         for order in orders:
             said = len(settlement.outputs)
             ready = dispatch.make_way(order, settlement)  # a venue may take long to say so
             heard = self._overhear(settlement, heard, said) if watched else heard
             ready = ready and (order.attempt == 1 or dispatch.is_absent(order, settlement))
-            silence = self._listen(settlement, silence)
+            try:
+                self.heed(settlement, ask=silence is None)
+            except BrokerUnavailable as away:
+                silence = away  # once Kafka was silent it is not asked again
             closes = bool(exempt) and order.intent.intent_id in exempt
-            if silence is not None and not closes:
-                withheld += 1
-                if ready:
-                    dispatch.withhold(order, "KAFKA_AWAY: Kafka fell silent before it was sent", settlement)
+            held = silence is not None and not closes
+            withheld = withheld or held
+            if ready and held:
+                dispatch.withhold(order, "KAFKA_AWAY: Kafka fell silent before it was sent", settlement)
             elif ready and self._is_late(order.intent):
                 dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)
             elif ready and (order.attempt > 1 or (desk.troubled and not closes)):
@@ -110,14 +113,6 @@ class Sending:
         if self._supervision.overhear(settlement.outputs[heard:]):
             settlement.outputs += self._supervision.act(())
         return len(settlement.outputs)
-
-    def _listen(self, settlement: Settlement, silence: BrokerUnavailable | None) -> BrokerUnavailable | None:
-        """`heed` and return None, or how Kafka did not answer; once it was silent it is not asked again."""
-        try:
-            self.heed(settlement, ask=silence is None)
-        except BrokerUnavailable as away:
-            return away
-        return silence
 
     def heed(self, settlement: Settlement, *, ask: bool = True) -> None:
         """Carry out what somebody waits for; to be called before anything that makes the venue trade.
@@ -142,7 +137,8 @@ class Sending:
 
         What took no time at all takes none here either, so that a backtest is the same on every machine.
         """
-        waited = since_boot() - self._decided_at
-        if intent.valid_until is None or waited < _PAUSE_SECONDS:
+        until = intent.valid_until
+        if until is None:
             return False
-        return self._desk.now + timedelta(seconds=waited) > intent.valid_until
+        waited = since_boot() - self._decided_at
+        return waited >= _PAUSE_SECONDS and self._desk.now + timedelta(seconds=waited) > until
