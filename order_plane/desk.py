@@ -277,7 +277,7 @@ class Desk:
     def _count(self, order: WorkingOrder, working: float) -> None:
         """Count ``working`` units of ``order`` as still to trade."""
         if working != order.working:
-            self._exposure.work(order.symbol, working - order.working, buying=order.buying)
+            self._exposure.work(order.symbol, working - order.working, order.buying)
             order.working = working
 
     def _blocked(self, but: UUID | None = None) -> Set[tuple[str, Side]]:

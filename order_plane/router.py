@@ -51,7 +51,7 @@ class Router:
         self.cut_off = False
         """Whether the venue did not answer since this was last put back."""
 
-    def learn(self, fact: Fact, settlement: Settlement, *, signed: bool = False) -> None:
+    def learn(self, fact: Fact, settlement: Settlement, signed: bool = False) -> None:
         """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol.
 
         ``signed`` says that a person told it, who need not be told that a doubt is over.

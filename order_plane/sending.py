@@ -1,9 +1,8 @@
 """Sends what was let through, one order after another, and looks between two whether trading has been stopped."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import KillSwitchCommand
@@ -68,13 +67,16 @@ class Sending:
         """The journal is asked now: what it answers holds for a moment."""
         self._ours_at = self._decided_at = since_boot()
 
-    def send(self, orders: Iterable[SubmitOrder], exempt: Collection[UUID], settlement: Settlement, heard: int) -> int:
+    def send(
+        self, orders: Iterable[SubmitOrder], closing: Sequence[SubmitOrder], settlement: Settlement, heard: int
+    ) -> int:
         """Send each of ``orders``, unless what was said since they were let through forbids it.
 
-        ``exempt`` are intents that close a position and that nothing holds back. The guards have heard so many of the
+        ``closing`` are those that close a position and that nothing holds back. The guards have heard so many of the
         outputs of ``settlement``; returns how many they have heard then.
         """
         desk, dispatch, watched = self._desk, self._dispatch, self._supervision.guards is not None
+        exempt = {order.intent.intent_id for order in closing} if closing else ()
         silence: BrokerUnavailable | None = None
         withheld = False
         for order in orders:
@@ -83,7 +85,7 @@ class Sending:
             heard = self._overhear(settlement, heard, said) if watched else heard
             ready = ready and (order.attempt == 1 or dispatch.is_absent(order, settlement))
             try:
-                self.heed(settlement, ask=silence is None)
+                self.heed(settlement, silence is None)
             except BrokerUnavailable as away:
                 silence = away  # once Kafka was silent it is not asked again
             closes = bool(exempt) and order.intent.intent_id in exempt
@@ -114,7 +116,7 @@ class Sending:
             settlement.outputs += self._supervision.act(())
         return len(settlement.outputs)
 
-    def heed(self, settlement: Settlement, *, ask: bool = True) -> None:
+    def heed(self, settlement: Settlement, ask: bool = True) -> None:
         """Carry out what somebody waits for; to be called before anything that makes the venue trade.
 
         When that cannot be known nothing more leaves, and what the venue has said so far is made durable.

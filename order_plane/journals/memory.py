@@ -80,8 +80,6 @@ class MemoryJournal:
         self._published = 0
         self.sequence = 0
         """How many transactions were ever written."""
-        self.shared = False
-        """Nobody else can reach it."""
         self._commands: dict[UUID, KillSwitchCommand] = {}
         self._resolutions: dict[tuple[UUID, int], Resolution] = {}
         self._notes: dict[str, str] = {}
@@ -98,6 +96,11 @@ class MemoryJournal:
         if row.intent is not intent and row.intent.__dict__ != intent.__dict__:
             return _CONFLICT
         return _NEW if row.state is _INTENDED and row.attempt == 1 else _KNOWN
+
+    @property
+    def shared(self) -> bool:
+        """Nobody else can reach it."""
+        return False
 
     def affirm(self) -> None:
         """Nobody else can reach it."""
