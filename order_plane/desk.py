@@ -174,8 +174,8 @@ class Desk:
             if before in TERMINAL:  # it was reopened for a fact that says nothing new
                 del self._orders[fact.intent_id.int]
             return ()
-        if fact.order_id:
-            order.order_id = fact.order_id
+        if order_id := fact.order_id:
+            order.order_id = order_id
         if (kind := fact.kind) is _ACK and before is _SUBMITTED and not history.filled:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:

@@ -40,7 +40,7 @@ class PaperOrder:
         self.intent = intent
         self.intent_id = intent.intent_id
         self.wished = intent.quantity
-        self.order_id = f"paper-{self.intent_id.int:032x}"  # str() of the id takes three times as long
+        self.order_id = f"paper-{self.intent_id.int.to_bytes(16).hex()}"  # str() of the id takes five times as long
         self.accepted_at = accepted_at
         self.expires_at = expires_at
         self.triggered = self.stored = False
