@@ -226,8 +226,8 @@ class PaperBroker:
         order.value += quantity * price
         total = self._commission(order.filled, order.value)
         fee, order.commission = total - order.commission, total
-        intent = order.intent
-        symbol, size = intent.symbol, intent.quantity
+        wish = order.intent.__dict__
+        symbol, size = wish["symbol"], wish["quantity"]
         fact = Fact(order.intent_id, _FILL, str(order.executions), at, order.order_id, quantity, price, fee)
         self._news.append(fact)
         signed = order.signed(quantity)
