@@ -61,12 +61,12 @@ class Departures:
 
     def leave(self, order: SubmitOrder) -> Refusal | None:
         """Count ``order``, which leaves now, or say why it must not."""
-        intent = order.intent
+        intent, _, attempt = order
         if self.has_left(order):
-            return Refusal("LEFT_BEFORE", f"attempt {order.attempt} of the intent has left before")
+            return Refusal("LEFT_BEFORE", f"attempt {attempt} of the intent has left before")
         refusal = None if intent.plan_id is None else self._beyond(intent)
         if refusal is None:
-            self._count(intent, order.attempt)
+            self._count(intent, attempt)
         return refusal
 
     def is_none(self, intent: OrderIntent, attempt: int) -> None:

@@ -113,9 +113,8 @@ class Desk:
     def admit(self, intent: OrderIntent) -> SubmitOrder:
         """Let ``intent`` become an order, whatever the controls say of it."""
         order = self._orders[intent.intent_id.int] = WorkingOrder(intent)
-        order.working = quantity = order.history.quantity
         self._books.admitted += 1
-        self._exposure.work(intent.symbol, quantity, buying=intent.direction is _BUY)
+        self._count(order, order.history.quantity)
         return SubmitOrder(intent, self._account)
 
     @staticmethod
@@ -126,7 +125,7 @@ class Desk:
     def withdraw(self, intent_id: UUID) -> None:
         """Forget an order that somebody else is sending."""
         order = self._orders.pop(intent_id.int)
-        self._exposure.work(order.intent.symbol, -order.working, buying=order.intent.direction is _BUY)
+        self._count(order, 0.0)
 
     def attempt_again(self, intent_id: UUID) -> SubmitOrder:
         """The next attempt to send an open order, which goes on counting."""
@@ -175,8 +174,8 @@ class Desk:
             if before in TERMINAL:  # it was reopened for a fact that says nothing new
                 del self._orders[fact.intent_id.int]
             return ()
-        if fact.order_id:
-            order.order_id = fact.order_id
+        if order_id := fact.order_id:
+            order.order_id = order_id
         if (kind := fact.kind) is _ACK and before is _SUBMITTED and not history.filled:
             status = order.status = history.status()  # most often it just works now: nothing to count anew
         else:
@@ -255,31 +254,30 @@ class Desk:
 
     def _recount(self, order: WorkingOrder, filled_before: float) -> Status:
         """Bring positions and working units in line with what is known of ``order``."""
-        intent, history = order.intent, order.history
+        history = order.history
         status = order.status = history.status()
-        buying = intent.direction is _BUY
         filled = history.filled - filled_before
         if history.filled or filled:
             cash = -order.spent()
             self.cash += cash - order.cash
             order.cash = cash
         if filled:
-            units = filled if buying else -filled
-            self._exposure.hold(intent.symbol, units)
-            self._books.trade(intent, units)
+            units = filled if order.buying else -filled
+            self._exposure.hold(order.symbol, units)
+            self._books.trade(order.intent, units)
         finished = status in TERMINAL
         self._count(order, 0.0 if finished else history.remaining)
         if finished:
-            del self._orders[intent.intent_id.int]
+            intent_id = order.intent.intent_id
+            del self._orders[intent_id.int]
             if self._doubtful:
-                self._doubtful.discard(intent.intent_id)
+                self._doubtful.discard(intent_id)
         return status
 
     def _count(self, order: WorkingOrder, working: float) -> None:
         """Count ``working`` units of ``order`` as still to trade."""
         if working != order.working:
-            intent = order.intent
-            self._exposure.work(intent.symbol, working - order.working, buying=intent.direction is _BUY)
+            self._exposure.work(order.symbol, working - order.working, order.buying)
             order.working = working
 
     def _blocked(self, but: UUID | None = None) -> Set[tuple[str, Side]]:
@@ -293,7 +291,7 @@ class Desk:
         alarms = order.history.alarms()
         if not alarms:
             return ()
-        symbol = order.intent.symbol
+        symbol = order.symbol
         detail = f"order {order.order_id or NO_ORDER}: {', '.join(alarms)}"
         self.halts.halt(symbol, detail, at, f"{order.intent.intent_id} {', '.join(alarms)}", ODD_FACTS)
         return (critical(ODD_FACTS, detail, at, symbol),)

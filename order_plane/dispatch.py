@@ -1,7 +1,6 @@
 """Sends orders, each once, and books what the venue answers."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from kernel.crash_points import crash_point
@@ -59,11 +58,11 @@ class Dispatch:
             self._conclude(order.intent.symbol, settlement)
             if len(unanswered) >= AT_ONCE:
                 self._conclude(next(iter(unanswered)), settlement)
-        if self.departures.has_left(order):
-            return True  # for `send` to stop
-        self.departures.inquire(order)
         prepare = self._prepare
-        return prepare is None or self._asked(order, partial(prepare, order), settlement) is not None
+        if (prepare is None and order.intent.plan_id is None) or self.departures.has_left(order):
+            return True  # there is nothing to ask, or it is for `send` to stop
+        self.departures.inquire(order)
+        return prepare is None or self._asked(order, prepare, settlement) is not None
 
     def send(self, order: SubmitOrder, settlement: Settlement) -> None:
         """Send one order, once, after `make_way` for it."""
@@ -72,9 +71,9 @@ class Dispatch:
             self._stop(order, refusal, settlement)
             return
         if self._begin is None:
-            self._hear(order, partial(self._broker.submit, order), settlement)
+            self._hear(order, self._broker.submit, settlement)
             return
-        reply = self._asked(order, partial(self._begin, order), settlement)
+        reply = self._asked(order, self._begin, settlement)
         if reply is not None:
             crash_point("after_dispatch")
             self._unanswered[order.intent.symbol] = order, reply
@@ -142,10 +141,11 @@ class Dispatch:
     def _conclude(self, symbol: str, settlement: Settlement) -> None:
         waiting = self._unanswered.pop(symbol, None)
         if waiting is not None:
-            self._hear(*waiting, settlement)
+            order, reply = waiting
+            self._hear(order, lambda _: reply(), settlement)
 
-    def _hear(self, order: SubmitOrder, reply: Reply, settlement: Settlement) -> None:
-        facts = self._asked(order, reply, settlement)
+    def _hear(self, order: SubmitOrder, ask: Callable[[SubmitOrder], Sequence[Fact]], settlement: Settlement) -> None:
+        facts = self._asked(order, ask, settlement)
         if facts is None:
             return
         crash_point("after_send")
@@ -158,10 +158,12 @@ class Dispatch:
         for fact in facts:
             self._router.learn(fact, settlement)
 
-    def _asked(self, order: SubmitOrder, ask: Callable[[], Answered], settlement: Settlement) -> Answered | None:
-        """What the venue says; None when it said no or nothing clear, which is booked."""
+    def _asked(
+        self, order: SubmitOrder, ask: Callable[[SubmitOrder], Answered], settlement: Settlement
+    ) -> Answered | None:
+        """What the venue says when it is to ``ask`` about ``order``; None when it said no or nothing clear: booked."""
         try:
-            return ask()
+            return ask(order)
         except BrokerRefused as refusal:
             self.departures.is_none(order.intent, order.attempt)
             self.withhold(order, refusal.reason, settlement)

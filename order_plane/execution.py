@@ -295,6 +295,6 @@ class Execution:
         if (closing or self._again) and self.upkeep.confirm():  # no answer stops nothing that closes a position
             again, self._again = [*closing, *self._again], []
         orders = self._admission.decide(self._pending, again, settlement) if self._pending or again else ()
-        heard = self._sending.send(orders, {order.intent.intent_id for order in closing}, settlement, heard)
+        heard = self._sending.send(orders, closing, settlement, heard)
         self._collect(self._desk.cancels.due() if self._desk.troubled else ())
         return heard

@@ -35,7 +35,7 @@ class Exposure:
         add_units(self._held, symbol, units)
         self._touched.add(symbol)
 
-    def work(self, symbol: str, units: float, *, buying: bool) -> None:
+    def work(self, symbol: str, units: float, buying: bool) -> None:
         """Add ``units`` to what working orders may still trade; negative when an order needs less."""
         add_units(self._buying if buying else self._selling, symbol, units)
         self._touched.add(symbol)

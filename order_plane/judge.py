@@ -61,11 +61,12 @@ class Judge:
         return next((refusal for refusal in refusals if refusal is not None), None)
 
     def _view(self, intent: OrderIntent, blocked: Set[tuple[str, Side]]) -> RiskView:
-        symbol, quantity, direction = intent.symbol, intent.quantity, intent.direction
+        wish = intent.__dict__  # a model's attributes cost four times as much as a dictionary's keys
+        symbol, quantity, direction = wish["symbol"], wish["quantity"], wish["direction"]
+        strategy_id, at = wish["strategy_id"], wish["timestamp"]
         market, exposure = self._market, self._exposure
         reference, priced_at, rate, rated_at = market.quote_of(symbol)
         kill, now = self._kill, market.now
-        strategy_id, at = intent.strategy_id, intent.timestamp
         if market.moved:
             market.moved, exposure.stale = False, True
         self._books.worth = None

@@ -32,8 +32,7 @@ TERMINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.RE
 One that a person marked as not sent, and that the venue turns out to have, works all the same.
 """
 # Looking a member up by name costs more than what most of these methods do with it.
-_FILL, _ACK = FactKind.FILL, FactKind.ACK
-_FILLED, _PARTIALLY_FILLED, _ACCEPTED = Status.FILLED, Status.PARTIALLY_FILLED, Status.ACCEPTED
+_FILL, _ACK, _FILLED, _ACCEPTED = FactKind.FILL, FactKind.ACK, Status.FILLED, Status.ACCEPTED
 
 
 class Alarm(StrEnum):
@@ -211,7 +210,7 @@ class History:
         if self._asked and (self.submitted or self.acked or self.filled) and self.unanswered:
             return Status.PENDING_REPLACE
         if self.filled:
-            return _PARTIALLY_FILLED
+            return Status.PARTIALLY_FILLED
         if self.acked:
             return _ACCEPTED
         return Status.SUBMITTED if self.submitted else Status.CREATED
@@ -244,8 +243,9 @@ class History:
                     return self.taken_back is not was
         known[fact.fact_id] = fact
         if len(known) == 1:
-            self.filled, self.value, self.commission = fact.quantity, fact.quantity * fact.price, fact.commission
-            self.average_price = fact.price if fact.quantity else None
+            quantity, price = fact.quantity, fact.price
+            self.filled, self.value, self.commission = quantity, quantity * price, fact.commission
+            self.average_price = price if quantity else None
         else:
             self._add(fact, earlier)
         return True

@@ -54,7 +54,8 @@ class Marks:
 
     def quote_of(self, symbol: str) -> tuple[float, datetime | None, float, datetime | None]:
         """`price_of`, `priced_at`, `rate_of` and `rated_at` the symbol."""
-        price, at = self.price_of(symbol), self.priced_at(symbol)
+        mark = self._newest.get(symbol)
+        price, at = (nan, None) if mark is None else (_price(mark), mark.timestamp)
         if not self._currencies.of:
             return price, at, 1.0, None
         return price, at, self.rate_of(symbol), self.rated_at(symbol)
@@ -62,9 +63,7 @@ class Marks:
     def price_of(self, symbol: str) -> float:
         """The newest price in the symbol's currency per unit, not-a-number when none was seen."""
         mark = self._newest.get(symbol)
-        if mark is None:
-            return nan
-        return mark.close if isinstance(mark, BarEvent) else mark.price
+        return nan if mark is None else _price(mark)
 
     def priced_at(self, symbol: str) -> datetime | None:
         """The event time of that price."""
@@ -97,3 +96,7 @@ class Marks:
 
     def _converted(self, symbol: str) -> float:
         return self.price_of(symbol) * self.rate_of(symbol)
+
+
+def _price(mark: _Event) -> float:
+    return mark.close if isinstance(mark, BarEvent) else mark.price

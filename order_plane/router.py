@@ -26,11 +26,8 @@ from order_plane.journals.published import recall_newest
 from order_plane.safety.symbol_halts import EVERY_SYMBOL, ODD_FACTS
 from order_plane.settlement import Settlement
 
-_ACKED, _FILL, _SECOND = (
-    RowState.ACKED,
-    FactKind.FILL,
-    FactKind.SECOND_ORDER,
-)  # looking a member up by name costs more than using it
+# Looking a member up by name costs more than using it.
+_ACKED, _FILL, _SECOND = RowState.ACKED, FactKind.FILL, FactKind.SECOND_ORDER
 _NO_LIFE = FROM_US | {FactKind.REJECT}
 """Facts that do not say that the venue has the order, or had it."""
 _PATIENCE_SECONDS = 1.0
@@ -51,15 +48,16 @@ class Router:
         self.cut_off = False
         """Whether the venue did not answer since this was last put back."""
 
-    def learn(self, fact: Fact, settlement: Settlement, *, signed: bool = False) -> None:
+    def learn(self, fact: Fact, settlement: Settlement, signed: bool = False) -> None:
         """Book a fact of an open order, or a late one of a finished order; one that cannot be true halts its symbol.
 
         ``signed`` says that a person told it, who need not be told that a doubt is over.
         """
-        if fact.kind is _FILL and not can_be(fact):
+        kind = fact.kind
+        if kind is _FILL and not can_be(fact):
             self._refuse(fact, settlement)
             return
-        if self._doubtful and fact.kind not in FROM_US:
+        if self._doubtful and kind not in FROM_US:
             self._end_doubt(fact, settlement, signed)
         said = self._desk.learn(fact)
         if said is None:
@@ -68,7 +66,7 @@ class Router:
                 settlement.outputs.append(_unknown(fact))
                 return
             said = self._learn_late(settlement.completed(past), fact, settlement)
-        if fact.kind is _SECOND:
+        if kind is _SECOND:
             self._cancel_second(fact, settlement)
         settlement.facts.append(fact)
         if said:

@@ -1,9 +1,8 @@
 """Sends what was let through, one order after another, and looks between two whether trading has been stopped."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from uuid import UUID
 
 from contracts.base import Message
 from contracts.control import KillSwitchCommand
@@ -68,26 +67,32 @@ class Sending:
         """The journal is asked now: what it answers holds for a moment."""
         self._ours_at = self._decided_at = since_boot()
 
-    def send(self, orders: Iterable[SubmitOrder], exempt: Collection[UUID], settlement: Settlement, heard: int) -> int:
+    def send(
+        self, orders: Iterable[SubmitOrder], closing: Sequence[SubmitOrder], settlement: Settlement, heard: int
+    ) -> int:
         """Send each of ``orders``, unless what was said since they were let through forbids it.
 
-        ``exempt`` are intents that close a position and that nothing holds back. The guards have heard so many of the
+        ``closing`` are those that close a position and that nothing holds back. The guards have heard so many of the
         outputs of ``settlement``; returns how many they have heard then.
         """
         desk, dispatch, watched = self._desk, self._dispatch, self._supervision.guards is not None
+        exempt = {order.intent.intent_id for order in closing} if closing else ()
         silence: BrokerUnavailable | None = None
-        withheld = 0
+        withheld = False
         for order in orders:
             said = len(settlement.outputs)
             ready = dispatch.make_way(order, settlement)  # a venue may take long to say so
             heard = self._overhear(settlement, heard, said) if watched else heard
             ready = ready and (order.attempt == 1 or dispatch.is_absent(order, settlement))
-            silence = self._listen(settlement, silence)
+            try:
+                self.heed(settlement, silence is None)
+            except BrokerUnavailable as away:
+                silence = away  # once Kafka was silent it is not asked again
             closes = bool(exempt) and order.intent.intent_id in exempt
-            if silence is not None and not closes:
-                withheld += 1
-                if ready:
-                    dispatch.withhold(order, "KAFKA_AWAY: Kafka fell silent before it was sent", settlement)
+            held = silence is not None and not closes
+            withheld = withheld or held
+            if ready and held:
+                dispatch.withhold(order, "KAFKA_AWAY: Kafka fell silent before it was sent", settlement)
             elif ready and self._is_late(order.intent):
                 dispatch.withhold(order, "INTENT_EXPIRED: it was overdue before it could be sent", settlement)
             elif ready and (order.attempt > 1 or (desk.troubled and not closes)):
@@ -111,15 +116,7 @@ class Sending:
             settlement.outputs += self._supervision.act(())
         return len(settlement.outputs)
 
-    def _listen(self, settlement: Settlement, silence: BrokerUnavailable | None) -> BrokerUnavailable | None:
-        """`heed` and return None, or how Kafka did not answer; once it was silent it is not asked again."""
-        try:
-            self.heed(settlement, ask=silence is None)
-        except BrokerUnavailable as away:
-            return away
-        return silence
-
-    def heed(self, settlement: Settlement, *, ask: bool = True) -> None:
+    def heed(self, settlement: Settlement, ask: bool = True) -> None:
         """Carry out what somebody waits for; to be called before anything that makes the venue trade.
 
         When that cannot be known nothing more leaves, and what the venue has said so far is made durable.
@@ -142,7 +139,8 @@ class Sending:
 
         What took no time at all takes none here either, so that a backtest is the same on every machine.
         """
-        waited = since_boot() - self._decided_at
-        if intent.valid_until is None or waited < _PAUSE_SECONDS:
+        until = intent.valid_until
+        if until is None:
             return False
-        return self._desk.now + timedelta(seconds=waited) > intent.valid_until
+        waited = since_boot() - self._decided_at
+        return waited >= _PAUSE_SECONDS and self._desk.now + timedelta(seconds=waited) > until

@@ -25,9 +25,10 @@ class TokenBucket:
     def take(self, now: datetime) -> bool:
         """Take a token for a new order; False when only the reserve is left."""
         self._refill(now)
-        if self._tokens - 1.0 < self._reserve:
+        left = self._tokens - 1.0
+        if left < self._reserve:
             return False
-        self._tokens -= 1.0
+        self._tokens = left
         return True
 
     def take_for_cancel(self, now: datetime) -> None:

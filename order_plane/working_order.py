@@ -21,11 +21,13 @@ class WorkingOrder:
     """What the desk knows of an order.
 
     ``working`` are the units counted as still to trade, ``cash`` what it added to the account so far (currency units).
+    ``symbol`` and whether it is ``buying`` are those of its ``intent``, asked for too often to be looked up there.
     ``in_doubt`` says that its outcome is unknown, ``lost`` that nobody knows even whether the venue has it.
     """
 
     __slots__ = (
         "attempt",
+        "buying",
         "cash",
         "history",
         "in_doubt",
@@ -34,16 +36,20 @@ class WorkingOrder:
         "order_id",
         "sequence",
         "status",
+        "symbol",
         "working",
     )
 
     def __init__(self, intent: OrderIntent, attempt: int = 1, order_id: str = "", sequence: int = 0) -> None:
+        wish = intent.__dict__  # a model's attributes cost four times as much as a dictionary's keys
         self.intent = intent
+        self.symbol: str = wish["symbol"]
+        self.buying = wish["direction"] is _BUY
         self.attempt = attempt
         self.order_id = order_id
         self.sequence = sequence
-        self.history = History(intent.quantity)
-        self.history.submitted = True
+        self.history = history = History(wish["quantity"])
+        history.submitted = True
         self.status = _SUBMITTED
         self.in_doubt = self.lost = False
         self.working = 0.0
@@ -52,7 +58,7 @@ class WorkingOrder:
     def spent(self) -> float:
         """What its executions took out of the account so far, in currency units."""
         history = self.history
-        return (history.value if self.intent.direction is _BUY else -history.value) + history.commission
+        return (history.value if self.buying else -history.value) + history.commission
 
     def report(
         self,

@@ -28,6 +28,7 @@ class PaperOrder:
         "filled",
         "finished",
         "intent",
+        "intent_id",
         "order_id",
         "stored",
         "triggered",
@@ -37,8 +38,9 @@ class PaperOrder:
 
     def __init__(self, intent: OrderIntent, accepted_at: datetime, expires_at: datetime | None) -> None:
         self.intent = intent
+        self.intent_id = intent.intent_id
         self.wished = intent.quantity
-        self.order_id = f"paper-{intent.intent_id.int:032x}"  # str() of the id takes three times as long
+        self.order_id = f"paper-{self.intent_id.int.to_bytes(16).hex()}"  # str() of the id takes five times as long
         self.accepted_at = accepted_at
         self.expires_at = expires_at
         self.triggered = self.stored = False
@@ -54,9 +56,9 @@ class PaperOrder:
     def listed(self) -> OpenOrder:
         """The order as a snapshot lists it while it works."""
         intent = self.intent
-        return OpenOrder(intent.intent_id, self.order_id, intent.symbol, self.filled, intent.direction, self.wished)
+        return OpenOrder(self.intent_id, self.order_id, intent.symbol, self.filled, intent.direction, self.wished)
 
     def completed(self) -> CompletedOrder:
         """The order as a snapshot lists it once it has ended."""
         status = history_of(self.wished, self.facts).status()
-        return CompletedOrder(self.intent.intent_id, self.order_id, self.intent.symbol, self.filled, status)
+        return CompletedOrder(self.intent_id, self.order_id, self.intent.symbol, self.filled, status)

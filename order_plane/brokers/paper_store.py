@@ -124,7 +124,7 @@ class MemoryPaperStore:
     ) -> None:
         """Keep the orders, which hold their facts."""
         for order in changed:
-            name = order.intent.intent_id.int
+            name = order.intent_id.int
             self._orders[name] = order
             if order.finished:
                 self._finished.append(name)

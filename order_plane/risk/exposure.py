@@ -14,7 +14,7 @@ def max_symbol_notional(limit: float) -> RiskCheck:
     """Refuse to let the exposure in one symbol grow beyond ``limit`` units of account currency."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
-        if view.units_after * view.worth <= limit or view.units_after <= view.units_before:
+        if view.units_after <= view.units_before or view.units_after * view.worth <= limit:
             return None
         return Refusal("SYMBOL_NOTIONAL_EXCEEDED", f"exposure in the symbol would not be within {limit:g}")
 
@@ -36,8 +36,10 @@ def max_gross_exposure(limit: float) -> RiskCheck:
     """Refuse to let the sum of all exposures, long and short alike, grow beyond ``limit`` units of account currency."""
 
     def check(intent: OrderIntent, view: RiskView) -> Refusal | None:
+        if view.units_after <= view.units_before:
+            return None
         after = view.gross_before + (view.units_after - view.units_before) * view.worth
-        if after <= limit or view.units_after <= view.units_before:
+        if after <= limit:
             return None
         return Refusal("EXPOSURE_EXCEEDED", f"gross exposure of the account would not be within {limit:g}")
 

@@ -141,7 +141,7 @@ class Place:
 
     def stage(self, name):
         journal = self.journals.setdefault(name, MemoryJournal(retain=1000))
-        journal._id = name
+        journal.journal_id = name
         wanted = SETTINGS.model_copy(update={"mode": "paper"})
         return build_stage(wanted, journal, paper_broker(wanted, self.store))
 
