@@ -116,8 +116,8 @@ def poison(settings):
     topic = settings.topic("market_events")
     with plane(settings, "strategy", BarEvent) as bus:
         say(settings, bar(1))
-        foreign.produce(topic, b"\x00\xff\xfe junk", b"AAPL", 1, headers=[("source", b"vendor\x1b[31m")])
-        foreign.produce(topic, encode(bar(2)).replace(b'"low":1.0', b'"low":-1.0'), b"AAPL", 1)
+        foreign.produce(topic, b"\x00\xff\xfe junk", b"AAPL", 0, headers=[("source", b"vendor\x1b[31m")])
+        foreign.produce(topic, encode(bar(2)).replace(b'"low":1.0', b'"low":-1.0'), b"AAPL", 0)
         assert foreign.flush(10) == 0
         say(settings, bar(3))
         assert {each.message.timestamp for each in take(bus, 2)} == {bar(1).timestamp, bar(3).timestamp}
@@ -131,7 +131,7 @@ def test_list_shows_each_poison_with_its_reason_and_counts_them(kafka_settings, 
     poison(kafka_settings)
     code, shown = terminal("list")
     assert code == 0
-    for expected in ("dlq_market_events/1/0", "NOT_UTF8", "/low", "OUT_OF_RANGE", "2 dead letters", "the message:"):
+    for expected in ("dlq_market_events/0/0", "NOT_UTF8", "/low", "OUT_OF_RANGE", "2 dead letters", "the message:"):
         assert expected in shown
 
 
@@ -180,13 +180,13 @@ def test_list_filters(kafka_settings, terminal):
 
 def test_show_tells_why_and_where_and_lets_nothing_steer_the_terminal(kafka_settings, terminal):
     poison(kafka_settings)
-    code, shown = terminal("show", "dlq_market_events/1/0")
+    code, shown = terminal("show", "dlq_market_events/0/0")
     assert code == 0
     assert "not UTF-8" in shown
     assert "00 ff fe 20 6a 75 6e 6b" in shown
     assert "vendor\\x1b[31m" in shown
     assert "\x1b[31m" not in shown
-    by_id = find_dead_letter(kafka_settings, "dlq_market_events/1/1").letter.dlq_id
+    by_id = find_dead_letter(kafka_settings, "dlq_market_events/0/1").letter.dlq_id
     code, shown = terminal("show", by_id[:12])
     assert code == 0
     assert '"low": -1.0' in shown
