@@ -48,7 +48,7 @@ class BarRun(Sequence[Message]):
     Its messages are made when they are asked for, equal each time. Who follows long stretches at which nothing is to
     be done reads the columns instead: ``moments`` are the closes of the bars in UTC and ``micros`` the same in
     microseconds since 1970; ``numbers`` has shape (5, bars), open, high, low, close in currency per unit and volume in
-    units; ``closes`` are the closes as a list. ``bar`` and ``moment`` hold every field of a bar and of a slice in the
+    units; ``closes`` are its closes. ``bar`` and ``moment`` hold every field of a bar and of a slice in the
     order of the contract, of which those in the columns count for nothing. All values were validated.
     """
 
@@ -67,7 +67,7 @@ class BarRun(Sequence[Message]):
         self.moments = moments
         self.micros = micros
         self.numbers = numbers
-        self.closes: list[float] = numbers[3].tolist()
+        self.closes = numbers[3]
 
     @property
     def symbol(self) -> str:
