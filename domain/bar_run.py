@@ -48,11 +48,12 @@ class BarRun(Sequence[Message]):
     Its messages are made when they are asked for, equal each time. Who follows long stretches at which nothing is to
     be done reads the columns instead: ``moments`` are the closes of the bars in UTC and ``micros`` the same in
     microseconds since 1970; ``numbers`` has shape (5, bars), open, high, low, close in currency per unit and volume in
-    units; ``closes`` are its closes. ``bar`` and ``moment`` hold every field of a bar and of a slice in the
-    order of the contract, of which those in the columns count for nothing. All values were validated.
+    units; ``closes`` is its fourth row. All bars are of ``symbol`` and ``bar_size``. ``bar`` and ``moment`` hold every
+    field of a bar and of a slice in the order of the contract, of which those in the columns count for nothing. All
+    values were validated.
     """
 
-    __slots__ = ("_bar", "_moment", "closes", "micros", "moments", "numbers")
+    __slots__ = ("_bar", "_moment", "bar_size", "closes", "micros", "moments", "numbers", "symbol")
 
     def __init__(
         self,
@@ -64,20 +65,12 @@ class BarRun(Sequence[Message]):
     ) -> None:
         self._bar = bar
         self._moment = moment
+        self.symbol: str = bar["symbol"]
+        self.bar_size: str = bar["bar_size"]
         self.moments = moments
         self.micros = micros
         self.numbers = numbers
         self.closes = numbers[3]
-
-    @property
-    def symbol(self) -> str:
-        """The symbol of every bar."""
-        return str(self._bar["symbol"])
-
-    @property
-    def bar_size(self) -> str:
-        """The length of every bar."""
-        return str(self._bar["bar_size"])
 
     def __len__(self) -> int:
         return 2 * len(self.moments)
