@@ -202,12 +202,13 @@ class RunRecord:
         at = np.concatenate([times, *(run.micros[part] for run, part in stretches)])
         single = np.array(list(map(self._series.__getitem__, map(_SERIES, bars))), np.int32)
         series = np.concatenate([single, np.repeat(np.array(codes, np.int32), lengths)])
-        rows = np.array([[bar[name] for bar in bars] for name in _VALUES])
-        values = np.concatenate([rows, *(run.numbers[:, part] for run, part in stretches)], axis=1)
+        closes = [np.array([bar["close"] for bar in bars]), *(run.closes[part] for run, part in stretches)]
         self._bar_at.frombytes(at.tobytes())
         self._bar_series.frombytes(series.tobytes())
-        self._closes.frombytes(values[3].tobytes())
+        self._closes.frombytes(np.concatenate(closes).tobytes())
         if self._sink is not None:
+            rows = np.array([[bar[name] for bar in bars] for name in _VALUES])
+            values = np.concatenate([rows, *(run.numbers[:, part] for run, part in stretches)], axis=1)
             self._sink.append(at, series, values.T, tuple(self._series))
         self._take_in_slices()
         self._market.clear()
@@ -235,12 +236,12 @@ class RunRecord:
     def _take_in_intents(self) -> None:
         rows = [intent.__dict__ for intent in self._wishes]
         facts, text = self._intents, self._texts.__getitem__
-        facts.order.extend([self._orders[row["intent_id"].int] for row in rows])
+        facts.order.fromlist([self._orders[row["intent_id"].int] for row in rows])
         facts.at.frombytes(_micros([row["timestamp"] for row in rows]).tobytes())
         for codes, name in zip(
             (facts.strategy, facts.symbol, facts.side, facts.order_type), _INTENT_TEXTS, strict=True
         ):
-            codes.extend(map(text, [row[name] for row in rows]))
+            codes.fromlist([text(row[name]) for row in rows])
         facts.quantity.fromlist([row["quantity"] for row in rows])
         facts.limit_price.fromlist(_prices(rows, "limit_price"))
         facts.stop_price.fromlist(_prices(rows, "stop_price"))
@@ -249,12 +250,12 @@ class RunRecord:
     def _take_in_reports(self) -> None:
         rows = [report.__dict__ for report in self._answers]
         facts, text = self._reports, self._texts.__getitem__
-        facts.order.extend([self._orders[row["intent_id"].int] for row in rows])
+        facts.order.fromlist([self._orders[row["intent_id"].int] for row in rows])
         facts.sequence.fromlist([row["sequence"] for row in rows])
         facts.at.frombytes(_micros([row["timestamp"] for row in rows]).tobytes())
         texts = (facts.strategy, facts.symbol, facts.side, facts.status, facts.reason)
         for codes, name in zip(texts, _REPORT_TEXTS, strict=True):
-            codes.extend(map(text, [row[name] or "" for row in rows]))
+            codes.fromlist([text(row[name] or "") for row in rows])
         facts.filled.fromlist([row["filled_quantity"] for row in rows])
         facts.average.fromlist(_prices(rows, "avg_fill_price"))
         facts.commission.fromlist([row["commission"] for row in rows])

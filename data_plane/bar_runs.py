@@ -86,8 +86,7 @@ class BarRuns:
         last: Any = run.row(len(run.symbols) - 1)
         self._bars.took(last, last.timestamp, history)
         moment = self._slices.take_alone(last.timestamp)
-        stamps: Any = run.columns[1]
-        return BarRun(history.template, moment, stamps, run.moments, numbers)
+        return BarRun(history.template, moment, run.moments, numbers)
 
 
 def _numbers(chunk: Chunk) -> list[Values]:

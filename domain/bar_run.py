@@ -46,41 +46,32 @@ class BarRun(Sequence[Message]):
     """A sequence of messages: bars at even places, and behind each the slice that it completes.
 
     Its messages are made when they are asked for, equal each time. Who follows long stretches at which nothing is to
-    be done reads the columns instead: ``moments`` are the closes of the bars in UTC and ``micros`` the same in
-    microseconds since 1970; ``numbers`` has shape (5, bars), open, high, low, close in currency per unit and volume in
-    units; ``closes`` are the closes as a list. ``bar`` and ``moment`` hold every field of a bar and of a slice in the
+    be done reads the columns instead: ``micros`` are when the bars closed, in microseconds since 1970; ``numbers`` has
+    shape (5, bars), open, high, low, close in currency per unit and volume in units; ``closes`` is its fourth row. All
+    bars are of ``symbol`` and ``bar_size``. ``bar`` and ``moment`` hold every field of a bar and of a slice in the
     order of the contract, of which those in the columns count for nothing. All values were validated.
     """
 
-    __slots__ = ("_bar", "_moment", "closes", "micros", "moments", "numbers")
+    __slots__ = ("_bar", "_moment", "_since", "bar_size", "closes", "micros", "numbers", "symbol")
 
     def __init__(
         self,
         bar: Mapping[str, Any],
         moment: Mapping[str, Any],
-        moments: Sequence[datetime],
         micros: NDArray[np.int64],
         numbers: NDArray[np.float64],
     ) -> None:
         self._bar = bar
         self._moment = moment
-        self.moments = moments
+        self.symbol: str = bar["symbol"]
+        self.bar_size: str = bar["bar_size"]
         self.micros = micros
+        self._since = micros.view("m8[us]")
         self.numbers = numbers
-        self.closes: list[float] = numbers[3].tolist()
-
-    @property
-    def symbol(self) -> str:
-        """The symbol of every bar."""
-        return str(self._bar["symbol"])
-
-    @property
-    def bar_size(self) -> str:
-        """The length of every bar."""
-        return str(self._bar["bar_size"])
+        self.closes = numbers[3]
 
     def __len__(self) -> int:
-        return 2 * len(self.moments)
+        return 2 * len(self.micros)
 
     @overload
     def __getitem__(self, place: int) -> Message: ...
@@ -93,8 +84,8 @@ class BarRun(Sequence[Message]):
         return self.moment(number) if is_slice else self.bar(number)
 
     def __iter__(self) -> Iterator[Message]:
-        for begin in range(0, len(self.moments), _AT_ONCE):
-            moments = list(self.moments[begin : begin + _AT_ONCE])
+        for begin in range(0, len(self.micros), _AT_ONCE):
+            moments = list(Moments(self._since[begin : begin + _AT_ONCE]))
             rows = self.numbers[:, begin : begin + _AT_ONCE].T.tolist()
             bars = BarEvent.trusted_each([self._bar_fields(*each) for each in zip(moments, rows, strict=True)])
             slices = SliceEvent.trusted_each([{**self._moment, "timestamp": at} for at in moments])
@@ -102,13 +93,19 @@ class BarRun(Sequence[Message]):
                 yield bar
                 yield moment
 
+    def at(self, number: int) -> datetime:
+        """When the bar at ``number``, counted from 0, closed, in UTC."""
+        since: Any = self._since.item(number)
+        at: datetime = _EPOCH + since
+        return at
+
     def bar(self, number: int) -> BarEvent:
         """The bar at ``number``, counted from 0."""
-        return BarEvent.trusted(self._bar_fields(self.moments[number], self.numbers[:, number].tolist()))
+        return BarEvent.trusted(self._bar_fields(self.at(number), self.numbers[:, number].tolist()))
 
     def moment(self, number: int) -> SliceEvent:
         """The slice behind the bar at ``number``."""
-        return SliceEvent.trusted({**self._moment, "timestamp": self.moments[number]})
+        return SliceEvent.trusted({**self._moment, "timestamp": self.at(number)})
 
     def last_bar(self, begin: int, end: int) -> BarEvent | None:
         """The last bar among the messages from ``begin`` to before ``end``."""

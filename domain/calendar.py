@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from itertools import chain
+from itertools import accumulate, chain, repeat
 from operator import attrgetter
 
 _zone = attrgetter("tzinfo")
@@ -126,7 +126,7 @@ class SessionCalendar:
 def always_open(first: date = date(1990, 1, 1), last: date = date(2100, 12, 31)) -> SessionCalendar:
     """A market that never closes; its sessions are the UTC days from ``first`` to ``last``."""
     days = tuple(map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1)))
-    edges = tuple(map(_midnight(first).__add__, map(timedelta, range(len(days) + 1))))
+    edges = tuple(accumulate(repeat(timedelta(days=1), len(days)), datetime.__add__, initial=_midnight(first)))
     return SessionCalendar(ALWAYS_OPEN, first, last, days, edges[:-1], edges[1:])
 
 

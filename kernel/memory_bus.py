@@ -11,9 +11,9 @@ from kernel.ports import Handler, Received, Stage, Sweeper, nothing_to_settle
 Settle = Callable[[], Sequence[Message]]
 Note = Callable[[Sequence[Message], int, int], None]
 """Takes note of the messages from a first place to before a second one."""
-Route = tuple[tuple[Handler, ...], tuple[Settle, ...], tuple[Handler, ...]]
-"""Who hears a kind of message, who is asked to settle after it, and who watches what is said."""
-_NOWHERE: Route = ((), (), ())
+Route = tuple[tuple[Handler, ...], int, tuple[Handler, ...]]
+"""Who hears a kind of message, who is asked to settle after it (a sum of their flags), and who watches what is said."""
+_NOWHERE: Route = ((), 0, ())
 
 
 class MemoryBus:
@@ -22,16 +22,16 @@ class MemoryBus:
     def __init__(self) -> None:
         self._queue: deque[Message] = deque()
         self._routes: dict[type[Message], Route] = {}
-        self._all_settles: tuple[Settle, ...] = ()
-        self._told: set[Settle] = set()
+        self._settles: tuple[tuple[int, Settle], ...] = ()  # each with its flag, a power of two
+        self._told = 0  # flags of those that heard something and were not asked to settle since
         self._sweepers: tuple[Sweeper, ...] = ()
         self._notes: tuple[Note, ...] = ()
         self._one_by_one = 0  # handlers that can only be told one message at a time
 
     def subscribe(self, message_type: type[Message], handler: Handler) -> None:
         """Call ``handler`` with each message of ``message_type``; what it returns is published."""
-        handlers, settles, watchers = self._routes.get(message_type, _NOWHERE)
-        self._routes[message_type] = (*handlers, handler), settles, watchers
+        handlers, flags, watchers = self._routes.get(message_type, _NOWHERE)
+        self._routes[message_type] = (*handlers, handler), flags, watchers
         self._one_by_one += 1
 
     def attach(self, stage: Stage) -> None:
@@ -39,10 +39,11 @@ class MemoryBus:
         for message_type, handler in stage.handlers.items():
             self.subscribe(message_type, handler)
         if stage.settle is not nothing_to_settle:
-            self._all_settles = (*self._all_settles, stage.settle)
+            flag = 1 << len(self._settles)
+            self._settles = (*self._settles, (flag, stage.settle))
             for message_type in stage.handlers:
-                handlers, settles, watchers = self._routes[message_type]
-                self._routes[message_type] = handlers, (*settles, stage.settle), watchers
+                handlers, flags, watchers = self._routes[message_type]
+                self._routes[message_type] = handlers, flags | flag, watchers
         if isinstance(stage, Sweeper):
             self._sweepers = (*self._sweepers, stage)
             self._one_by_one -= len(stage.handlers)
@@ -53,8 +54,8 @@ class MemoryBus:
         They say nothing, and hear a message after the stages and before anything that it leads to.
         """
         for message_type, handler in handlers.items():
-            heard, settles, watchers = self._routes.get(message_type, _NOWHERE)
-            self._routes[message_type] = heard, settles, (*watchers, handler)
+            heard, flags, watchers = self._routes.get(message_type, _NOWHERE)
+            self._routes[message_type] = heard, flags, (*watchers, handler)
         self._notes = (*self._notes, note)
 
     def publish(self, message: Message) -> None:
@@ -102,35 +103,36 @@ class MemoryBus:
 
     def _feed_one(self, message: Message) -> None:
         queue = self._queue
-        handlers, settles, _ = self._routes.get(type(message), _NOWHERE)
+        handlers, flags, _ = self._routes.get(type(message), _NOWHERE)
         for handler in handlers:
             outputs = handler(message)
             if outputs:
                 queue.extend(outputs)
-        if queue:
-            self._told.update(settles)
-        else:
-            for settle in settles:
-                queue.extend(settle())
+        self._told |= flags
+        if not queue:
+            self._settle()
 
     def drain(self) -> None:
         """Deliver until nothing is queued and no stage has anything left to settle of what it was told."""
-        queue, routes, told = self._queue, self._routes, self._told
+        queue, routes = self._queue, self._routes
         while queue:
             while queue:
                 message = queue.popleft()
-                handlers, settles, watchers = routes.get(type(message), _NOWHERE)
-                told.update(settles)
+                handlers, flags, watchers = routes.get(type(message), _NOWHERE)
+                self._told |= flags
                 for handler in handlers:
                     outputs = handler(message)
                     if outputs:
                         queue.extend(outputs)
                 for watcher in watchers:
                     watcher(message)
-            for settle in self._all_settles:
-                if settle in told:
-                    queue.extend(settle())
-            told.clear()
+            self._settle()
+
+    def _settle(self) -> None:
+        told, self._told = self._told, 0
+        for flag, settle in self._settles:
+            if told & flag:
+                self._queue.extend(settle())
 
     def connect(self, inputs: Iterable[type[Message]]) -> "MemoryEndpoint":
         """A `Bus` for one plane that consumes ``inputs``."""

@@ -42,8 +42,8 @@ def parquet_chunks(source: SourceFile, chunk_rows: int) -> Iterator[Chunk]:
                 raise UnreadableSourceError(
                     f"{source.path.name}: no column {source.column(name)!r}; name the file's column in sources.columns"
                 )
-        line = 1
-        for batch in file.iter_batches(batch_size=chunk_rows, columns=[source.column(name) for name in wanted]):
+        line, theirs = 1, [source.column(name) for name in wanted]
+        for batch in file.iter_batches(batch_size=chunk_rows, columns=theirs, use_threads=False):
             yield _chunk(source, {name: batch.column(source.column(name)) for name in wanted}, line, batch.num_rows)
             line += batch.num_rows
 
@@ -69,9 +69,10 @@ def _texts(column: pa.Array | None, default: str, length: int) -> list[str]:
     if column is None:
         return [default] * length
     coded = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
-    texts = ["", *(text or "" for text in coded.dictionary.cast(pa.string()).to_pylist())]  # each is made once
-    places: list[int] = pc.add(pc.fill_null(coded.indices, -1), 1).to_numpy(zero_copy_only=False).tolist()
-    return list(map(texts.__getitem__, places))
+    # Each text is made once; a missing one has the place -1, the last.
+    texts = np.array([*(text or "" for text in coded.dictionary.cast(pa.string()).to_pylist()), ""], object)
+    found: list[str] = texts[pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)].tolist()
+    return found
 
 
 def _floats(source: SourceFile, name: str, column: pa.Array) -> Values:

@@ -114,7 +114,11 @@ class Chunk:
 
     def row(self, place: int) -> Row:
         """The row at ``place``."""
-        return next(self.part(place, place + 1).rows())
+        values: list[Any] = [
+            column.item(place) if isinstance(column, np.ndarray) else column[place] for column in self.columns
+        ]
+        row: Row = values[0] if self.row_type is None else tuple.__new__(self.row_type, values)
+        return row
 
     def part(self, begin: int, end: int) -> "Chunk":
         """The rows from ``begin`` to before ``end``."""

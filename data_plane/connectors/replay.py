@@ -12,7 +12,7 @@ from data_plane.connectors.port import AFTER_ALL, UNKNOWN_MOMENT, Block, Chunk, 
 
 __all__ = ["ReplayConnector", "SourceFile", "UnreadableSourceError"]
 
-_CHUNK_ROWS = 10_000
+_CHUNK_ROWS = 20_000
 _ROWS_IN_HAND = 200_000
 
 

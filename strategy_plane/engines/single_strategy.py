@@ -27,6 +27,7 @@ from strategy_plane.engines.orders import (
 from strategy_plane.engines.portfolio_report import alert, portfolio_state
 from strategy_plane.engines.rebalance_calendar import SymbolCalendar
 from strategy_plane.engines.slices import SliceAssembler
+from strategy_plane.history import Vector
 from strategy_plane.strategies.port import (
     Alarm,
     Ask,
@@ -115,7 +116,7 @@ class SingleStrategyEngine:
         return end, ()
 
     def _skim_run(
-        self, skim: Callable[[str, Sequence[float], int, int], int], run: BarRun, begin: int, end: int
+        self, skim: Callable[[str, Vector, int, int], int], run: BarRun, begin: int, end: int
     ) -> tuple[int, Sequence[Message]]:
         """Pass over moments at which there is nothing to trade; returns the first place not taken, and what is said.
 
@@ -128,7 +129,7 @@ class SingleStrategyEngine:
         if taken == first:
             return begin, ()
         moment = run.moment(taken - 1)
-        self._marks[run.symbol] = run.closes[taken - 1]
+        self._marks[run.symbol] = run.closes.item(taken - 1)
         self._decided = moment.timestamp
         self._slices.pass_over(self._decided)
         return 2 * taken, self._decide(moment, self._ask)

@@ -93,7 +93,7 @@ class SliceAssembler:
             not (self._inbox or self._filed or self._waiting)
             and run.bar_size == self._bar_size
             and (not self._universe or run.symbol in self._universe)
-            and (self._newest is None or self._newest < run.moments[number])
+            and (self._newest is None or self._newest < run.at(number))
         )
 
     def pass_over(self, newest: datetime) -> None:

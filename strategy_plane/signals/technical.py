@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -18,8 +18,6 @@ _UNIT = 2.0**64
 """A price times this is a whole number: every price of 2**-12 or more keeps all its bits."""
 _ROUNDING = 1e-15
 """More than all roundings of one step, as a fraction of the numbers that go into it."""
-_BLOCK = 64
-"""Prices that are looked at together: about as many as lie between two crosses of usual averages."""
 
 
 class MovingAveragePair:
@@ -31,7 +29,9 @@ class MovingAveragePair:
     recomputation agree, and equal means are equal. Prices below 2**-12 are cut at 2**-64.
     """
 
-    __slots__ = ("_bound", "_fast", "_fast_start", "_lead", "_prices", "_slow")
+    __slots__ = (
+        "_ahead", "_answers", "_bound", "_fast", "_fast_start", "_lead", "_leads", "_leads_bound", "_prices", "_slow",
+    )  # fmt: skip
 
     def __init__(self, fast: int, slow: int) -> None:
         if not 1 <= fast < slow:
@@ -40,8 +40,9 @@ class MovingAveragePair:
         self._slow = slow
         self._fast_start = slow - fast
         self._prices: deque[float] = deque(maxlen=slow)
-        self._lead = 0.0
-        self._bound = 0.0
+        self._lead = self._bound = 0.0
+        self._ahead: Vector = np.empty(0)  # prices that were looked through, and what was found at each
+        self._leads, self._leads_bound, self._answers = self._ahead, 0.0, b""
 
     def push(self, price: float) -> bool | None:
         """Take the next price; None until ``slow`` prices have been seen."""
@@ -56,37 +57,43 @@ class MovingAveragePair:
         bound = self._bound = self._bound + (price + left_fast + left_slow + size) * _ROUNDING
         return lead > 0.0 if size > bound else self._exactly()
 
-    def push_until(self, prices: Sequence[float], begin: int, end: int, above: bool) -> tuple[int, bool]:
+    def push_until(self, prices: Vector, begin: int, end: int, above: bool) -> tuple[int, bool]:
         """`push` each of ``prices`` from ``begin`` until it does not answer ``above``, after ``slow`` prices were seen.
 
-        Returns the place after the last price taken, and whether its answer was the other one.
+        Returns the place after the last price taken, at least one, and whether its answer was the other one. ``prices``
+        are looked through once, to their end: until others are given, each is to be pushed, in this way or the other.
         """
-        known, place = self._prices, begin
-        sign = 1.0 if above else -1.0
-        fast, slow = sign * self._fast, sign * self._slow
-        while place < end:
-            start, block = place, prices[place : min(end, place + _BLOCK)]
-            window = [*known, *block]
-            lead = sign * self._lead
-            # One bound on the error for all of the block: no lead is larger than the largest price.
-            bound = self._bound = self._bound + 4.0 * len(block) * max(window) * _ROUNDING
-            for price, left_fast, left_slow in zip(block, window[self._fast_start :], window, strict=False):
-                place += 1
-                lead += (price - left_fast) / fast - (price - left_slow) / slow
-                if lead <= bound:
-                    break
-            known.extend(prices[start:place])
-            self._lead = sign * lead
-            if lead < -bound or (lead <= bound and self._exactly() is not above):
-                return place, True
-        return end, False
+        if prices is not self._ahead:
+            self._look_ahead(prices, begin)
+        crossing = self._answers.find(not above, begin, end)
+        place = end if crossing < 0 else crossing + 1
+        self._prices.extend(prices[max(begin, place - self._slow) : place].tolist())
+        self._lead, self._bound = self._leads.item(place - 1), self._leads_bound
+        return place, crossing >= 0
+
+    def _look_ahead(self, prices: Vector, begin: int) -> None:
+        self._exactly()
+        new = prices[begin:]
+        window = np.concatenate([self._prices, new])
+        left_fast, left_slow = window[self._fast_start : -self._fast], window[: -self._slow]
+        leads = np.full(len(prices), np.nan)
+        leads[begin:] = self._lead + np.cumsum((new - left_fast) / self._fast - (new - left_slow) / self._slow)
+        # One bound on all errors: no lead is larger than the largest price.
+        bound = self._bound + 4.0 * len(new) * float(window.max()) * _ROUNDING
+        answers = leads > 0.0
+        for place in np.flatnonzero(np.abs(leads) <= bound).tolist():
+            answers[place] = self._scaled_lead(window[place + 1 - begin :][: self._slow]) > 0
+        self._ahead, self._leads, self._leads_bound, self._answers = prices, leads, bound, answers.tobytes()
 
     def _exactly(self) -> bool:
-        scaled = [int(price * _UNIT) for price in self._prices]
-        lead = sum(scaled[self._fast_start :]) * self._slow - sum(scaled) * self._fast
+        lead = self._scaled_lead(self._prices)
         self._lead = lead / (self._fast * self._slow) / _UNIT
         self._bound = abs(self._lead) * _ROUNDING + 2.0 / _UNIT
         return lead > 0
+
+    def _scaled_lead(self, prices: Iterable[float]) -> int:
+        scaled = [int(price * _UNIT) for price in prices]
+        return sum(scaled[self._fast_start :]) * self._slow - sum(scaled) * self._fast
 
 
 class Standardisation(StrEnum):

@@ -1,8 +1,7 @@
 """Hold a fixed number of units while the fast moving average is above the slow one."""
 
-from collections.abc import Sequence
-
 from contracts.market import BarEvent, SliceEvent
+from strategy_plane.history import Vector
 from strategy_plane.signals.technical import MovingAveragePair
 from strategy_plane.strategies.port import Basis, Bound, Portfolio, Targets
 
@@ -53,7 +52,7 @@ class MovingAverageCross:
         if above is not None and above is not self._above.get(symbol):
             self._turn(symbol, above)
 
-    def skim(self, symbol: str, closes: Sequence[float], begin: int, end: int) -> int:
+    def skim(self, symbol: str, closes: Vector, begin: int, end: int) -> int:
         """Take closes up to the one at which the means cross."""
         above = self._above.get(symbol)
         if above is None:

@@ -1,12 +1,13 @@
 """What every strategy is, what it may ask, and what it answers."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar, runtime_checkable
 
 from contracts.market import BarEvent, SliceEvent
+from strategy_plane.history import Vector
 
 _Value = TypeVar("_Value")
 
@@ -202,10 +203,11 @@ class Watchful(Strategy, Protocol):
 class Skimmer(Strategy, Protocol):
     """A strategy of which most bars change nothing, and which can say so faster than bar by bar."""
 
-    def skim(self, symbol: str, closes: Sequence[float], begin: int, end: int) -> int:
+    def skim(self, symbol: str, closes: Vector, begin: int, end: int) -> int:
         """Take closes of ``symbol`` from ``begin`` to the first, included, that changes what `decide` answers.
 
-        They are those of consecutive moments at which no other symbol has a bar, as `on_bar` would be told them.
+        They are those of consecutive moments at which no other symbol has a bar, as `on_bar` would be told them; it is
+        told those in between that are not skimmed.
         Returns the place after the last one taken, at most ``end``; ``begin`` when it takes none.
         """
         ...

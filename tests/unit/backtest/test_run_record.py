@@ -266,9 +266,7 @@ def test_a_run_of_bars_noted_piece_by_piece_is_what_its_messages_are_one_by_one(
     micros = first + 60_000_000 * np.arange(minutes, dtype=np.int64)
     numbers = np.full((5, minutes), 100.0) + np.arange(minutes) % 9
     fields = {**scenario.bar("AAA", scenario.start, 1.0, "1min").__dict__}
-    run = BarRun(
-        fields, scenario.moment(scenario.start, "AAA").__dict__, Moments(micros.view("m8[us]")), micros, numbers
-    )
+    run = BarRun(fields, scenario.moment(scenario.start, "AAA").__dict__, micros, numbers)
     noted, observed = (RunRecord(1.0, bars_to=tmp_path / name) for name in ("noted", "observed"))
     for begin in range(0, len(run), longest):
         noted.note(run, begin, min(len(run), begin + longest))

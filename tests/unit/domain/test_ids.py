@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import product
-from uuid import UUID, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from domain.ids import intent_id, report_id, text_of
 
@@ -17,6 +17,14 @@ def test_names_do_not_change_between_versions_of_the_program():
 
 def test_the_same_cause_has_the_same_name():
     assert intent_id("s", "AAPL", MOMENT, 2) == intent_id("s", "AAPL", MOMENT, 2)
+
+
+def test_an_intent_is_named_after_its_moment_in_full():
+    intents = uuid5(uuid5(NAMESPACE_URL, "urn:algo-trade"), "intent")
+    step = timedelta(days=17, hours=5, minutes=13, seconds=7)
+    for moment in (datetime(999, 12, 31, tzinfo=UTC) + number * step for number in range(300)):
+        for at in (moment, moment + timedelta(microseconds=1), moment + timedelta(microseconds=120_000)):
+            assert intent_id("s", "AAPL", at) == uuid5(intents, f"s AAPL {at.isoformat()} 0"), at
 
 
 def test_a_moment_is_the_same_in_every_zone():

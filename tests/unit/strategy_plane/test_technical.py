@@ -117,13 +117,18 @@ def true_answers(prices: list[float], fast: int, slow: int) -> list[bool | None]
 
 
 def answers_in_stretches(prices: list[float], fast: int, slow: int, longest: int) -> list[bool | None]:
-    """The same, with as many prices at once as pass without a cross, at most ``longest``."""
+    """The same in columns of 250, with as many prices at once as pass without a cross, and one by itself after it."""
     pair = MovingAveragePair(fast, slow)
     found = [pair.push(price) for price in prices[:slow]]
-    while len(found) < len(prices):
-        above, begin = found[-1], len(found)
-        place, crossed = pair.push_until(prices, begin, min(len(prices), begin + longest), above)
-        found += [above] * (place - begin - crossed) + [not above] * crossed
+    for start in range(slow, len(prices), 250):
+        column, place = np.array(prices[start : start + 250]), 0
+        while place < len(column):
+            above, begin = found[-1], place
+            place, crossed = pair.push_until(column, begin, min(len(column), begin + longest), above)
+            found += [above] * (place - begin - crossed) + [not above] * crossed
+            if crossed and place < len(column):
+                found.append(pair.push(column.item(place)))
+                place += 1
     return found
 
 
