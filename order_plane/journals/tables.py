@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from domain.ids import text_of as spelled
+from domain.moments import text_of as moment_text
 from order_plane.facts import Fact
 from order_plane.journals.port import REVISED, RowState
 
@@ -190,7 +191,7 @@ def fact_row(fact: Fact) -> tuple[object, ...]:
         fact.kind.value,
         text_of(fact.fact_id),
         fact.revision,
-        fact.timestamp.isoformat(),
+        moment_text(fact.timestamp),
         text_of(fact.order_id),
         number_of(fact.quantity),
         number_of(fact.price),
