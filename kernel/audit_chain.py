@@ -50,7 +50,8 @@ def linked(
     head: Head, entries: Iterable[Mapping[str, JsonValue]], shared: Mapping[str, JsonValue] = NOTHING
 ) -> tuple[Head, bytes]:
     """The head after ``entries``, and their lines in ASCII; each line begins with its number and what is ``shared``."""
-    number, newest, lines = head.count, head.hash.encode(), []
+    number, newest = head.count, head.hash.encode()
+    lines: list[bytes] = []
     common = to_json(shared)[1:-1] + b"," if shared else b""
     for entry in entries:
         number += 1

@@ -70,6 +70,7 @@ class SqlitePaperStore:
         # A file from before orders could be replaced: what each has left is what it began with.
         self._add("orders", "wished REAL NOT NULL DEFAULT 0")
         self._add("facts", "revision INTEGER NOT NULL DEFAULT 0")
+        self._writing = self._connection.cursor()  # the connection would make one for every statement
         self._unrested = 0
 
     @property
@@ -138,7 +139,7 @@ class SqlitePaperStore:
         if not (changed or news or bars):
             return
         self._unrested += 1
-        write = self._connection
+        write = self._writing
         write.execute("BEGIN IMMEDIATE")
         try:
             orders = dict.fromkeys(changed)
@@ -149,7 +150,7 @@ class SqlitePaperStore:
                 write.executemany(_BAR_ROW, [(symbol, moment_text(at)) for symbol, at in bars.items()])
             write.execute("COMMIT")
         except BaseException:
-            if write.in_transaction:
+            if self._connection.in_transaction:
                 write.execute("ROLLBACK")
             raise
         for order in orders:
@@ -171,7 +172,7 @@ class SqlitePaperStore:
             self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def _save_orders(self, orders: Collection[PaperOrder]) -> None:
-        write = self._connection
+        write = self._writing
         new = [order for order in orders if not order.stored]
         if new:
             write.executemany(

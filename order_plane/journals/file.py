@@ -45,6 +45,7 @@ class SqliteDatabase:
         try:
             here = place_of(path)
             self._connection = opened(path)
+            self._cursor = self._connection.cursor()  # the connection would make one for every statement
             try:
                 self._check(here)
             except BaseException:
@@ -60,16 +61,16 @@ class SqliteDatabase:
 
     def change(self, statement: str, parameters: Sequence[object]) -> int:
         """Carry out a statement and return how many rows it changed."""
-        return self._connection.execute(statement, parameters).rowcount
+        return self._cursor.execute(statement, parameters).rowcount
 
     def change_many(self, statement: str, parameters: Sequence[Sequence[object]]) -> None:
         """Carry out a statement for each of ``parameters``."""
-        self._connection.executemany(statement, parameters)
+        self._cursor.executemany(statement, parameters)
 
     def transaction(self, *, synced: bool = True) -> AbstractContextManager[None]:
         """All or nothing, and on the disk at the end; unless ``synced``, handed to the operating system."""
         self._unrested += 1
-        return _Transaction(self._connection) if synced else _unsynced(self._connection)
+        return _Transaction(self._cursor) if synced else _unsynced(self._cursor)
 
     def written(self, journal_id: str, sequence: int) -> None:
         """Note in the lock file how far the journal is."""
@@ -132,38 +133,38 @@ class SqliteDatabase:
 class _Transaction:
     """A generator would do the same in twice the time, three times for each order."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_cursor",)
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
 
     def __enter__(self) -> None:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise _unwritable(error) from error
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                self._connection.execute("COMMIT")
+                self._cursor.execute("COMMIT")
         except sqlite3.Error as failed:
             raise _unwritable(failed) from failed
         finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if self._cursor.connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             raise _unwritable(error) from error
 
 
 @contextmanager
-def _unsynced(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("PRAGMA synchronous = NORMAL")
+def _unsynced(cursor: sqlite3.Cursor) -> Iterator[None]:
+    cursor.execute("PRAGMA synchronous = NORMAL")
     try:
-        with _Transaction(connection):
+        with _Transaction(cursor):
             yield
     finally:
-        connection.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA synchronous = FULL")
 
 
 class SqliteView:
