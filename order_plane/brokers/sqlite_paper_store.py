@@ -9,6 +9,7 @@ from uuid import UUID
 from contracts.codec import decode, encode
 from contracts.trading import OrderIntent
 from domain.ids import text_of as spelled
+from domain.moments import text_of as moment_text
 from order_plane.brokers.paper_order import PaperOrder
 from order_plane.facts import Fact, FactKind
 
@@ -27,7 +28,6 @@ CREATE TABLE IF NOT EXISTS orders (
     finished INTEGER NOT NULL,
     wished REAL NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS orders_open ON orders (position) WHERE finished = 0;
 CREATE TABLE IF NOT EXISTS facts (
     position INTEGER PRIMARY KEY,
     intent_id TEXT NOT NULL,
@@ -45,12 +45,18 @@ CREATE TABLE IF NOT EXISTS facts (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS facts_by_intent ON facts (intent_id);
 CREATE TABLE IF NOT EXISTS last_bars (symbol TEXT PRIMARY KEY, at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+DROP INDEX IF EXISTS orders_open; -- cost every order more than a start gained by it
 """
 _LOG_PAGES = 8000
 """Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, which waits for the disk."""
 _REST_EVERY = 1024
 """Savings after which they are copied in the next `SqlitePaperStore.rest`, about 5,000 pages."""
 _FACT_COLUMNS = "intent_id, kind, fact_id, at, order_id, quantity, price, commission, reason, revision"
+_FACT_ROW = (
+    f"INSERT INTO facts (symbol, signed_quantity, {_FACT_COLUMNS})"  # noqa: S608 - own columns
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_BAR_ROW = "INSERT INTO last_bars VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET at = excluded.at"
 
 
 class SqlitePaperStore:
@@ -64,6 +70,7 @@ class SqlitePaperStore:
         # A file from before orders could be replaced: what each has left is what it began with.
         self._add("orders", "wished REAL NOT NULL DEFAULT 0")
         self._add("facts", "revision INTEGER NOT NULL DEFAULT 0")
+        self._writing = self._connection.cursor()  # the connection would make one for every statement
         self._unrested = 0
 
     @property
@@ -132,23 +139,18 @@ class SqlitePaperStore:
         if not (changed or news or bars):
             return
         self._unrested += 1
-        write = self._connection
+        write = self._writing
         write.execute("BEGIN IMMEDIATE")
         try:
             orders = dict.fromkeys(changed)
             self._save_orders(orders)
-            write.executemany(
-                f"INSERT INTO facts (symbol, signed_quantity, {_FACT_COLUMNS})"  # noqa: S608 - own columns
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [_fact_row(order, fact) for order, fact in news],
-            )
-            write.executemany(
-                "INSERT INTO last_bars VALUES (?, ?) ON CONFLICT (symbol) DO UPDATE SET at = excluded.at",
-                [(symbol, at.isoformat()) for symbol, at in bars.items()],
-            )
+            if news:
+                write.executemany(_FACT_ROW, [_fact_row(order, fact) for order, fact in news])
+            if bars:
+                write.executemany(_BAR_ROW, [(symbol, moment_text(at)) for symbol, at in bars.items()])
             write.execute("COMMIT")
         except BaseException:
-            if write.in_transaction:
+            if self._connection.in_transaction:
                 write.execute("ROLLBACK")
             raise
         for order in orders:
@@ -170,7 +172,7 @@ class SqlitePaperStore:
             self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     def _save_orders(self, orders: Collection[PaperOrder]) -> None:
-        write = self._connection
+        write = self._writing
         new = [order for order in orders if not order.stored]
         if new:
             write.executemany(
@@ -183,8 +185,8 @@ class SqlitePaperStore:
                     (
                         *_progress(order),
                         encode(order.intent),
-                        order.accepted_at.isoformat(),
-                        order.expires_at.isoformat() if order.expires_at else None,
+                        moment_text(order.accepted_at),
+                        moment_text(order.expires_at) if order.expires_at else None,
                         order.wished,
                     )
                     for order in new
@@ -236,7 +238,7 @@ def _fact_row(order: PaperOrder, fact: Fact) -> tuple[object, ...]:
         spelled(fact.intent_id),
         fact.kind.value,
         fact.fact_id,
-        fact.timestamp.isoformat(),
+        moment_text(fact.timestamp),
         fact.order_id,
         fact.quantity,
         fact.price,

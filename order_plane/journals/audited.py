@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from contracts.control import KillSwitchCommand
 from contracts.trading import ExecutionReport, OrderIntent
 from domain.ids import text_of as spelled
+from domain.moments import text_of as moment_text
 from order_plane.effects import SubmitOrder
 from order_plane.facts import Fact
 from order_plane.journals.port import NO_NOTES, Answer, Journal, Past, Recall, Refused, Resolution
@@ -209,7 +210,7 @@ def _verdict(intent: OrderIntent, verdict: str, attempt: int) -> Entry:
         "side": intent.direction.value,
         "quantity": intent.quantity,
         "type": intent.order_type.value,
-        "decided_at": intent.timestamp.isoformat(),
+        "decided_at": moment_text(intent.timestamp),
         "verdict": verdict,
     }
 
@@ -235,7 +236,7 @@ def _fact(fact: Fact) -> Entry:
         "intent_id": spelled(fact.intent_id),
         "kind": fact.kind.value,
         "fact_id": fact.fact_id,
-        "timestamp": str(fact.timestamp),
+        "timestamp": moment_text(fact.timestamp).replace("T", " "),
         "order_id": fact.order_id,
         "quantity": fact.quantity,
         "price": fact.price,

@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,13 @@ from kernel.clock import monotonic
 from order_plane.journals.database import verify
 from order_plane.journals.file_place import place_of
 from order_plane.journals.port import JournalError, JournalHeld
-from order_plane.journals.tables import COUNTERS, NOTE_ROW, PLACE, SQLITE, VERSION, sealed, statements
+from order_plane.journals.sqlite_file import opened, recognise
+from order_plane.journals.tables import COUNTERS, NOTE_ROW, PLACE, sealed
 
-_APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
-_LOG_PAGES = 8000
-"""Pages of the write-ahead log (4 KiB each) that are copied into the file at the latest, in the middle of whatever."""
-_REST_EVERY = 512
-"""Transactions after which they are copied in the next `SqliteDatabase.rest`, about 2,100 pages."""
+_REST_EVERY = 256
+"""Transactions after which the write-ahead log is copied in the next `SqliteDatabase.rest`, about `ROOM_PAGES`."""
 _MOMENT_SECONDS, _RETRY_SECONDS = 2.0, 0.05
 """How long a command that writes one decision may hold a journal; an order plane that starts meanwhile waits for it."""
-_OBJECTS = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
 
 
 class SqliteDatabase:
@@ -47,7 +44,8 @@ class SqliteDatabase:
         self._lock = _locked(path)
         try:
             here = place_of(path)
-            self._connection = _opened(path)
+            self._connection = opened(path)
+            self._cursor = self._connection.cursor()  # the connection would make one for every statement
             try:
                 self._check(here)
             except BaseException:
@@ -63,32 +61,16 @@ class SqliteDatabase:
 
     def change(self, statement: str, parameters: Sequence[object]) -> int:
         """Carry out a statement and return how many rows it changed."""
-        return self._connection.execute(statement, parameters).rowcount
+        return self._cursor.execute(statement, parameters).rowcount
 
     def change_many(self, statement: str, parameters: Sequence[Sequence[object]]) -> None:
         """Carry out a statement for each of ``parameters``."""
-        self._connection.executemany(statement, parameters)
+        self._cursor.executemany(statement, parameters)
 
-    @contextmanager
-    def transaction(self, *, synced: bool = True) -> Iterator[None]:
+    def transaction(self, *, synced: bool = True) -> AbstractContextManager[None]:
         """All or nothing, and on the disk at the end; unless ``synced``, handed to the operating system."""
         self._unrested += 1
-        connection = self._connection
-        try:
-            if not synced:
-                connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("COMMIT")
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise JournalError(f"the journal cannot be written: {error}; free disk space or repair it") from error
-            raise
-        finally:
-            if not synced:
-                connection.execute("PRAGMA synchronous = FULL")
+        return _Transaction(self._cursor) if synced else _unsynced(self._cursor)
 
     def written(self, journal_id: str, sequence: int) -> None:
         """Note in the lock file how far the journal is."""
@@ -104,7 +86,7 @@ class SqliteDatabase:
             try:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             except sqlite3.Error as error:
-                raise JournalError(f"the journal cannot be written: {error}; free disk space or repair it") from error
+                raise _unwritable(error) from error
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -148,6 +130,43 @@ class SqliteDatabase:
         return str(values[0])
 
 
+class _Transaction:
+    """A generator would do the same in twice the time, three times for each order."""
+
+    __slots__ = ("_cursor",)
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+
+    def __enter__(self) -> None:
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _unwritable(error) from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._cursor.execute("COMMIT")
+        except sqlite3.Error as failed:
+            raise _unwritable(failed) from failed
+        finally:
+            if self._cursor.connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise _unwritable(error) from error
+
+
+@contextmanager
+def _unsynced(cursor: sqlite3.Cursor) -> Iterator[None]:
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    try:
+        with _Transaction(cursor):
+            yield
+    finally:
+        cursor.execute("PRAGMA synchronous = FULL")
+
+
 class SqliteView:
     """The file of a journal that a running order plane holds, to be looked at only.
 
@@ -160,7 +179,7 @@ class SqliteView:
     def __init__(self, path: Path) -> None:
         try:
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            _recognise(self._connection, path)
+            recognise(self._connection, path)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise JournalError(f"journal {path} cannot be read: {error}") from None
 
@@ -196,6 +215,10 @@ class SqliteView:
         self._connection.close()
 
 
+def _unwritable(error: sqlite3.Error) -> JournalError:
+    return JournalError(f"the journal cannot be written: {error}; free disk space or repair it")
+
+
 def rows_of(connection: sqlite3.Connection, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
     """Every row of the answer; raises JournalError when there is none to be had."""
     try:
@@ -228,64 +251,3 @@ def _locked(path: Path) -> FileIO:
             lock.close()
             raise JournalHeld(f"journal {path} is held by another order plane; stop that one first") from None
         return lock
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    """The journal at ``path``, made when there is none and looked through."""
-    try:
-        connection = sqlite3.connect(path, isolation_level=None)
-    except sqlite3.Error as error:
-        raise JournalError(f"journal {path} cannot be opened: {error}; make it a file that can be written") from None
-    try:
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-            _create(connection)
-        _recognise(connection, path)
-        _look_through(connection, path)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        connection.close()
-        raise JournalError(f"journal {path} is damaged or no journal: {error}; restore it from a backup") from None
-    except JournalError:
-        connection.close()
-        raise
-    return connection
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in statements(SQLITE):
-        connection.execute(statement)
-    values = sealed(secrets.token_hex(16), 1, 0, 0, 0)
-    connection.execute(f"INSERT INTO meta (one, {COUNTERS}, seal) VALUES (1, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-    connection.execute("COMMIT")
-
-
-def _recognise(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION:
-        raise JournalError(f"{path} is not an order journal; set journal_path to another file")
-    if version != VERSION:
-        raise JournalError(f"journal {path} has schema version {version}, this program needs {VERSION}")
-
-
-def _look_through(connection: sqlite3.Connection, path: Path) -> None:
-    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if verdict != "ok":
-        raise JournalError(f"journal {path} is damaged: {verdict}; restore it from a backup")
-    model = sqlite3.connect(":memory:")
-    try:
-        for statement in statements(SQLITE):
-            model.execute(statement)
-        if connection.execute(_OBJECTS).fetchall() != model.execute(_OBJECTS).fetchall():
-            raise JournalError(f"journal {path} is damaged: its tables are not those of a journal; restore a backup")
-    finally:
-        model.close()
-    logged = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if logged != "wal":
-        raise JournalError(f"journal {path} cannot use a write-ahead log here; put it on a local disk")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")

@@ -1,9 +1,9 @@
 """The durable journal in the tables of a database."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
+from typing import TypeVar
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -30,13 +30,15 @@ from order_plane.journals.port import (
     Verdict,
 )
 from order_plane.journals.tables import (
+    COUNTED,
     COUNTERS,
     FACT_ROW,
     INTENT_ROW,
-    MOVABLE,
+    MOVE_OPEN,
+    MOVE_REVISED,
     NOTE_ROW,
-    OPEN,
     PLACE,
+    REPORT_ROW,
     RESOLUTION_ROW,
     Counters,
     fact_row,
@@ -46,6 +48,7 @@ from order_plane.journals.tables import (
     sealed_state,
 )
 
+Result = TypeVar("Result")
 TAKEN_OVER = "another order plane took this journal over; this one must stop"
 
 
@@ -91,13 +94,16 @@ class SqlJournal:
 
     def begin(self, admitted: Sequence[SubmitOrder], refused: Sequence[Refused], published: int) -> list[SubmitOrder]:
         """Write what was decided; returns the orders that may be sent."""
-        with self._transaction(published):
+
+        def change() -> list[SubmitOrder]:
             won = [order for order in admitted if self._is_new(order) or self._win(order)]
             crash_point("after_intended")
             for each in refused:
                 self._intend(each.intent, each.account, 1, RowState.REJECTED)
             self._append([each.report for each in refused])
-        return won
+            return won
+
+        return self._write(change, published)
 
     def conclude(
         self,
@@ -108,25 +114,27 @@ class SqlJournal:
         notes: Mapping[str, str] = NO_NOTES,
     ) -> None:
         """Write what the broker said and what is to be reported."""
-        with self._transaction(published):
+
+        def change() -> None:
             for answer in answers:
-                movable = MOVABLE.get(answer.state, OPEN)
-                self._move(spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id, movable)
+                move = MOVE_REVISED.get(answer.state, MOVE_OPEN)
+                self._move(move, spelled(answer.intent_id), answer.attempt, answer.state, answer.order_id)
             if facts:
-                self._database.change_many(
-                    f"{FACT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    [fact_row(fact) for fact in facts],
-                )
+                self._database.change_many(FACT_ROW, [fact_row(fact) for fact in facts])
             self._append(reports)
             self._keep(notes)
+
+        self._write(change, published)
 
     def sign(self, resolution: Resolution) -> bool:
         """Write a person's decision; False unless that attempt is SUBMITTING or IN_DOUBT."""
         intent_id, attempt, verdict, operator, reason, at, order_id, _ = resolution
         adopted = verdict is Verdict.ADOPTED
         name = str(intent_id)
-        with self._transaction(0):
-            if not self._move(name, attempt, RowState.ACKED if adopted else RowState.NOT_SENT, order_id, OPEN):
+
+        def change() -> bool:
+            state = RowState.ACKED if adopted else RowState.NOT_SENT
+            if not self._move(MOVE_OPEN, name, attempt, state, order_id):
                 return False
             self._database.change(
                 RESOLUTION_ROW,
@@ -135,7 +143,9 @@ class SqlJournal:
             if verdict is Verdict.SEND_AGAIN:
                 past = next(pasts_of(self._database, " AND intent_id = ?", (name,)))
                 self._intend(past.intent, past.account, attempt + 1, RowState.INTENDED)
-        return True
+            return True
+
+        return self._write(change)
 
     def resolutions(self) -> Sequence[Resolution]:
         """The newest decision on each attempt, in the order of the first ones."""
@@ -165,12 +175,9 @@ class SqlJournal:
 
     def record_command(self, command: KillSwitchCommand) -> bool:
         """Write a kill switch command; False when it was written before."""
-        with self._transaction(0):
-            changed = self._database.change(
-                "INSERT INTO kill_commands (command_id, body, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                sealed(str(command.command_id), readable(command)),
-            )
-        return changed == 1
+        statement = "INSERT INTO kill_commands (command_id, body, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        row = sealed(str(command.command_id), readable(command))
+        return self._write(lambda: self._database.change(statement, row)) == 1
 
     def commands(self) -> Sequence[KillSwitchCommand]:
         """Every kill switch command, in the order they were written."""
@@ -204,23 +211,21 @@ class SqlJournal:
         """Let go of the database."""
         self._database.close()
 
-    @contextmanager
-    def _transaction(self, published: int) -> Iterator[None]:
+    def _write(self, change: Callable[[], Result], published: int = 0) -> Result:
+        """Carry out ``change`` as one transaction, and return what it does."""
         before = self._counters
         try:
             with self._database.transaction():
-                now = self._own_counters()
-                now = now._replace(sequence=now.sequence + 1, published=max(now.published, published))
-                self._counters = now
-                yield
-                self._database.change(
-                    "UPDATE meta SET sequence = ?, appended = ?, published = ?, seal = ?",
-                    (*self._counters[2:], seal(*self._counters)),
-                )
+                name, epoch, sequence, appended, known = self._own_counters()
+                self._counters = Counters(name, epoch, sequence + 1, appended, max(known, published))
+                result = change()
+                now = self._counters
+                self._database.change(COUNTED, (*now[2:], seal(*now)))
         except BaseException:
             self._counters = before
             raise
-        self._database.written(self._counters.journal_id, self._counters.sequence)
+        self._database.written(now.journal_id, now.sequence)
+        return result
 
     def _own_counters(self) -> Counters:
         locking = self._database.locking
@@ -237,14 +242,11 @@ class SqlJournal:
             raise JournalError("the journal lacks its own description; restore it from a backup")
         return Counters(*rows[0])
 
-    def _move(self, name: str, attempt: int, state: RowState, order_id: str, movable: str) -> bool:
-        """Let an attempt that is in one of the states ``movable`` become ``state``; False when it is in none."""
-        changed = self._database.change(
-            "UPDATE intents SET state = ?, order_id = ?, state_seal = ?"  # noqa: S608 - own states
-            f" WHERE intent_id = ? AND attempt = ? AND state IN ({movable})",
-            (state.value, order_id, seal(name, attempt, state.value, order_id), name, attempt),
-        )
-        return changed == 1
+    def _move(self, statement: str, name: str, attempt: int, state: RowState, order_id: str) -> bool:
+        """Let an attempt that is in one of the states of ``statement`` become ``state``; False when it is in none."""
+        known = state.value
+        row = (known, order_id, seal(name, attempt, known, order_id), name, attempt)
+        return self._database.change(statement, row) == 1
 
     def _is_new(self, order: SubmitOrder) -> bool:
         """Write a first attempt as one that is about to be sent; False when it was written before.
@@ -269,11 +271,7 @@ class SqlJournal:
         row = sealed(
             name, attempt, sha256(body).digest(), account, intent.symbol, side, number_of(intent.quantity), body
         )
-        written = self._database.change(
-            f"{INTENT_ROW} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*row, *sealed_state(name, attempt, state)),
-        )
-        return written == 1
+        return self._database.change(INTENT_ROW, (*row, *sealed_state(name, attempt, state))) == 1
 
     def _keep(self, notes: Mapping[str, str]) -> None:
         if notes:
@@ -284,7 +282,7 @@ class SqlJournal:
             return
         first = self._counters.appended + 1
         self._database.change_many(
-            "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)",
+            REPORT_ROW,
             [
                 sealed(position, str(report.report_id), spelled(report.intent_id), readable(report))
                 for position, report in enumerate(reports, start=first)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from domain.ids import text_of as spelled
+from domain.moments import text_of as moment_text
 from order_plane.facts import Fact
 from order_plane.journals.port import REVISED, RowState
 
@@ -91,18 +92,28 @@ POSTGRES = {
     "real": "DOUBLE PRECISION",
     "strict": "",
 }
-OPEN = "'SUBMITTING', 'IN_DOUBT'"
-"""States of an attempt whose outcome is open."""
-MOVABLE = {after: f"{OPEN}, '{before.value}'" for before, after in REVISED}
-"""Which states an answer leaves, if not only those of an open outcome."""
+_MOVE = (
+    "UPDATE intents SET state = ?, order_id = ?, state_seal = ?"
+    " WHERE intent_id = ? AND attempt = ? AND (state = 'SUBMITTING' OR state = 'IN_DOUBT'"
+)
+"""Each state is compared by itself: for a list of them SQLite fills a table at every move."""
+MOVE_OPEN = f"{_MOVE})"
+"""Give an attempt whose outcome is open another state."""
+MOVE_REVISED = {after: f"{_MOVE} OR state = '{before.value}')" for before, after in REVISED}
+"""The same by an answer that revises a state as well."""
 PLACE = ".place"
 """The name of the note that says where the journal is kept, which no order plane reads."""
 COUNTERS = "journal_id, epoch, sequence, appended, published"
+COUNTED = "UPDATE meta SET sequence = ?, appended = ?, published = ?, seal = ?"
 _INTENT = "intent_id, attempt, content_hash, account, symbol, side, quantity, body"
 _FACT = "intent_id, kind, fact_id, revision, at, order_id, quantity, price, commission, reason"
 _RESOLUTION = "intent_id, attempt, verdict, operator, reason, at, order_id"
-INTENT_ROW = f"INSERT INTO intents ({_INTENT}, seal, state, order_id, state_seal)"
-FACT_ROW = f"INSERT INTO facts ({_FACT}, seal)"
+INTENT_ROW = (
+    f"INSERT INTO intents ({_INTENT}, seal, state, order_id, state_seal)"  # noqa: S608 - own columns
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+FACT_ROW = f"INSERT INTO facts ({_FACT}, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608
+REPORT_ROW = "INSERT INTO reports (position, report_id, intent_id, body, seal) VALUES (?, ?, ?, ?, ?)"
 RESOLUTION_ROW = (
     f"INSERT INTO resolutions ({_RESOLUTION}, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - own columns
     " ON CONFLICT (intent_id, attempt) DO UPDATE SET verdict = excluded.verdict, operator = excluded.operator,"
@@ -145,10 +156,9 @@ def statements(words: dict[str, str]) -> Iterator[str]:
 
 def seal(*values: Any) -> int:  # noqa: ANN401 - any value of a column
     """A checksum of a row's columns: a database notices a broken page, but not a flipped bit inside of a text."""
-    texts = [value for value in values if type(value) is not bytes]
-    checksum = crc32(repr(texts).encode())
-    if len(texts) == len(values):
-        return checksum
+    if bytes not in map(type, values):
+        return crc32(repr([*values]).encode())
+    checksum = crc32(repr([value for value in values if type(value) is not bytes]).encode())
     return crc32(b"".join([value for value in values if type(value) is bytes]), checksum)
 
 
@@ -169,7 +179,9 @@ def number_of(value: float) -> float:
 
 def text_of(words: str) -> str:
     """As a database can keep it, whatever a venue wrote."""
-    return words.encode("utf-8", "replace").decode().replace("\0", " ")
+    if not words.isascii():
+        words = words.encode("utf-8", "replace").decode()
+    return words.replace("\0", " ")
 
 
 def fact_row(fact: Fact) -> tuple[object, ...]:
@@ -179,7 +191,7 @@ def fact_row(fact: Fact) -> tuple[object, ...]:
         fact.kind.value,
         text_of(fact.fact_id),
         fact.revision,
-        fact.timestamp.isoformat(),
+        moment_text(fact.timestamp),
         text_of(fact.order_id),
         number_of(fact.quantity),
         number_of(fact.price),

@@ -23,8 +23,8 @@ SHELL = {
     "order_plane": """admission announcing app brokers.ibkr brokers.ibkr_answers brokers.ibkr_form brokers.ibkr_ids
         brokers.ibkr_session brokers.ibkr_venue brokers.sqlite_paper_store checking claim_log command_channel
         command_fields composition decisions dispatch execution gates go_live_terms inheritance journals.file
-        journals.file_place journals.postgres journals.sql journals.sqlite late_trades operator_commands outage parting
-        reconciler recovery replacing retelling router sending upkeep urgent""",
+        journals.file_place journals.postgres journals.sql journals.sqlite journals.sqlite_file late_trades
+        operator_commands outage parting reconciler recovery replacing retelling router sending upkeep urgent""",
     "gates": """account_probe artifact_validation context generated go_live governance integration_flow interface_map
         live_planes mock_gateway paper_session rehearsal running schema_export session_ending session_measures
         session_report shelf sources suites timed_broker""",

@@ -481,8 +481,8 @@ def test_a_report_on_an_order_nobody_knows_raises_an_alarm_and_moves_nothing(wor
 def test_an_intent_that_was_written_down_and_never_sent_is_sent_after_the_restart(world):
     stage, _ = world()
     stage.recover()
-    with stage._journal._transaction(0):
-        stage._journal._intend(an_intent(), "PAPER", 1, RowState.INTENDED)
+    journal = stage._journal
+    journal._write(lambda: journal._intend(an_intent(), "PAPER", 1, RowState.INTENDED))
     stage, broker = world()
     assert list(stage.recover()) == []
     assert seen(tell(stage, a_bar(0), an_intent())) == [(1, "ACKNOWLEDGED", 1)]

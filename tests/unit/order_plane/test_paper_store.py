@@ -1,5 +1,7 @@
 """The durable venue outlives its client: what it knew before a kill it knows after it."""
 
+import sqlite3
+from contextlib import closing
 from datetime import date
 from uuid import UUID
 
@@ -100,3 +102,15 @@ def test_the_volatile_venue_remembers_keys_longer_than_facts(make_intent, make_b
     with pytest.raises(BrokerStateUnknown):
         venue.submit(SubmitOrder(make_intent(1), "ACC"))
     assert venue.lookup(UUID(int=3))[-1].kind is FactKind.FILL
+
+
+def test_an_order_in_a_file_of_before_works_on_and_loses_its_index(open_venue, tmp_path, make_intent, make_bar):
+    open_venue().submit(SubmitOrder(make_intent(), "ACC"))
+    path = tmp_path / "venue.sqlite"
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE INDEX orders_open ON orders (position) WHERE finished = 0")
+    venue = open_venue()
+    venue.observe(make_bar(1))
+    assert [fact.quantity for fact in venue.drain()] == [4.0]
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT name FROM sqlite_schema WHERE name = 'orders_open'").fetchall() == []
