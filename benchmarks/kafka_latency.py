@@ -205,7 +205,7 @@ def _paced(messages: int, rate: float, send, listen, done) -> None:
     for number in range(1, messages + 1):
         due = began + number / rate
         while (left := due - time.perf_counter()) > 0:
-            listen(min(left, 0.002))
+            listen(left)
         send(number)
     deadline = time.perf_counter() + 10
     while not done() and time.perf_counter() < deadline:

@@ -18,6 +18,7 @@ sys.path[:0] = [str(Path(__file__).parent / "peers")]
 import workload
 from contracts.codec import decode
 from contracts.control import RunMarker
+from kernel.embedded_broker import WIDEST_WINDOW
 from kernel.kafka_settings import KafkaSettings, reader_config
 from launcher.local import KafkaChoice, LocalRun, running_broker, supervised
 from launcher.settings import load_settings
@@ -25,7 +26,7 @@ from launcher.settings import load_settings
 SYMBOLS = 10
 
 
-def config(files: list[Path]) -> dict:
+def config(files: list[Path], *, embedded: bool) -> dict:
     """Minute bars of ten symbols, a moving-average cross on each, as fast as the planes keep up."""
     symbols = [path.stem for path in files]
     return {
@@ -37,7 +38,7 @@ def config(files: list[Path]) -> dict:
             "adjust": False,
             "symbols": symbols,
             "gates": {"stale_repeats": 0},
-            "pace": {"mode": "window", "window": 20000},
+            "pace": {"mode": "window", "window": WIDEST_WINDOW if embedded else 20000},
         },
         "strategy": {"bar_size": "1min", "universe": list(symbols), "strategy": {"name": "moving_average_cross"}},
         "order": {
@@ -79,7 +80,7 @@ def run(choice: KafkaChoice, bars: int) -> dict:
         directory = Path(folder)
         files = workload.write_bars(directory / "bars", SYMBOLS, bars // SYMBOLS)
         path = directory / "config.yaml"
-        path.write_text(yaml.safe_dump(config(files)))
+        path.write_text(yaml.safe_dump(config(files, embedded=choice is KafkaChoice.EMBEDDED)))
         settings = load_settings(path, {})
         with running_broker(choice, settings.kafka, f"bench{time.time_ns()}.") as kafka:
             local = LocalRun("bench", path, settings, kafka, directory / "state")

@@ -38,7 +38,8 @@ class Topic:
 
     ``messages`` are the contracts it accepts (empty for dead letters, which keep any bytes); ``key`` says
     what keeps its order; ``owner`` is the only plane that writes to it in normal operation. Positions are
-    rebuilt from the topics flagged ``rebuilds``, so their logs must reach back to their beginning.
+    rebuilt from the topics flagged ``rebuilds``, so their logs must reach back to their beginning. One partition keeps
+    one order for all readers: limits give a different verdict on a different order of wishes.
     """
 
     name: str
@@ -74,7 +75,6 @@ _TABLE = (
         dead_letter="dlq_market_events",
         rebuilds=True,
     ),
-    # One partition: limits and throttles give a different verdict on a different order of wishes.
     Topic(
         "order_intents",
         (OrderIntent, IntentsHandedOver),

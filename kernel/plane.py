@@ -31,6 +31,7 @@ _READY_SECONDS = 60.0
 _PULSE_SECONDS = 60.0
 """Longest silence of the loop before the process counts as hung; a first solve or a long restore fits in it."""
 _METRICS_SECONDS = 1.0
+_NOTHING_TO_READ = "no partitions were assigned to this process; does another instance of this plane have them?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def serve(  # noqa: PLR0913 - what a plane hangs into its loop, each by name
         crash_point("after_opening")
         bus.finish(recovery.mark())
         if not bus.wait_ready(_READY_SECONDS):
-            raise BrokerUnavailable("kafka.bootstrap_servers", "no partitions were assigned to this process")
+            raise BrokerUnavailable("kafka.bootstrap_servers", _NOTHING_TO_READ)
         beat = Beat(bus, runtime.plane, runtime.instance, SystemClock(), runtime.heartbeat_seconds)
         beat.send()
         crash_point("after_join")

@@ -17,7 +17,7 @@ from kernel.audit_log import AuditLog
 from kernel.dead_letter_writer import schema_name
 from kernel.dead_letters import Entry
 from kernel.kafka_history import read_logs
-from kernel.kafka_offsets import watermarks
+from kernel.kafka_offsets import Partition, watermarks
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
@@ -68,6 +68,8 @@ class Request:
 class Later:
     """What the logs say came after a dead letter."""
 
+    is_there: Callable[[DeadLetter], bool]
+    """Whether the partition that a letter came from is there."""
     same_key: Callable[[DeadLetter], bool]
     intents: Callable[[DeadLetter], Iterable[OrderIntent]]
     killed: Callable[[], bool]
@@ -102,7 +104,7 @@ def _destined(entry: Entry, letter: DeadLetter, request: Request, later: Later) 
     source = TOPICS.get(entry.origin)
     if source is None or not source.messages or source.dead_letter != entry.topic:
         return Decision(entry, Action.REFUSE, "its recorded source is not a topic whose dead letters come here")
-    if not 0 <= letter.origin_partition < source.partitions:
+    if not later.is_there(letter):
         return Decision(entry, Action.REFUSE, "its recorded source has no such partition")
     return None
 
@@ -174,6 +176,7 @@ def look_later(settings: KafkaSettings, audit: AuditLog) -> Later:
     """
     outcomes = {entry["failure"]: entry["outcome"] for entry in audit.entries() if "failure" in entry}
     return Later(
+        is_there=lambda letter: _home(letter) in _ends(settings, letter),
         same_key=lambda letter: any(True for _ in _after(settings, letter, letter.key)),
         intents=lambda letter: _intents(settings, letter),
         killed=lambda: _killed(settings),
@@ -231,10 +234,18 @@ def _failure(letter: DeadLetter) -> str:
     return f"{letter.dlq_id}@{letter.failed_at}"
 
 
+def _home(letter: DeadLetter) -> Partition:
+    return letter.origin_topic, letter.origin_partition
+
+
+def _ends(settings: KafkaSettings, letter: DeadLetter) -> dict[Partition, tuple[int, int]]:
+    """First and next offset of every partition of the topic that ``letter`` came from."""
+    return watermarks(settings, [letter.origin_topic.removeprefix(settings.topic_prefix)])
+
+
 def _after(settings: KafkaSettings, letter: DeadLetter, key: bytes | None) -> Iterator[Record]:
-    partition = (letter.origin_topic, letter.origin_partition)
-    name = letter.origin_topic.removeprefix(settings.topic_prefix)
-    _, end = watermarks(settings, [name])[partition]
+    partition = _home(letter)
+    _, end = _ends(settings, letter)[partition]
     for record in read_logs(settings, {partition: (letter.origin_offset + 1, end)}):
         if record.key() == key:
             yield record

@@ -21,7 +21,7 @@ from order_plane.journals.sqlite_file import opened, recognise
 from order_plane.journals.tables import COUNTERS, NOTE_ROW, PLACE, sealed
 
 _REST_EVERY = 256
-"""Transactions after which the write-ahead log is copied in the next `SqliteDatabase.rest`, about `ROOM_PAGES`."""
+"""Transactions after which the write-ahead log is copied in the next `SqliteDatabase.rest`, about 1,400 pages."""
 _MOMENT_SECONDS, _RETRY_SECONDS = 2.0, 0.05
 """How long a command that writes one decision may hold a journal; an order plane that starts meanwhile waits for it."""
 
@@ -159,10 +159,12 @@ class _Transaction:
 
 @contextmanager
 def _unsynced(cursor: sqlite3.Cursor) -> Iterator[None]:
-    cursor.execute("PRAGMA synchronous = NORMAL")
     try:
+        cursor.execute("PRAGMA synchronous = NORMAL")
         with _Transaction(cursor):
             yield
+    except sqlite3.Error as error:
+        raise _unwritable(error) from error
     finally:
         cursor.execute("PRAGMA synchronous = FULL")
 

@@ -7,10 +7,7 @@ from pathlib import Path
 from order_plane.journals.port import JournalError
 from order_plane.journals.tables import COUNTERS, SQLITE, VERSION, sealed, statements
 
-ROOM_PAGES = 1400
-"""Pages of the write-ahead log that are there before they are needed."""
 _APPLICATION = 0x414C474F  # "ALGO" in the file's header says whose file it is
-_PAGE_BYTES = 4096
 _LOG_PAGES = 8000
 """Pages of the write-ahead log that are copied into the file at the latest, in the middle of whatever."""
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
@@ -27,7 +24,6 @@ def opened(path: Path) -> sqlite3.Connection:
             _create(connection)
         recognise(connection, path)
         _look_through(connection, path)
-        _make_room(connection)
     except (sqlite3.Error, UnicodeDecodeError) as error:
         connection.close()
         raise JournalError(f"journal {path} is damaged or no journal: {error}; restore it from a backup") from None
@@ -77,23 +73,3 @@ def _look_through(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalError(f"journal {path} cannot use a write-ahead log here; put it on a local disk")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
-
-
-def _make_room(connection: sqlite3.Connection) -> None:
-    """Lengthen the write-ahead log ahead of time.
-
-    To synchronise a file that grows takes twice as long as one that is overwritten. What is undone has been written to
-    the log where the next transactions overwrite it, without a mark that it counts.
-    """
-    (pages,) = connection.execute("PRAGMA cache_size").fetchone()
-    connection.execute("PRAGMA cache_size = 10")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("CREATE TABLE room (filling BLOB)")
-        connection.execute("INSERT INTO room VALUES (zeroblob(?))", (ROOM_PAGES * _PAGE_BYTES,))
-        connection.execute("ROLLBACK")
-        connection.execute("UPDATE meta SET one = 1")  # the disk gets all of it now and not with the first order
-    except sqlite3.Error:  # no room: whatever has to be written will say so
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-    connection.execute(f"PRAGMA cache_size = {pages}")
