@@ -1,9 +1,11 @@
 """Identifiers derived from their cause, so that the same decision always has the same name."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1
 from uuid import NAMESPACE_URL, UUID, SafeUUID, uuid5
+
+from domain.moments import text_of as moment_text
 
 _PLATFORM = uuid5(NAMESPACE_URL, "urn:algo-trade")
 _INTENTS = sha1(uuid5(_PLATFORM, "intent").bytes, usedforsecurity=False)
@@ -11,7 +13,6 @@ _HALTS = sha1(uuid5(_PLATFORM, "halt").bytes, usedforsecurity=False)
 _PLANS = sha1(uuid5(_PLATFORM, "plan").bytes, usedforsecurity=False)
 _KEEP = ~(0xF000 << 64 | 0xC000 << 48)
 _VERSION_AND_VARIANT = 5 << 76 | 0x8000 << 48
-_TWO_DIGITS = tuple(f"{number:02}" for number in range(60))
 _new = UUID.__new__
 _set_number, _set_safety, _UNKNOWN = UUID.__dict__["int"].__set__, UUID.__dict__["is_safe"].__set__, SafeUUID.unknown
 
@@ -21,7 +22,7 @@ def intent_id(strategy_id: str, symbol: str, decided_at: datetime, ordinal: int 
     # Neither names nor symbols hold a blank, so no two causes share a text.
     moment = decided_at if decided_at.tzinfo is UTC else decided_at.astimezone(UTC)
     digest = _INTENTS.copy()
-    digest.update(f"{strategy_id} {symbol} {_text_of_moment(moment)} {ordinal}".encode())
+    digest.update(f"{strategy_id} {symbol} {moment_text(moment)} {ordinal}".encode())
     return _uuid5(digest.digest())
 
 
@@ -67,18 +68,6 @@ def text_of(name: UUID) -> str:
 @lru_cache(maxsize=1024)
 def _spelled(number: int) -> str:
     return str(UUID(int=number))
-
-
-def _text_of_moment(at: datetime) -> str:
-    """``at.isoformat()`` of a moment in UTC, in a third of its time: most have the day of the one before."""
-    if at.microsecond:
-        return at.isoformat()
-    return f"{_text_of_day(at.date())}T{_TWO_DIGITS[at.hour]}:{_TWO_DIGITS[at.minute]}:{_TWO_DIGITS[at.second]}+00:00"
-
-
-@lru_cache(maxsize=1)
-def _text_of_day(day: date) -> str:
-    return day.isoformat()
 
 
 def _uuid5(digest: bytes) -> UUID:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 from confluent_kafka import Message as Record
 
@@ -16,8 +17,9 @@ from contracts.trading import OrderIntent
 from kernel.audit_log import AuditLog
 from kernel.dead_letter_writer import schema_name
 from kernel.dead_letters import Entry
+from kernel.kafka_admin import topic_states
 from kernel.kafka_history import read_logs
-from kernel.kafka_offsets import Partition, watermarks
+from kernel.kafka_offsets import watermarks
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
@@ -175,8 +177,13 @@ def look_later(settings: KafkaSettings, audit: AuditLog) -> Later:
         AuditBroken: when the audit log was tampered with.
     """
     outcomes = {entry["failure"]: entry["outcome"] for entry in audit.entries() if "failure" in entry}
+
+    @cache
+    def partitions() -> dict[str, int]:
+        return {state.name: state.partitions for state in topic_states(settings)}
+
     return Later(
-        is_there=lambda letter: _home(letter) in _ends(settings, letter),
+        is_there=lambda letter: 0 <= letter.origin_partition < partitions().get(letter.origin_topic, 0),
         same_key=lambda letter: any(True for _ in _after(settings, letter, letter.key)),
         intents=lambda letter: _intents(settings, letter),
         killed=lambda: _killed(settings),
@@ -234,18 +241,10 @@ def _failure(letter: DeadLetter) -> str:
     return f"{letter.dlq_id}@{letter.failed_at}"
 
 
-def _home(letter: DeadLetter) -> Partition:
-    return letter.origin_topic, letter.origin_partition
-
-
-def _ends(settings: KafkaSettings, letter: DeadLetter) -> dict[Partition, tuple[int, int]]:
-    """First and next offset of every partition of the topic that ``letter`` came from."""
-    return watermarks(settings, [letter.origin_topic.removeprefix(settings.topic_prefix)])
-
-
 def _after(settings: KafkaSettings, letter: DeadLetter, key: bytes | None) -> Iterator[Record]:
-    partition = _home(letter)
-    _, end = _ends(settings, letter)[partition]
+    partition = (letter.origin_topic, letter.origin_partition)
+    name = letter.origin_topic.removeprefix(settings.topic_prefix)
+    _, end = watermarks(settings, [name])[partition]
     for record in read_logs(settings, {partition: (letter.origin_offset + 1, end)}):
         if record.key() == key:
             yield record

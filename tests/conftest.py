@@ -12,6 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -22,14 +23,18 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))  # for `order_messages`
 
 from contracts.market import BarEvent, SliceEvent
+from contracts.topics import TOPICS
 from kernel.code_version import source_digest
-from kernel.embedded_broker import EmbeddedBroker, start_embedded_broker
+from kernel.embedded_broker import EmbeddedBroker, MockCluster, start_embedded_broker
 from kernel.kafka_admin import create_topics
+from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings
 from launcher.apache_kafka import ApacheKafka, fetch_jars, missing_tools
 from launcher.postgres_server import PostgresServer, missing_server
@@ -38,6 +43,7 @@ from launcher.postgres_server import PostgresServer, missing_server
 for _size in ("COLUMNS", "LINES"):
     os.environ.pop(_size, None)
 _NUMBERS = itertools.count()
+WIDE = 4
 _TESTED = pytest.StashKey[str]()
 IBKR_LIBRARIES = "ib_insync,ib_async,ibapi"
 
@@ -170,6 +176,27 @@ def apache_settings(apache_kafka: str) -> KafkaSettings:
     settings = KafkaSettings(bootstrap_servers=apache_kafka, topic_prefix=fresh_prefix())
     create_topics(settings)
     return settings
+
+
+@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
+def wide_settings(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
+    """Topics of this test alone with more partitions than the table says, as an operator may have made them."""
+    prefix, is_embedded = fresh_prefix(), request.param == "embedded"
+    with ExitStack() as stack:
+        if is_embedded:
+            cluster = stack.enter_context(closing(MockCluster()))
+            servers = cluster.bootstrap_servers
+            for name in TOPICS:
+                cluster.create_topic(prefix + name, WIDE)
+        else:
+            servers = request.getfixturevalue("apache_kafka")
+            wide = [NewTopic(prefix + name, num_partitions=WIDE, replication_factor=1) for name in TOPICS]
+            admin = AdminClient({"bootstrap.servers": servers})
+            for made in admin.create_topics(wide).values():
+                made.result()
+        settings = KafkaSettings(bootstrap_servers=servers, topic_prefix=prefix, embedded=is_embedded)
+        watermarks(settings, TOPICS)  # answered only once every partition has a leader
+        yield settings
 
 
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,14 +12,11 @@ from typer.testing import CliRunner
 from contracts.codec import ErrorCode, FieldError, encode
 from contracts.control import KillScope, KillSwitchCommand
 from contracts.market import BarEvent
-from contracts.topics import TOPICS
 from contracts.trading import ExecutionReport, OrderIntent, OrderStatus, OrderType, Side
 from domain.ids import intent_id
 from kernel.clock import monotonic
 from kernel.dead_letters import find_dead_letter, read_dead_letters
-from kernel.embedded_broker import MockCluster
 from kernel.kafka_bus import KafkaBus
-from kernel.kafka_settings import KafkaSettings
 from launcher import dlq_cli, topics_cli
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -245,23 +242,19 @@ def test_a_report_is_handed_in_once_after_a_dry_run_and_audited(kafka_settings, 
     assert '"outcome": "DURABLE"' in audit
 
 
-def test_a_letter_goes_back_to_its_partition_of_a_topic_that_is_wider_than_the_table_says(tmp_path):
-    with closing(MockCluster()) as cluster:
-        for name in TOPICS:
-            cluster.create_topic(name, 4)
-        settings = KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, embedded=True)
-        terminal = Terminal(settings, tmp_path)
-        foreign = Producer({"bootstrap.servers": settings.bootstrap_servers, "log_level": 0})
-        foreign.produce("execution_reports", encode(report()), b"AAPL", 2)
-        assert foreign.flush(10) == 0
-        with plane(settings, "strategy", ExecutionReport) as bus:
-            [received] = take(bus, 1)
-            bus.dead_letter(received, FieldError("/intent_id", "no such order is known", ErrorCode.UNKNOWN_ORDER))
-            bus.flush()
-            bus.commit()
-            assert terminal("redrive", "--topic", "execution_reports", "--commit", *ANN)[0] == 0
-            [again] = take(bus, 1)
-        assert (again.message, again.partition) == (report(), 2)
+def test_a_letter_goes_back_to_its_partition_of_a_topic_that_is_wider_than_the_table_says(wide_settings, tmp_path):
+    terminal = Terminal(wide_settings, tmp_path)
+    foreign = Producer({"bootstrap.servers": wide_settings.bootstrap_servers, "log_level": 0})
+    foreign.produce(wide_settings.topic("execution_reports"), encode(report()), b"AAPL", 2)
+    assert foreign.flush(10) == 0
+    with plane(wide_settings, "strategy", ExecutionReport) as bus:
+        [received] = take(bus, 1)
+        bus.dead_letter(received, FieldError("/intent_id", "no such order is known", ErrorCode.UNKNOWN_ORDER))
+        bus.flush()
+        bus.commit()
+        assert terminal("redrive", "--topic", "execution_reports", "--commit", *ANN)[0] == 0
+        [again] = take(bus, 1)
+    assert (again.message, again.partition) == (report(), 2)
 
 
 def test_what_failed_three_times_is_parked(kafka_settings, terminal):

@@ -1,29 +1,22 @@
 """One way to talk to every adapter of the bus port."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from contracts.base import Message
 from contracts.dead_letter import DeadLetter, Header, parse_dead_letter
-from contracts.topics import TOPICS
 from kernel.clock import monotonic
-from kernel.embedded_broker import MockCluster
 from kernel.kafka_bus import KafkaBus
 from kernel.kafka_history import read_logs
 from kernel.kafka_offsets import watermarks
 from kernel.kafka_settings import KafkaSettings
 from kernel.memory_bus import MemoryBus, MemoryEndpoint
 from kernel.ports import Bus, Received
-from tests.conftest import fresh_prefix
-
-WIDE = 4
 
 
 @dataclass(frozen=True)
@@ -163,25 +156,11 @@ def kafka_world(kafka_settings: KafkaSettings) -> Iterator[KafkaWorld]:
         yield KafkaWorld(kafka_settings, stack)
 
 
-@pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
-def wide_world(request: pytest.FixtureRequest) -> Iterator[KafkaWorld]:
-    """A `KafkaWorld` whose topics have more partitions than the table says, as an operator may have made them."""
-    names, prefix = list(TOPICS), fresh_prefix()
+@pytest.fixture
+def wide_world(wide_settings: KafkaSettings) -> Iterator[KafkaWorld]:
+    """A `KafkaWorld` whose topics have more partitions than the table says."""
     with ExitStack() as stack:
-        if request.param == "embedded":
-            cluster = stack.enter_context(closing(MockCluster()))
-            servers = cluster.bootstrap_servers
-            for name in names:
-                cluster.create_topic(prefix + name, WIDE)
-        else:
-            servers = request.getfixturevalue("apache_kafka")
-            wide = [NewTopic(prefix + name, num_partitions=WIDE, replication_factor=1) for name in names]
-            admin = AdminClient({"bootstrap.servers": servers})
-            for made in admin.create_topics(wide).values():
-                made.result()
-        settings = KafkaSettings(bootstrap_servers=servers, topic_prefix=prefix, embedded=request.param == "embedded")
-        watermarks(settings, names)  # answered only once every partition has a leader
-        yield KafkaWorld(settings, stack)
+        yield KafkaWorld(wide_settings, stack)
 
 
 @pytest.fixture
