@@ -4,14 +4,12 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from types import MappingProxyType
 
 from pydantic import JsonValue
 from pydantic_core import to_json
 
 START = "0" * 64
 """The head of a chain without entries."""
-NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
 
 
 class ChainBroken(ValueError):
@@ -46,27 +44,21 @@ class Anchor:
         return json.dumps(body) + "\n"
 
 
-def linked(
-    head: Head, entries: Iterable[Mapping[str, JsonValue]], shared: Mapping[str, JsonValue] = NOTHING
-) -> tuple[Head, bytes]:
-    """The head after ``entries``, and their lines in ASCII; each line begins with its number and what is ``shared``."""
-    number, newest = head.count, head.hash.encode()
-    lines: list[bytes] = []
-    common = to_json(shared)[1:-1] + b"," if shared else b""
+def linked(head: Head, entries: Iterable[Mapping[str, JsonValue]]) -> tuple[Head, bytes]:
+    """The head after ``entries``, and their lines in ASCII."""
+    number, newest, lines = head.count, head.hash, []
     for entry in entries:
         number += 1
-        body = b'{"number":%d,%b%b' % (number, common, to_json(entry)[1:])
-        if not body.isascii() or not entry or "number" in entry or not shared.keys().isdisjoint(entry):
-            body = _text({"number": number, **shared, **entry})
+        body = _text({"number": number, **entry})
         newest = _seal(newest, body)
-        lines += (newest, b" ", body, b"\n")
-    return Head(number, newest.decode()), b"".join(lines)
+        lines.append(b"%b %b\n" % (newest.encode(), body))
+    return Head(number, newest), b"".join(lines)
 
 
 def followed(head: Head, line: str) -> Head:
     """The head after one more line; raises ChainBroken when it does not fit."""
     found, _, body = line.rstrip("\n").partition(" ")
-    if not line.endswith("\n") or found.encode() != _seal(head.hash.encode(), body.encode()):
+    if not line.endswith("\n") or found != _seal(head.hash, body.encode()):
         raise ChainBroken(
             f"line {head.count + 1} of the audit log does not fit the one before it; it was edited, removed or put in"
         )
@@ -95,5 +87,5 @@ def _text(entry: Mapping[str, JsonValue]) -> bytes:
     return text if text.isascii() else json.dumps(entry, separators=(",", ":")).encode()
 
 
-def _seal(previous: bytes, body: bytes) -> bytes:
-    return sha256(b"%b\n%b" % (previous, body)).hexdigest().encode()
+def _seal(previous: str, body: bytes) -> str:
+    return sha256(b"%b\n%b" % (previous.encode(), body)).hexdigest()

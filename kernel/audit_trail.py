@@ -64,7 +64,8 @@ class AuditTrail:
 
     def write(self, entries: Sequence[Mapping[str, JsonValue]]) -> None:
         """Append ``entries``, each with the wall time; raises AuditBroken when that fails."""
-        head, raw = linked(self._head, entries, {"at": self._clock.now().isoformat()})
+        at = self._clock.now().isoformat()
+        head, raw = linked(self._head, ({"at": at, **entry} for entry in entries))
         try:
             if os.write(self._file, raw) != len(raw):
                 raise OSError("written in part")  # noqa: TRY301 - the same ending as any other failure to write
