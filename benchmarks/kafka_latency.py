@@ -101,7 +101,7 @@ def through_planes(kafka: KafkaSettings, messages: int, rate: float, every: int,
         def send(number: int) -> None:
             bar, moment = pair(number, every)
             sent[intent_id("default", bar.symbol, bar.timestamp)] = time.perf_counter()
-            bus.publish(bar)
+            bus.publish(bar, more=True)
             bus.publish(moment)
 
         def listen(seconds: float) -> None:

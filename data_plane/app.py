@@ -62,9 +62,9 @@ class _Process:
     stop: Event
 
     def publish(self, event: Message) -> None:
-        """Send an event and count it."""
+        """Send an event, a bar together with those of its moment, and count it."""
         crash_point("before_publish")
-        self.bus.publish(event)
+        self.bus.publish(event, more=isinstance(event, BarEvent))
         crash_point("after_publish")
         self.metrics.published(event)
 

@@ -106,6 +106,7 @@ class KafkaBus:
             And whatever the listener of `history` raises.
         """
         self._watch.ask_when_down(self._producer.reach)
+        self._publisher.release()
         self._outstanding.go_on()
         entries = self._group.take(min(timeout_seconds, self._outstanding.patience()))
         if self._others.due:
@@ -119,10 +120,10 @@ class KafkaBus:
             self._outstanding.add()
         return batch
 
-    def publish(
-        self, message: Message, cause: Received | None = None, headers: Mapping[str, bytes] | None = None
-    ) -> None:
+    def publish(self, message: Message, cause: Received | None = None, *, more: bool = False) -> None:
         """Validate the bytes of ``message`` and send them; ``cause`` hands its trace on.
+
+        With ``more`` they leave together with the next message, or when the bus is next asked for anything.
 
         Of a topic that keeps only the newest message of each key, only the newest leaves: with the next record of
         progress, and always before what led to it counts as done.
@@ -133,9 +134,10 @@ class KafkaBus:
         """
         if type(message) in NEWEST_COUNTS and self._settings.commit_delay_ms:
             name = (type(message), message.partition_key)
-            self._outstanding.hold(name, partial(self._publisher.send, message, cause, headers))
+            self._outstanding.hold(name, partial(self._publisher.send, message, cause))
+            self._publisher.release()
         else:
-            self._publisher.send(message, cause, headers)
+            self._publisher.send(message, cause, more=more)
 
     def dead_letter(self, received: Received, error: FieldError) -> None:
         """Send what a handler refused, bytes unchanged, to its dead-letter topic; durable after `flush`.
@@ -148,6 +150,7 @@ class KafkaBus:
 
     def flush(self) -> None:
         """Wait until everything sent is durable; raises `DeliveryFailed` otherwise."""
+        self._publisher.release()
         self._outstanding.let_go()
         self._producer.flush()
 
@@ -156,8 +159,7 @@ class KafkaBus:
 
         Does not wait, unless each batch is to be recorded. `durable` says ``mark`` from then on.
         """
-        self._unhandled = False
-        self._outstanding.add(mark)
+        self._done(mark)
         if not self._settings.commit_delay_ms:
             self._outstanding.wait()
 
@@ -167,8 +169,7 @@ class KafkaBus:
         Raises:
             DeliveryFailed, CommitFailed: when that cannot be; nothing is committed behind what is not durable.
         """
-        self._unhandled = False
-        self._outstanding.add()
+        self._done()
         self._outstanding.wait()
 
     @property
@@ -281,6 +282,11 @@ class KafkaBus:
                 self._pause()
                 break
         return batch
+
+    def _done(self, mark: int | None = None) -> None:
+        self._unhandled = False
+        self._publisher.release()
+        self._outstanding.add(mark)
 
     def _on_delivery(self, topic: str, partition: int, offset: int) -> None:
         self._ends.delivered(topic, partition, offset)

@@ -1,6 +1,6 @@
 """Messages of a plane on their way out: validated as bytes, named, and with the trace of their cause."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from contracts.base import Message
 from contracts.codec import encode_valid
@@ -31,12 +31,13 @@ class Publisher:
         self._producer = producer
         self._traces = traces
         self._stamp = stamp
+        self._gathered: list[tuple[str, bytes, bytes, list[Header]]] = []
         self._places = {
             message: (settings.topic(topic.name), schema_name(message).encode()) for message, topic in TOPIC_OF.items()
         }
 
-    def send(self, message: Message, cause: Received | None, headers: Mapping[str, bytes] | None) -> None:
-        """Validate the bytes of ``message`` and send them.
+    def send(self, message: Message, cause: Received | None, *, more: bool = False) -> None:
+        """Validate the bytes of ``message`` and send them, with the next ones if ``more`` follow at once.
 
         Raises:
             ContractViolation: when the message breaks its contract.
@@ -50,6 +51,15 @@ class Publisher:
             ("producer", self._writer_name),
             (TRACEPARENT, self._traces.next(message, raw, cause.headers if cause else None)),
         ]
-        if headers:
-            wire += headers.items()
-        self._producer.send(topic, raw, message.partition_key.encode(), wire)
+        self._gathered.append((topic, raw, message.partition_key.encode(), wire))
+        if not more:
+            self.release()
+
+    def release(self) -> None:
+        """Send what waits for more; raises `DeliveryFailed` as `send` does.
+
+        The client takes what it is given within microseconds into one request, and a consumer is woken once.
+        """
+        gathered, self._gathered = self._gathered, []
+        for record in gathered:
+            self._producer.send(*record)

@@ -170,7 +170,7 @@ class MemoryEndpoint:
         self._polled += batch
         return batch
 
-    def publish(self, message: Message, cause: Received | None = None) -> None:
+    def publish(self, message: Message, cause: Received | None = None, *, more: bool = False) -> None:
         """Queue ``message`` until `flush`, after holding its bytes against the contract."""
         self._outbox.append(decode(encode(message), (type(message),)))
 

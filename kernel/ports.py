@@ -82,8 +82,11 @@ class Bus(Protocol):
         """Return validated messages, waiting at most ``timeout_seconds`` for the first one."""
         ...
 
-    def publish(self, message: Message, cause: Received | None = None) -> None:
-        """Validate and send ``message``; ``cause`` hands its trace on."""
+    def publish(self, message: Message, cause: Received | None = None, *, more: bool = False) -> None:
+        """Validate and send ``message``; ``cause`` hands its trace on, and ``more`` says that another follows at once.
+
+        Those that follow each other may leave together; whatever is asked of the bus next lets them go.
+        """
         ...
 
     def dead_letter(self, received: Received, error: FieldError) -> None:

@@ -92,8 +92,7 @@ class Pump:
             return
         seconds = monotonic() - started
         crash_point("after_handle")
-        for output in outputs:
-            self._publish(output, received)
+        self._publish(outputs, received)
         for observer in self._observers:
             observer.handled(received, outputs, seconds)
 
@@ -102,17 +101,20 @@ class Pump:
         for observer in self._observers:
             observer.refused(received, error)
 
-    def _publish(self, output: Message, cause: Received | None = None) -> None:
-        crash_point("before_publish")
-        self._bus.publish(output, cause)
-        crash_point("after_publish")
+    def _publish(self, outputs: Sequence[Message], cause: Received | None = None) -> None:
+        """Those of one handling leave together, so that whoever needs all of them is woken once."""
+        left = len(outputs)
+        for output in outputs:
+            left -= 1
+            crash_point("before_publish")
+            self._bus.publish(output, cause, more=left > 0)
+            crash_point("after_publish")
 
     def _settle(self) -> Sequence[Message]:
         started = monotonic()
         outputs = self._stage.settle()
         seconds = monotonic() - started
-        for output in outputs:
-            self._publish(output)
+        self._publish(outputs)
         for observer in self._observers:
             observer.settled(outputs, seconds)
         return outputs

@@ -306,12 +306,42 @@ def test_one_trace_runs_from_the_bar_to_the_report(kafka_world):
     assert answer.headers["schema"] == b"execution_report.v1"
 
 
-def test_extra_headers_travel_with_the_message(kafka_world):
-    sink = kafka_world.connect("strategy", [BarEvent])
-    source = kafka_world.connect("data", [])
-    source.publish(bar(1), headers={"line": b"17"})
-    source.flush()
-    assert kafka_world.drain(sink, 1)[0].headers["line"] == b"17"
+def test_what_is_said_together_waits_for_the_last_and_keeps_its_order(kafka_world):
+    source, sink = kafka_world.connect("data", []), kafka_world.connect("strategy", [BarEvent])
+    source.publish(bar(1), more=True)
+    source.publish(bar(2), more=True)
+    assert not sink.poll(0.3)
+    source.publish(bar(3))
+    assert messages(kafka_world.drain(sink, 3)) == [bar(1), bar(2), bar(3)]
+
+
+@pytest.mark.parametrize(
+    "next_call",
+    [lambda bus: bus.poll(0), lambda bus: bus.flush(), lambda bus: bus.finish(), lambda bus: bus.commit()],
+    ids=["poll", "flush", "finish", "commit"],
+)
+def test_what_waits_for_more_leaves_when_the_bus_is_next_asked_for_anything(kafka_world, next_call):
+    source, sink = kafka_world.connect("data", []), kafka_world.connect("strategy", [BarEvent])
+    source.publish(bar(1), more=True)
+    next_call(source)
+    assert messages(kafka_world.drain(sink, 1)) == [bar(1)]
+
+
+def test_what_waits_for_more_goes_when_the_next_is_one_that_only_the_newest_counts_of(kafka_world):
+    source, sink = kafka_world.connect("order", []), kafka_world.connect("strategy", [BarEvent])
+    source.publish(bar(1), more=True)
+    source.publish(cost("AAPL", 1))
+    assert messages(kafka_world.drain(sink, 1)) == [bar(1)]
+
+
+def test_what_waited_for_more_is_durable_before_its_cause_is_done(kafka_world):
+    data, strategy = kafka_world.connect("data", []), kafka_world.connect("strategy", [BarEvent], [OrderIntent])
+    publish(data, bar(1))
+    [cause] = kafka_world.drain(strategy, 1)
+    strategy.publish(intent(1), cause, more=True)
+    strategy.commit()
+    assert strategy.ends["order_intents/0"] == 1
+    assert strategy.positions["market_events/0"] == 1
 
 
 def test_of_what_only_the_newest_counts_only_the_newest_leaves_before_its_cause_is_done(kafka_world):

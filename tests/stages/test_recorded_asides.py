@@ -177,9 +177,9 @@ class Listening:
     def __getattr__(self, name):
         return getattr(self._endpoint, name)
 
-    def publish(self, message, cause=None):
+    def publish(self, message, cause=None, *, more=False):
         self._said.append(message)
-        self._endpoint.publish(message, cause)
+        self._endpoint.publish(message, cause, more=more)
 
 
 def test_lives_with_a_restart_and_a_take_over_are_told_again_from_their_beginning(tmp_path):

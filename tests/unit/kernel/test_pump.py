@@ -51,9 +51,9 @@ class Script:
         self._note("poll")
         return self.batches.pop(0) if self.batches else []
 
-    def publish(self, message, cause=None) -> None:
+    def publish(self, message, cause=None, *, more=False) -> None:
         self.causes.append(None if cause is None else cause.offset)
-        self._note(f"publish {message.code}")
+        self._note(f"publish {message.code}{' and more' if more else ''}")
 
     def dead_letter(self, received, error) -> None:
         self._note(f"dead letter {received.offset} {error.code}")
@@ -115,6 +115,15 @@ def test_a_batch_is_finished_after_everything_it_led_to_was_sent():
     assert handled == 2
     assert bus.calls == ["poll", "publish bar-0", "publish bar-1", "publish end", "finish"]
     assert bus.causes == [0, 1, None]
+
+
+def test_what_is_said_together_leaves_together():
+    bus = Script([bar(0)])
+
+    Pump(Echo([alert("first"), alert("second"), alert("third")]), bus).step(0.0)
+
+    said = ["publish first and more", "publish second and more", "publish third"]
+    assert bus.calls == ["poll", "publish bar-0", *said, "finish"]
 
 
 def test_what_cannot_be_processed_becomes_a_dead_letter_and_the_batch_goes_on():
