@@ -114,7 +114,7 @@ def latch(
         answer = _answered(command, plane.socket, until - monotonic())
         if answer is not None:
             doubt = answer.get("unmet")
-            return Outcome(Latch.ANSWERED, Latch.ANSWERED.value) if doubt is None else _in_doubt(str(doubt))
+            return _carried_out(answer) if doubt is None else _in_doubt(str(doubt))
         latched, detail = _written(command, plane, tell)
         published = published or _published(command, kafka)
         if latched is Latch.WRITTEN:
@@ -223,6 +223,13 @@ def _target_of(past: Past, command: KillSwitchCommand) -> str:
     if command.scope is KillScope.STRATEGY:
         return past.intent.strategy_id
     return past.intent.symbol if command.scope is KillScope.SYMBOL else past.account
+
+
+def _carried_out(answer: Fields) -> Outcome:
+    """How many orders were to be cancelled, and how many of them the venue has not ended."""
+    left = answer.get("uncancelled")
+    counts = f"orders to cancel: {answer.get('due')}, not confirmed: {len(left) if isinstance(left, list) else 0}"
+    return Outcome(Latch.ANSWERED, f"{Latch.ANSWERED.value}; {counts}")
 
 
 def _in_doubt(why: str) -> Outcome:

@@ -123,9 +123,10 @@ class Desk:
         return execution_report(intent, NO_ORDER, 1, OrderStatus.REJECTED, NOTHING_FILLED, at, reason)
 
     def withdraw(self, intent_id: UUID) -> None:
-        """Forget an order that somebody else is sending."""
-        order = self._orders.pop(intent_id.int)
-        self._count(order, 0.0)
+        """Forget an order that somebody else is sending, unless the venue has ended it meanwhile."""
+        order = self._orders.pop(intent_id.int, None)
+        if order is not None:
+            self._count(order, 0.0)
 
     def attempt_again(self, intent_id: UUID) -> SubmitOrder:
         """The next attempt to send an open order, which goes on counting."""

@@ -29,6 +29,7 @@ class LateTrades:
         self._reconciled = reconciled
         self._cancelled: set[UUID] = set()
         self._short: set[UUID] = set()
+        self._told: set[UUID] = set()
         self._agreed: dict[UUID, float] = {}
 
     def watch(self, cancelled: Iterable[UUID]) -> None:
@@ -83,6 +84,7 @@ class LateTrades:
     def _forget(self, intent_id: UUID) -> None:
         self._cancelled.discard(intent_id)
         self._short.discard(intent_id)
+        self._told.discard(intent_id)
         self._agreed.pop(intent_id, None)
 
     def _is_short(self, past: Past, told: Sequence[Fact]) -> bool:
@@ -94,14 +96,15 @@ class LateTrades:
         """Have the account asked for, and tell a person once of what is counted and not listed."""
         self._router.cut_off = True
         name, symbol = past.intent.intent_id, past.intent.symbol
-        if name not in self._short and self.counts_more(past):
+        self._short.add(name)
+        if name not in self._told and self.counts_more(past):
+            self._told.add(name)
             counted, listed = self._counted(name), past.history.filled
             detail = (
                 f"the venue counts {counted:g} of {name} as traded and lists {listed:g}: {symbol} is not closed before"
                 " it lists the rest, its account decides, or a person books it (algotrade orders book-fill)"
             )
             settlement.outputs.append(critical("TRADES_NOT_LISTED", detail, self._desk.as_of(), symbol))
-        self._short.add(name)
 
     def _counted(self, intent_id: UUID) -> float:
         return self._broker.traded(intent_id) if isinstance(self._broker, CountsTraded) else 0.0

@@ -72,7 +72,7 @@ class OrderPlane(Protocol):
 
     @property
     def uncancelled(self) -> Mapping[UUID, CancelOrder]:
-        """Orders whose cancel is due and could not be asked for."""
+        """Cancels that are due and were not asked for yet."""
         ...
 
     def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
@@ -137,11 +137,14 @@ def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> di
         engaged = ", ".join(f"{each.scope.value} {each.target}" for each in switch.engaged) or "none"
         raise CommandRefused(f"no switch {command.scope.value} {command.target} is engaged; engaged: {engaged}")
     try:
-        said = [*stage.handlers[KillSwitchCommand](command), *stage.settle()]
+        said = [*stage.handlers[KillSwitchCommand](command)]
+        due = len(stage.uncancelled)
+        said += stage.settle()
     except Unprocessable as verdict:
         raise _Witnessed(verdict.error.rule) from None
     publish([command, *said])
-    return {**_status(stage), "messages": len(said), "unmet": unmet(command, stage.desk.books.known(command))}
+    doubt = unmet(command, stage.desk.books.known(command))
+    return {**_status(stage), "messages": len(said), "due": due, "unmet": doubt}
 
 
 def _release(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> dict[str, JsonValue]:

@@ -23,6 +23,7 @@ from order_plane.working_order import EXTERNAL
 
 _OPENING_CASH = "opening cash"
 _STOOD = "differences"
+_ALARM = "reconciliation alarm"
 _NOT_YET = "RECONCILING: the account could not be held against the venue"
 
 
@@ -61,7 +62,7 @@ class Reconciler:
         self._options = options
         self._matched: frozenset[object] = frozenset()
         self._standing: tuple[UUID, ...] = ()
-        self._answered = self._alarmed = False
+        self._answered = False
         self._there = Snapshot((), (), {})
         desk.halts.held = _NOT_YET
         desk.books.beyond = None
@@ -79,16 +80,16 @@ class Reconciler:
             found = self._compare(begin, outputs, self._mend(first, outputs)) if first else first
         except (BrokerUnavailable, BrokerStateUnknown):
             if self._answered:
-                self._alarmed = True
+                self._journal.note({_ALARM: "stands"})
                 outputs.append(critical("RECONCILIATION_FAILED", "the venue gave no account", self._desk.as_of()))
             self._answered = False
             self._desk.halts.held = _NOT_YET
             return outputs
+        if not self._answered and self._journal.noted(_ALARM):  # it may be one of an earlier life
+            self._journal.note({_ALARM: ""})
+            outputs.append(all_clear("RECONCILIATION_RESUMED", "the venue gives its account again", self._desk.as_of()))
         self._answered = True
         self._desk.halts.held = None
-        if self._alarmed:
-            self._alarmed = False
-            outputs.append(all_clear("RECONCILIATION_RESUMED", "the venue gives its account again", self._desk.as_of()))
         self._weigh(found)
         self._halt([finding for finding in found if finding in first], found, outputs)
         return outputs

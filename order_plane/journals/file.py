@@ -143,6 +143,9 @@ class _Transaction:
             self._cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise _unwritable(error) from error
+        except BaseException as error:  # a signal that comes when it has begun: nobody else would end it
+            self.__exit__(type(error), error, None)
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:

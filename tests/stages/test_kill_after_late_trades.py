@@ -190,13 +190,23 @@ def test_an_exit_that_was_cancelled_before_the_kill_is_waited_for_too(venue):
     assert venue.closed == []
 
 
+def not_listed(said):
+    return [each.symbol for each in said if isinstance(each, RiskAlert) and each.code == "TRADES_NOT_LISTED"]
+
+
 def test_a_person_is_told_once_what_is_counted_and_not_listed_and_ends_the_wait_by_booking_it(stage, venue):
     counts_more_than_it_lists(venue)
     said = [*tell(stage, KILL), *tell(stage, a_bar(2)), *tell(stage, a_bar(3))]
-    assert [each.symbol for each in said if isinstance(each, RiskAlert) and each.code == "TRADES_NOT_LISTED"] == [
-        "AAPL"
-    ]
+    assert not_listed(said) == ["AAPL"]
     assert venue.closed == []
     stage.book(Fact(EXIT, FactKind.FILL, "e-1", NOON, "2", 6.0, 100.0))
     tell(stage)
     assert (venue.closed, stage.desk.positions.get("AAPL", 0.0)) == ([(Side.SELL, 4.0)], 0.0)
+
+
+def test_a_person_is_told_too_when_the_venue_knew_nothing_of_the_exit_before_it_counts_more_than_it_lists(venue):
+    stage = a_held_stage(venue)
+    venue.lookup = lambda intent_id: None
+    assert not_listed(tell(stage, KILL)) == []
+    counts_more_than_it_lists(venue)
+    assert not_listed([*tell(stage, a_bar(2)), *tell(stage, a_bar(3))]) == ["AAPL"]

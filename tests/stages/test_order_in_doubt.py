@@ -13,6 +13,7 @@ from order_plane.brokers.port import BrokerStateUnknown
 from order_plane.composition import build_simulation, build_stage
 from order_plane.facts import Fact, FactKind
 from order_plane.journals.intent_ledger import End, end_of
+from order_plane.journals.memory import MemoryJournal
 from order_plane.journals.port import JournalError, Resolution, RowState, Verdict
 from order_plane.journals.sqlite import SqliteJournal
 from order_plane.limit_settings import LimitSettings
@@ -292,6 +293,22 @@ def test_the_next_attempt_is_sent_once(world, doubtful, restart):
     stage.recover()
     tell(stage, a_bar(), an_intent())
     assert venue.sent == [(1, 1), (1, 2)]
+
+
+def test_an_attempt_that_another_plane_sent_and_that_has_ended_stops_nothing_else():
+    journal, venue = MemoryJournal(), Venue()
+    stage, other = (build_stage(SETTINGS, journal, venue) for _ in range(2))
+    stage.recover()
+    tell(stage, a_bar(), an_intent())
+    stage.upkeep.confirm = lambda: False
+    stage.resolve(a_decision(Verdict.SEND_AGAIN))
+    other.restore(a_bar())
+    other.recover()
+    venue.answers = [[an_ack()], [an_ack(2)]]
+    tell(other)
+    venue.news, stage.upkeep.confirm = [a_fact(FactKind.FILL, quantity=10.0, price=100.0)], lambda: True
+    assert seen(tell(stage, an_intent(2)))[-1] == (2, "ACKNOWLEDGED", 1)
+    assert (venue.sent, stage.desk.positions) == ([(1, 1), (1, 2), (2, 1)], {"AAPL": 10.0})
 
 
 @pytest.mark.parametrize("restart", [False, True])

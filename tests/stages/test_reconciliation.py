@@ -412,6 +412,19 @@ def test_nothing_is_sent_while_the_venue_gives_no_account_and_trading_goes_on_wh
     assert last_status(world.tell(an_intent(2))) == [("ACKNOWLEDGED", "")]
 
 
+def test_an_alarm_of_an_earlier_life_is_said_to_be_over_once_the_venue_answers(world):
+    world.venue.silent = True
+    world.hear(world.stage.reconcile())
+    world.start()
+    assert world.alerts() == ["RECONCILIATION_FAILED"]
+    world.venue.silent = False
+    world.start()
+    assert world.alerts() == ["RECONCILIATION_FAILED", "RECONCILIATION_RESUMED"]
+    world.start()
+    world.hear(world.stage.reconcile())
+    assert world.alerts() == ["RECONCILIATION_FAILED", "RECONCILIATION_RESUMED"]
+
+
 def test_an_execution_that_was_never_reported_is_booked(world):
     world.tell(a_bar(), an_intent())
     world.venue.observe(a_bar(1))

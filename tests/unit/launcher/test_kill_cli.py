@@ -70,6 +70,15 @@ def test_a_kill_works_without_kafka_and_is_shown(plane):
     assert run("kill", "status")[0] == 0
 
 
+@pytest.mark.parametrize(("silent", "left"), [(False, 0), (True, 1)])
+def test_a_kill_says_how_many_orders_were_to_be_cancelled_and_how_many_of_them_may_work_on(plane, silent, left):
+    if silent:
+        plane._broker.cancel = lambda order: []
+    said = f"carried out by the order plane; orders to cancel: 1, not confirmed: {left}\n"
+    assert run("kill", "on", *WHO) == (0, said)
+    assert len(plane.desk.open_orders) == left
+
+
 def test_a_kill_that_spares_what_reduces_is_shown_and_released_like_any_other(plane):
     terms = {"quantity": 1.0, "order_type": OrderType.MARKET, "timestamp": NOON}
     assert run("kill", "on", *WHO, "--reduce-only", "--flatten")[0] == 2

@@ -178,6 +178,28 @@ def test_a_full_disk_stops_the_plane_and_leaves_what_was_written(path, make_inte
     journal.close()
 
 
+class Interrupted(sqlite3.Cursor):
+    """A cursor of a process that is told to stop in the moment in which a transaction has begun."""
+
+    def execute(self, statement, *parameters):
+        super().execute(statement, *parameters)
+        if statement.startswith("BEGIN"):
+            raise KeyboardInterrupt
+        return self
+
+
+def test_whoever_is_interrupted_as_a_transaction_begins_can_still_write_after_it(path):
+    journal = SqliteJournal(path)
+    database = journal._database
+    cursor, database._cursor = database._cursor, Interrupted(database._connection)
+    with pytest.raises(KeyboardInterrupt):
+        journal.note({"a": "1"})
+    database._cursor = cursor
+    journal.note({"b": "2"})
+    assert journal.notes() == {"b": "2"}
+    journal.close()
+
+
 @pytest.fixture
 def busy(path, make_intent, make_command, noon):
     """A closed journal with a row in every table, and what it held."""
