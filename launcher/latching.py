@@ -227,8 +227,8 @@ def _target_of(past: Past, command: KillSwitchCommand) -> str:
 
 def _carried_out(answer: Fields) -> Outcome:
     """How many orders were to be cancelled, and how many of them the venue has not ended."""
-    left = answer.get("uncancelled")
-    counts = f"orders to cancel: {answer.get('due')}, not confirmed: {len(left) if isinstance(left, list) else 0}"
+    due, left = answer.get("due", "not said"), answer.get("uncancelled")
+    counts = f"orders to cancel: {due}, not confirmed: {len(left) if isinstance(left, list) else 0}"
     return Outcome(Latch.ANSWERED, f"{Latch.ANSWERED.value}; {counts}")
 
 
