@@ -140,9 +140,11 @@ class AccountConfig(Sheet):
 class PaperLog(Sheet):
     """Stage 7: what the session did, held against a mock gateway and a backtest of the same bars.
 
-    A Sharpe ratio is absent when nothing was there to measure: too few slices, or equity that never moved.
+    ``client_library`` is what spoke with the gateway, with its version. A Sharpe ratio is absent when nothing was there
+    to measure: too few slices, or equity that never moved.
     """
 
+    client_library: Text
     begun_at: AwareDatetime
     seconds: float
     planned_seconds: float

@@ -55,7 +55,12 @@ class Context:
         documents: Mapping[str, str] | None = None,
         source: Source = NO_GATEWAY,
     ) -> AnyArtifact:
-        """Write the documents and the artifact of a stage, and return it; Markdown ends with the circumstances."""
+        """Write the documents and the artifact of a stage, and return it; Markdown ends with the circumstances.
+
+        Raises:
+            RecordSigned: when a record was signed since the stage began; nothing is written then.
+        """
+        self.shelf.require_unsigned()
         chosen, subject, created_at = stage(number), self.subject(), SystemClock().now()
         end = circumstances(subject, source, created_at)
         texts = {name: text + end if name.endswith(".md") else text for name, text in (documents or {}).items()}

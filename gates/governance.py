@@ -14,7 +14,7 @@ from domain.go_live import (
     SignedReview,
 )
 from gates.context import Context
-from gates.shelf import UnreadableDocument
+from gates.shelf import UnreadableDocument, aside
 from gates.stages import GOVERNANCE, RECORD
 from kernel.signing import Signer
 from order_plane.gates import objections
@@ -27,6 +27,10 @@ class SigningRefused(ValueError):
     """This signature would not count; the text says why."""
 
 
+class GovernanceSigned(ValueError):
+    """A governance that somebody has signed, or that cannot be read, is not replaced; the text says what to do."""
+
+
 def governance_problem(context: Context) -> str:
     """Why the governance does not count as signed; empty when it does."""
     try:
@@ -37,7 +41,13 @@ def governance_problem(context: Context) -> str:
 
 
 def govern(context: Context, holders: dict[Role, str], policy: str, at: datetime) -> SignedGovernance:
-    """Write down who holds which role, unsigned; what was there is replaced."""
+    """Write down who holds which role, unsigned; raises GovernanceSigned when the one before is more than a draft."""
+    path = context.shelf.directory / GOVERNANCE
+    if path.exists() and (why := _kept(context)):
+        raise GovernanceSigned(
+            f"{path} {why}, and is not replaced: move it to {aside(path)}, and run this again. Until all three have "
+            "signed the new one, no go-live record here holds"
+        )
     made = SignedGovernance(governance=Governance(holders=holders, policy=policy, agreed_at=at))
     context.shelf.write(GOVERNANCE, made)
     return made
@@ -105,6 +115,15 @@ def in_words(record: GoLiveRecord) -> str:
         f"until {record.expires_at:%Y-%m-%d}, code {record.code.commit[:12] or 'of no commit'}, record "
         f"{record.fingerprint[:16]}{'' if record.passed else '; a stage has NOT passed'}"
     )
+
+
+def _kept(context: Context) -> str:
+    """Why the governance must be kept; empty when nobody has signed it."""
+    try:
+        given = context.shelf.read(GOVERNANCE, SignedGovernance).signatures
+    except UnreadableDocument:
+        return "cannot be read"
+    return f"is signed by {', '.join(f'{each.name} as {each.role.value}' for each in given)}" if given else ""
 
 
 def _drafted(context: Context) -> SignedRecord:

@@ -40,6 +40,7 @@ OPERATOR = "paper-session"
 class Traded(NamedTuple):
     """What is known when a session has ended."""
 
+    library: str
     begun_at: datetime
     seconds: float
     tables: Tables
@@ -105,9 +106,10 @@ def _judged(context: Context, plan: SessionPlan, traded: Traded, told: Told) -> 
         like_its_backtest(plan, found.sharpe_paper, found.sharpe_backtest),
         check("nothing is held at the end", traded.flat, "flat", "flat" if traded.flat else "positions are left"),
     ]
+    subject = context.subject()
     documents = {
-        "PAPER_TRADING_METRICS.csv": metrics_csv(traded.tables, traded.own, traded.mock),
-        "PAPER_TRADING_REPORT.html": report_html(found, checks, traded.tables, backtest, traded.source),
+        "PAPER_TRADING_METRICS.csv": metrics_csv(traded.tables, traded.own, traded.mock, subject),
+        "PAPER_TRADING_REPORT.html": report_html(found, checks, traded.tables, backtest, traded.source, subject),
     }
     return context.finish(7, checks, found, documents, traded.source)
 
@@ -215,8 +217,8 @@ def _trade(
             closing.close()
     source = _weaker(source_of(first), last, heard)
     return Traded(
-        begun_at, seconds, record.tables(), planes.market, own, refused, mock.seconds, heard, connects, source, flat,
-        problems,
+        first.library, begun_at, seconds, record.tables(), planes.market, own, refused, mock.seconds, heard, connects,
+        source, flat, problems,
     )  # fmt: skip
 
 
@@ -234,6 +236,7 @@ def _log(traded: Traded, plan: SessionPlan, sharpe_backtest: float | None) -> Pa
     statuses = orders.column("status").to_pylist()
     own, mock = latencies(traded.own), latencies(traded.mock)
     return PaperLog(
+        client_library=traded.library,
         begun_at=traded.begun_at,
         seconds=round(traded.seconds, 3),
         planned_seconds=plan.seconds,

@@ -21,17 +21,25 @@ def checks_table(checks: Sequence[Check]) -> list[str]:
 
 def circumstances(subject: Subject, source: tuple[Evidence, Sequence[str]], created_at: datetime) -> str:
     """Under which circumstances an artifact came about, as the end of its page."""
-    why, code = "; ".join(source[1]), subject.code
-    commit = f"{code.commit or 'no commit'}{' with uncommitted changes' if code.dirty else ''}"
+    why = "; ".join(source[1])
     rows = [
         ("created", created_at.isoformat()),
         ("evidence", source[0].value + (f" ({why})" if why else "")),
+        *subject_rows(subject),
+    ]
+    return "\n".join(["", "## Circumstances", "", *table(("circumstance", "value"), rows), ""])
+
+
+def subject_rows(subject: Subject) -> list[tuple[str, str]]:
+    """What an artifact is about, by name."""
+    code = subject.code
+    commit = f"{code.commit or 'no commit'}{' with uncommitted changes' if code.dirty else ''}"
+    return [
         ("account", subject.account),
         ("code", f"{code.version}, {commit}, sources {code.digest}"),
         ("configuration", subject.configuration),
         ("limits", subject.limits),
     ]
-    return "\n".join(["", "## Circumstances", "", *table(("circumstance", "value"), rows), ""])
 
 
 def document(title: str, *parts: Sequence[str]) -> str:

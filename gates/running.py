@@ -28,7 +28,13 @@ class Choices(NamedTuple):
 
 
 def run_stage(context: Context, number: int, choices: Choices) -> AnyArtifact:
-    """Run a stage and return its artifact; raises as the stages do."""
+    """Run a stage and return its artifact.
+
+    Raises:
+        RecordSigned: when a record is in force, or may be; nothing was touched then.
+        Others: as the stages do.
+    """
+    context.shelf.require_unsigned()
     if choices.sim and stage(number).needs_gateway:
         with simulated(context, number) as (simulation, control_port):
             return _run(simulation, number, choices, control_port)

@@ -7,8 +7,9 @@ from html import escape
 from uuid import UUID
 
 from backtest.tables import Tables
-from gates.artifact import Check, Measured, PaperLog
+from gates.artifact import Check, Measured, PaperLog, Subject
 from gates.context import Source
+from gates.render import subject_rows
 
 COLUMNS = ("intent_id", "decided_at", "symbol", "side", "quantity", "filled_quantity", "avg_fill_price", "status")
 _WIDTH, _HEIGHT = 800.0, 200.0
@@ -19,19 +20,29 @@ _STYLE = (
 )
 
 
-def metrics_csv(tables: Tables, own: Mapping[UUID, float], mock: Mapping[UUID, float]) -> str:
-    """One line for each order: what became of it, and how long it took at the gateway and at the mock (ms)."""
+def metrics_csv(tables: Tables, own: Mapping[UUID, float], mock: Mapping[UUID, float], subject: Subject) -> str:
+    """One line for each order: what became of it, and how long it took at the gateway and at the mock (ms).
+
+    Each names configuration and code as the artifact does: any reader of tables takes that, and sessions can be joined.
+    """
     text = io.StringIO()
+    about = {
+        "configuration": subject.configuration,
+        **{f"code_{name}": value for name, value in subject.code.model_dump().items()},
+    }
     known = [name for name in COLUMNS if name in tables.orders.column_names]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*known, "acknowledged_ms", "mock_ms"])
+    writer.writerow([*known, "acknowledged_ms", "mock_ms", *about])
     for row in tables.orders.select(known).to_pylist():
         intent = UUID(row["intent_id"])
-        writer.writerow([*(row[name] for name in known), _milliseconds(own, intent), _milliseconds(mock, intent)])
+        taken = (_milliseconds(own, intent), _milliseconds(mock, intent))
+        writer.writerow([*(row[name] for name in known), *taken, *about.values()])
     return text.getvalue()
 
 
-def report_html(found: PaperLog, checks: Sequence[Check], paper: Tables, backtest: Tables, source: Source) -> str:
+def report_html(
+    found: PaperLog, checks: Sequence[Check], paper: Tables, backtest: Tables, source: Source, subject: Subject
+) -> str:
     """The page of a session."""
     why = f" ({'; '.join(source[1])})" if source[1] else ""
     results = [(each.name, "passed" if each.passed else "FAILED", each.required, each.found) for each in checks]
@@ -49,6 +60,8 @@ def report_html(found: PaperLog, checks: Sequence[Check], paper: Tables, backtes
         _table(("", "orders", "p50", "p90", "p99", "largest"), speeds),
         "<h2>Figures</h2>",
         _table(("", "value"), figures),
+        "<h2>Circumstances</h2>",
+        _table(("circumstance", "value"), subject_rows(subject)),
     ]
     head = f'<meta charset="utf-8"><title>Paper session</title><style>{_STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'

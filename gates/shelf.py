@@ -25,7 +25,7 @@ class UnreadableDocument(ValueError):
 
 
 class RecordSigned(ValueError):
-    """A record that is signed, or cannot be read, is in the way of a new one; the text says what to do."""
+    """A record that is signed, or cannot be read, is in the way of stages and new records; the text says what to do."""
 
 
 class Shelf:
@@ -56,29 +56,34 @@ class Shelf:
         digest = self.write(stage(artifact.stage).artifact, artifact)
         self._note(str(artifact.stage), digest, artifact.created_at)
 
-    def require_unsigned(self) -> None:
-        """Return only when there is no record, or one without signatures and reviews.
-
-        Raises:
-            RecordSigned: otherwise, or when nobody can say.
-        """
+    def in_the_way(self) -> str:
+        """Why no stage may write here, and what to do; empty without a record, or when nobody has signed it."""
         path = self.directory / RECORD
         if not path.exists():
-            return
+            return ""
         try:
             signed = self.read(RECORD, SignedRecord)
         except UnreadableDocument:
             why = "cannot be read"
         else:
             if not signed.signatures and not signed.reviews:
-                return
+                return ""
             why = "has signatures or reviews"
-        kept = path.with_stem(f"{path.stem}-{SystemClock().now():%Y%m%d-%H%M%S-%f}")
-        raise RecordSigned(
-            f"{path} {why}, and stage 8 does not replace it: live trading may stand on it. Move it to {kept}, and run "
-            "stage 8 again; until all have signed the new one, live trading starts only with order.go_live.record_path "
-            "there"
+        copy = aside(self.directory)
+        return (
+            f"{path} {why}, and a stage that runs here would replace what it stands on. For a new decision copy "
+            f"{self.directory} to {copy}, without {RECORD}, and go on there with --evidence {copy}, while live trading "
+            "goes on with the record here; once all have signed the new one, let order.go_live.record_path name it"
         )
+
+    def require_unsigned(self) -> None:
+        """Return only when there is no record, or one without signatures and reviews.
+
+        Raises:
+            RecordSigned: otherwise, or when nobody can say.
+        """
+        if why := self.in_the_way():
+            raise RecordSigned(why)
 
     def draft(self, record: GoLiveRecord | None) -> None:
         """Write the record that people are to sign, and note it like an artifact; None leaves none to be signed.
@@ -149,3 +154,9 @@ class Shelf:
             if now != digest:
                 found.append(f"{name} was changed")
         return found
+
+
+def aside(path: Path) -> Path:
+    """Where a signed file or directory may be put aside: beside it, under a name that nothing has."""
+    path = path.resolve()  # "." has no name
+    return path.with_stem(f"{path.stem}-{SystemClock().now():%Y%m%d-%H%M%S-%f}")

@@ -17,7 +17,7 @@ from ibkr_client.inbox import (
     Inbox,
     RequestRefused,
 )
-from ibkr_client.library import RawClient, execution_filter, new_client, new_contract, new_order
+from ibkr_client.library import RawClient, execution_filter, name_and_version, new_client, new_contract, new_order
 from ibkr_client.messages import (
     AccountValue,
     ContractDetails,
@@ -68,6 +68,11 @@ class Connection:
         self._time_again = 0.0
         self.suspended = False
         """Whether orders and cancels must not leave, not even those that wait for their turn."""
+
+    @property
+    def library(self) -> str:
+        """Name and version of the client library behind it."""
+        return name_and_version(self._library)
 
     async def connect(self, host: str, port: int, client_id: int) -> Hello:
         """Shake hands; a client id that is in use is refused at once, as `RequestRefused`."""

@@ -122,6 +122,11 @@ def load_library(name: str | None = None) -> ModuleType:
     return library
 
 
+def name_and_version(library: ModuleType) -> str:
+    """What was loaded, as "ib_async 2.1.0"."""
+    return f"{library.__name__} {library.__version__}"
+
+
 def new_client(library: ModuleType, inbox: Wrapper, *, read_only: bool = False) -> RawClient:
     """A socket client whose messages call the methods of ``inbox``; its own pacing is off, since ours decides.
 

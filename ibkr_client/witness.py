@@ -24,18 +24,23 @@ _LISTENING = "0A"
 
 
 class Witness(NamedTuple):
-    """What was seen: ``clock_gap`` in seconds; ``program`` is the command line behind the port, empty when unseen."""
+    """What was seen: ``clock_gap`` in seconds; ``program`` is the command line behind the port, empty when unseen.
+
+    ``library`` is what spoke with it on this side, with its version.
+    """
 
     announced: bool
     accounts: tuple[str, ...]
     clock_gap: float
     program: str
+    library: str
 
 
 async def witness(connection: Connection, accounts: Sequence[str], heard: Counter[int], address: Address) -> Witness:
     """Ask the gateway for its time, and look at the program that serves it; raises as requests of a connection do."""
     gap = await connection.server_time() - SystemClock().now().timestamp()
-    return Witness(SIMULATOR in heard, tuple(accounts), gap, program_at(address.host, address.port))
+    program = program_at(address.host, address.port)
+    return Witness(SIMULATOR in heard, tuple(accounts), gap, program, connection.library)
 
 
 def source_of(seen: Witness) -> tuple[Evidence, list[str]]:

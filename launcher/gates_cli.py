@@ -76,7 +76,7 @@ def status(config: Config = _PRELIVE, evidence: Evidence = None) -> None:
         for problem in problems:
             _plain.print(f"missing for live: {problem}", markup=False)
         open_stages = [rung.stage.number for rung in ladder if rung.standing is not Standing.PASSED]
-        if open_stages:
+        if open_stages and not context.shelf.in_the_way():
             said = f"next: algotrade gates run {open_stages[0]}, with the same options; what each stage needs is in"
             _plain.print(f"{said} docs/gates.md")
         if problems:
@@ -126,7 +126,7 @@ def govern(
     config: Config = _PRELIVE,
     evidence: Evidence = None,
 ) -> None:
-    """Write down who holds which role; all three sign it with gates sign governance."""
+    """Write down who holds which role; all three sign it with gates sign governance. A signed one is not replaced."""
     with _told():
         from gates.governance import govern as write_down  # noqa: PLC0415
 

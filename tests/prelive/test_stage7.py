@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 from jsonschema import validate
@@ -39,16 +40,19 @@ def test_a_paper_session_reaches_what_it_must(ladder):
         assert found.bars > 500
 
 
-def test_the_session_leaves_its_log_its_metrics_and_a_report(ladder):
+def test_the_session_leaves_its_log_its_metrics_and_a_report(ladder, library):
     made = ladder.stage(7)
     written = json.loads((ladder.directory / "PAPER_TRADING_LOG.json").read_text("utf-8"))
     validate(written, json.loads((SCHEMAS / "paper_trading_log.schema.json").read_text("utf-8")))
+    assert made.findings.client_library == f"{library} {metadata.version(library)}"
     with (ladder.directory / "PAPER_TRADING_METRICS.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert {(row["configuration"], row["code_digest"]) for row in rows} == {(made.configuration, made.code.digest)}
     assert len(rows) == made.findings.orders
     assert all(float(row["acknowledged_ms"]) > 0 for row in rows if row["status"] == "FILLED")
     page = (ladder.directory / "PAPER_TRADING_REPORT.html").read_text("utf-8")
     assert f"<b>{made.evidence.value}</b>" in page
+    assert all(f"<td>{each}</td>" in page for each in (made.configuration, made.findings.client_library))
     assert page.count("<polyline") == 2
 
 

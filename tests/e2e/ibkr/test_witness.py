@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from importlib import metadata
 
 import pytest
 
@@ -89,6 +90,10 @@ def test_a_simulator_announces_itself_at_every_connection(desk, simulator, until
     simulator.fault(do="drop_link", seconds=0.2)
     until(lambda: broker.connects == 2 and broker.ready)
     assert broker.heard[SIMULATOR] == 2
+
+
+def test_a_connection_names_the_client_library_that_it_uses(desk, simulator):
+    assert desk.broker(simulator).witness().library == f"{desk.library} {metadata.version(desk.library)}"
 
 
 def test_a_live_adapter_never_uses_a_gateway_that_says_it_is_a_simulator(desk, simulate, monkeypatch):

@@ -8,7 +8,7 @@ OURS, OTHER = "DU1", "DU2"
 
 
 def seen(*positions):
-    return Seen((OURS, OTHER), 1, (), positions, (), (), Witness(True, (OURS, OTHER), 0.0, ""))
+    return Seen((OURS, OTHER), 1, (), positions, (), (), Witness(True, (OURS, OTHER), 0.0, "", "ib_async 2.1.0"))
 
 
 def test_an_option_and_its_stock_are_two_things():

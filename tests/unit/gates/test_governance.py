@@ -1,10 +1,11 @@
 import json
+import re
 
 import pytest
 
 from domain.go_live import Governance, Role, Signature, SignedGovernance
 from gates import governance
-from gates.governance import SigningRefused, governance_problem
+from gates.governance import GovernanceSigned, SigningRefused, governance_problem
 from gates.stages import GOVERNANCE
 from order_plane.gates import objections
 
@@ -41,6 +42,27 @@ def test_each_missing_signature_is_named(context, written, holders, keys):
 def test_signing_again_replaces_ones_own_signature(context, signed, holders, keys):
     again = governance.sign_governance(context, Role.CTO, holders[Role.CTO], keys[Role.CTO])
     assert len(again.signatures) == 3
+
+
+def test_a_new_governance_takes_the_place_of_one_that_nobody_signed(context, written, holders, now):
+    made = governance.govern(context, holders, "another policy", now)
+    assert context.shelf.read(GOVERNANCE, SignedGovernance) == made != written
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_signed_governance_is_never_replaced_and_it_is_said_who_signed(
+    context, written, holders, now, keys, readable
+):
+    governance.sign_governance(context, Role.CTO, "Carl", keys[Role.CTO])
+    path = context.shelf.directory / GOVERNANCE
+    if not readable:
+        path.write_text("{", "utf-8")
+    before = path.read_bytes()
+    with pytest.raises(GovernanceSigned, match="is signed by Carl as CTO" if readable else "cannot be read") as refusal:
+        governance.govern(context, holders, "another policy", now)
+    assert path.read_bytes() == before
+    path.rename(re.search(r"move it to (\S+\.json)", str(refusal.value))[1])
+    assert governance.govern(context, holders, "another policy", now).signatures == ()
 
 
 @pytest.mark.parametrize("key", list(Role))

@@ -1,6 +1,6 @@
 import json
-import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +17,7 @@ from domain.go_live import (
 )
 from gates.artifact import Breakdown, Collected
 from gates.context import check
-from gates.shelf import RecordSigned, UnreadableDocument
+from gates.shelf import RecordSigned, Shelf, UnreadableDocument
 from gates.stages import LOG, RECORD, STAGES, stage
 from kernel.audit_log import AuditBroken
 from kernel.code_version import Code
@@ -158,12 +158,26 @@ def test_a_draft_never_takes_the_place_of_what_people_may_have_signed(context, r
     path = context.shelf.directory / RECORD
     path.write_text(kind(record), "utf-8")
     before = path.read_bytes()
-    with pytest.raises(RecordSigned, match="Move it to") as refusal:
+    with pytest.raises(RecordSigned, match="stands on"):
         context.shelf.draft(record if drafted else None)
     assert path.read_bytes() == before
-    path.rename(re.search(r"Move it to (\S+\.json)", str(refusal.value))[1])
+
+
+def test_a_stage_that_ends_after_people_have_signed_does_not_replace_what_they_signed(context, made, record):
     context.shelf.draft(record)
-    assert context.shelf.record() == (SignedRecord(record=record), "")
+    (context.shelf.directory / RECORD).write_text(with_a_signature(record), "utf-8")
+    before = {path: path.read_bytes() for path in context.shelf.directory.iterdir()}
+    with pytest.raises(RecordSigned):
+        context.finish(5, [check("it", True, "so", "so")], Collected(tests={}), {"note.md": "# other\n"})
+    assert {path: path.read_bytes() for path in context.shelf.directory.iterdir()} == before
+    assert context.shelf.found(5).artifact.fingerprint == made.fingerprint
+
+
+def test_the_copy_of_a_directory_is_named_beside_it_wherever_one_stands(tmp_path, monkeypatch, record):
+    (tmp_path / "gates").mkdir()
+    monkeypatch.chdir(tmp_path / "gates")
+    Path(RECORD).write_text(with_a_signature(record), "utf-8")
+    assert f"--evidence {tmp_path / 'gates'}-" in Shelf(Path()).in_the_way()
 
 
 def test_an_unsigned_draft_gives_way_to_the_next_or_to_none(context, record):

@@ -8,7 +8,7 @@ from domain.go_live import Evidence
 from ibkr_client.witness import Witness, is_gateway, program_at, source_of
 
 GATEWAY = "/usr/local/i4j_jres/bin/java\0-cp\0/root/Jts/ibgateway/1030/jars/x.jar\0install4j.ibgateway.GWClient\0"
-REAL = Witness(False, ("DU1", "DF2"), 0.5, GATEWAY)
+REAL = Witness(False, ("DU1", "DF2"), 0.5, GATEWAY, "ib_async 2.1.0")
 
 
 @pytest.mark.parametrize(

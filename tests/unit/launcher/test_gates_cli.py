@@ -1,5 +1,8 @@
 import json
+import re
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
@@ -38,12 +41,16 @@ def place(tmp_path, monkeypatch):
 
 def gates(place, *words):
     options = ["--config", str(place / "config.yaml"), "--evidence", str(place / "gates")]
-    return run(app, ["gates", *words, *options])
+    return run(app, ["gates", words[0], *options, *words[1:]])
 
 
 def signed(place, document, role, key=None):
     words = ("sign", document, "--role", role, "--name", PEOPLE[role], "--key", str(place / f"{key or role}.key"))
     return gates(place, *words)
+
+
+def files(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 def governed(place):
@@ -87,6 +94,9 @@ def test_the_governance_is_signed_by_the_right_keys_only(place):
     for role in PEOPLE:
         assert signed(place, "governance", role).exit_code == 0
     assert "PASS governance: signed" in gates(place, "run", "1", "--coverage", "none.json").output
+    again = governed(place)
+    assert again.exit_code == 2
+    assert "GOVERNANCE.json is signed by Rita as Risk Officer, Carl as CTO, Lena as Lead Trader" in again.output
 
 
 def test_signing_needs_a_key_that_is_there_and_a_document(place):
@@ -158,14 +168,32 @@ def a_live_record(place, settings, days=5):
         assert f"code cccccccccccc, record {record.fingerprint[:16]}" in done.output
 
 
-def test_a_new_decision_leaves_a_signed_record_alone_and_says_what_to_do(place):
+@pytest.mark.parametrize("stage", range(1, 9))
+def test_no_stage_runs_again_under_a_signed_record_and_says_what_to_do(place, stage):
     a_live_record(place, load_settings(place / "config.yaml", {}))
-    before = {path.name: path.read_bytes() for path in (place / "gates").iterdir()}
-    done = gates(place, "run", "8", "--sim")
+    before = files(place / "gates")
+    done = gates(place, "run", str(stage), "--sim", "--junit", str(place / "none.xml"))
     assert done.exit_code == 2
     assert "GO_LIVE_RECORD.json has signatures" in done.output
     assert "order.go_live.record_path" in done.output
-    assert {path.name: path.read_bytes() for path in (place / "gates").iterdir()} == before
+    assert files(place / "gates") == before
+
+
+def test_a_new_decision_is_made_in_a_copy_as_the_refusal_says(place):
+    assert gates(place, "run", "2").exit_code == 0
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    before, problems = files(place / "gates"), gates(place, "verify").output
+    copy = re.search(r"--evidence (\S+),", gates(place, "run", "2").output)[1]
+    shutil.copytree(place / "gates", copy)
+    (Path(copy) / "GO_LIVE_RECORD.json").unlink()
+    assert "passed" in gates(place, "status", "--evidence", copy).output
+    assert gates(place, "run", "2", "--evidence", copy).exit_code == 0
+    assert (files(place / "gates"), gates(place, "verify").output) == (before, problems)
+
+
+def test_under_a_signed_record_no_stage_is_named_as_the_next(place):
+    a_live_record(place, load_settings(place / "config.yaml", {}))
+    assert "next: algotrade gates run" not in gates(place, "status").output
 
 
 def test_with_every_gate_open_a_run_may_start_and_a_changed_strategy_may_not(place):
