@@ -25,10 +25,12 @@ _STOP_SECONDS = 20.0
 _FETCH_SECONDS = 600.0
 _JVM = (
     *("-Xms256m", "-Xmx512m"),
-    # The optimising compiler and a concurrent collector take more of a small machine than one broker's work does.
-    *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    # A concurrent collector takes more of a small machine than one broker's work does.
+    "-XX:+UseSerialGC",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
+# The optimising compiler earns its time back in minutes; a broker that stays needs half the processor with it.
+_JVM_FOR_A_RUN = (*_JVM, "-XX:TieredStopAtLevel=1")
 _PROPERTIES: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -119,14 +121,15 @@ def fetch_jars(home: Path | None = None) -> Path:
 
 
 class ApacheKafka:
-    """One broker whose data, log and process id are in ``directory``; ports are kept over restarts.
+    """One broker with data, log and process id in ``directory``, for one run or ``lasting``; ports stay over restarts.
 
     Raises:
         BrokerSetupError: from `start`, when Java or Maven is missing or the broker does not come up.
     """
 
-    def __init__(self, directory: Path, port: int = 0, jars: Path | None = None) -> None:
+    def __init__(self, directory: Path, port: int = 0, jars: Path | None = None, *, lasting: bool = False) -> None:
         self._directory = directory
+        self._jvm = _JVM if lasting else _JVM_FOR_A_RUN
         self._port = port
         self._jars = jars
         self._process: subprocess.Popen[bytes] | None = None
@@ -141,7 +144,7 @@ class ApacheKafka:
             self._format(jars)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["java", *_JVM, "-cp", f"{jars}/*", _MAIN_CLASS, str(self._config)],
+                ["java", *self._jvm, "-cp", f"{jars}/*", _MAIN_CLASS, str(self._config)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -61,4 +61,4 @@ def _refuse_unless_running(broker: ApacheKafka) -> None:
 
 
 def _broker(directory: Path | None, port: int = 0) -> ApacheKafka:
-    return ApacheKafka(directory or kafka_home() / "broker", port)
+    return ApacheKafka(directory or kafka_home() / "broker", port, lasting=True)
