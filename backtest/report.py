@@ -15,7 +15,8 @@ from plotly.offline import get_plotlyjs
 from backtest.artifacts import REPORT, Run, load, verify
 from backtest.report_figures import Charts, charts, monthly_returns
 from backtest.report_signals import signal_section
-from backtest.summary import FIGURES, JSON, paid_commissions, realised_profits, shown, told_alerts, traded_values
+from backtest.summary import JSON, paid_commissions, realised_profits, traded_values
+from backtest.summary_view import FIGURES, caveat, shown, titled, told_alerts
 
 KEY_FIGURES = {
     "total_return": "Total return",
@@ -56,8 +57,9 @@ def _page(run: Run, drawn: Charts, differences: Sequence[str]) -> str:
         mode=escape(str(provenance.get("mode", "unknown"))),
         subtitle=_subtitle(run),
         banner=_banner(differences),
-        tiles="".join(_tile(summary, name, title) for name, title in KEY_FIGURES.items()),
-        figures=_pairs((title, escape(shown(summary, name))) for name, (title, _) in FIGURES.items()),
+        tiles="".join(_tile(summary, figure, name) for figure, name in KEY_FIGURES.items()),
+        figures=_pairs((titled(summary, figure), escape(shown(summary, figure))) for figure in FIGURES),
+        short=escape(caveat(summary)),
         alerts=_alerts(summary),
         months=_months(run),
         signals=signal_section(_mapping(run.summary, "study")),
@@ -121,11 +123,12 @@ def _alerts(summary: Mapping[str, JSON]) -> str:
     return f'<section class="card"><h2>Alerts</h2><div class="scroll">{table}</div></section>'
 
 
-def _tile(summary: Mapping[str, JSON], name: str, title: str) -> str:
-    text = shown(summary, name)
-    tone = {"+": "good", "-": "bad"}.get(text[0], "") if name in {"total_return", "cagr"} and text != "-" else ""
+def _tile(summary: Mapping[str, JSON], figure: str, name: str) -> str:
+    text = shown(summary, figure)
+    tone = {"+": "good", "-": "bad"}.get(text[0], "") if figure in {"total_return", "cagr"} and text != "-" else ""
     size = ' data-long=""' if len(text) > 10 else ""
-    return f'<div class="tile"><dt>{escape(title)}</dt><dd class="{tone}"{size}>{escape(text)}</dd></div>'
+    name = escape(titled(summary, figure, name))
+    return f'<div class="tile"><dt>{name}</dt><dd class="{tone}"{size}>{escape(text)}</dd></div>'
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:

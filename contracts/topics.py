@@ -39,7 +39,8 @@ class Topic:
     ``messages`` are the contracts it accepts (empty for dead letters, which keep any bytes); ``key`` says
     what keeps its order; ``owner`` is the only plane that writes to it in normal operation. Positions are
     rebuilt from the topics flagged ``rebuilds``, so their logs must reach back to their beginning. One partition keeps
-    one order for all readers: limits give a different verdict on a different order of wishes.
+    one order for all readers: limits give a different verdict on a different order of wishes. Older brokers may have
+    more of them, but not where ``total_order`` decides which journal may send.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Topic:
     dead_letter: str | None = None
     max_message_bytes: int = MAX_MESSAGE_BYTES
     rebuilds: bool = False
+    total_order: bool = False
 
 
 def _dead_letter_of(name: str, source_retention: timedelta = timedelta(days=7)) -> Topic:
@@ -83,6 +85,7 @@ _TABLE = (
         retention=_FOR_GOOD,
         dead_letter="dlq_order_intents",
         rebuilds=True,
+        total_order=True,
     ),
     Topic(
         "execution_reports",
@@ -111,7 +114,7 @@ _TABLE = (
         dead_letter="dlq_control",
     ),
     # Small, and read whole by every order plane that starts: the first claim of all counts as much as the newest.
-    Topic("journal_claims", (JournalClaim,), key="none", owner="order", retention=_FOR_GOOD),
+    Topic("journal_claims", (JournalClaim,), key="none", owner="order", retention=_FOR_GOOD, total_order=True),
     Topic("risk_alerts", (RiskAlert,), key="none", owner="order", dead_letter="dlq_control"),
     Topic(
         "execution_costs",

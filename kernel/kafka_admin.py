@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -23,27 +23,39 @@ _ENVELOPE_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """One topic of the table beside what the broker has; ``partitions`` is 0 when it is missing."""
+    """One topic of the table beside what the broker has; ``partitions`` is 0 when it is missing.
+
+    ``needed`` are as many as the widest topic has whose dead letters it keeps, since these keep their partition.
+    """
 
     topic: Topic
     name: str
     partitions: int
     messages: int | None = None
+    needed: int = 1
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        if not self.partitions:
+            return "missing"
+        if self.topic.total_order and self.partitions > 1:
+            return "must have one partition: begin with another topic prefix"
+        if self.partitions < self.needed:
+            return f"too narrow for dead letters: raise it to {self.needed} partitions with kafka-topics"
+        return ""
 
     @property
     def verdict(self) -> str:
-        """``ok``, or what is wrong."""
-        if not self.partitions:
-            return "missing"
-        if self.partitions != self.topic.partitions:
-            return f"has {self.partitions} partitions, the table says {self.topic.partitions}"
-        return "ok"
+        """``ok``, or what is wrong or unusual."""
+        wide = self.partitions > self.topic.partitions
+        return self.problem or (f"wider than the table's {self.topic.partitions}, usable" if wide else "ok")
 
 
 def create_topics(settings: KafkaSettings, replication_factor: int = -1) -> list[TopicState]:
     """Make what is missing (``replication_factor`` -1: as the broker likes) and return every topic's state.
 
-    Existing topics stay as they are, whatever their shape.
+    Existing topics stay as they are, whatever their shape; dead letters get as many partitions as their sources have.
 
     Raises:
         BrokerUnavailable: when no broker answers.
@@ -65,7 +77,7 @@ def list_topics(settings: KafkaSettings) -> list[TopicState]:
     counts: dict[str, int] = {}
     for (name, _), (low, high) in ends.items():
         counts[name] = counts.get(name, 0) + high - low
-    return [TopicState(each.topic, each.name, each.partitions, counts.get(each.name)) for each in states]
+    return [replace(each, messages=counts.get(each.name)) for each in states]
 
 
 def check_topics(settings: KafkaSettings, names: Iterable[str] | None = None) -> None:
@@ -73,7 +85,7 @@ def check_topics(settings: KafkaSettings, names: Iterable[str] | None = None) ->
 
     Raises:
         BrokerUnavailable: when no broker answers.
-        TopicMismatch: naming each missing topic, and each dead-letter topic with too few partitions.
+        TopicMismatch: naming each missing topic, or one that has too many partitions, or too few for dead letters.
     """
     states = {state.topic.name: state for state in topic_states(settings)}
     wanted = set(TOPICS if names is None else names)
@@ -82,6 +94,8 @@ def check_topics(settings: KafkaSettings, names: Iterable[str] | None = None) ->
     if missing:
         raise TopicMismatch(f"topics are missing: {', '.join(missing)}; create them with: algotrade topics create")
     for name in sorted(wanted):
+        if states[name].problem and TOPICS[name].total_order:
+            raise TopicMismatch(f"{states[name].name} has {states[name].partitions} partitions, {states[name].problem}")
         letter = TOPICS[name].dead_letter
         if letter and states[letter].partitions < states[name].partitions:
             raise TopicMismatch(
@@ -96,11 +110,13 @@ def topic_states(settings: KafkaSettings) -> list[TopicState]:
         found = _admin(settings).list_topics(timeout=settings.start_timeout_seconds).topics
     except KafkaException as error:
         raise BrokerUnavailable(settings.bootstrap_servers, text_of(error_of(error))) from None
-    return [
-        TopicState(topic, name, len(found[name].partitions) if name in found else 0)
-        for topic in TOPICS.values()
-        for name in [settings.topic(topic.name)]
-    ]
+    names = {topic: settings.topic(name) for name, topic in TOPICS.items()}
+    widths = {topic: len(found[name].partitions) if name in found else 0 for topic, name in names.items()}
+    return [TopicState(topic, name, widths[topic], needed=_needed(topic, widths)) for topic, name in names.items()]
+
+
+def _needed(topic: Topic, widths: Mapping[Topic, int]) -> int:
+    return max([topic.partitions, *(width for source, width in widths.items() if source.dead_letter == topic.name)])
 
 
 def _admin(settings: KafkaSettings) -> AdminClient:
@@ -112,7 +128,7 @@ def _create(settings: KafkaSettings, missing: list[TopicState], replication_fact
     wanted = [
         NewTopic(
             state.name,
-            num_partitions=state.topic.partitions,
+            num_partitions=state.needed,
             replication_factor=replication_factor,
             config=topic_config(state.topic),
         )

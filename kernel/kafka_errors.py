@@ -30,6 +30,7 @@ DENIED = frozenset(
 """Errors that stay until somebody grants this process what it asks for."""
 
 _UNSUPPORTED = (KafkaError.UNSUPPORTED_VERSION, KafkaError._UNSUPPORTED_FEATURE)
+_SILENCE = {KafkaError._TRANSPORT: "no connection", KafkaError._TIMED_OUT: "no answer in time"}
 
 
 class BrokerUnavailable(RuntimeError):
@@ -106,8 +107,10 @@ def has_no_such_groups(error: KafkaError) -> bool:
 
 
 def text_of(error: KafkaError) -> str:
-    """Name and reason of a client error; neither holds message content or secrets."""
-    return f"{error.name()} ({error.str()})"
+    """Name and reason of a client error, or that nobody answers; none holds message content or secrets."""
+    silence = _SILENCE.get(error.code())
+    says_no_more = error.str().endswith(KafkaError(error.code()).str())
+    return silence if silence and says_no_more else f"{error.name()} ({error.str()})"
 
 
 def error_of(exception: KafkaException) -> KafkaError:

@@ -212,7 +212,7 @@ def carry_out(
             letter.value,
             letter.key,
             decision.entry.headers if parked else redriven_headers(letter),
-            partition=decision.entry.partition if parked else letter.origin_partition,
+            partition=0 if parked else letter.origin_partition,  # a parked letter says where it came from
         )
         producer.flush()
     except DeliveryFailed:

@@ -135,7 +135,7 @@ def report(directory: Path) -> None:
     """Write the report of the run in ``directory`` and say whether its files are as they were written."""
     from backtest.artifacts import NotARun, load, verify  # noqa: PLC0415 - takes a second
     from backtest.report import write_report  # noqa: PLC0415
-    from backtest.summary import render  # noqa: PLC0415
+    from backtest.summary_view import render  # noqa: PLC0415
 
     with reported():
         try:
@@ -234,7 +234,7 @@ def _tell_where(run: LocalRun) -> None:
 def _show(outcome: "Outcome") -> None:
     """The summary, and where the rows are that were refused."""
     from backtest.artifacts import load  # noqa: PLC0415 - loaded by the run already
-    from backtest.summary import render  # noqa: PLC0415
+    from backtest.summary_view import render  # noqa: PLC0415
 
     console.print(render(load(outcome.directory).summary))
     _tell_findings(outcome.directory)

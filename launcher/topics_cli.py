@@ -21,7 +21,7 @@ def create_command(
     bootstrap: Bootstrap = None,
     prefix: Prefix = None,
 ) -> None:
-    """Make every topic that is missing; existing ones stay as they are. Exit code 1 when one has another shape."""
+    """Make every topic that is missing; existing ones stay as they are. Exit code 1 when one cannot be used."""
     with reported():
         settings = connection(bootstrap, prefix)
         _show(create_topics(settings, replication_factor), settings.topic_prefix)
@@ -29,7 +29,7 @@ def create_command(
 
 @app.command("list")
 def list_command(bootstrap: Bootstrap = None, prefix: Prefix = None) -> None:
-    """Hold the broker against the table of topics. Exit code 1 when one is missing or has another shape."""
+    """Hold the broker against the table of topics. Exit code 1 when one is missing or cannot be used."""
     with reported():
         settings = connection(bootstrap, prefix)
         _show(list_topics(settings), settings.topic_prefix)
@@ -46,12 +46,12 @@ def _show(states: Sequence[TopicState], prefix: str) -> None:
     for state in states:
         table.add_row(
             state.name.removeprefix(prefix),
-            str(state.partitions or state.topic.partitions),
+            str(state.partitions or state.needed),
             "" if state.messages is None else f"{state.messages:,}",
             f"{state.topic.retention.days} d",
             state.topic.cleanup_policy,
-            Text(state.verdict, "green" if state.verdict == "ok" else "red"),
+            Text(state.verdict, "red" if state.problem else "green" if state.verdict == "ok" else "yellow"),
         )
     console.print(table)
-    if any(state.verdict != "ok" for state in states):
+    if any(state.problem for state in states):
         raise typer.Exit(NOTHING)

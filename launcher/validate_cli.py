@@ -175,7 +175,7 @@ def _show(study: "Study", names: Sequence[str]) -> None:
 
 def _tell_alerts(runs: Sequence["TrialRun"]) -> None:
     """What the trials were alarmed about: in how many of them, how often, and the first of all."""
-    from backtest.summary import told_alerts  # noqa: PLC0415
+    from backtest.summary_view import told_alerts  # noqa: PLC0415
 
     told = [pair for run in runs for pair in told_alerts({"alerts": dict(run.alerts)})]
     for code in sorted({code for code, _ in told}):

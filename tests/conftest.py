@@ -182,15 +182,16 @@ def apache_settings(apache_kafka: str) -> KafkaSettings:
 def wide_settings(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
     """Topics of this test alone with more partitions than the table says, as an operator may have made them."""
     prefix, is_embedded = fresh_prefix(), request.param == "embedded"
+    widths = {name: 1 if topic.total_order else WIDE for name, topic in TOPICS.items()}
     with ExitStack() as stack:
         if is_embedded:
             cluster = stack.enter_context(closing(MockCluster()))
             servers = cluster.bootstrap_servers
-            for name in TOPICS:
-                cluster.create_topic(prefix + name, WIDE)
+            for name, width in widths.items():
+                cluster.create_topic(prefix + name, width)
         else:
             servers = request.getfixturevalue("apache_kafka")
-            wide = [NewTopic(prefix + name, num_partitions=WIDE, replication_factor=1) for name in TOPICS]
+            wide = [NewTopic(prefix + name, num_partitions=width) for name, width in widths.items()]
             admin = AdminClient({"bootstrap.servers": servers})
             for made in admin.create_topics(wide).values():
                 made.result()

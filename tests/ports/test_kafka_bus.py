@@ -367,6 +367,7 @@ def test_a_maximum_size_poison_fits_into_its_dead_letter_topic(kafka_world):
     kafka_world.foreign("market_events", [largest], headers=[("a", b"b" * 4096)])
     while not sink.dead_lettered:
         sink.poll(0.2)
+    sink.flush()
     [(letter, _)] = kafka_world.dead_letters("dlq_market_events")
     assert letter.value == largest
 

@@ -64,6 +64,18 @@ def test_the_page_names_figures_losses_and_where_it_comes_from(run, provenance):
     assert "not as it was written" not in text
 
 
+def test_the_page_of_a_short_run_marks_what_is_annualised(market, recorded, provenance, tmp_path):
+    days = sorted({each.timestamp.date() for each in market.messages})[:5]
+    few = [each for each in market.messages if each.timestamp.date() in days]
+    text = Page(write_report(write_run(tmp_path / "few", recorded(few), provenance))).text
+    assert "CAGR *" in text
+    assert "Turnover, times a year *" in text
+    assert text.count("* annualised from 5 days") == 2  # beside the key figures, and beside all of them
+    assert "Max drawdown *" not in text
+    whole = Page(write_report(write_run(tmp_path / "all", recorded(market.messages), provenance))).text
+    assert "annualised from" not in whole
+
+
 def test_the_page_and_the_summary_say_what_was_alarmed(market, recorded, provenance, tmp_path):
     said = [
         RiskAlert(

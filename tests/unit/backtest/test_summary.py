@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from backtest.summary import FIGURES, realised_profits, render, shown, summarise, traded_values
+from backtest.summary import realised_profits, summarise, traded_values
+from backtest.summary_view import FIGURES, render, shown
 from contracts.trading import Side
 
 DAY = timedelta(days=1)
@@ -120,6 +121,34 @@ def test_a_quiet_run_shows_no_losses(recorded, scenario):
     text = text_of(render(summarise(recorded(two_round_trips(scenario)).tables(), 100_000.0)))
     assert "rejected" not in text
     assert "quarantined" not in text
+
+
+def days_of(scenario, count):
+    """So many days on which the price of what is held goes up and down."""
+    order = scenario.intent("AAA", scenario.start, Side.BUY, 10)
+    messages = [order, scenario.fill(order, scenario.start, 1, 100.0)]
+    for day in range(count):
+        at = scenario.start + day * DAY
+        messages += [scenario.bar("AAA", at, 100.0 + day % 3), scenario.moment(at, "AAA")]
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("days", "year", "short"), [(4, 252, True), (62, 252, True), (63, 252, False), (63, 365, True)]
+)
+def test_figures_of_less_than_a_quarter_of_a_year_are_said_to_be_annualised(recorded, scenario, days, year, short):
+    summary = summarise(recorded(days_of(scenario, days)).tables(), 100_000.0, year)
+    text = text_of(render(summary))
+    annual = ("Annual growth (CAGR)", "Volatility, annual", "Sharpe", "Sortino", "Calmar", "Turnover, times a year")
+    assert [title for title, _ in FIGURES.values() if f"{title} *" in text] == [each for each in annual if short]
+    assert (f"* annualised from {days} days" in text) is short
+
+
+def test_a_summary_without_days_says_nothing_of_them(recorded):
+    summary = summarise(recorded([]).tables(), 1_000.0)
+    assert "annualised" not in text_of(render(summary))
+    del summary["period"]
+    assert "annualised" not in text_of(render(summary))
 
 
 def test_a_run_written_when_there_was_one_currency_is_still_read(recorded, market):

@@ -17,7 +17,7 @@ from kernel.clock import monotonic
 from kernel.embedded_broker import MockCluster, start_embedded_broker
 from kernel.kafka_admin import check_topics, create_topics, topic_states
 from kernel.kafka_bus import KafkaBus
-from kernel.kafka_errors import BrokerUnavailable, CommitFailed, ConsumptionFailed, OffsetLost, TopicMismatch
+from kernel.kafka_errors import BrokerUnavailable, CommitFailed, ConsumptionFailed, OffsetLost, TopicMismatch, text_of
 from kernel.kafka_producer import DurableProducer
 from kernel.kafka_settings import KafkaSettings
 from kernel.ports import DeliveryFailed
@@ -83,9 +83,23 @@ def progress(bus):
     return sum(bus.positions.values())
 
 
-def test_no_broker_is_said_at_once_with_its_address():
-    with pytest.raises(BrokerUnavailable, match=rf"{NOBODY}.*algotrade broker start"):
+def test_no_broker_is_said_at_once_with_its_address_and_without_codes():
+    told = rf"^no Kafka broker answers at {NOBODY}: (no connection|no answer in time); start one \(algotrade broker"
+    with pytest.raises(BrokerUnavailable, match=told):
         KafkaBus(KafkaSettings(bootstrap_servers=NOBODY, start_timeout_seconds=0.5), "strategy", [BarEvent])
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "told"),
+    [
+        (KafkaError._TRANSPORT, "Failed to get metadata: Local: Broker transport failure", "no connection"),
+        (KafkaError._TIMED_OUT, "Failed to get metadata: Local: Timed out", "no answer in time"),
+        (KafkaError._TRANSPORT, "kafka:9092/1: connection refused", "_TRANSPORT (kafka:9092/1: connection refused)"),
+        (KafkaError._AUTHENTICATION, "wrong password", "_AUTHENTICATION (wrong password)"),
+    ],
+)
+def test_an_error_has_a_code_where_that_says_more_than_silence(code, reason, told):
+    assert text_of(KafkaError(code, reason)) == told
 
 
 def test_a_missing_topic_is_said_with_the_command_that_makes_it(cluster, settings):
@@ -103,7 +117,7 @@ def test_a_dead_letter_topic_with_too_few_partitions_is_refused(cluster, setting
     with pytest.raises(TopicMismatch, match="2 partitions"):
         check_topics(narrow, ["market_events"])
     verdicts = {state.topic.name: state.verdict for state in topic_states(narrow)}
-    assert verdicts["market_events"] == "has 4 partitions, the table says 1"
+    assert verdicts["market_events"] == "wider than the table's 1, usable"
 
 
 def test_a_dead_letter_topic_that_refuses_stops_the_plane_and_the_message_comes_again(cluster, settings):
