@@ -20,7 +20,7 @@ from kernel.signing import Signer
 from order_plane.gates import objections
 
 Signed = SignedGovernance | SignedRecord
-_TOO_LATE = "a review made now does not count; run stage 8 again for a new decision"
+_TOO_LATE = "a review made now does not count; for a new decision run stage 8 in a copy of the directory"
 
 
 class SigningRefused(ValueError):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -17,6 +18,7 @@ from kernel.audit_log import AuditLog
 from kernel.clock import SystemClock
 
 _RECORD = "record"
+_EDITED = "put it back, or have stage 8 draft a new one, in a copy of the directory if this one is signed"
 Model = TypeVar("Model", bound=Sheet)
 
 
@@ -69,7 +71,7 @@ class Shelf:
             if not signed.signatures and not signed.reviews:
                 return ""
             why = "has signatures or reviews"
-        copy = aside(self.directory)
+        copy = quote(str(aside(self.directory)))
         return (
             f"{path} {why}, and a stage that runs here would replace what it stands on. For a new decision copy "
             f"{self.directory} to {copy}, without {RECORD}, and go on there with --evidence {copy}, while live trading "
@@ -103,7 +105,7 @@ class Shelf:
         """The record, and why it is none to sign; empty when it is as it was drafted. Raises as `read` does."""
         signed = self.read(RECORD, SignedRecord)
         drafted = self._noted(_RECORD) == signed.record.fingerprint
-        return signed, "" if drafted else f"{RECORD} is not as stage 8 wrote it; run stage 8 again"
+        return signed, "" if drafted else f"{RECORD} is not as stage 8 wrote it; {_EDITED}"
 
     def read(self, name: str, model: type[Model]) -> Model:
         """A document; raises UnreadableDocument when it is missing or does not follow its schema."""

@@ -123,7 +123,7 @@ class KafkaBus:
     def publish(self, message: Message, cause: Received | None = None, *, more: bool = False) -> None:
         """Validate the bytes of ``message`` and send them; ``cause`` hands its trace on.
 
-        With ``more`` they leave together with the next message, or when the bus is next asked for anything.
+        With ``more`` they leave together with the next message, or with the next poll, flush, finish or commit.
 
         Of a topic that keeps only the newest message of each key, only the newest leaves: with the next record of
         progress, and always before what led to it counts as done.

@@ -85,7 +85,7 @@ class Bus(Protocol):
     def publish(self, message: Message, cause: Received | None = None, *, more: bool = False) -> None:
         """Validate and send ``message``; ``cause`` hands its trace on, and ``more`` says that another follows at once.
 
-        Those that follow each other may leave together; whatever is asked of the bus next lets them go.
+        Those that follow each other may leave together; the next poll, flush, finish or commit lets them go.
         """
         ...
 

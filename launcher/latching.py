@@ -226,8 +226,10 @@ def _target_of(past: Past, command: KillSwitchCommand) -> str:
 
 
 def _carried_out(answer: Fields) -> Outcome:
-    """How many orders were to be cancelled, and how many of them the venue has not ended."""
-    due, left = answer.get("due", "not said"), answer.get("uncancelled")
+    """How many orders were to be cancelled, if any could be, and how many of them the venue has not ended."""
+    due, left = answer.get("due"), answer.get("uncancelled")
+    if due is None:
+        return Outcome(Latch.ANSWERED, Latch.ANSWERED.value)
     counts = f"orders to cancel: {due}, not confirmed: {len(left) if isinstance(left, list) else 0}"
     return Outcome(Latch.ANSWERED, f"{Latch.ANSWERED.value}; {counts}")
 

@@ -98,7 +98,9 @@ def check_window(settings: Settings, choice: KafkaChoice) -> None:
 
 
 @contextmanager
-def running_broker(choice: KafkaChoice, kafka: KafkaSettings, prefix: str) -> Iterator[KafkaSettings]:
+def running_broker(
+    choice: KafkaChoice, kafka: KafkaSettings, prefix: str, *, lasting: bool = False
+) -> Iterator[KafkaSettings]:
     """A broker with every topic made under ``prefix``; yields how to reach it.
 
     Raises:
@@ -110,16 +112,16 @@ def running_broker(choice: KafkaChoice, kafka: KafkaSettings, prefix: str) -> It
                 update={"bootstrap_servers": broker.bootstrap_servers, "topic_prefix": prefix, "embedded": True}
             )
     elif choice is KafkaChoice.KAFKA:
-        with _apache_kafka() as bootstrap_servers:
+        with _apache_kafka(lasting) as bootstrap_servers:
             yield _with_topics(kafka, prefix, bootstrap_servers)
     else:
         yield _with_topics(kafka, prefix, kafka.bootstrap_servers)
 
 
 @contextmanager
-def _apache_kafka() -> Iterator[str]:
+def _apache_kafka(lasting: bool) -> Iterator[str]:
     """The same broker as of `algotrade broker`; one that runs already is used and left running."""
-    server = ApacheKafka(kafka_home() / "broker")
+    server = ApacheKafka(kafka_home() / "broker", lasting=lasting)
     was_running = server.pid is not None
     try:
         yield server.start()

@@ -202,7 +202,7 @@ def _local_run(
     """Broker and planes of a run, stopped on the way out, and found by commands in another terminal meanwhile."""
     with ExitStack() as stack:
         with console.status(f"starting Kafka ({choice.value})"):
-            kafka = stack.enter_context(running_broker(choice, settings.kafka, prefix))
+            kafka = stack.enter_context(running_broker(choice, settings.kafka, prefix, lasting=restart))
         run = LocalRun(name, config, settings, kafka, _state(name))
         stack.enter_context(announced(state_directory(), name, kafka))
         supervisor = stack.enter_context(supervised(run, restart=restart, on_event=_tell))

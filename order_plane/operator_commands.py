@@ -72,7 +72,7 @@ class OrderPlane(Protocol):
 
     @property
     def uncancelled(self) -> Mapping[UUID, CancelOrder]:
-        """Cancels that are due and were not asked for yet."""
+        """Cancels that are due: not asked for yet, or without an answer."""
         ...
 
     def cancel(self, intent_id: UUID, request_id: str, reason: str) -> None:
@@ -138,7 +138,7 @@ def _kill(stage: OrderPlane, publish: Publish, command: KillSwitchCommand) -> di
         raise CommandRefused(f"no switch {command.scope.value} {command.target} is engaged; engaged: {engaged}")
     try:
         said = [*stage.handlers[KillSwitchCommand](command)]
-        due = len(stage.uncancelled)
+        due = None if command.scope is KillScope.SYMBOL else len(_uncancelled(stage))  # a halt cancels nothing
         said += stage.settle()
     except Unprocessable as verdict:
         raise _Witnessed(verdict.error.rule) from None
@@ -236,20 +236,22 @@ def _status(stage: OrderPlane) -> dict[str, JsonValue]:
         "key_life": stage.key_life.value,
         "halted": dict(desk.halts.reasons),
         "newest": _newest(stage),
-        "uncancelled": [
-            *(f"{order.intent.intent_id} {order.intent.symbol}" for order, _ in desk.cancels.covered()),
-            *(
-                f"{each.intent_id} order {each.order_id}, which nobody wants"
-                for each in stage.uncancelled.values()
-                if each.stray
-            ),
-        ],
+        "uncancelled": _uncancelled(stage),
         "positions": positions,
         "beyond": beyond,
         "reconciled": stage.upkeep.reconciled,
         "held": desk.halts.held,
         "guards": [_measured(guard) for guard in guards.all] if guards is not None else [],
     }
+
+
+def _uncancelled(stage: OrderPlane) -> list[JsonValue]:
+    """The orders that a switch wants cancelled and that may work, and those that nobody wants."""
+    strays = [each for each in stage.uncancelled.values() if each.stray]
+    return [
+        *(f"{order.intent.intent_id} {order.intent.symbol}" for order, _ in stage.desk.cancels.covered()),
+        *(f"{each.intent_id} order {each.order_id}, which nobody wants" for each in strays),
+    ]
 
 
 def _newest(stage: OrderPlane) -> dict[str, JsonValue]:

@@ -339,8 +339,13 @@ def test_what_waited_for_more_is_durable_before_its_cause_is_done(kafka_world):
     publish(data, bar(1))
     [cause] = kafka_world.drain(strategy, 1)
     strategy.publish(intent(1), cause, more=True)
-    strategy.commit()
+    strategy.finish(7)
+    deadline = monotonic() + 20
+    while strategy.durable < 7 and monotonic() < deadline:
+        assert not strategy.poll(0)
+    assert strategy.durable == 7
     assert strategy.ends["order_intents/0"] == 1
+    strategy.commit()
     assert strategy.positions["market_events/0"] == 1
 
 

@@ -279,5 +279,7 @@ def test_a_review_after_its_date_is_not_proposed_since_it_could_not_count(place)
     a_live_record(place, load_settings(place / "config.yaml", {}), days=-1)
     refused = gates(place, "review", "--findings", "better late")
     assert refused.exit_code == 2
-    assert "a review made now does not count; run stage 8 again" in " ".join(refused.output.split())
+    assert "a review made now does not count; for a new decision run stage 8 in a copy of the directory" in " ".join(
+        refused.output.split()
+    )
     assert json.loads((place / "gates" / "GO_LIVE_RECORD.json").read_text("utf-8"))["reviews"] == []

@@ -19,6 +19,7 @@ from launcher.cli import app
 from launcher.kill_cli import measured
 from launcher.order_journal import JOURNAL
 from launcher.running import announced
+from order_plane.brokers.port import BrokerUnavailable
 from order_plane.command_channel import SOCKET, CommandChannel, ask
 from order_plane.composition import build_simulation
 from order_plane.journals.sqlite import SqliteJournal
@@ -77,6 +78,27 @@ def test_a_kill_says_how_many_orders_were_to_be_cancelled_and_how_many_of_them_m
     said = f"carried out by the order plane; orders to cancel: 1, not confirmed: {left}\n"
     assert run("kill", "on", *WHO) == (0, said)
     assert len(plane.desk.open_orders) == left
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--scope", "STRATEGY", "--target", "another"), "; orders to cancel: 1, not confirmed: 1"),
+        (("--scope", "SYMBOL", "--target", "AAPL"), ""),
+    ],
+)
+def test_a_kill_counts_what_its_switch_wants_cancelled_and_no_cancel_by_hand(plane, words, said):
+    def away(order):
+        raise BrokerUnavailable("away")
+
+    terms = {"quantity": 1.0, "order_type": OrderType.LIMIT, "limit_price": 95.0, "time_in_force": TimeInForce.GTC}
+    wish = OrderIntent(intent_id=UUID(int=2), symbol="AAPL", direction=Side.BUY, timestamp=NOON, **terms)
+    plane.handlers[OrderIntent](wish.model_copy(update={"strategy_id": "another"}))
+    plane.settle()
+    assert len(plane.desk.open_orders) == 2
+    plane._broker.cancel = away
+    plane.cancel(UUID(int=1), "by hand", "it is wrong")
+    assert run("kill", "on", *WHO, *words) == (0, f"carried out by the order plane{said}\n")
 
 
 def test_a_kill_that_spares_what_reduces_is_shown_and_released_like_any_other(plane):
