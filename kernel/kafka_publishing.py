@@ -58,7 +58,7 @@ class Publisher:
     def release(self) -> None:
         """Send what waits for more; raises `DeliveryFailed` as `send` does.
 
-        The client takes what it is given within microseconds into one request, and a consumer is woken once.
+        The client mostly takes what it is given within microseconds into one request, and a consumer is woken once.
         """
         gathered, self._gathered = self._gathered, []
         for record in gathered:
