@@ -16,7 +16,7 @@ from backtest.artifacts import REPORT, Run, load, verify
 from backtest.report_figures import Charts, charts, monthly_returns
 from backtest.report_signals import signal_section
 from backtest.summary import JSON, paid_commissions, realised_profits, traded_values
-from backtest.summary_view import FIGURES, caveat, shown, titled, told_alerts
+from backtest.summary_view import FIGURES, caveat, shown, sign, titled, told_alerts
 
 KEY_FIGURES = {
     "total_return": "Total return",
@@ -125,7 +125,7 @@ def _alerts(summary: Mapping[str, JSON]) -> str:
 
 def _tile(summary: Mapping[str, JSON], figure: str, name: str) -> str:
     text = shown(summary, figure)
-    tone = {"+": "good", "-": "bad"}.get(text[0], "") if figure in {"total_return", "cagr"} and text != "-" else ""
+    tone = {"+": "good", "-": "bad"}.get(sign(summary, figure), "")
     size = ' data-long=""' if len(text) > 10 else ""
     name = escape(titled(summary, figure, name))
     return f'<div class="tile"><dt>{name}</dt><dd class="{tone}"{size}>{escape(text)}</dd></div>'

@@ -54,6 +54,7 @@ FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
 }
 """Name and format of every figure a person is shown, in reading order."""
 _ANNUALISED = frozenset({"cagr", "volatility", "sharpe", "sortino", "calmar", "turnover"})
+_SIGNED = frozenset({"total_return", "cagr"})
 _SHORT = 0.25
 """Years of which a person is told that figures of a year were made from less."""
 
@@ -80,6 +81,12 @@ def shown(summary: Mapping[str, JSON], figure: str) -> str:
     return FIGURES[figure][1](value) if isinstance(value, int | float) else "-"
 
 
+def sign(summary: Mapping[str, JSON], figure: str) -> str:
+    """``+`` or ``-`` of a figure that says whether money was made or lost; empty for any other, or when undefined."""
+    text = shown(summary, figure)
+    return text[0] if figure in _SIGNED and text != "-" else ""
+
+
 def render(summary: Mapping[str, JSON]) -> RenderableType:
     """The summary as a table for a terminal; below it what was annualised, alarmed, refused or lost, if any."""
     grid = Grid(box=None, show_header=False, pad_edge=False)
@@ -96,13 +103,8 @@ def render(summary: Mapping[str, JSON]) -> RenderableType:
     return Group(grid, *short, *_alerts(summary), *_losses(summary))
 
 
-_SIGNED = frozenset({"total_return", "cagr"})
-
-
 def _coloured(summary: Mapping[str, JSON], figure: str) -> Text:
-    text = shown(summary, figure)
-    style = {"+": "green", "-": "red"}.get(text[0], "") if figure in _SIGNED and text != "-" else ""
-    return Text(text, style)
+    return Text(shown(summary, figure), {"+": "green", "-": "red"}.get(sign(summary, figure), ""))
 
 
 def told_alerts(summary: Mapping[str, JSON]) -> list[tuple[str, Mapping[str, JSON]]]:

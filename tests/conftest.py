@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -178,26 +178,35 @@ def apache_settings(apache_kafka: str) -> KafkaSettings:
     return settings
 
 
+@pytest.fixture
+def apache_topics(apache_kafka: str) -> Callable[[Mapping[str, int]], KafkaSettings]:
+    """Makes topics of this test alone on Apache Kafka, each with so many partitions, or not at all."""
+
+    def make(widths: Mapping[str, int]) -> KafkaSettings:
+        settings = KafkaSettings(bootstrap_servers=apache_kafka, topic_prefix=fresh_prefix())
+        wanted = {name: width for name, width in widths.items() if width}
+        new = [NewTopic(settings.topic(name), num_partitions=width) for name, width in wanted.items()]
+        admin = AdminClient({"bootstrap.servers": apache_kafka})
+        for made in admin.create_topics(new).values():
+            made.result()
+        watermarks(settings, wanted)  # answered only once every partition has a leader
+        return settings
+
+    return make
+
+
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
 def wide_settings(request: pytest.FixtureRequest) -> Iterator[KafkaSettings]:
     """Topics of this test alone with more partitions than the table says, as an operator may have made them."""
-    prefix, is_embedded = fresh_prefix(), request.param == "embedded"
     widths = {name: 1 if topic.total_order else WIDE for name, topic in TOPICS.items()}
-    with ExitStack() as stack:
-        if is_embedded:
-            cluster = stack.enter_context(closing(MockCluster()))
-            servers = cluster.bootstrap_servers
-            for name, width in widths.items():
-                cluster.create_topic(prefix + name, width)
-        else:
-            servers = request.getfixturevalue("apache_kafka")
-            wide = [NewTopic(prefix + name, num_partitions=width) for name, width in widths.items()]
-            admin = AdminClient({"bootstrap.servers": servers})
-            for made in admin.create_topics(wide).values():
-                made.result()
-        settings = KafkaSettings(bootstrap_servers=servers, topic_prefix=prefix, embedded=is_embedded)
-        watermarks(settings, TOPICS)  # answered only once every partition has a leader
-        yield settings
+    if request.param == "apache":
+        yield request.getfixturevalue("apache_topics")(widths)
+        return
+    prefix = fresh_prefix()
+    with closing(MockCluster()) as cluster:
+        for name, width in widths.items():
+            cluster.create_topic(prefix + name, width)
+        yield KafkaSettings(bootstrap_servers=cluster.bootstrap_servers, topic_prefix=prefix, embedded=True)
 
 
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])

@@ -1,11 +1,7 @@
 """Topics with more partitions than the table says go on working, and those that cannot work are told apart."""
 
-from uuid import uuid4
-
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 from typer.testing import CliRunner
 
 from contracts.codec import ErrorCode, FieldError
@@ -15,8 +11,6 @@ from kernel.clock import SystemClock
 from kernel.dead_letters import read_dead_letters
 from kernel.kafka_admin import check_topics, topic_states
 from kernel.kafka_errors import TopicMismatch
-from kernel.kafka_offsets import watermarks
-from kernel.kafka_settings import KafkaSettings
 from launcher import dlq_cli, topics_cli
 
 OLD = 4
@@ -24,18 +18,11 @@ UNKNOWN = FieldError("/intent_id", "no such order is known", ErrorCode.UNKNOWN_O
 
 
 @pytest.fixture
-def topics_of(apache_kafka):
+def topics_of(apache_topics):
     """Makes the table's topics, those that are named with so many partitions, or not at all."""
 
     def make(**widths):
-        settings = KafkaSettings(bootstrap_servers=apache_kafka, topic_prefix=f"{uuid4()}.")
-        wanted = {name: width for name in TOPICS if (width := widths.get(name, 1))}
-        new = [NewTopic(settings.topic(name), num_partitions=width) for name, width in wanted.items()]
-        admin = AdminClient({"bootstrap.servers": apache_kafka})
-        for made in admin.create_topics(new).values():
-            made.result()
-        watermarks(settings, wanted)  # answered only once every partition has a leader
-        return settings
+        return apache_topics({name: widths.get(name, 1) for name in TOPICS})
 
     return make
 
